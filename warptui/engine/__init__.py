@@ -1,0 +1,1 @@
+"""What the machine does. Knows no interface."""

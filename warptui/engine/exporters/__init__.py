@@ -1,0 +1,1 @@
+"""records -> files for other programs."""

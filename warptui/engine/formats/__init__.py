@@ -1,0 +1,1 @@
+"""bytes <-> arrays and plain records. No torch."""

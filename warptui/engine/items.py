@@ -1,0 +1,156 @@
+"""The things that are processed, and the records in which they are shown.
+
+Plain frozen records without behaviour: they cross processes as JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from warptui.engine import paths
+
+
+class State(StrEnum):
+    """Where an item stands. Never says whether it is selected (see `Choice`)."""
+
+    WAITING = "waiting"  # found, still being written
+    QUEUED = "queued"  # complete, to be processed
+    RUNNING = "running"
+    DONE = "done"
+    OUTDATED = "outdated"  # processed with other settings than the current ones
+    FAILED = "failed"  # with a reason; the rest goes on
+    MISSING = "missing"  # results may exist, but the raw file is gone
+
+
+class Choice(StrEnum):
+    """The user's choice for an item; only ever the user's."""
+
+    AUTO = "auto"
+    INCLUDE = "include"
+    EXCLUDE = "exclude"
+
+
+@dataclass(frozen=True)
+class Movie:
+    """One movie file."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """File name with extension."""
+        return self.path.name
+
+    @property
+    def root_name(self) -> str:
+        """File name without the last extension."""
+        return paths.root_name(self.name)
+
+
+@dataclass(frozen=True)
+class ItemRow:
+    """One item as a list shows it. Unknown numbers are None."""
+
+    name: str
+    sequence: int  # order of arrival: never taken from file times
+    state: State
+    choice: Choice = Choice.AUTO
+    selected: bool = False  # what selection.py says: included in exports
+    reason: str = ""  # why failed, outdated, waiting, missing or filtered
+    stage: str = ""  # while running: the stage; else empty
+    fraction: float = 0.0  # of that stage
+    tries: int = 0
+    summary: dict[str, float | None] = field(default_factory=dict)  # "motion.early_motion": 0.6
+    seconds: dict[str, float] = field(default_factory=dict)  # per stage, of the last run
+    arrived_at: float = 0.0  # Unix time by the engine's clock, for display only
+    finished_at: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> ItemRow:
+        """The inverse of `to_json`; unknown keys are ignored."""
+        known = {key: record[key] for key in cls.__dataclass_fields__ if key in record}
+        known["state"] = State(known["state"])
+        known["choice"] = Choice(known.get("choice", "auto"))
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class ItemDetail:
+    """Everything about one item: what the item screen shows."""
+
+    row: ItemRow
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)  # per stage, as stored
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # per stage, as processed
+    outdated: dict[str, str] = field(default_factory=dict)  # per stage: why it must run
+    history: tuple[dict[str, Any], ...] = ()  # stage, finished_at, device, seconds, version
+    raw_path: str = ""
+    preview_path: str = ""  # empty while there is none
+    average_path: str = ""
+    log_tail: str = ""  # of the worker that died on it
+    traceback: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> ItemDetail:
+        """The inverse of `to_json`; unknown keys are ignored."""
+        known = {key: record[key] for key in cls.__dataclass_fields__ if key in record}
+        known["row"] = ItemRow.from_json(known["row"])
+        known["history"] = tuple(known.get("history", ()))
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A value that a stage declares for lists, plots and filters."""
+
+    key: str  # "motion.early_motion"
+    label: str  # "motion"
+    unit: str  # "Å/frame"
+    help: str = ""
+    digits: int = 2
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """The engine in one record: the header line of every screen."""
+
+    state: str  # "running", "paused", "idle", "stopped", "disk full", "read only"
+    project: str
+    input_folder: str
+    counts: dict[str, int] = field(default_factory=dict)  # per State
+    choices: dict[str, int] = field(default_factory=dict)  # per Choice, and "selected"
+    rate_per_hour: float | None = None
+    newest_age_s: float | None = None  # since the newest file arrived, by our own clock
+    newest_name: str = ""
+    disk_free_bytes: int | None = None
+    disk_hours_left: float | None = None
+    devices: tuple[dict[str, Any], ...] = ()  # slot, device, item, stage, fraction, pid
+    seconds_per_stage: dict[str, float] = field(default_factory=dict)
+    watch_mode: str = ""  # "inotify + poll" or "poll (nfs4)"
+    message: str = ""  # banner: why paused, what is wrong
+    pid: int = 0
+    host: str = ""
+    version: str = ""
+    summaries: tuple[Summary, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> EngineStatus:
+        """The inverse of `to_json`; unknown keys are ignored."""
+        known = {key: record[key] for key in cls.__dataclass_fields__ if key in record}
+        known["devices"] = tuple(known.get("devices", ()))
+        known["summaries"] = tuple(Summary(**entry) for entry in known.get("summaries", ()))
+        return cls(**known)

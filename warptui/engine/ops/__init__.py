@@ -1,0 +1,1 @@
+"""tensor -> tensor. torch, numba, math and einops only."""

@@ -1,0 +1,107 @@
+"""Every file and folder name that warptui reads or writes.
+
+Products lie where Warp puts them (``average/``, ``powerspectrum/``, ``matching/`` ...),
+named by the item's root name, so that Warp, WarpTools and M find them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIG_NAME = "config.toml"
+TEMPORARY_SUFFIX = ".warptui-tmp"
+
+
+@dataclass(frozen=True)
+class ProjectPaths:
+    """The files of one project folder."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The settings."""
+        return self.root / CONFIG_NAME
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one engine that may write here."""
+        return self.root / ".warptui" / "engine.lock"
+
+    @property
+    def log(self) -> Path:
+        """The engine's log."""
+        return self.root / ".warptui" / "engine.log"
+
+    @property
+    def worker_logs(self) -> Path:
+        """Folder of the workers' logs."""
+        return self.root / ".warptui" / "workers"
+
+    def metadata(self, root_name: str) -> Path:
+        """Warp's XML file of an item."""
+        return self.root / f"{root_name}.xml"
+
+    def average(self, root_name: str) -> Path:
+        """Motion-corrected, dose-weighted average."""
+        return self.root / "average" / f"{root_name}.mrc"
+
+    def average_half(self, root_name: str, half: str) -> Path:
+        """Average of the ``odd`` or ``even`` frames."""
+        return self.root / "average" / half / f"{root_name}.mrc"
+
+    def deconvolved(self, root_name: str) -> Path:
+        """Deconvolved average."""
+        return self.root / "deconv" / f"{root_name}.mrc"
+
+    def preview(self, root_name: str) -> Path:
+        """Small uint8 picture of the average, for the app (``.npy``)."""
+        return self.root / "thumbnails" / f"{root_name}.npy"
+
+    def motion_tracks(self, root_name: str) -> Path:
+        """Local motion tracks as JSON, as WarpTools writes them."""
+        return self.root / "average" / f"{root_name}_motion.json"
+
+
+def root_name(name: str) -> str:
+    """Item name without its last extension: Warp names every product by it."""
+    return Path(name).stem
+
+
+def temporary(path: Path) -> Path:
+    """Where the bytes of ``path`` are written before they are renamed into place."""
+    return path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+
+
+def project_key(project: Path) -> str:
+    """Short stable key of a project folder, for socket and index names."""
+    return hashlib.sha256(str(project.resolve()).encode()).hexdigest()[:16]
+
+
+def runtime_folder() -> Path:
+    """Folder of the engines' sockets, readable by the user alone (0700)."""
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    folder = Path(base) / "warptui" if base else Path(f"/tmp/warptui-{os.getuid()}")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def state_folder() -> Path:
+    """Local folder of rebuildable indices (SQLite's WAL is unsafe on network file systems)."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    folder = Path(base) / "warptui"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def socket_path(project: Path) -> Path:
+    """Unix socket of the engine that runs on ``project``."""
+    return runtime_folder() / f"{project_key(project)}.sock"
+
+
+def index_path(project: Path) -> Path:
+    """Rebuildable SQLite index of ``project``."""
+    return state_folder() / f"{project_key(project)}.sqlite"

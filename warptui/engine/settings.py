@@ -1,0 +1,97 @@
+"""The settings of a project: shared sections here, one section per stage from `STAGES`.
+
+``warptui.config`` reads and writes them as config.toml; the engine sees only these records.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from warptui.engine.stages import STAGES, StageSettings
+from warptui.engine.stages.stage import setting
+
+
+class Section(BaseModel):
+    """Base of the sections that belong to no single stage."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class InputSettings(Section):
+    """[input]: where the movies are and how to read them."""
+
+    folder: str = setting(".", "where the acquisition software writes", affects=False)
+    pattern: tuple[str, ...] = setting(
+        ("*.mrc", "*.mrcs", "*.tif", "*.tiff", "*.eer"), "file names to take", affects=False
+    )
+    recursive: bool = setting(False, "look into sub-folders too", affects=False)
+    pixel_size: float = setting(
+        0.0, "pixel size of the raw frames; 0 = from the file or its mdoc", unit="Å/px", ge=0, le=1000
+    )
+    binning: float = setting(1.0, "Fourier cropping factor", ge=1, le=64)
+    dose_per_frame: float = setting(
+        0.0, "dose per raw frame (EER: per group); 0 = unknown", unit="e/Å²", ge=0, le=10000
+    )
+    pre_exposure: float = setting(0.0, "dose before the first frame", unit="e/Å²", ge=0, le=100000)
+    gain: str = setting("", "gain reference to multiply with; empty = corrected already")
+    gain_flip_x: bool = setting(False, "mirror the gain left-right")
+    gain_flip_y: bool = setting(False, "mirror the gain top-bottom")
+    gain_transpose: bool = setting(False, "swap the gain's axes, after the flips")
+    defects: str = setting("", "mask image (non-zero = bad) or text file 'x y w h' a line")
+    eer_frames_per_group: int = setting(32, "EER raw frames summed to one frame", ge=1, le=100000)
+    eer_upsampling: int = setting(1, "EER rendering: 1 = 4k, 2 = 8k", ge=1, le=2)
+    settle_seconds: float = setting(
+        3.0, "a file is complete when unchanged for this long", unit="s", affects=False, ge=0, le=3600
+    )
+    poll_seconds: float = setting(
+        3.0, "time between looks into the folder", unit="s", affects=False, ge=0.05, le=3600
+    )
+
+
+class OpticsSettings(Section):
+    """[optics]: the microscope."""
+
+    voltage: float = setting(300.0, "acceleration voltage", unit="kV", ge=10, le=2000)
+    cs: float = setting(2.7, "spherical aberration", unit="mm", ge=0, le=20)
+    amplitude_contrast: float = setting(0.07, "amplitude contrast", ge=0, le=1)
+
+
+class ComputeSettings(Section):
+    """[compute]: devices and processes. Changes no result."""
+
+    devices: str | tuple[str, ...] = setting(
+        "auto", 'auto, cpu, or a list such as ["cuda:0", "cuda:1"]', affects=False
+    )
+    workers_per_device: int = setting(1, "processes on each device", affects=False, ge=1, le=16)
+    threads: int = setting(0, "CPU threads of one worker; 0 = automatic", affects=False, ge=0, le=1024)
+    scheduler: str = setting(
+        "", "address of a Dask scheduler for workers on other machines", affects=False
+    )
+
+
+class Config(Section):
+    """All settings of a project."""
+
+    input: InputSettings = InputSettings()
+    optics: OpticsSettings = OpticsSettings()
+    compute: ComputeSettings = ComputeSettings()
+    keys: dict[str, str] = {}  # key bindings by id
+    stages: dict[str, StageSettings] = {}  # by stage name; see `stage`
+
+    def stage(self, name: str) -> StageSettings:
+        """Settings of the stage ``name``; its defaults where config.toml is silent."""
+        if name in self.stages:
+            return self.stages[name]
+        return next(stage for stage in STAGES if stage.name == name).Settings()
+
+
+def affecting(section: BaseModel) -> dict[str, Any]:
+    """The values of ``section`` that change results, as JSON-ready values."""
+    values = section.model_dump(mode="json")
+    for name, info in type(section).model_fields.items():
+        extra = info.json_schema_extra
+        if isinstance(extra, dict) and extra.get("affects") is False:
+            values.pop(name)
+    return values

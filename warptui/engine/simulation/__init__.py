@@ -1,0 +1,1 @@
+"""Honest movies with known truth: for the demo, the tests and training."""

@@ -1,0 +1,94 @@
+"""What a processing step is: its settings, its result, and the function that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from warptui.engine.items import Summary
+
+if TYPE_CHECKING:
+    import torch
+
+    from warptui.engine.settings import InputSettings, OpticsSettings
+
+
+class StageSettings(BaseModel):
+    """Base of every stage's settings. Equality decides staleness."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    enabled: bool = Field(True, description="run this stage")
+
+
+class StageResult(BaseModel):
+    """Base of every stage's result. Fields made with `summary` become columns and plots."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def setting(default: Any, help: str, *, unit: str = "", affects: bool = True, **bounds: Any) -> Any:
+    """A setting with its one-line help, unit and bounds (``ge``, ``le``, ...).
+
+    ``affects=False`` marks what changes no result, so that no item becomes outdated by it.
+    """
+    return Field(
+        default, description=help, json_schema_extra={"unit": unit, "affects": affects}, **bounds
+    )
+
+
+def summary(label: str, help: str, *, unit: str = "", digits: int = 2, default: Any = None) -> Any:
+    """A result value that tables, plots and filters show; None is unknown."""
+    return Field(
+        default,
+        description=help,
+        json_schema_extra={"summary": True, "label": label, "unit": unit, "digits": digits},
+    )
+
+
+class Bench(Protocol):
+    """What a stage works on: one item's frames on one device, and a place for its products."""
+
+    device: torch.device
+    input: InputSettings
+    optics: OpticsSettings
+    results: dict[str, StageResult]  # of the stages that ran before, by name
+
+    def frames(self) -> torch.Tensor: ...
+    def image(self, name: str) -> torch.Tensor: ...
+    def save(self, name: str, image: torch.Tensor, pixel_size: float) -> Path: ...
+    def progress(self, fraction: float) -> None: ...
+
+
+class Stage(NamedTuple):
+    """A step, described."""
+
+    name: str  # also its [section] in config.toml
+    kind: type  # Movie or TiltSeries
+    Settings: type[StageSettings]
+    Result: type[StageResult]
+    run: Callable[[Any, Any, Any], StageResult]  # (item, bench, settings) -> Result
+    needs: tuple[str, ...] = ()  # stages whose results it reads; a change there makes it stale
+    sections: tuple[str, ...] = ("input",)  # shared sections whose settings it depends on
+    version: int = 1  # raise it when the maths changes
+    deadline_s: float = 600.0  # a worker that takes longer is killed and the item retried
+
+    def summaries(self) -> tuple[Summary, ...]:
+        """The values of this stage's Result that are shown in lists and plots."""
+        found = []
+        for name, info in self.Result.model_fields.items():
+            extra = info.json_schema_extra
+            if isinstance(extra, dict) and extra.get("summary"):
+                found.append(
+                    Summary(
+                        key=f"{self.name}.{name}",
+                        label=str(extra["label"]),
+                        unit=str(extra["unit"]),
+                        help=info.description or "",
+                        digits=int(str(extra["digits"])),
+                    )
+                )
+        return tuple(found)
