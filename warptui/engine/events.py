@@ -39,7 +39,18 @@ class LogLine:
     item: str = ""
 
 
-Event = ItemChanged | ItemRemoved | StatusChanged | LogLine
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything at once: the first event of a viewer, and whenever it fell too far behind.
+
+    Replaces all that the viewer knew: an item that is not in ``rows`` is gone.
+    """
+
+    rows: tuple[ItemRow, ...]
+    status: EngineStatus
+
+
+Event = ItemChanged | ItemRemoved | StatusChanged | LogLine | Snapshot
 
 
 def encode(event: Event) -> dict[str, Any]:
@@ -64,5 +75,8 @@ def decode(record: dict[str, Any]) -> Event:
             return StatusChanged(EngineStatus.from_json(record["status"]))
         case "LogLine":
             return LogLine(record["at"], record["level"], record["text"], record.get("item", ""))
+        case "Snapshot":
+            rows = tuple(ItemRow.from_json(row) for row in record["rows"])
+            return Snapshot(rows, EngineStatus.from_json(record["status"]))
         case other:
             raise ValueError(f"unknown event {other!r}: viewer and engine differ in version")
