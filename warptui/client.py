@@ -1,0 +1,252 @@
+"""The engine seen from another process: the methods of `engine.session.Session` over its socket."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from warptui.engine import events, wire
+from warptui.engine.errors import EngineError
+from warptui.engine.events import Event
+from warptui.engine.items import Choice, EngineStatus, ItemDetail, ItemRow
+from warptui.engine.paths import ProjectPaths, socket_path
+
+CALL_TIMEOUT_S = 60.0
+LAUNCH_TIMEOUT_S = 30.0
+LOG_TAIL_LINES = 15
+
+
+class Client:
+    """A connection to the engine that runs on a project. Safe to use from several threads."""
+
+    def __init__(self, project: Path) -> None:
+        self.project = project.resolve()
+        self._ids = 0
+        self._turn = threading.Lock()
+        self._subscriptions: set[_Connection] = set()
+        self._calls = _Connection(self.project)
+        self.hello: dict[str, Any] = self._calls.hello  # protocol, version, pid, host, project
+
+    @classmethod
+    def connect(cls, project: Path) -> Client:
+        """Connect to the running engine.
+
+        Raises
+        ------
+        EngineError
+            When none answers, or one that speaks another protocol.
+        """
+        return cls(project)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave; the engine goes on. Ends the iterators of `events`."""
+        self._calls.close()
+        for connection in list(self._subscriptions):
+            connection.close()
+
+    def status(self) -> EngineStatus:
+        """The engine in one record."""
+        return EngineStatus.from_json(self._call("status"))
+
+    def items(self) -> list[ItemRow]:
+        """All items in order of arrival."""
+        return wire.decode_rows(self._call("items"))
+
+    def item(self, name: str) -> ItemDetail:
+        """Everything about one item. Raises KeyError when the engine does not know it."""
+        return ItemDetail.from_json(self._call("item", name=name))
+
+    def start(self) -> None:
+        """Process what is queued, now and later."""
+        self._call("start")
+
+    def pause(self) -> None:
+        """Start no further item; those that run are finished."""
+        self._call("pause")
+
+    def stop(self) -> None:
+        """End the engine: renames in flight are finished and metadata is flushed."""
+        self._call("stop")
+
+    def override(self, names: Sequence[str], choice: Choice) -> None:
+        """Set the user's choice for items."""
+        self._call("override", names=list(names), choice=str(choice))
+
+    def retry(self, names: Sequence[str]) -> None:
+        """Forget the failures of items and queue them again."""
+        self._call("retry", names=list(names))
+
+    def reprocess(self, names: Sequence[str]) -> None:
+        """Run all stages of items again, also where nothing changed."""
+        self._call("reprocess", names=list(names))
+
+    def reload(self) -> None:
+        """Read config.toml again. Raises SettingsError, keeping the old settings, when wrong."""
+        self._call("reload")
+
+    def config(self) -> dict[str, Any]:
+        """The engine's current settings as JSON values."""
+        return self._call("config")
+
+    def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
+        """Numbered events later than ``after``, as they happen; a `Snapshot` first for 0.
+
+        Ends when the engine stops on request or this client is closed.
+
+        Raises
+        ------
+        EngineError
+            When the engine went away without saying good-bye.
+        """
+        connection = _Connection(self.project)
+        self._subscriptions.add(connection)
+        try:
+            connection.send({"id": 0, "call": "subscribe", "args": {"after": after}})
+            connection.wait_for_ever()
+            while (message := connection.receive()) is not None:
+                if "bye" in message:
+                    return
+                if "snapshot" in message:
+                    yield wire.decode_snapshot(message["snapshot"])
+                for sequence, record in message.get("events", ()):
+                    yield sequence, events.decode(record)
+            if not connection.closed:
+                raise EngineError(f"the engine of {self.project} went away; start it again")
+        finally:
+            self._subscriptions.discard(connection)
+            connection.close()
+
+    def _call(self, call: str, /, **args: Any) -> Any:
+        with self._turn:
+            self._ids += 1
+            self._calls.send({"id": self._ids, "call": call, "args": args})
+            answer = self._calls.receive()
+            while answer is not None and answer.get("id") != self._ids:
+                answer = self._calls.receive()
+        if answer is None:
+            raise EngineError(f"the engine of {self.project} went away during '{call}'")
+        if "error" in answer:
+            wire.raise_error(answer["error"])
+        return answer["ok"]
+
+
+class _Connection:
+    """One socket to the engine, after its hello."""
+
+    def __init__(self, project: Path) -> None:
+        self.closed = False
+        self._project = project
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(CALL_TIMEOUT_S)
+        try:
+            self._socket.connect(str(socket_path(project)))
+        except OSError as problem:
+            self._socket.close()
+            raise EngineError(f"no engine runs on {project} ({problem.strerror})") from problem
+        self._reader = self._socket.makefile("rb")
+        greeting = self.receive() or {}
+        self.hello: dict[str, Any] = greeting.get("hello", {})
+        if self.hello.get("protocol") != wire.PROTOCOL:
+            self.close()
+            raise EngineError(
+                f"the engine of {project} speaks protocol {self.hello.get('protocol')} (version "
+                f"{self.hello.get('version')}), this program {wire.PROTOCOL}: stop it with the "
+                "version that started it, then start it again"
+            )
+
+    def send(self, message: dict[str, Any]) -> None:
+        try:
+            self._socket.sendall(wire.line(message))
+        except OSError as problem:
+            raise EngineError(f"the engine of {self._project} went away ({problem})") from problem
+
+    def receive(self) -> dict[str, Any] | None:
+        """The next message; None at the end."""
+        try:
+            line = self._reader.readline()
+        except TimeoutError as problem:
+            raise EngineError(f"the engine of {self._project} does not answer") from problem
+        except (OSError, ValueError):  # closed under our feet
+            return None
+        return wire.message(line) if line.endswith(b"\n") else None
+
+    def wait_for_ever(self) -> None:
+        """A quiet engine is no fault of a subscription."""
+        self._socket.settimeout(None)
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes a reader in another thread
+        except OSError:
+            self.closed = True  # the other side was faster
+        self._socket.close()
+
+
+def attach(project: Path) -> Client:
+    """Connect to the engine of ``project``, starting a detached one when none runs."""
+    try:
+        return Client.connect(project)
+    except EngineError:
+        launch_engine(project)
+        return Client.connect(project)
+
+
+def launch_engine(project: Path, timeout_s: float = LAUNCH_TIMEOUT_S) -> None:
+    """Start a detached engine on ``project`` and wait until it answers.
+
+    It survives this process and its terminal. Connect with `Client.connect` afterwards.
+
+    Raises
+    ------
+    EngineError
+        With the end of its log, when it dies or does not answer in time.
+    """
+    project = project.resolve()
+    log = ProjectPaths(project).log
+    log.parent.mkdir(parents=True, exist_ok=True)
+    before = log.stat().st_size if log.exists() else 0
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "warptui", "engine", str(project)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd="/",
+        )
+    # reaps the child whenever it ends, so that it never stays as a zombie of a long-lived app
+    threading.Thread(target=process.wait, daemon=True).start()
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        try:
+            Client.connect(project).close()
+            return
+        except EngineError:
+            code = process.returncode
+            if code is not None:
+                raise EngineError(_obituary(log, before, f"ended with {code}")) from None
+            time.sleep(0.05)
+    raise EngineError(_obituary(log, before, f"did not answer within {timeout_s:.0f} s"))
+
+
+def _obituary(log: Path, start: int, what: str) -> str:
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+    said = "\n".join(lines) or "it wrote nothing"
+    return f"the engine {what}; the end of {log}:\n{said}"
