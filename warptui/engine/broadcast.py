@@ -1,0 +1,140 @@
+"""What the engine says, kept once for all viewers.
+
+Nothing is queued per viewer. The latest event of every item is kept in order of its sequence
+number, and a viewer asks for what is newer than the number it has: a slow one gets fewer,
+newer events, and none can make the engine wait or grow.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+
+from warptui.engine.events import Event, ItemChanged, ItemRemoved, LogLine, Snapshot, StatusChanged
+from warptui.engine.items import EngineStatus, ItemRow
+
+BATCH_S = 0.25  # no viewer is told more often
+QUIET_S = 5.0  # an empty batch after this long tells the server whether the viewer still listens
+KEPT_LINES = 500
+KEPT_REMOVALS = 1000
+
+Batch = list[tuple[int, Event]]
+
+
+class Broadcast:
+    """The current rows, status and last log lines, with the order in which they changed."""
+
+    def __init__(self, status: EngineStatus) -> None:
+        # A random start: numbers of an earlier engine are never taken for this one's.
+        self._first = self._sequence = (1 + secrets.randbits(20)) << 32
+        self._forgotten = self._first  # removals up to here are not known any more
+        self._status = status
+        self._rows: dict[str, ItemRow] = {}
+        self._latest: OrderedDict[tuple[str, object], tuple[int, Event]] = OrderedDict()
+        self._removals: deque[str] = deque()
+        self._lines: deque[int] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def publish(self, event: Event) -> None:
+        """Number the event and make it known. An event that changes nothing is dropped."""
+        with self._changed:
+            match event:
+                case ItemChanged(row):
+                    if self._rows.get(row.name) == row:
+                        return
+                    self._rows[row.name] = row
+                    key = ("item", row.name)
+                case ItemRemoved(name):
+                    if self._rows.pop(name, None) is None:
+                        return
+                    key = ("item", name)
+                    self._removals.append(name)
+                case StatusChanged(status):
+                    if status == self._status:
+                        return
+                    self._status = status
+                    key = ("status", None)
+                case LogLine():
+                    key = ("line", self._sequence)
+                    self._lines.append(self._sequence)
+                case Snapshot():
+                    raise ValueError("snapshots are made on demand, not published")
+            self._sequence += 1
+            self._latest[key] = (self._sequence, event)
+            self._latest.move_to_end(key)
+            self._forget()
+            self._changed.notify_all()
+
+    def rows(self) -> list[ItemRow]:
+        """All rows in order of arrival."""
+        with self._changed:
+            return sorted(self._rows.values(), key=lambda row: row.sequence)
+
+    def status(self) -> EngineStatus:
+        """The latest status."""
+        with self._changed:
+            return self._status
+
+    def row(self, name: str) -> ItemRow:
+        """The row of one item. Raises KeyError when it is unknown."""
+        with self._changed:
+            return self._rows[name]
+
+    def close(self) -> None:
+        """Nothing more will be said: followers end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def follow(self, after: int = 0) -> Iterator[Batch]:
+        """Batches of numbered events later than ``after``, four a second at most.
+
+        The first is a `Snapshot` and the last log lines where ``after`` is not a number of this
+        engine, or so old that removals since then are forgotten. A batch may be empty.
+        """
+        while True:
+            with self._changed:
+                if not self._knows(after):
+                    batch = self._everything()
+                else:
+                    if self._sequence == after and not self._closed:
+                        self._changed.wait(QUIET_S)
+                    batch = self._since(after)
+                closed = self._closed
+            if batch:
+                after = batch[-1][0]
+            yield batch
+            if closed:
+                return
+            time.sleep(BATCH_S if batch else 0.0)
+
+    def _knows(self, after: int) -> bool:
+        return self._forgotten <= after <= self._sequence and after >= self._first
+
+    def _everything(self) -> Batch:
+        rows = sorted(self._rows.values(), key=lambda row: row.sequence)
+        batch: Batch = [(self._sequence, Snapshot(tuple(rows), self._status))]
+        for number in self._lines:
+            batch.append((self._sequence, self._latest["line", number][1]))
+        return batch
+
+    def _since(self, after: int) -> Batch:
+        batch: Batch = []
+        for sequence, event in reversed(self._latest.values()):
+            if sequence <= after:
+                break
+            batch.append((sequence, event))
+        batch.reverse()
+        return batch
+
+    def _forget(self) -> None:
+        while len(self._lines) > KEPT_LINES:
+            self._latest.pop(("line", self._lines.popleft()))
+        while len(self._removals) > KEPT_REMOVALS:
+            name = self._removals.popleft()
+            if name not in self._rows and ("item", name) in self._latest:
+                self._forgotten = max(self._forgotten, self._latest.pop(("item", name))[0])

@@ -1,0 +1,77 @@
+"""What lies under a path: its file system, its free space, and what its errors mean."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+# Other hosts' writes to these raise no inotify event here.
+REMOTE = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "fuse", "9p", "afs", "ceph", "gluster")
+
+# The file system hiccups; the item is not to blame.
+TRANSIENT = frozenset(
+    {
+        errno.ESTALE,
+        errno.EIO,
+        errno.ETIMEDOUT,
+        errno.EAGAIN,
+        errno.EINTR,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENOTCONN,
+        errno.EREMOTEIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+    }
+)
+
+# No result can be written; every item would fail alike.
+UNWRITABLE = {
+    errno.ENOSPC: "disk full",
+    errno.EDQUOT: "quota exceeded",
+    errno.EROFS: "the file system is read-only",
+    errno.EFBIG: "larger than the file size limit",
+}
+
+
+def filesystem_type(path: Path) -> str:
+    """Type of the file system that holds ``path``, such as ``ext4`` or ``nfs4``; "" = unknown."""
+    try:
+        table = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
+    except OSError:
+        return ""
+    return deepest_mount(table, path.resolve())
+
+
+def deepest_mount(table: str, path: Path) -> str:
+    """The type of the mount in ``table`` (of the form of mountinfo) that holds ``path``."""
+    best, kind = -1, ""
+    for line in table.splitlines():
+        left, _, right = line.partition(" - ")
+        point = Path(left.split()[4].encode().decode("unicode_escape"))  # blanks are \040
+        if (path == point or point in path.parents) and len(point.parts) >= best:
+            best, kind = len(point.parts), right.split()[0]
+    return kind
+
+
+def is_remote(kind: str) -> bool:
+    """Whether other hosts may write there without our kernel's knowing."""
+    return kind == "" or kind.startswith(REMOTE)
+
+
+def free_bytes(path: Path) -> int | None:
+    """Space left for us on the file system of ``path``; None where it cannot be asked."""
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize
+
+
+def is_transient(problem: OSError) -> bool:
+    """Whether trying again later may help."""
+    return problem.errno in TRANSIENT or isinstance(problem, TimeoutError)
