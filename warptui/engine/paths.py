@@ -45,6 +45,14 @@ class ProjectPaths:
         """Warp's XML file of an item."""
         return self.root / f"{root_name}.xml"
 
+    def metadata_backup(self, root_name: str) -> Path:
+        """The last readable version of the XML file before the present one."""
+        return self.root / ".warptui" / "bak" / f"{root_name}.xml"
+
+    def metadata_unreadable(self, root_name: str) -> Path:
+        """A damaged or too new XML file that had to be replaced, kept for its owner."""
+        return self.root / ".warptui" / "unreadable" / f"{root_name}.xml"
+
     def average(self, root_name: str) -> Path:
         """Motion-corrected, dose-weighted average."""
         return self.root / "average" / f"{root_name}.mrc"
@@ -73,7 +81,11 @@ def root_name(name: str) -> str:
 
 def temporary(path: Path) -> Path:
     """Where the bytes of ``path`` are written before they are renamed into place."""
-    return path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    name = f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}"
+    if len(os.fsencode(name)) > 255:  # no file system takes longer names
+        digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]
+        name = f".{digest}.{os.getpid()}{TEMPORARY_SUFFIX}"
+    return path.with_name(name)
 
 
 def project_key(project: Path) -> str:

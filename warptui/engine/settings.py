@@ -28,7 +28,11 @@ class InputSettings(Section):
     )
     recursive: bool = setting(False, "look into sub-folders too", affects=False)
     pixel_size: float = setting(
-        0.0, "pixel size of the raw frames; 0 = from the file or its mdoc", unit="Å/px", ge=0, le=1000
+        0.0,
+        "pixel size of the raw frames; 0 = from the file or its mdoc",
+        unit="Å/px",
+        ge=0,
+        le=1000,
     )
     binning: float = setting(1.0, "Fourier cropping factor", ge=1, le=64)
     dose_per_frame: float = setting(
@@ -43,7 +47,12 @@ class InputSettings(Section):
     eer_frames_per_group: int = setting(32, "EER raw frames summed to one frame", ge=1, le=100000)
     eer_upsampling: int = setting(1, "EER rendering: 1 = 4k, 2 = 8k", ge=1, le=2)
     settle_seconds: float = setting(
-        3.0, "a file is complete when unchanged for this long", unit="s", affects=False, ge=0, le=3600
+        3.0,
+        "a file is complete when unchanged for this long",
+        unit="s",
+        affects=False,
+        ge=0,
+        le=3600,
     )
     poll_seconds: float = setting(
         3.0, "time between looks into the folder", unit="s", affects=False, ge=0.05, le=3600
@@ -65,7 +74,9 @@ class ComputeSettings(Section):
         "auto", 'auto, cpu, or a list such as ["cuda:0", "cuda:1"]', affects=False
     )
     workers_per_device: int = setting(1, "processes on each device", affects=False, ge=1, le=16)
-    threads: int = setting(0, "CPU threads of one worker; 0 = automatic", affects=False, ge=0, le=1024)
+    threads: int = setting(
+        0, "CPU threads of one worker; 0 = automatic", affects=False, ge=0, le=1024
+    )
     scheduler: str = setting(
         "", "address of a Dask scheduler for workers on other machines", affects=False
     )
@@ -85,6 +96,27 @@ class Config(Section):
         if name in self.stages:
             return self.stages[name]
         return next(stage for stage in STAGES if stage.name == name).Settings()
+
+    def to_json(self) -> dict[str, Any]:
+        """Every section by name, as in config.toml, as JSON-ready values."""
+        sections = {name: getattr(self, name) for name in ("input", "optics", "compute")}
+        sections |= {stage.name: self.stage(stage.name) for stage in STAGES}
+        values = {name: section.model_dump(mode="json") for name, section in sections.items()}
+        return {**values, "keys": dict(self.keys)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Config:
+        """The inverse of `to_json`.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            If a value is not allowed.
+        """
+        names = {stage.name: stage.Settings for stage in STAGES}
+        stages = {name: kind(**values.get(name, {})) for name, kind in names.items()}
+        shared = {name: value for name, value in values.items() if name not in names}
+        return cls(**shared, stages=stages)
 
 
 def affecting(section: BaseModel) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class StageSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    enabled: bool = Field(True, description="run this stage")
+    enabled: bool = Field(default=True, description="run this stage")
 
 
 class StageResult(BaseModel):

@@ -1,0 +1,222 @@
+"""Warp's metadata XML: documents, parameter groups and grids, without losing what others wrote.
+
+Warp finds elements by name anywhere in the document and parameters by name within their group, so
+order is free when reading; elements are written in Warp's own order. Units and signs are Warp's:
+shifts in Å, to apply to a frame; grid nodes with x fastest, then y, then time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+from warptui.engine.errors import CorruptError
+
+Element = ElementTree.Element
+
+MOVIE_ORDER = (
+    "OptionsCTF",
+    "PS1D",
+    "SimulatedBackground",
+    "SimulatedScale",
+    "CTF",
+    "GridCTF",
+    "GridCTFDefocusDelta",
+    "GridCTFDefocusAngle",
+    "GridCTFCs",
+    "GridCTFPhase",
+    "GridCTFDoming",
+    "GridBeamTiltX",
+    "GridBeamTiltY",
+    "OptionsMovement",
+    "GridMovementX",
+    "GridMovementY",
+    "GridLocalMovementX",
+    "GridLocalMovementY",
+    "PyramidShiftX",
+    "PyramidShiftY",
+    "GridAngleX",
+    "GridAngleY",
+    "GridAngleZ",
+    "GridDoseBfacs",
+    "GridDoseBfacsDelta",
+    "GridDoseBfacsAngle",
+    "GridDoseWeights",
+    "GridLocationBfacs",
+    "GridLocationWeights",
+    "OptionsBoxNet",
+    "OptionsMovieExport",
+    "OptionsParticlesExport",
+    "PickingThresholds",
+    "Warptui",
+)
+
+# A single number with a decimal comma, where Warp never writes a vector: root attributes (but for
+# matrices, which have comma and space) and grid nodes. A program under another locale wrote it.
+_COMMA_DECIMAL = re.compile(
+    rb"(?:<Node\s[^>]*?\b(?:X|Y|Z|W|Value)|\b(?:CTFResolutionEstimate|MeanFrameMovement|"
+    rb'MaskPercentage|Bfactor|Weight|LevelAngleX|LevelAngleY))="-?\d+,\d+"'
+)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Nodes of a spline grid from edge to edge; x fastest, then y, then z (time)."""
+
+    width: int
+    height: int
+    depth: int
+    values: tuple[float, ...]
+
+
+def new_movie() -> Element:
+    """An unprocessed item as Warp writes it."""
+    return Element(
+        "Movie",
+        {
+            "DataDirectory": "",
+            "UnselectFilter": "False",
+            "UnselectManual": "null",
+            "CTFResolutionEstimate": "0",
+            "MaskPercentage": "-1",
+            "Bfactor": "0",
+            "Weight": "1",
+            "MagnificationCorrection": "1, 0, 0, 1",
+        },
+    )
+
+
+def parse(data: bytes) -> Element:
+    """Root element of a document, with its comments.
+
+    Raises
+    ------
+    CorruptError
+        If the bytes are empty, truncated, no XML, or carry decimal commas.
+    """
+    if not data.strip(b"\0 \t\r\n\xef\xbb\xbf"):
+        raise CorruptError("the file is empty")
+    builder = ElementTree.TreeBuilder(insert_comments=True, insert_pis=True)
+    try:
+        root = ElementTree.fromstring(data, ElementTree.XMLParser(target=builder))
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise CorruptError(f"not well-formed XML ({error})") from error
+    comma = _COMMA_DECIMAL.search(data)
+    if comma:
+        found = comma.group().rsplit(b" ", 1)[-1].decode()
+        raise CorruptError(f"decimal comma in {found}: written by a program under another locale")
+    return root
+
+
+def to_bytes(root: Element) -> bytes:
+    """The document as Warp writes it: UTF-8 with byte order mark, indented by tabs."""
+    ElementTree.indent(root, space="\t")
+    text = ElementTree.tostring(root, encoding="unicode")
+    document = '<?xml version="1.0" encoding="utf-8"?>\n' + text
+    return b"\xef\xbb\xbf" + document.encode("utf-8")
+
+
+def place(root: Element, element: Element) -> None:
+    """Put ``element`` where Warp's order has it, in place of one of the same name."""
+    for old in root.findall(element.tag):
+        root.remove(old)
+    rank = MOVIE_ORDER.index(element.tag)
+    for index, child in enumerate(root):
+        if child.tag in MOVIE_ORDER and MOVIE_ORDER.index(child.tag) > rank:
+            root.insert(index, element)
+            return
+    root.append(element)
+
+
+def read_params(root: Element, group: str) -> dict[str, str]:
+    """Parameters of an option group by name; empty where there is no such group."""
+    element = root.find(f".//{group}")
+    if element is None:
+        return {}
+    return {param.get("Name", ""): param.get("Value", "") for param in element.iterfind("Param")}
+
+
+def set_params(root: Element, group: str, params: Mapping[str, Any]) -> None:
+    """Write an option group; parameters of it that are not named here stay."""
+    element = Element(group)
+    for name, text in {**read_params(root, group), **_texts(params)}.items():
+        ElementTree.SubElement(element, "Param", {"Name": name, "Value": text})
+    place(root, element)
+
+
+def read_grid(root: Element, name: str) -> Grid | None:
+    """The grid ``name``; None where there is none.
+
+    Raises
+    ------
+    CorruptError
+        If nodes are missing or not numbers.
+    """
+    element = root.find(f".//{name}")
+    if element is None:
+        return None
+    try:
+        width, height, depth = (int(element.attrib[key]) for key in ("Width", "Height", "Depth"))
+        values = [float("nan")] * (width * height * depth)
+        for node in element.iterfind("Node"):
+            x, y, z = (int(node.attrib[key]) for key in "XYZ")
+            values[(z * height + y) * width + x] = float(node.attrib["Value"])
+    except (KeyError, ValueError, IndexError) as error:
+        raise CorruptError(f"{name} cannot be read ({error!r})") from error
+    if any(value != value for value in values):
+        raise CorruptError(f"{name} lacks nodes")
+    return Grid(width, height, depth, tuple(values))
+
+
+def set_grid(root: Element, name: str, grid: Grid) -> None:
+    """Write the grid ``name``."""
+    sizes = {"Width": grid.width, "Height": grid.height, "Depth": grid.depth}
+    margins = {"MarginX": "0", "MarginY": "0", "MarginZ": "0"}
+    element = Element(name, {**_texts(sizes), **margins})
+    values = iter(grid.values)
+    for z in range(grid.depth):
+        for y in range(grid.height):
+            for x in range(grid.width):
+                node = {"X": x, "Y": y, "Z": z, "Value": float(next(values))}
+                ElementTree.SubElement(element, "Node", _texts(node))
+    place(root, element)
+
+
+def read_unselect_manual(root: Element) -> bool | None:
+    """The user's choice: True = excluded, False = included, None = automatic."""
+    return {"true": True, "false": False}.get(root.get("UnselectManual", "").strip().lower())
+
+
+def set_unselect_manual(root: Element, unselected: bool | None) -> None:
+    """The inverse of `read_unselect_manual`."""
+    root.set("UnselectManual", "null" if unselected is None else str(unselected))
+
+
+def is_processed(root: Element) -> bool:
+    """Whether any stage of Warp ran: it writes a stage's options when the stage is done."""
+    return any(
+        isinstance(child.tag, str) and child.tag.startswith("Options") for child in root.iter()
+    )
+
+
+def format_value(value: Any) -> str:
+    """A value as Warp writes it; numbers never depend on the locale."""
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float):
+        return "0" if value == 0 else repr(round(value, 10)).removesuffix(".0")
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ",".join(format_value(entry) for entry in value)
+    return _xml_text(str(value))
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: format_value(value) for name, value in values.items()}
+
+
+def _xml_text(text: str) -> str:
+    """``text`` without the characters that XML 1.0 cannot hold (some file names have them)."""
+    return re.sub("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)

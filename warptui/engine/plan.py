@@ -1,0 +1,286 @@
+"""Pure: what is stored about an item and the settings -> the stages to run, and why.
+
+There is no other state machine: a changed setting, a crash between two stages, a replaced gain
+reference or raw file and a new version of a stage all are "stored differs from wanted".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from warptui.engine import paths
+from warptui.engine.items import Movie, State
+from warptui.engine.records import StageRecord, StoredItem, digest
+from warptui.engine.settings import Config, affecting
+from warptui.engine.stages import STAGES, Stage
+
+LONGEST_PRODUCT_SUFFIX = "_motion.json"
+MAX_NAME_BYTES = 255  # of all common file systems
+
+
+@dataclass(frozen=True)
+class References:
+    """Hashes of the files that the settings name; "" = none, or unreadable at the moment."""
+
+    gain_hash: str = ""
+    defects_hash: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage that must run, and why."""
+
+    stage: str
+    reason: str
+
+
+def plan(
+    stored: StoredItem | None,
+    config: Config,
+    references: References,
+    fingerprint: str,
+    kind: type = Movie,
+    stages: Sequence[Stage] = STAGES,
+) -> tuple[Step, ...]:
+    """Stages that bring an item into accord with the settings, in order, each with its reason.
+
+    ``fingerprint`` is that of the raw file now; "" (the file is gone) compares nothing. A failure
+    is no obstacle here: see `failure_stands`.
+    """
+    steps: dict[str, Step] = {}
+    for stage in _enabled(config, kind, stages):
+        reason = _reason(stage, stored, config, references, fingerprint, steps, stages)
+        if reason:
+            steps[stage.name] = Step(stage.name, reason)
+    return tuple(steps.values())
+
+
+def make_record(
+    stage: str,
+    stored: StoredItem | None,
+    config: Config,
+    references: References,
+    fingerprint: str,
+    *,
+    result: dict[str, Any],
+    finished_at: float,
+    seconds: float,
+    device: str,
+    program_version: str,
+    stages: Sequence[Stage] = STAGES,
+) -> StageRecord:
+    """The record of a run that just succeeded, such that `plan` finds nothing more to do for it.
+
+    ``config``, ``references`` and ``fingerprint`` are those that the run was started with.
+    """
+    described = _stage(stage, stages)
+    records = stored.records if stored else {}
+    needs = {
+        name: records[name].key
+        for name in described.needs
+        if name in records and config.stage(name).enabled
+    }
+    return StageRecord(
+        stage=stage,
+        version=described.version,
+        settings=affecting(config.stage(stage)),
+        sections=_wanted_sections(described, config, references),
+        result=result,
+        finished_at=finished_at,
+        seconds=seconds,
+        device=device,
+        program_version=program_version,
+        fingerprint=fingerprint,
+        needs=needs,
+    )
+
+
+def wanted_hash(
+    config: Config,
+    references: References,
+    stages: Sequence[Stage] = STAGES,
+    kind: type = Movie,
+) -> str:
+    """Names everything in the settings and references that can change a result."""
+    wanted = [
+        [
+            stage.name,
+            stage.version,
+            affecting(config.stage(stage.name)),
+            _wanted_sections(stage, config, references),
+        ]
+        for stage in _enabled(config, kind, stages)
+    ]
+    return digest(wanted)
+
+
+def failure_stands(
+    stored: StoredItem | None, config: Config, references: References, fingerprint: str
+) -> bool:
+    """Whether the item failed with just these settings and this file, so that trying is no use."""
+    failure = stored.failure if stored else None
+    if failure is None:
+        return False
+    same_file = not fingerprint or not failure.fingerprint or failure.fingerprint == fingerprint
+    return same_file and failure.wanted == wanted_hash(config, references)
+
+
+def standing(
+    stored: StoredItem | None, config: Config, references: References, fingerprint: str
+) -> tuple[State, str]:
+    """Where a complete item stands when nothing runs: queued, done, outdated or failed, and why."""
+    if stored and stored.failure and failure_stands(stored, config, references, fingerprint):
+        return State.FAILED, stored.failure.reason
+    steps = plan(stored, config, references, fingerprint)
+    if not steps:
+        return State.DONE, ""
+    reasons = "; ".join(dict.fromkeys(f"{step.stage}: {step.reason}" for step in steps))
+    if stored and (stored.records or stored.problem):
+        return State.OUTDATED, reasons
+    return State.QUEUED, reasons
+
+
+def refusal(path: Path, taken: Mapping[str, Path]) -> str:
+    """Why the file cannot become an item of its own; "" if it can.
+
+    ``taken`` maps the root names of the known items to their raw files: results of all items share
+    flat folders and are named by the root name, so two items must never share it.
+    """
+    try:
+        root_bytes = len(paths.root_name(path.name).encode())
+    except UnicodeEncodeError:
+        return f"the file name {path.name!r} is not valid UTF-8: rename the file"
+    longest = MAX_NAME_BYTES - len(LONGEST_PRODUCT_SUFFIX)
+    if root_bytes > longest:
+        return (
+            f"the file name without its extension has {root_bytes} bytes; at most {longest} leave "
+            "room for the names of the results: shorten it"
+        )
+    other = taken.get(paths.root_name(path.name))
+    if other is not None and other != path:
+        return (
+            f"{other} has the same root name {paths.root_name(path.name)!r} and came first: the "
+            "results of both would have the same names; rename this file"
+        )
+    return ""
+
+
+def _stage(name: str, stages: Sequence[Stage]) -> Stage:
+    return next(stage for stage in stages if stage.name == name)
+
+
+def _enabled(config: Config, kind: type, stages: Sequence[Stage]) -> list[Stage]:
+    return [stage for stage in stages if stage.kind is kind and config.stage(stage.name).enabled]
+
+
+def _wanted_sections(
+    stage: Stage, config: Config, references: References
+) -> dict[str, dict[str, Any]]:
+    """The shared settings that ``stage`` depends on; "optics.voltage" names a single one."""
+    wanted: dict[str, dict[str, Any]] = {}
+    for entry in stage.sections:
+        section, _, key = entry.partition(".")
+        values = affecting(getattr(config, section))
+        if key:
+            wanted.setdefault(section, {})[key] = values[key]
+        else:
+            wanted[section] = values
+    hashes = {"gain": references.gain_hash, "defects": references.defects_hash}
+    for name, reference_hash in hashes.items():
+        if name in wanted.get("input", {}):
+            wanted["input"][f"{name}_hash"] = reference_hash
+    return wanted
+
+
+def _reason(
+    stage: Stage,
+    stored: StoredItem | None,
+    config: Config,
+    references: References,
+    fingerprint: str,
+    steps: Mapping[str, Step],
+    stages: Sequence[Stage],
+) -> str:
+    record = stored.records.get(stage.name) if stored else None
+    if stored is None or record is None:
+        return (stored.problem if stored else "") or "never run"
+    if record.version != stage.version:
+        return f"stage version {record.version} -> {stage.version}"
+    if fingerprint and record.fingerprint and record.fingerprint != fingerprint:
+        return "raw file replaced"
+    changes = _changes(stage.name, record.settings, config.stage(stage.name))
+    for section, wanted in _wanted_sections(stage, config, references).items():
+        was = record.sections.get(section, {})
+        changes += _section_changes(section, was, wanted, getattr(config, section))
+    if changes:
+        return ", ".join(changes)
+    return _need_reason(stage, stored, record, config, steps, stages)
+
+
+def _need_reason(
+    stage: Stage,
+    stored: StoredItem,
+    record: StageRecord,
+    config: Config,
+    steps: Mapping[str, Step],
+    stages: Sequence[Stage],
+) -> str:
+    for need in stage.needs:
+        if not config.stage(need).enabled:
+            if need in record.needs:
+                return f"{need} was switched off"
+        elif need in steps:
+            return f"needs {need}, which must run"
+        elif need not in record.needs:
+            return f"{need} was switched on"
+        elif record.needs[need] != stored.records[need].key:
+            return f"made from an earlier run of {need}"
+    return ""
+
+
+def _changes(section: str, was: Mapping[str, Any], model: Any) -> list[str]:
+    """Differences of a section; a key that the record lacks had its present default."""
+    defaults = affecting(type(model)())
+    return [
+        f"{section}.{key} {_shown(was.get(key, defaults[key]))} -> {_shown(now)}"
+        for key, now in affecting(model).items()
+        if was.get(key, defaults[key]) != now
+    ]
+
+
+def _section_changes(
+    section: str, was: Mapping[str, Any], wanted: Mapping[str, Any], model: Any
+) -> list[str]:
+    """Differences of a shared section. Reference files are compared by content where it is known.
+
+    An unreadable reference is the next run's error, no reason to doubt the results that are there.
+    """
+    changes = []
+    defaults = affecting(type(model)())
+    for key, now in wanted.items():
+        before = was.get(key, defaults.get(key))
+        reference = key.removesuffix("_hash")
+        if key != reference:
+            if was.get(reference) == wanted[reference] and before and now and before != now:
+                changes.append(f"{_REFERENCES[reference]} replaced")
+        elif before != now:
+            content = wanted.get(f"{key}_hash")
+            if not content or was.get(f"{key}_hash") != content:
+                changes.append(f"{section}.{key} {_shown(before)} -> {_shown(now)}")
+    return changes
+
+
+_REFERENCES = {"gain": "gain reference", "defects": "defect map"}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_shown(entry) for entry in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, str) else str(value)
