@@ -14,11 +14,12 @@ from warptui.engine.formats import tiff_structure as tags
 from warptui.engine.formats.source import Frames, Source
 from warptui.engine.formats.tiff_structure import ByteOrder, Chain, Page
 
+LZW = 5
 # Decoders and the most bytes that one compressed byte may become: a lie about the image
 # size must not allocate more than the data can hold.
 _DECODERS: dict[int, tuple[str, Callable[..., Any] | None, int]] = {
     1: ("uncompressed", None, 1),
-    5: ("LZW", imagecodecs.lzw_decode, 4096),
+    LZW: ("LZW", None, 4096),
     8: ("deflate", imagecodecs.zlib_decode, 1100),
     32946: ("deflate", imagecodecs.zlib_decode, 1100),
     32773: ("PackBits", imagecodecs.packbits_decode, 128),
@@ -32,6 +33,7 @@ _DTYPES = {
     (1, 4): "u1",  # two pixels a byte, as SerialEM packs counted frames
 }  # fmt: skip
 _MAX_SIDE = 1 << 17
+_MARGIN = 280  # what the LZW kernel needs around its output and after its input
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class Layout:
     predictor: int
     chunk_yx: tuple[int, int]
     tiled: bool
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row of a strip or tile."""
+        return -(-self.chunk_yx[1] * self.bits // 8)
 
 
 def tiff_frames(source: Source, chain: Chain) -> Frames:
@@ -160,49 +167,66 @@ def decode_page(source: Source, page: Page, layout: Layout, out: np.ndarray, whe
     ny, nx = layout.shape_yx
     rows, columns = layout.chunk_yx
     per_row = -(-nx // columns)
-    row_bytes = -(-columns * layout.bits // 8)
-    scratch = np.empty(rows * row_bytes, np.uint8)
-    offsets, counts = page.chunks()
-    for number, (offset, count) in enumerate(zip(offsets, counts, strict=True)):
+    scratch = np.empty(_MARGIN + rows * layout.row_bytes, np.uint8)
+    for number, (offset, count) in enumerate(zip(*page.chunks(), strict=True)):
         y, x = number // per_row * rows, number % per_row * columns
         n_rows, n_columns = min(rows, ny - y), min(columns, nx - x)
-        # Tiles are stored whole, the last strip only as far as the image goes.
-        target = scratch if layout.tiled else scratch[: n_rows * row_bytes]
+        data = np.empty(count + _MARGIN, np.uint8)
+        source.read_into(offset, data[:count])
         try:
-            chunk = _decode_chunk(source.read_at(offset, count), layout, target)
-        except (imagecodecs.DelayedImportError, TruncatedError):
-            raise
+            decoded = _decompress(data, count, layout.compression, scratch)
         except (RuntimeError, ValueError) as error:
-            codec = _DECODERS[layout.compression][0]
-            raise CorruptError(
-                f"{source.name}: {where}, row {y}: {codec} data do not decode ({error}); "
-                "copy the file again"
-            ) from error
-        pixels = chunk.reshape(-1, columns)[:n_rows, :n_columns]
+            raise _corrupt(source.name, where, y, layout, str(error)) from error
+        # Tiles are stored whole, the last strip usually only as far as the image goes.
+        wanted = (rows if layout.tiled else n_rows) * layout.row_bytes
+        if decoded.size not in (wanted, rows * layout.row_bytes):
+            found = f"{decoded.size} bytes instead of {wanted}"
+            raise _corrupt(source.name, where, y, layout, found)
+        pixels = _pixels(decoded, layout)[:n_rows, :n_columns]
         out[ny - y - n_rows : ny - y, x : x + n_columns] = pixels[::-1]
 
 
-def _decode_chunk(data: bytes, layout: Layout, target: np.ndarray) -> np.ndarray:
-    """One strip or tile as (rows * columns) pixels; ValueError if it has another size."""
-    decoder = _DECODERS[layout.compression][1]
-    if decoder is None:
-        decoded = np.frombuffer(data, np.uint8, count=min(len(data), target.size))
-    else:
-        decoded = np.frombuffer(decoder(data, out=target), np.uint8)
-    if decoded.size != target.size:
-        raise ValueError(f"{decoded.size} bytes of {target.size}")
-    rows = decoded.size // -(-layout.chunk_yx[1] * layout.bits // 8)
+def _corrupt(name: str, where: str, row: int, layout: Layout, why: str) -> CorruptError:
+    codec = _DECODERS[layout.compression][0]
+    return CorruptError(
+        f"{name}: {where}, row {row}: {codec} data do not decode ({why}); copy the file again"
+    )
+
+
+def _decompress(data: np.ndarray, count: int, compression: int, scratch: np.ndarray) -> np.ndarray:
+    """The bytes of one strip or tile; ValueError or RuntimeError if they do not decode.
+
+    ``data`` and ``scratch`` have `_MARGIN` bytes more than they need, for the LZW kernel.
+    """
+    if compression == 1:
+        return data[:count]
+    if compression == LZW:
+        from warptui.engine.formats.lzw_kernels import OUTPUT_START, decode_lzw
+
+        n_bytes = decode_lzw(data, count, scratch, scratch.size - _MARGIN)
+        if n_bytes < 0:
+            raise ValueError("an impossible code")
+        return scratch[OUTPUT_START : OUTPUT_START + n_bytes]
+    decoder = _DECODERS[compression][1]
+    assert decoder is not None
+    return np.frombuffer(decoder(data[:count], out=scratch[: scratch.size - _MARGIN]), np.uint8)
+
+
+def _pixels(decoded: np.ndarray, layout: Layout) -> np.ndarray:
+    """Bytes as (y, x) pixels in native order, before flipping."""
+    columns = layout.chunk_yx[1]
+    rows = decoded.size // layout.row_bytes
     if layout.bits == 4:
-        unpacked = np.empty((rows, decoded.size // rows, 2), np.uint8)
-        unpacked[..., 0] = decoded.reshape(rows, -1) >> 4
-        unpacked[..., 1] = decoded.reshape(rows, -1) & 15
-        return unpacked.reshape(rows, -1)[:, : layout.chunk_yx[1]].reshape(-1)
-    pixels = decoded.view(layout.stored).reshape(rows, -1)
+        packed = decoded.reshape(rows, layout.row_bytes, 1)
+        unpacked = np.concatenate((packed >> 4, packed & 15), axis=2)
+        return unpacked.reshape(rows, -1)[:, :columns]
+    if layout.predictor == 3:
+        plain = decoded.view(layout.stored).reshape(rows, columns)
+        return imagecodecs.floatpred_decode(plain, axis=-1)
+    pixels = decoded.view(layout.stored).reshape(rows, columns)
     if layout.predictor == 2:
-        pixels = imagecodecs.delta_decode(pixels.astype(layout.dtype), axis=-1)
-    elif layout.predictor == 3:
-        pixels = imagecodecs.floatpred_decode(pixels, axis=-1)
-    return pixels.reshape(-1)
+        return imagecodecs.delta_decode(pixels.astype(layout.dtype), axis=-1)
+    return pixels
 
 
 def pixel_size(page: Page) -> float | None:
