@@ -10,7 +10,10 @@ import numpy as np
 
 from warptui.engine.errors import InputError, TruncatedError
 from warptui.engine.formats import eer, mrc, tiff, tiff_structure
+from warptui.engine.formats.completeness import check_complete
 from warptui.engine.formats.source import Frames, Source, transient_errors
+
+__all__ = ["MovieReader", "check_complete", "open_movie"]
 
 
 class MovieReader:
