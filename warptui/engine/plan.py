@@ -118,23 +118,32 @@ def wanted_hash(
 
 
 def failure_stands(
-    stored: StoredItem | None, config: Config, references: References, fingerprint: str
+    stored: StoredItem | None,
+    config: Config,
+    references: References,
+    fingerprint: str,
+    stages: Sequence[Stage] = STAGES,
 ) -> bool:
     """Whether the item failed with just these settings and this file, so that trying is no use."""
     failure = stored.failure if stored else None
     if failure is None:
         return False
     same_file = not fingerprint or not failure.fingerprint or failure.fingerprint == fingerprint
-    return same_file and failure.wanted == wanted_hash(config, references)
+    return same_file and failure.wanted == wanted_hash(config, references, stages)
 
 
 def standing(
-    stored: StoredItem | None, config: Config, references: References, fingerprint: str
+    stored: StoredItem | None,
+    config: Config,
+    references: References,
+    fingerprint: str,
+    stages: Sequence[Stage] = STAGES,
 ) -> tuple[State, str]:
     """Where a complete item stands when nothing runs: queued, done, outdated or failed, and why."""
-    if stored and stored.failure and failure_stands(stored, config, references, fingerprint):
+    stands = failure_stands(stored, config, references, fingerprint, stages)
+    if stored and stored.failure and stands:
         return State.FAILED, stored.failure.reason
-    steps = plan(stored, config, references, fingerprint)
+    steps = plan(stored, config, references, fingerprint, stages=stages)
     if not steps:
         return State.DONE, ""
     reasons = "; ".join(dict.fromkeys(f"{step.stage}: {step.reason}" for step in steps))

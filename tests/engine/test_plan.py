@@ -1,0 +1,300 @@
+"""plan: what must run, and why; nothing else, and nothing twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from warptui.engine.items import Movie, State
+from warptui.engine.plan import (
+    References,
+    Step,
+    failure_stands,
+    make_record,
+    plan,
+    refusal,
+    standing,
+    wanted_hash,
+)
+from warptui.engine.records import Failure, StoredItem
+from warptui.engine.settings import Config
+from warptui.engine.stages import STAGES
+
+FINGERPRINT = "1000:abc"
+REFERENCES = References("gain1", "defects1")
+
+
+def config(**sections: dict[str, Any]) -> Config:
+    return Config.from_json(sections)
+
+
+def processed(
+    settings: Config,
+    references: References = REFERENCES,
+    fingerprint: str = FINGERPRINT,
+    item: StoredItem | None = None,
+    only: tuple[str, ...] = (),
+    at: float = 100.0,
+) -> StoredItem:
+    """The item after the engine did what the plan says."""
+    item = item or StoredItem("a.mrc", 1, raw_path="/raw/a.mrc")
+    for number, step in enumerate(plan(item, settings, references, fingerprint)):
+        if only and step.stage not in only:
+            continue
+        record = make_record(
+            step.stage,
+            item,
+            settings,
+            references,
+            fingerprint,
+            result={},
+            finished_at=at + number,
+            seconds=1.0,
+            device="cpu",
+            program_version="0",
+        )
+        item = item.with_record(record)
+    return item
+
+
+def reasons(item: StoredItem | None, settings: Config, **now: Any) -> dict[str, str]:
+    steps = plan(
+        item, settings, now.get("references", REFERENCES), now.get("fingerprint", FINGERPRINT)
+    )
+    return {step.stage: step.reason for step in steps}
+
+
+def test_a_new_item_runs_every_stage_in_order():
+    assert plan(None, Config(), REFERENCES, FINGERPRINT) == (
+        Step("motion", "never run"),
+        Step("average", "never run"),
+    )
+
+
+def test_a_processed_item_needs_nothing():
+    assert reasons(processed(Config()), Config()) == {}
+
+
+def test_only_the_stage_whose_setting_changed_runs_and_those_that_need_it():
+    item = processed(Config())
+    assert reasons(item, config(average={"skip_first": 2})) == {
+        "average": "average.skip_first 0 -> 2"
+    }
+    assert reasons(item, config(motion={"b_factor": -500.0})) == {
+        "motion": "motion.b_factor -100 -> -500",
+        "average": "needs motion, which must run",
+    }
+
+
+def test_all_changes_of_a_stage_are_named():
+    changed = config(motion={"b_factor": -500.0, "local_grid": [3, 3, 3]})
+    assert reasons(processed(Config()), changed)["motion"] == (
+        "motion.b_factor -100 -> -500, motion.local_grid [5, 5, 3] -> [3, 3, 3]"
+    )
+
+
+def test_settings_that_change_no_result_make_nothing_outdated():
+    changed = config(
+        input={"folder": "/elsewhere", "pattern": ["*.tif"], "recursive": True, "poll_seconds": 9},
+        compute={"devices": "cpu", "threads": 7},
+    )
+    assert reasons(processed(Config()), changed) == {}
+
+
+def test_a_pixel_size_outdates_what_reads_the_frames():
+    found = reasons(processed(Config()), config(input={"pixel_size": 1.5}))
+    assert found["motion"] == "input.pixel_size 0 -> 1.5"
+    assert found["average"] == "input.pixel_size 0 -> 1.5"
+
+
+def test_a_replaced_gain_reference_is_named():
+    item = processed(config(input={"gain": "gain.mrc"}))
+    found = reasons(
+        item, config(input={"gain": "gain.mrc"}), references=References("gain2", "defects1")
+    )
+    assert found["motion"] == "gain reference replaced"
+    found = reasons(
+        item, config(input={"gain": "gain.mrc"}), references=References("gain1", "defects2")
+    )
+    assert found["motion"] == "defect map replaced"
+
+
+def test_a_gain_reference_that_only_moved_changes_nothing():
+    item = processed(config(input={"gain": "/a/gain.mrc"}))
+    assert reasons(item, config(input={"gain": "/b/gain.mrc"})) == {}
+
+
+def test_another_gain_reference_is_a_changed_setting():
+    item = processed(config(input={"gain": "/a/gain.mrc"}))
+    found = reasons(
+        item, config(input={"gain": "/b/other.mrc"}), references=References("gain2", "defects1")
+    )
+    assert found["motion"] == "input.gain '/a/gain.mrc' -> '/b/other.mrc'"
+
+
+def test_an_unreadable_gain_reference_is_no_reason_to_doubt_what_is_done():
+    item = processed(config(input={"gain": "gain.mrc"}))
+    assert reasons(item, config(input={"gain": "gain.mrc"}), references=References()) == {}
+
+
+def test_a_replaced_raw_file_outdates_everything_and_a_missing_one_nothing():
+    item = processed(Config())
+    assert set(reasons(item, Config(), fingerprint="1000:other").values()) == {"raw file replaced"}
+    assert reasons(item, Config(), fingerprint="") == {}
+
+
+def test_a_new_version_of_a_stage_is_named():
+    newer = tuple(
+        stage._replace(version=2) if stage.name == "motion" else stage for stage in STAGES
+    )
+    steps = plan(processed(Config()), Config(), REFERENCES, FINGERPRINT, Movie, newer)
+    assert steps[0] == Step("motion", f"stage version {STAGES[0].version} -> 2")
+    assert steps[1] == Step("average", "needs motion, which must run")
+
+
+def test_a_switched_off_stage_never_runs_and_what_used_it_runs_without_it():
+    off = config(motion={"enabled": False})
+    assert reasons(None, off) == {"average": "never run"}
+    item = processed(Config())
+    assert reasons(item, off) == {"average": "motion was switched off"}
+    without = processed(off, item=item)
+    assert reasons(without, off) == {}
+    assert reasons(without, Config()) == {"average": "motion was switched on"}
+
+
+def test_an_average_from_an_earlier_motion_is_made_again_after_a_crash_between_them():
+    item = processed(Config())
+    changed = config(motion={"b_factor": -500.0})
+    crashed = processed(changed, item=item, only=("motion",), at=200.0)
+    assert reasons(crashed, changed) == {"average": "made from an earlier run of motion"}
+
+
+def test_a_setting_that_a_record_does_not_know_had_its_default():
+    item = processed(Config())
+    motion = item.records["motion"]
+    settings = {key: value for key, value in motion.settings.items() if key != "patch_size_px"}
+    older = replace(item, records={**item.records, "motion": replace(motion, settings=settings)})
+    assert "motion" not in reasons(older, Config())
+    assert reasons(older, config(motion={"patch_size_px": 768}))["motion"] == (
+        "motion.patch_size_px 512 -> 768"
+    )
+
+
+def test_a_problem_of_the_metadata_is_the_reason():
+    item = StoredItem("a.mrc", 0, problem="processed by Warp, not by warptui")
+    assert reasons(item, Config())["motion"] == "processed by Warp, not by warptui"
+    state, reason = standing(item, Config(), REFERENCES, FINGERPRINT)
+    assert state is State.OUTDATED
+    assert "processed by Warp" in reason
+
+
+def test_a_section_may_be_narrowed_to_single_settings():
+    narrow = (STAGES[0]._replace(sections=("input", "optics.voltage")),)
+    record = make_record(
+        "motion", None, Config(), REFERENCES, FINGERPRINT, result={}, finished_at=1.0,
+        seconds=1.0, device="cpu", program_version="0", stages=narrow,
+    )  # fmt: skip
+    item = StoredItem("a.mrc", 1).with_record(record)
+
+    def steps(settings: Config) -> tuple[Step, ...]:
+        return plan(item, settings, REFERENCES, FINGERPRINT, stages=narrow)
+
+    assert steps(config(optics={"cs": 0.01})) == ()
+    assert steps(config(optics={"voltage": 200.0}))[0].reason == "optics.voltage 300 -> 200"
+
+
+def test_a_failure_stands_until_settings_or_file_change():
+    failure = Failure(
+        "motion", "truncated", 1, 5.0, fingerprint=FINGERPRINT,
+        wanted=wanted_hash(Config(), REFERENCES),
+    )  # fmt: skip
+    item = StoredItem("a.mrc", 1, failure=failure)
+    assert failure_stands(item, Config(), REFERENCES, FINGERPRINT)
+    assert standing(item, Config(), REFERENCES, FINGERPRINT) == (State.FAILED, "truncated")
+    assert not failure_stands(item, Config(), REFERENCES, "1000:other")
+    assert not failure_stands(item, Config(), References("gain2", "defects1"), FINGERPRINT)
+    assert not failure_stands(item, config(average={"skip_last": 1}), REFERENCES, FINGERPRINT)
+    assert failure_stands(item, config(compute={"threads": 1}), REFERENCES, FINGERPRINT)
+
+
+def test_standing_tells_queued_outdated_and_done_apart():
+    assert standing(None, Config(), REFERENCES, FINGERPRINT)[0] is State.QUEUED
+    item = processed(Config())
+    assert standing(item, Config(), REFERENCES, FINGERPRINT) == (State.DONE, "")
+    state, reason = standing(item, config(average={"skip_last": 1}), REFERENCES, FINGERPRINT)
+    assert (state, reason) == (State.OUTDATED, "average: average.skip_last 0 -> 1")
+
+
+def test_two_files_that_would_share_their_results_are_not_both_taken():
+    taken = {"NAME": Path("/raw/NAME.mrc")}
+    assert "NAME.mrc" in refusal(Path("/raw/NAME.tif"), taken)
+    assert "came first" in refusal(Path("/raw/sub/NAME.mrc"), taken)
+    assert refusal(Path("/raw/NAME.mrc"), taken) == ""
+    assert refusal(Path("/raw/OTHER.mrc"), taken) == ""
+
+
+def test_names_without_room_for_results_are_refused_and_odd_ones_are_not():
+    assert "at most 243" in refusal(Path("/raw") / ("x" * 251 + ".mrc"), {})
+    assert "UTF-8" in refusal(Path("/raw") / "bad\udcff.mrc", {})
+    for name in (
+        "a b.mrc",
+        "a'\"#.mrc",
+        "a\nb.mrc",
+        "é\u0301ü漢.mrc",
+        "-rf.mrc",
+        "x" * 243 + ".mrc",
+    ):
+        assert refusal(Path("/raw") / name, {}) == ""
+
+
+settings_changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "motion": st.fixed_dictionaries(
+            {},
+            optional={
+                "enabled": st.booleans(),
+                "b_factor": st.floats(-1e4, 0),
+                "local_grid": st.lists(st.integers(1, 9), min_size=3, max_size=3),
+            },
+        ),
+        "average": st.fixed_dictionaries(
+            {}, optional={"enabled": st.booleans(), "skip_first": st.integers(0, 5)}
+        ),
+        "input": st.fixed_dictionaries(
+            {}, optional={"pixel_size": st.floats(0, 10), "gain": st.sampled_from(["", "g", "h"])}
+        ),
+        "optics": st.fixed_dictionaries({}, optional={"voltage": st.floats(100, 300)}),
+    },
+)
+references = st.builds(References, st.sampled_from(["", "1", "2"]), st.sampled_from(["", "1"]))
+
+
+@given(
+    st.lists(
+        st.tuples(settings_changes, references, st.sampled_from(["f", "g"])), min_size=1, max_size=4
+    )
+)
+def test_doing_what_the_plan_says_leaves_nothing_to_do(history: list[Any]):
+    item: StoredItem | None = None
+    for number, (changes, known, fingerprint) in enumerate(history):
+        settings = config(**changes)
+        item = processed(settings, known, fingerprint, item, at=1000.0 * number)
+        assert plan(item, settings, known, fingerprint) == ()
+
+
+@given(settings_changes, settings_changes, st.sampled_from(["", "motion", "average"]))
+def test_a_crash_after_any_stage_costs_only_the_rest(
+    first: dict[str, Any], second: dict[str, Any], last_saved: str
+):
+    item = processed(config(**first))
+    wanted = config(**second)
+    order = [stage.name for stage in STAGES]
+    saved = tuple(order[: order.index(last_saved) + 1]) if last_saved else ("none",)
+    before = set(reasons(item, wanted))
+    crashed = processed(wanted, item=item, only=saved, at=500.0)
+    assert set(reasons(crashed, wanted)) == before - set(saved)
