@@ -1,13 +1,14 @@
 """A copy of the metadata in one SQLite file, to open a large project fast.
 
-It lies in the user's local state folder (SQLite's write-ahead log is unsafe on network file
-systems) and may be deleted or damaged at any time: the metadata files are the truth. Rows are valid
+It lies in the user's local state folder (SQLite's locks are unreliable on network file systems)
+and may be deleted or damaged at any time: the metadata files are the truth. Rows are valid
 only for the very file that they were made from (`Stamp`).
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterable
@@ -41,7 +42,7 @@ class Index:
     TABLES = ("metadata", "raw")
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path: Path | None = path
         self._connection = self._open()
 
     def read_all(self, table: str) -> dict[str, tuple[Stamp, Any]]:
@@ -81,20 +82,36 @@ class Index:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            return self._connect()
+            return self._connect(self._path or ":memory:")
         except sqlite3.DatabaseError:
-            self._remove()
-            return self._connect()
+            return self._replace()
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, check_same_thread=False, timeout=10)
+    def _replace(self) -> sqlite3.Connection:
+        """An empty index, in memory if there is no place for it on disk."""
+        try:
+            if self._path is None:
+                return self._connect(":memory:")
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            return self._connect(self._path)
+        except (OSError, sqlite3.DatabaseError) as error:
+            logging.getLogger(__name__).warning(
+                "no index at %s (%s): opening this project takes longer", self._path, error
+            )
+            self._path = None
+            return self._connect(":memory:")
+
+    def _connect(self, path: Path | str) -> sqlite3.Connection:
+        connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
         try:
             (found,) = connection.execute("PRAGMA user_version").fetchone()
             if found != FORMAT:
                 for table in self.TABLES:
                     connection.execute(f"DROP TABLE IF EXISTS {table}")
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
+            # No write-ahead log: it maps a file into memory, and whoever truncates that kills us.
+            # No syncing: a power loss costs the index, which is made anew.
+            connection.execute("PRAGMA journal_mode=TRUNCATE")
+            connection.execute("PRAGMA synchronous=OFF")
             for table in self.TABLES:
                 connection.execute(
                     f"CREATE TABLE IF NOT EXISTS {table} (name TEXT PRIMARY KEY, "
@@ -111,15 +128,10 @@ class Index:
     def _try(self, action: Callable[[sqlite3.Connection], Any]) -> Any:
         """Run ``action``; once more on an empty index if this one is damaged or was deleted."""
         try:
-            if not self._path.exists():
+            if self._path is not None and not self._path.exists():
                 raise sqlite3.DatabaseError("the index was deleted")
             return action(self._connection)
         except (sqlite3.DatabaseError, ValueError):
             with closing(self._connection):
-                self._remove()
-            self._connection = self._connect()
+                self._connection = self._replace()
             return action(self._connection)
-
-    def _remove(self) -> None:
-        for suffix in ("", "-wal", "-shm"):
-            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)

@@ -101,6 +101,7 @@ class Store:
             old = _read_bytes(path)
             root, before, readable = self._base(root_name, old)
             item = _completed(item, before)
+            item = replace(item, problem=_foreign(root, item))
             _write_item(root, item, self._project)
             data = warp_xml.to_bytes(root)
             if data == old:
@@ -250,9 +251,14 @@ def _read_item(root: ElementTree.Element, root_name: str) -> StoredItem | None:
                 f"written by another version of warptui (format {found!r}, this one knows {FORMAT})"
             )
         item = replace(_from_element(element), choice=choice)
-    if not item.records and warp_xml.is_processed(root):
-        item = replace(item, problem="processed by Warp, not by warptui")
-    return item
+    return replace(item, problem=_foreign(root, item))
+
+
+def _foreign(root: ElementTree.Element, item: StoredItem) -> str:
+    """What to say of an item that Warp alone has processed; "" of all others."""
+    if item.records or item.history or not warp_xml.is_processed(root):
+        return ""
+    return "processed by Warp, not by warptui"
 
 
 def _from_element(element: ElementTree.Element) -> StoredItem:
@@ -340,7 +346,8 @@ def _salvaged_choice(data: bytes) -> Choice | None:
 
 
 def _is_metadata_name(name: str) -> bool:
-    return name.endswith(".xml") and not name.startswith(".") and name.isprintable()
+    is_text = not any("\ud800" <= letter <= "\udfff" for letter in name)  # `plan.refusal`
+    return name.endswith(".xml") and not name.startswith(".") and is_text
 
 
 def _read_bytes(path: Path) -> bytes | None:
