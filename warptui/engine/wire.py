@@ -44,7 +44,7 @@ _RAISED = {
 
 def line(message: dict[str, Any]) -> bytes:
     """One message as it goes over the wire."""
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
 def message(line: bytes) -> dict[str, Any]:

@@ -1,0 +1,15 @@
+"""``python pretend_engine.py PROJECT``: an engine with the limits of the tests, in a process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from warptui.config import read_config
+from warptui.engine import lock, pool, server
+
+if __name__ == "__main__":
+    pool.BEAT_LIMIT_S = float(os.environ.get("PRETEND_BEAT_LIMIT", "60"))
+    lock.BEAT_S = 0.1
+    raise SystemExit(server.serve(Path(sys.argv[1]), read_config))

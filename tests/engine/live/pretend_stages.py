@@ -1,0 +1,112 @@
+"""Stages without torch: fast, deterministic, and as badly behaved as a file's name asks for.
+
+``WARPTUI_STAGES=pretend_stages`` puts them in the real ones' place. They share the real ones'
+settings and results, so that config.toml and the metadata are the real thing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import signal
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from warptui.engine.crash import crash_point
+from warptui.engine.errors import CorruptError, TransientError
+from warptui.engine.items import Movie
+from warptui.engine.paths import temporary
+from warptui.engine.stages import average as real_average
+from warptui.engine.stages import motion as real_motion
+
+SECONDS = float(os.environ.get("PRETEND_SECONDS", "0"))
+
+
+class Bench:
+    """Where a pretended stage works."""
+
+    def __init__(
+        self, item: Movie, project: Any, config: Any, device: str, *, threads: int, on_progress: Any
+    ) -> None:
+        self.item, self.project, self.progress = item, project, on_progress
+        self.results: dict[str, Any] = {}
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(
+        self, kind: type | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def save(self, path: Path, content: bytes) -> None:
+        """Write a product as the real bench does: beside it, then renamed."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = temporary(path)
+        try:
+            with beside.open("wb") as file:
+                file.write(content[: len(content) // 2])
+                file.flush()
+                crash_point("average.writing")
+                file.write(content[len(content) // 2 :])
+                file.flush()
+                os.fsync(file.fileno())
+            crash_point("average.written")
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+        crash_point("average.renamed")
+
+
+def _misbehave(name: str) -> None:
+    if "corrupt" in name:
+        raise CorruptError(f"{name}: frame 3 of 7 does not decode; copy the file again")
+    if "bug" in name:
+        raise ZeroDivisionError("a mistake in the program")
+    if "segfault" in name:
+        print("about to fall over", flush=True)
+        ctypes.string_at(0)
+    if "killed" in name:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "hang" in name:
+        time.sleep(1e6)
+    if "frozen" in name:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if "hiccup" in name:
+        counter = Path(os.environ["PRETEND_FOLDER"]) / f"{name}.tries"
+        tries = int(counter.read_text()) if counter.exists() else 0
+        counter.write_text(str(tries + 1))
+        if tries < 2:
+            raise TransientError(f"{name}: stale file handle")
+
+
+def run_motion(item: Movie, bench: Bench, settings: Any) -> Any:
+    """Pretend to align."""
+    _misbehave(item.name)
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        time.sleep(0.01)
+        bench.progress(1.0 - (end - time.monotonic()) / SECONDS)
+    digest = hashlib.sha256(item.path.read_bytes()).digest()
+    return real_motion.MotionResult(
+        early_motion=digest[0] / 100, n_frames=3, pixel_size=1.0, shape_yx=(16, 16)
+    )
+
+
+def run_average(item: Movie, bench: Bench, settings: Any) -> Any:
+    """Pretend to average: a product that depends on the file and on the settings."""
+    motion = bench.results["motion"]
+    text = f"{motion.early_motion} {settings.skip_first}"
+    content = hashlib.sha256(item.path.read_bytes() + text.encode()).digest() * 4000
+    bench.save(bench.project.average(item.root_name), content)
+    return real_average.AverageResult(mean_electrons=1.0, pixel_size=1.0, shape_yx=(16, 16))
+
+
+DEADLINE_S = float(os.environ.get("PRETEND_DEADLINE", "30"))
+STAGES = (
+    real_motion.STAGE._replace(run=run_motion, deadline_s=DEADLINE_S),
+    real_average.STAGE._replace(run=run_average, deadline_s=DEADLINE_S),
+)

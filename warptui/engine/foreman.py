@@ -1,0 +1,430 @@
+"""Brings every item into accord with the settings: sightings in, jobs out, results stored.
+
+All of it happens in one thread, the session's, which is also the only writer of metadata: nothing
+can be lost between two writers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import warptui
+from warptui.engine.broadcast import Broadcast
+from warptui.engine.crash import crash_point
+from warptui.engine.errors import ItemError
+from warptui.engine.events import ItemChanged, ItemRemoved
+from warptui.engine.items import Choice, State
+from warptui.engine.job import FailureKind, Job, encode_config
+from warptui.engine.plan import make_record
+from warptui.engine.pool import Died, Pool, Said, Slot
+from warptui.engine.rates import Rates
+from warptui.engine.records import Failure, StoredItem
+from warptui.engine.roster import Entry, Roster, Wanted
+from warptui.engine.schedule import Schedule, Urgency
+from warptui.engine.store import Store
+from warptui.engine.watch import Complete, FolderState, Gone, Refused, Sighting, Waiting
+
+log = logging.getLogger(__name__)
+
+MAX_DEATHS = 3  # workers that an item may take with it before it is poisoned
+MAX_HICCUPS = 20  # transient failures in a row, a quarter of an hour, before it counts as failed
+MAX_MEMORY = 3
+LONGEST_BACKOFF_S = 60.0
+BYTES_PER_DEADLINE = 1e9  # a larger file gets proportionally more time
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A job as it was started: a changed setting meanwhile must not enter its records."""
+
+    name: str
+    wanted: Wanted
+
+
+class Foreman:
+    """The engine's work, without its threads. Used from one thread."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        store: Store,
+        broadcast: Broadcast,
+        project: Path,
+        recheck: Callable[[Path], None],
+        suspect: Callable[[Path], None],
+    ) -> None:
+        self.roster, self.store = roster, store
+        self.pool: Pool | None = None
+        self.paused = False
+        self.holds: dict[str, str] = {}  # why nothing is started, by cause
+        self.storage_retry = 0.0  # monotonic: when to try writing again
+        self.rates = Rates(time.monotonic())
+        self.schedule = Schedule()
+        self._broadcast, self._project = broadcast, project
+        self._recheck, self._suspect = recheck, suspect
+        self._jobs: dict[int, _Running] = {}
+        self._numbers = itertools.count(1)
+        self._storage_backoff_s = 2.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs or waits for its turn."""
+        return bool(self._jobs or len(self.schedule) or self.schedule.n_later)
+
+    def judge_all(self) -> None:
+        """Decide anew where every item stands, after anything that concerns all of them."""
+        for entry in self.roster.entries.values():
+            self.settle(entry)
+
+    def settle(self, entry: Entry, *, asked: bool = False) -> None:
+        """Decide where an item stands, queue it if it needs work, and tell the viewers."""
+        if not entry.running:
+            steps = self.roster.judge(entry)
+            if steps:
+                self.schedule.push(entry.name, _urgency(entry, asked), entry.sequence)
+            else:
+                self.schedule.discard(entry.name)
+        self.show(entry)
+
+    def show(self, entry: Entry) -> None:
+        """Tell the viewers how an item stands."""
+        self._broadcast.publish(ItemChanged(self.roster.row(entry)))
+
+    def see(self, sightings: Iterable[Sighting]) -> None:
+        """Take note of what the watch saw."""
+        for sighting in sightings:
+            match sighting:
+                case FolderState(reason):
+                    self._see_folder(reason)
+                case Gone(path):
+                    self._see_gone(path)
+                case Waiting(path, reason):
+                    entry = self.roster.arrive(path, at_start=False)
+                    entry.present, entry.waiting = True, reason
+                    self.settle(entry)
+                case Refused(path, reason):
+                    entry = self.roster.arrive(path, at_start=False)
+                    entry.present, entry.refused = True, f"{path.name}: {reason}"
+                    self.settle(entry)
+                case Complete():
+                    self._see_complete(sighting)
+
+    def dispatch(self) -> None:
+        """Give free workers the items that are next."""
+        self.schedule.ripen(time.monotonic())
+        if self.paused or self.holds or self.pool is None:
+            return
+        for slot in self.pool.free_slots():
+            while (name := self.schedule.pop()) is not None:
+                entry = self.roster.entries.get(name)
+                if entry is not None and not entry.running and self._start(slot, entry):
+                    break
+
+    def hear(self, said: Said) -> None:
+        """Take note of a worker's answer."""
+        slot = self.pool.hear(said) if self.pool else None
+        if slot is None or slot.job is None:
+            return
+        running = self._jobs[slot.job.number]
+        entry = self.roster.entries[running.name]
+        record = said.record
+        match record["is"]:
+            case "started" | "progress":
+                entry.stage, entry.fraction = record["stage"], record.get("fraction", 0.0)
+                self.show(entry)
+            case "finished":
+                self._keep_result(slot, entry, running, record)
+            case "done":
+                entry.fingerprint = record["fingerprint"] or entry.fingerprint
+                entry.deaths = entry.hiccups = 0
+                entry.asked, entry.delayed = False, ""
+                self._storage_backoff_s = 2.0
+                self.rates.item_done(time.monotonic())
+                self._end_job(slot, entry)
+                log.info("%s: done", entry.name)
+            case "failed":
+                self._take_failure(slot, entry, running, record)
+
+    def bury(self, died: Died) -> None:
+        """Take note of a worker's death."""
+        report = self.pool.bury(died) if self.pool else None
+        if report is None:
+            return
+        job, stage, reason, tail = report
+        log.warning("slot %s: %s%s", died.slot, reason, f" at {stage}" if stage else "")
+        if job is None:
+            return
+        running = self._jobs.pop(job.number)
+        entry = self.roster.entries[running.name]
+        entry.running, entry.deaths = False, entry.deaths + 1
+        if entry.deaths < MAX_DEATHS:
+            entry.delayed = f"{reason}; tried again"
+            self._fail_later(entry, entry.deaths)
+        else:
+            reason = f"{reason}, {entry.deaths} times: not tried again by itself"
+            self._fail(entry, running, stage, reason, entry.deaths, log_tail=tail)
+
+    def choose(self, names: Iterable[str], choice: Choice) -> None:
+        """Set and store the user's choice. Raises KeyError before anything is changed."""
+        for entry in self._named(names):
+            entry.stored = self._save(replace(entry.stored, choice=choice))
+            self.settle(entry)
+
+    def retry(self, names: Iterable[str]) -> None:
+        """Forget failures."""
+        for entry in self._named(names):
+            if entry.stored.failure is not None:
+                entry.stored = self._save(replace(entry.stored, failure=None))
+            entry.deaths = entry.hiccups = 0
+            entry.delayed = ""
+            if not entry.present or entry.refused:
+                self._recheck(entry.path)
+            self.settle(entry, asked=True)
+
+    def reprocess(self, names: Iterable[str]) -> None:
+        """Run all stages again. Raises ItemError, naming them, when raw files are missing."""
+        entries = self._named(names)
+        missing = [entry.name for entry in entries if not entry.present]
+        if missing:
+            raise ItemError(f"the raw files are gone: {', '.join(missing[:5])}")
+        for entry in entries:
+            entry.asked, entry.deaths, entry.hiccups = True, 0, 0
+            self.settle(entry, asked=True)
+
+    def requeue_running(self) -> None:
+        """The pool is gone: what ran must run again."""
+        for running in self._jobs.values():
+            entry = self.roster.entries[running.name]
+            entry.running = False
+            self.settle(entry)
+        self._jobs.clear()
+
+    def _named(self, names: Iterable[str]) -> list[Entry]:
+        unknown = [name for name in names if name not in self.roster.entries]
+        if unknown:
+            raise KeyError(f"no item is called {unknown[0]!r}")
+        return [self.roster.entries[name] for name in names]
+
+    def _see_folder(self, reason: str) -> None:
+        log.warning("%s", reason) if reason else log.info("the input folder is back")
+        self.roster.folder_problem = reason
+        if reason:
+            self.holds["folder"] = reason
+        else:
+            self.holds.pop("folder", None)
+        self.judge_all()
+
+    def _see_gone(self, path: Path) -> None:
+        entry = self.roster.find(path)
+        if entry is None:
+            return
+        entry.present = False
+        nothing_stored = not entry.stored.records and entry.stored.choice is Choice.AUTO
+        if nothing_stored and not entry.running:
+            self.schedule.discard(entry.name)
+            self.roster.remove(entry)
+            self._broadcast.publish(ItemRemoved(entry.name))
+        else:
+            self.settle(entry)
+
+    def _see_complete(self, seen: Complete) -> None:
+        entry = self.roster.arrive(seen.path, at_start=seen.at_start)
+        if entry.fingerprint != seen.fingerprint:
+            entry.deaths = entry.hiccups = 0
+            entry.delayed = ""
+        entry.present, entry.waiting = True, None
+        entry.fingerprint, entry.note = seen.fingerprint, seen.note
+        if not seen.at_start:
+            entry.at_start = False
+        self.roster.reconsider(entry)
+        self._adopt_metadata(entry)
+        self.settle(entry)
+
+    def _adopt_metadata(self, entry: Entry) -> None:
+        """A file of Warp's for a movie that we do not know yet may hold the user's choice."""
+        stored = entry.stored
+        if stored.records or stored.problem or entry.refused:
+            return
+        found = self.store.load(entry.name)
+        if found is not None:
+            entry.stored = replace(
+                found.abridged(), sequence=entry.sequence, raw_path=str(entry.path)
+            )
+
+    def _start(self, slot: Slot, entry: Entry) -> bool:
+        steps = self.roster.judge(entry)
+        if not steps or self.pool is None:
+            self.show(entry)
+            return False
+        wanted = self.roster.wanted
+        names = tuple(step.stage for step in steps)
+        try:
+            size = entry.path.stat().st_size
+            full = self.store.load(entry.name) if set(entry.stored.records) - set(names) else None
+        except OSError as problem:
+            self._blame_file(entry, problem)
+            return False
+        results = {
+            name: record.result
+            for name, record in (full.records.items() if full else ())
+            if name not in names
+        }
+        number = next(self._numbers)
+        job = Job(
+            number,
+            str(entry.path),
+            str(self._project),
+            names,
+            encode_config(wanted.config),
+            results,
+        )
+        generosity = max(1.0, size / BYTES_PER_DEADLINE)
+        limits = {stage.name: stage.deadline_s * generosity for stage in wanted.stages}
+        self._jobs[number] = _Running(entry.name, wanted)
+        entry.running, entry.stage, entry.fraction = True, names[0], 0.0
+        entry.state = State.RUNNING
+        entry.reason = "; ".join(dict.fromkeys(step.reason for step in steps))
+        self.pool.submit(slot, job, limits)
+        self.show(entry)
+        return True
+
+    def _blame_file(self, entry: Entry, problem: OSError) -> None:
+        if isinstance(problem, FileNotFoundError):
+            entry.present = False
+            self._recheck(entry.path)
+            self.settle(entry)
+            return
+        entry.hiccups += 1
+        entry.delayed = f"{problem.strerror or problem}; tried again"
+        self._fail_later(entry, entry.hiccups)
+
+    def _keep_result(
+        self, slot: Slot, entry: Entry, running: _Running, record: dict[str, Any]
+    ) -> None:
+        stage = record["stage"]
+        wanted = running.wanted
+        made = make_record(
+            stage,
+            entry.stored,
+            wanted.config,
+            wanted.references,
+            record["fingerprint"],
+            result=record["result"],
+            finished_at=time.time(),
+            seconds=record["seconds"],
+            device=slot.plan.device,
+            program_version=warptui.__version__,
+            stages=wanted.stages,
+        )
+        crash_point(f"{stage}.unsaved")
+        try:
+            raw_path = str(entry.path)
+            entry.stored = self._save(replace(entry.stored.with_record(made), raw_path=raw_path))
+        except OSError as problem:  # the stage runs again when metadata can be written
+            self._hold_storage(f"{problem.strerror}: metadata of {entry.name}")
+        crash_point(f"{stage}.saved")
+        self.rates.stage_done(stage, record["seconds"])
+        self.show(entry)
+
+    def _save(self, stored: StoredItem) -> StoredItem:
+        return self.store.save(stored).abridged()
+
+    def _end_job(self, slot: Slot, entry: Entry) -> None:
+        if self.pool is not None and slot.job is not None:
+            self._jobs.pop(slot.job.number, None)
+            self.pool.release(slot)
+        entry.running = False
+        self.settle(entry)
+
+    def _take_failure(
+        self, slot: Slot, entry: Entry, running: _Running, record: dict[str, Any]
+    ) -> None:
+        kind, reason = FailureKind(record["kind"]), record["reason"]
+        entry.fingerprint = record["fingerprint"] or entry.fingerprint
+        log.warning("%s: %s: %s", entry.name, record["stage"], reason)
+        match kind:
+            case FailureKind.STORAGE:
+                self._hold_storage(reason)
+                self._end_job(slot, entry)
+            case FailureKind.MISSING:
+                entry.present = False
+                self._recheck(entry.path)
+                self._end_job(slot, entry)
+            case FailureKind.CHANGED:
+                entry.waiting = reason
+                self._recheck(entry.path)
+                self._end_job(slot, entry)
+            case FailureKind.CANCELLED:
+                self._end_job(slot, entry)
+            case FailureKind.TRANSIENT | FailureKind.MEMORY:
+                limit = MAX_HICCUPS if kind is FailureKind.TRANSIENT else MAX_MEMORY
+                self._end_job(slot, entry)
+                entry.hiccups += 1
+                if entry.hiccups < limit:
+                    entry.delayed = f"{reason}; tried again"
+                    self._fail_later(entry, entry.hiccups)
+                else:
+                    self._fail(entry, running, record["stage"], reason, entry.hiccups)
+            case FailureKind.ITEM:
+                self._end_job(slot, entry)
+                tries = 1 + (entry.stored.failure.tries if entry.stored.failure else 0)
+                text = record["traceback"]
+                self._fail(entry, running, record["stage"], reason, tries, traceback=text)
+
+    def _fail_later(self, entry: Entry, times: int) -> None:
+        self.settle(entry)
+        due = time.monotonic() + min(LONGEST_BACKOFF_S, 2.0 ** (times - 1))
+        self.schedule.push_later(entry.name, due, _urgency(entry, False), entry.sequence)
+
+    def _fail(
+        self,
+        entry: Entry,
+        running: _Running,
+        stage: str,
+        reason: str,
+        tries: int,
+        *,
+        log_tail: str = "",
+        traceback: str = "",
+    ) -> None:
+        failure = Failure(
+            stage=stage,
+            reason=reason,
+            tries=tries,
+            at=time.time(),
+            log_tail=log_tail,
+            traceback=traceback,
+            fingerprint=entry.fingerprint,
+            wanted=running.wanted.digest,
+        )
+        entry.asked, entry.delayed = False, ""
+        entry.stored = replace(entry.stored, failure=failure, raw_path=str(entry.path))
+        try:
+            self._save(entry.stored)
+        except OSError as problem:  # known in memory; after a restart it fails once more
+            self._hold_storage(f"{problem.strerror}: metadata of {entry.name}")
+        self._suspect(entry.path)
+        self.settle(entry)
+
+    def _hold_storage(self, reason: str) -> None:
+        if "storage" not in self.holds:
+            log.error("processing pauses: %s", reason)
+        self.holds["storage"] = reason
+        self.storage_retry = time.monotonic() + self._storage_backoff_s
+        self._storage_backoff_s = min(LONGEST_BACKOFF_S, 2 * self._storage_backoff_s)
+
+
+def _urgency(entry: Entry, asked: bool) -> Urgency:
+    if asked or entry.asked:
+        return Urgency.ASKED
+    if entry.stored.choice is Choice.EXCLUDE:
+        return Urgency.EXCLUDED
+    if entry.state is State.OUTDATED:
+        return Urgency.OUTDATED
+    return Urgency.BACKLOG if entry.at_start else Urgency.FRESH

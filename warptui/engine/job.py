@@ -1,0 +1,94 @@
+"""What a worker is asked, and how settings and stages reach its process.
+
+A worker answers with one JSON object a line, its type under ``is``::
+
+    ready     device, pid
+    beat      alive (every `BEAT_S`, from a thread of its own)
+    started   stage
+    progress  stage, fraction
+    finished  stage, result, seconds
+    done      fingerprint: all stages ran
+    failed    stage, kind, reason, traceback, fingerprint
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from warptui.engine.settings import Config
+from warptui.engine.stages import STAGES, Stage
+
+BEAT_S = 2.0
+STAGES_VARIABLE = "WARPTUI_STAGES"
+
+
+class FailureKind(StrEnum):
+    """What a failure means for the item and for the others."""
+
+    ITEM = "item"  # the item is to blame: it failed
+    TRANSIENT = "transient"  # a hiccup: later
+    STORAGE = "storage"  # nothing can be written: pause
+    MISSING = "missing"  # the raw file is gone
+    CHANGED = "changed"  # the raw file changed under the reader
+    MEMORY = "memory"  # too little of it: again, but not for ever
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One item's stages to run on one device."""
+
+    number: int
+    path: str
+    project: str
+    stages: tuple[str, ...]  # in order
+    config: dict[str, Any]  # see `encode_config`
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)  # of stages that ran before
+
+    def line(self) -> bytes:
+        """The job as one line of JSON."""
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Job:
+        """The inverse of `line`."""
+        record = json.loads(line)
+        return cls(**record | {"stages": tuple(record["stages"])})
+
+
+def encode_config(config: Config) -> dict[str, Any]:
+    """Settings as JSON values, the stages' own ones whole."""
+    values = config.model_dump(mode="json", exclude={"stages"})
+    values["stages"] = {
+        name: settings.model_dump(mode="json") for name, settings in config.stages.items()
+    }
+    return values
+
+
+def decode_config(values: dict[str, Any], stages: Sequence[Stage]) -> Config:
+    """The inverse of `encode_config`; each stage's section becomes that stage's Settings."""
+    given = values.get("stages", {})
+    sections = {
+        stage.name: stage.Settings.model_validate(given.get(stage.name, {})) for stage in stages
+    }
+    return Config.model_validate(values | {"stages": sections})
+
+
+def load_stages() -> tuple[Stage, ...]:
+    """The stages, or those of the module that ``WARPTUI_STAGES`` names (for tests)."""
+    name = os.environ.get(STAGES_VARIABLE)
+    return importlib.import_module(name).STAGES if name else STAGES
+
+
+def load_bench() -> Callable[..., Any]:
+    """The bench's class: a context manager made from item, project, config and device."""
+    name = os.environ.get(STAGES_VARIABLE)
+    if name:
+        return importlib.import_module(name).Bench
+    return importlib.import_module("warptui.engine.bench").MovieBench

@@ -1,0 +1,295 @@
+"""All items that the engine knows, where each stands, and how lists and viewers see them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from warptui.engine import paths
+from warptui.engine.items import Choice, ItemDetail, ItemRow, Movie, State, Summary
+from warptui.engine.paths import ProjectPaths
+from warptui.engine.plan import References, Step, plan, refusal, wanted_hash
+from warptui.engine.records import StoredItem
+from warptui.engine.selection import select
+from warptui.engine.settings import Config
+from warptui.engine.stages import Stage
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What every item is to be brought into accord with."""
+
+    config: Config
+    references: References
+    stages: tuple[Stage, ...]
+    digest: str  # of all that can change a result
+    enabled: frozenset[str]  # names of the stages that movies go through
+
+    @classmethod
+    def of(cls, config: Config, references: References, stages: tuple[Stage, ...]) -> Wanted:
+        """Settings and references, with their digest."""
+        enabled = frozenset(
+            stage.name
+            for stage in stages
+            if stage.kind is Movie and config.stage(stage.name).enabled
+        )
+        return cls(config, references, stages, wanted_hash(config, references, stages), enabled)
+
+
+@dataclass
+class Entry:
+    """One item and all that the engine remembers about it."""
+
+    name: str
+    path: Path
+    sequence: int
+    stored: StoredItem  # abridged; with the user's choice
+    fingerprint: str = ""  # of the raw file as last seen; "" = not yet
+    present: bool = False  # the raw file is there
+    waiting: str | None = None  # why it is not complete yet; None = complete
+    refused: str = ""  # why it cannot be an item at all
+    note: str = ""
+    at_start: bool = False
+    asked: bool = False  # the user asked for all stages to run again
+    delayed: str = ""  # why it waits for another try
+    deaths: int = 0  # of workers, in a row
+    hiccups: int = 0  # transient failures, in a row
+    running: bool = False
+    stage: str = ""
+    fraction: float = 0.0
+    state: State = State.WAITING
+    reason: str = ""
+    arrived_at: float = 0.0
+    arrived: float = field(default_factory=time.monotonic)
+
+    @property
+    def tries(self) -> int:
+        """Attempts that failed."""
+        return self.stored.failure.tries if self.stored.failure else self.deaths + self.hiccups
+
+
+class Roster:
+    """Items by name. Used from one thread."""
+
+    def __init__(self, project: ProjectPaths, wanted: Wanted) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.wanted = wanted
+        self.folder_problem = ""  # while set, every raw file counts as missing
+        self._project = project
+        self._columns = [
+            (stage.name, summary.key.partition(".")[2], summary.key)
+            for stage in wanted.stages
+            for summary in stage.summaries()
+        ]
+        self._by_path: dict[Path, str] = {}
+        self._owners: dict[str, Path] = {}  # root name -> raw file
+        self._last = 0
+        self._newest: Entry | None = None
+
+    def adopt(self, stored_items: Iterable[StoredItem]) -> None:
+        """Take over what an earlier engine knew; raw files count as present until seen missing."""
+        for stored in sorted(stored_items, key=lambda item: (item.sequence, item.name)):
+            path = Path(stored.raw_path or self._project.root / stored.name)
+            arrived_at = min((run.get("finished_at", 0.0) for run in stored.history), default=0.0)
+            failed_with = stored.failure.fingerprint if stored.failure else ""
+            entry = Entry(
+                stored.name,
+                path,
+                stored.sequence,
+                stored,
+                stored.fingerprint or failed_with,
+                present=True,
+                at_start=True,
+                arrived_at=arrived_at,
+            )
+            self._add(entry)
+
+    def find(self, path: Path) -> Entry | None:
+        """The item that this raw file belongs to."""
+        name = self._by_path.get(path)
+        return self.entries[name] if name is not None else None
+
+    def arrive(self, path: Path, *, at_start: bool) -> Entry:
+        """The item of a raw file that was seen, made where it is new."""
+        known = self.find(path)
+        if known is not None:
+            return known
+        other = self._owners.get(paths.root_name(path.name))
+        if other is not None and not other.exists():
+            moved = self.find(other)
+            if moved is not None and moved.name == path.name:  # the same item in another place
+                del self._by_path[other]
+                moved.path = path
+                self._by_path[path] = moved.name
+                self._owners[paths.root_name(path.name)] = path
+                return moved
+        why_not = refusal(path, self._owners)
+        name = path.name if path.name not in self.entries else str(path)
+        stored = StoredItem(name, self._last + 1, raw_path=str(path))
+        entry = Entry(
+            name,
+            path,
+            self._last + 1,
+            stored,
+            refused=why_not,
+            at_start=at_start,
+            arrived_at=time.time(),
+        )
+        self._add(entry)
+        self._newest = entry
+        return entry
+
+    def reconsider(self, entry: Entry) -> None:
+        """A file that could not be an item is complete now: perhaps it can."""
+        if entry.refused:
+            entry.refused = refusal(entry.path, self._owners)
+            if not entry.refused:
+                self._owners[paths.root_name(entry.path.name)] = entry.path
+
+    def remove(self, entry: Entry) -> None:
+        """Forget an item of which nothing is stored."""
+        del self.entries[entry.name]
+        self._by_path.pop(entry.path, None)
+        root_name = paths.root_name(entry.path.name)
+        if self._owners.get(root_name) == entry.path:
+            del self._owners[root_name]
+
+    def steps(self, entry: Entry) -> tuple[Step, ...]:
+        """Stages that must run, and why."""
+        wanted = self.wanted
+        if entry.asked:
+            return tuple(
+                Step(stage.name, "asked for")
+                for stage in wanted.stages
+                if stage.name in wanted.enabled
+            )
+        return plan(
+            entry.stored,
+            wanted.config,
+            wanted.references,
+            entry.fingerprint,
+            stages=wanted.stages,
+        )
+
+    def judge(self, entry: Entry) -> tuple[Step, ...]:
+        """Decide where an item stands that does not run; the steps that it needs now."""
+        entry.state, entry.reason, steps = self._standing(entry)
+        return steps
+
+    def _standing(self, entry: Entry) -> tuple[State, str, tuple[Step, ...]]:
+        if entry.refused:
+            return State.FAILED, entry.refused, ()
+        if self.folder_problem:
+            return State.MISSING, self.folder_problem, ()
+        if not entry.present:
+            return State.MISSING, f"the raw file {entry.path} is gone", ()
+        if entry.waiting is not None:
+            return State.WAITING, entry.waiting, ()
+        failure = entry.stored.failure
+        if failure and not entry.asked:
+            same_file = not failure.fingerprint or failure.fingerprint == entry.fingerprint
+            if same_file and failure.wanted == self.wanted.digest:
+                return State.FAILED, failure.reason, ()
+        steps = self.steps(entry)
+        if not steps:
+            return State.DONE, entry.note, ()
+        reasons = "; ".join(dict.fromkeys(f"{step.stage}: {step.reason}" for step in steps))
+        reason = entry.delayed or reasons
+        never_run = any(step.stage not in entry.stored.records for step in steps)
+        if never_run and not entry.stored.problem:
+            return State.QUEUED, entry.delayed, steps
+        return State.OUTDATED, reason, steps
+
+    def is_selected(self, entry: Entry) -> bool:
+        """Whether the item goes into exports."""
+        enabled = self.wanted.enabled
+        has_result = bool(enabled) and enabled <= entry.stored.records.keys()
+        return select(entry.stored.choice, entry.state, has_result=has_result).selected
+
+    def row(self, entry: Entry) -> ItemRow:
+        """The item as lists show it."""
+        records = entry.stored.records
+        values: dict[str, float | None] = {
+            key: records[stage].result.get(field)
+            for stage, field, key in self._columns
+            if stage in records
+        }
+        return ItemRow(
+            name=entry.name,
+            sequence=entry.sequence,
+            state=entry.state,
+            choice=entry.stored.choice,
+            selected=self.is_selected(entry),
+            reason=entry.reason,
+            stage=entry.stage if entry.running else "",
+            fraction=round(entry.fraction, 2) if entry.running else 0.0,
+            tries=entry.tries,
+            summary=values,
+            seconds={name: round(record.seconds, 2) for name, record in records.items()},
+            arrived_at=entry.arrived_at,
+            finished_at=max((record.finished_at for record in records.values()), default=0.0),
+        )
+
+    def detail(self, entry: Entry, stored: StoredItem | None) -> ItemDetail:
+        """Everything about an item; ``stored`` is its unabridged record."""
+        stored = stored or entry.stored
+        root_name = paths.root_name(entry.path.name)
+        preview = self._project.preview(root_name)
+        average = self._project.average(root_name)
+        failure = entry.stored.failure
+        raw_there = entry.present and not entry.refused
+        return ItemDetail(
+            row=self.row(entry),
+            results={name: record.result for name, record in stored.records.items()},
+            settings={
+                name: {name: record.settings, **record.sections}
+                for name, record in stored.records.items()
+            },
+            outdated={step.stage: step.reason for step in self.steps(entry)} if raw_there else {},
+            history=stored.history,
+            raw_path=str(entry.path),
+            preview_path=str(preview) if preview.exists() else "",
+            average_path=str(average) if average.exists() else "",
+            log_tail=failure.log_tail if failure else "",
+            traceback=failure.traceback if failure else "",
+        )
+
+    def counts(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Items per state; per choice, with those that are selected."""
+        states: dict[str, int] = dict.fromkeys((str(state) for state in State), 0)
+        choices: dict[str, int] = dict.fromkeys(
+            (*(str(choice) for choice in Choice), "selected"), 0
+        )
+        for entry in self.entries.values():
+            states[entry.state] += 1
+            choices[entry.stored.choice] += 1
+            if self.is_selected(entry):
+                choices["selected"] += 1
+        return states, choices
+
+    def newest(self) -> Entry | None:
+        """The item that arrived last while this engine watched."""
+        return self._newest
+
+    def _add(self, entry: Entry) -> None:
+        self.entries[entry.name] = entry
+        self._by_path[entry.path] = entry.name
+        if not entry.refused:
+            self._owners[paths.root_name(entry.path.name)] = entry.path
+        self._last = max(self._last, entry.sequence)
+
+
+def summaries(stages: Sequence[Stage]) -> tuple[Summary, ...]:
+    """The values that stages declare for lists and plots."""
+    return tuple(entry for stage in stages for entry in stage.summaries())
+
+
+def as_json(config: Config, stages: Sequence[Stage]) -> dict[str, Any]:
+    """All settings as JSON values, with the stages' sections at the top as in config.toml."""
+    values = config.model_dump(mode="json", exclude={"stages"})
+    for stage in stages:
+        values[stage.name] = config.stage(stage.name).model_dump(mode="json")
+    return values

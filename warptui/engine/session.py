@@ -1,0 +1,465 @@
+"""The door to the engine: start, pause, stop, items, choices, events.
+
+Everything that changes happens in one thread, which takes sightings, workers' answers and requests
+from one queue. What is asked often (`status`, `items`, `events`) is answered from the last
+published state, so that a hanging file system freezes no viewer.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import warptui
+from warptui.engine import mounts
+from warptui.engine.broadcast import Broadcast
+from warptui.engine.devices import plan_slots
+from warptui.engine.errors import EngineError
+from warptui.engine.events import Event, LogLine, StatusChanged
+from warptui.engine.foreman import Foreman
+from warptui.engine.items import Choice, EngineStatus, ItemDetail, ItemRow
+from warptui.engine.job import load_stages
+from warptui.engine.lock import ProjectLock
+from warptui.engine.lookout import Lookout
+from warptui.engine.paths import TEMPORARY_SUFFIX, ProjectPaths
+from warptui.engine.pool import Died, Patience, Pool, Said, boot_clock
+from warptui.engine.references import ReferenceFiles
+from warptui.engine.roster import Roster, Wanted, as_json, summaries
+from warptui.engine.settings import Config
+from warptui.engine.stages import Stage
+from warptui.engine.store import Store
+from warptui.engine.watch import FolderWatch, Patterns, inspect_movie, never_movies
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.25
+REFERENCES_S = 5.0  # between looks at the gain reference
+STOP_GRACE_S = 3.0  # for a worker to unwind
+ANSWER_S = 55.0
+PROBE_BYTES = 1 << 20
+PRODUCT_FOLDERS = ("average", "powerspectrum", "matching", "deconv", "thumbnails", "mask")
+
+Answer = TypeVar("Answer")
+
+
+class Session:
+    """The engine of one project folder. `stop` it, or use it as a context manager.
+
+    Parameters
+    ----------
+    project
+        The project folder.
+    read_config
+        Reads the settings of a project folder; raises SettingsError.
+    stages
+        The processing steps, in order.
+
+    Raises
+    ------
+    EngineError
+        When another engine holds the project.
+    SettingsError
+        When the settings are wrong.
+    """
+
+    def __init__(
+        self,
+        project: Path,
+        read_config: Callable[[Path], Config],
+        *,
+        stages: tuple[Stage, ...] | None = None,
+    ) -> None:
+        self.project = project.resolve()
+        self.ended = threading.Event()
+        self._read_config = read_config
+        self._stages = load_stages() if stages is None else stages
+        self._config = read_config(self.project)
+        self._paths = ProjectPaths(self.project)
+        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._stopping = False
+        self._lookout: Lookout | None = None
+        self._broadcast = Broadcast(
+            EngineStatus("starting", str(self.project), self._config.input.folder, pid=os.getpid())
+        )
+        self._log_lines = _LogLines(self._broadcast)
+        logging.getLogger("warptui").addHandler(self._log_lines)
+        try:
+            self._lock = ProjectLock(self._paths.lock, self._lock_lost)
+        except BaseException:
+            logging.getLogger("warptui").removeHandler(self._log_lines)
+            raise
+        started: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, args=(started,), name="session")
+        self._thread.start()
+        started.result()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def status(self) -> EngineStatus:
+        """The engine in one record."""
+        return self._broadcast.status()
+
+    def items(self) -> list[ItemRow]:
+        """All items in order of arrival."""
+        return self._broadcast.rows()
+
+    def item(self, name: str) -> ItemDetail:
+        """Everything about one item. Raises KeyError when it is unknown."""
+        return self._ask(lambda: self._detail(name))
+
+    def start(self) -> None:
+        """Process what is queued, now and later."""
+        self._ask(lambda: self._set_paused(False))
+
+    def pause(self) -> None:
+        """Start no further item; those that run are finished."""
+        self._ask(lambda: self._set_paused(True))
+
+    def stop(self) -> None:
+        """End: flush, end the workers, release the project. Returns when all is done."""
+        self._stopping = True
+        self._inbox.put(None)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def override(self, names: Sequence[str], choice: Choice) -> None:
+        """Set the user's choice for items. Raises KeyError, changing nothing, for unknown ones."""
+        self._ask(lambda: self._foreman.choose(names, choice))
+
+    def retry(self, names: Sequence[str]) -> None:
+        """Forget the failures of items and queue them again."""
+        self._ask(lambda: self._foreman.retry(names))
+
+    def reprocess(self, names: Sequence[str]) -> None:
+        """Run all stages of items again, also where nothing changed."""
+        self._ask(lambda: self._foreman.reprocess(names))
+
+    def apply(self, config: Config) -> None:
+        """Work with other settings from now on; what differs becomes outdated."""
+        self._ask(lambda: self._apply(config))
+
+    def reload(self) -> None:
+        """Read config.toml again. Raises SettingsError, keeping the old settings, when wrong."""
+        self.apply(self._read_config(self.project))
+
+    def config(self) -> dict[str, Any]:
+        """The current settings as JSON values."""
+        return as_json(self._config, self._stages)
+
+    def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
+        """Numbered events later than ``after``, as they happen; a `Snapshot` first for 0."""
+        for batch in self.batches(after):
+            yield from batch
+
+    def batches(self, after: int = 0) -> Iterator[list[tuple[int, Event]]]:
+        """The same in batches, four a second at most; empty ones when nothing happens."""
+        return self._broadcast.follow(after)
+
+    def _ask(self, request: Callable[[], Answer]) -> Answer:
+        if self._stopping:
+            raise EngineError("the engine is stopping")
+        answer: Future[Answer] = Future()
+        self._inbox.put((request, answer))
+        try:
+            return answer.result(ANSWER_S)
+        except TimeoutError as problem:
+            if answer.done():
+                raise
+            raise EngineError("the engine is busy with a slow file system") from problem
+
+    def _run(self, started: Future[None]) -> None:
+        try:
+            self._open()
+        except BaseException as problem:  # noqa: BLE001 - the constructor raises it
+            self._close()
+            started.set_exception(problem)
+            return
+        started.set_result(None)
+        try:
+            self._loop()
+        except Exception:
+            log.critical("the engine failed and ends", exc_info=True)
+        finally:
+            self._close()
+
+    def _open(self) -> None:
+        if self._lock.taken_from is not None:
+            log.warning("took over the project from %s, which is gone", self._lock.taken_from)
+        for leftover in find_leftovers(self.project):
+            log.info("removing %s, left behind by a crash", leftover)
+            with suppress(OSError):
+                leftover.unlink()
+        self._store = Store(self._paths)
+        self._reference_files = ReferenceFiles(self.project, self._config.input)
+        references, problem = self._reference_files.look()
+        wanted = Wanted.of(self._config, references, self._stages)
+        roster = Roster(self._paths, wanted)
+        roster.adopt(self._store.load_all().values())
+        self._foreman = Foreman(
+            roster, self._store, self._broadcast, self.project, self._recheck, self._suspect
+        )
+        if problem:
+            self._foreman.holds["references"] = problem
+        self._foreman.judge_all()
+        self._patience = Patience()
+        self._next_references = time.monotonic() + REFERENCES_S
+        self._newest: tuple[float, str] | None = None
+        self._new_pool()
+        self._new_lookout()
+        self._publish_status()
+        log.info("watching %s with %d known items", self._config.input.folder, len(roster.entries))
+
+    def _new_pool(self) -> None:
+        plans, note = plan_slots(self._config.compute)
+        if note:
+            log.warning("%s", note)
+        self._foreman.pool = Pool(plans, self.project, self._paths.worker_logs, self._inbox.put)
+        self._foreman.pool.start()
+
+    def _new_lookout(self) -> None:
+        if self._lookout is not None:
+            self._lookout.stop()
+        settings = self._config.input
+        folder = (self.project / settings.folder).absolute()
+        entries = self._foreman.roster.entries.values()
+        watch = FolderWatch(
+            folder,
+            Patterns(settings.pattern, never_movies((settings.gain, settings.defects), folder)),
+            settings.settle_seconds,
+            inspect=inspect_movie,
+            fingerprint=self._store.cached_fingerprint,
+            recursive=settings.recursive,
+            skip=frozenset(self.project / name for name in PRODUCT_FOLDERS),
+            known={
+                entry.path: entry.fingerprint
+                for entry in entries
+                if entry.fingerprint and not entry.refused
+            },
+        )
+        self._lookout = Lookout(watch, settings.poll_seconds, self._inbox.put)
+        for entry in entries:
+            if entry.stored.failure is not None:
+                self._lookout.suspect(entry.path)
+        self._lookout.start()
+
+    def _loop(self) -> None:
+        next_tick = 0.0
+        while not self._stopping:
+            with suppress(queue.Empty):
+                self._take(self._inbox.get(timeout=max(0.0, next_tick - time.monotonic())))
+                while time.monotonic() < next_tick:
+                    self._take(self._inbox.get_nowait())
+            self._foreman.dispatch()
+            if time.monotonic() >= next_tick:
+                self._tick()
+                next_tick = time.monotonic() + TICK_S
+
+    def _take(self, message: Any) -> None:
+        match message:
+            case None:
+                self._stopping = True
+            case Said():
+                self._foreman.hear(message)
+            case Died():
+                self._foreman.bury(message)
+            case list():
+                self._foreman.see(message)
+            case (request, Future() as answer):
+                try:
+                    answer.set_result(request())
+                except Exception as problem:  # noqa: BLE001 - whoever asked gets it
+                    answer.set_exception(problem)
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if self._foreman.pool is not None:
+            self._foreman.pool.check(self._patience.look(now, boot_clock()))
+        if now >= self._next_references:
+            self._next_references = now + REFERENCES_S
+            self._look_at_references()
+        if "storage" in self._foreman.holds and now >= self._foreman.storage_retry:
+            self._try_storage()
+        self._publish_status()
+
+    def _look_at_references(self) -> None:
+        references, problem = self._reference_files.look()
+        foreman = self._foreman
+        if problem and foreman.holds.get("references") != problem:
+            log.warning("%s", problem)
+        if problem:
+            foreman.holds["references"] = problem
+            return
+        foreman.holds.pop("references", None)
+        if references != foreman.roster.wanted.references:
+            log.info("a reference file changed")
+            foreman.roster.wanted = Wanted.of(self._config, references, self._stages)
+            foreman.judge_all()
+
+    def _try_storage(self) -> None:
+        """Write a little: only the next item proves that there is room for its results."""
+        probe = self._paths.lock.with_name(f"probe.{os.getpid()}{TEMPORARY_SUFFIX}")
+        try:
+            with probe.open("wb") as file:
+                file.write(bytes(PROBE_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as problem:
+            self._foreman.storage_retry = time.monotonic() + 2.0
+            log.debug("still no room: %s", problem)
+            return
+        finally:
+            with suppress(OSError):
+                probe.unlink(missing_ok=True)
+        log.info("there is room again: processing goes on")
+        self._foreman.holds.pop("storage", None)
+
+    def _publish_status(self) -> None:
+        foreman, now = self._foreman, time.monotonic()
+        free = mounts.free_bytes(self.project)
+        if free is not None:
+            foreman.rates.disk_seen(now, free)
+        counts, choices = foreman.roster.counts()
+        newest = foreman.roster.newest()
+        pool = foreman.pool
+        problems = [slot.given_up for slot in pool.slots.values() if slot.given_up] if pool else []
+        self._broadcast.publish(
+            StatusChanged(
+                EngineStatus(
+                    state=self._state(),
+                    project=str(self.project),
+                    input_folder=str(self.project / self._config.input.folder),
+                    counts=counts,
+                    choices=choices,
+                    rate_per_hour=_rounded(foreman.rates.per_hour(now), 1),
+                    newest_age_s=_rounded(now - newest.arrived, 0) if newest else None,
+                    newest_name=newest.name if newest else "",
+                    disk_free_bytes=free,
+                    disk_hours_left=_rounded(foreman.rates.disk_hours_left(), 1),
+                    devices=pool.describe() if pool else (),
+                    seconds_per_stage=foreman.rates.seconds_per_stage(),
+                    watch_mode=self._lookout.mode if self._lookout else "",
+                    message="; ".join([*foreman.holds.values(), *problems]),
+                    pid=os.getpid(),
+                    host=socket.gethostname(),
+                    version=warptui.__version__,
+                    summaries=summaries(self._stages),
+                )
+            )
+        )
+
+    def _state(self) -> str:
+        if self._stopping:
+            return "stopped"
+        if "storage" in self._foreman.holds:
+            return "disk full"
+        if self._foreman.paused or self._foreman.holds:
+            return "paused"
+        return "running" if self._foreman.busy else "idle"
+
+    def _set_paused(self, paused: bool) -> None:
+        self._foreman.paused = paused
+        log.info("paused" if paused else "running")
+        self._publish_status()
+
+    def _detail(self, name: str) -> ItemDetail:
+        entry = self._foreman.roster.entries.get(name)
+        if entry is None:
+            raise KeyError(f"no item is called {name!r}")
+        return self._foreman.roster.detail(entry, self._store.load(name))
+
+    def _apply(self, config: Config) -> None:
+        before, self._config = self._config, config
+        foreman = self._foreman
+        self._reference_files = ReferenceFiles(self.project, config.input)
+        references, problem = self._reference_files.look()
+        foreman.holds.pop("references", None)
+        if problem:
+            foreman.holds["references"] = problem
+        foreman.roster.wanted = Wanted.of(config, references, self._stages)
+        if config.compute != before.compute and foreman.pool is not None:
+            foreman.pool.close(STOP_GRACE_S)
+            self._new_pool()
+            foreman.requeue_running()
+        if config.input != before.input:
+            self._new_lookout()
+        foreman.judge_all()
+        self._publish_status()
+        log.info("settings applied")
+
+    def _recheck(self, path: Path) -> None:
+        if self._lookout is not None:
+            self._lookout.recheck(path)
+
+    def _suspect(self, path: Path) -> None:
+        if self._lookout is not None:
+            self._lookout.suspect(path)
+
+    def _lock_lost(self, reason: str) -> None:
+        log.critical("%s: this engine ends", reason)
+        self._stopping = True
+        self._inbox.put(None)
+
+    def _close(self) -> None:
+        """Keep what workers have said already, then end them."""
+        if self._lookout is not None:
+            self._lookout.stop()
+        if hasattr(self, "_foreman"):
+            self._foreman.paused = True
+            self._drain()
+            if self._foreman.pool is not None:
+                self._foreman.pool.close(STOP_GRACE_S)
+            self._publish_status()
+        if hasattr(self, "_store"):
+            self._store.close()
+        self._lock.release()
+        log.info("stopped")
+        logging.getLogger("warptui").removeHandler(self._log_lines)
+        self._broadcast.close()
+        self.ended.set()
+
+    def _drain(self) -> None:
+        until = time.monotonic() + 1.0
+        with suppress(queue.Empty):
+            while time.monotonic() < until:
+                message = self._inbox.get_nowait()
+                if isinstance(message, Said):
+                    self._foreman.hear(message)
+                elif isinstance(message, tuple):
+                    message[1].set_exception(EngineError("the engine is stopping"))
+
+
+class _LogLines(logging.Handler):
+    """The program's log, as the viewers' live log."""
+
+    def __init__(self, broadcast: Broadcast) -> None:
+        super().__init__(logging.INFO)
+        self._broadcast = broadcast
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = LogLine(record.created, record.levelname.lower(), record.getMessage())
+        self._broadcast.publish(line)
+
+
+def find_leftovers(project: Path) -> Iterator[Path]:
+    """Temporary files of a crashed engine: in the project and its own folders, nowhere else."""
+    own = [project / ".warptui", *(project / name for name in PRODUCT_FOLDERS)]
+    yield from project.glob(f".*{TEMPORARY_SUFFIX}")
+    for folder in own:
+        yield from folder.rglob(f"*{TEMPORARY_SUFFIX}")
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
