@@ -1,0 +1,50 @@
+"""``python -m tests.screens.fake_app [N_ITEMS] [STATE...]``: the app by hand, without an engine.
+
+``nobody``: no engine answers; ``empty``: nothing there yet; ``paused``; ``grow``: items arrive.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from tests.screens.fake_engine import FakeEngine, synthetic_rows
+from warptui.app import WarptuiApp
+from warptui.engine.errors import EngineError
+
+
+def make_app(engine: FakeEngine | None, **options) -> WarptuiApp:
+    """The app on a fake engine; None: none answers."""
+
+    def connect() -> FakeEngine:
+        if engine is None:
+            raise EngineError("no engine runs on /data/k3 (Connection refused)")
+        return engine
+
+    def launch() -> None:
+        raise EngineError("the engine ended with 1; the end of engine.log:\nout of memory")
+
+    return WarptuiApp(Path("/data/k3"), connect, connect, launch, **options)
+
+
+def _grow(engine: FakeEngine, n: int) -> None:
+    rows = synthetic_rows(n + 5000)
+    for row in rows[n:]:
+        time.sleep(1.0)
+        engine.say(replace(row, state="queued", summary={}))
+        engine.say_status(newest_age_s=0.0)
+
+
+if __name__ == "__main__":
+    words = sys.argv[1:]
+    n_items = next((int(word) for word in words if word.isdigit()), 1284)
+    previews = Path(tempfile.mkdtemp(prefix="warptui-fake-"))
+    status = {"state": "paused"} if "paused" in words else {}
+    fake = FakeEngine(0 if "empty" in words else n_items, previews, **status)
+    if "grow" in words:
+        threading.Thread(target=_grow, args=(fake, n_items), daemon=True).start()
+    make_app(None if "nobody" in words else fake).run()

@@ -1,0 +1,285 @@
+"""An engine that exists only in memory: synthetic items, previews on disk."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from warptui.engine.events import Event, ItemChanged, Snapshot, StatusChanged
+from warptui.engine.items import Choice, EngineStatus, ItemDetail, ItemRow, State
+from warptui.engine.stages import STAGES
+
+SUMMARIES = tuple(summary for stage in STAGES for summary in stage.summaries())
+START = 1_790_000_000.0  # a fixed clock: screens must not depend on the day
+_END = object()
+
+
+class FakeEngine:
+    """The methods of `warptui.client.Client`, answered from memory."""
+
+    def __init__(self, n_items: int = 1284, folder: Path | None = None, **status: Any) -> None:
+        self.folder = folder
+        self.rows = {row.name: row for row in synthetic_rows(n_items)}
+        self.calls: list[tuple] = []
+        self.settings: dict[str, Any] = {
+            "input": {"folder": "/data/k3/movies", "pattern": ["*.tif", "*.eer"]},
+            "keys": {},
+        }
+        self._events: queue.Queue = queue.Queue()
+        self.state = EngineStatus(
+            **{
+                "state": "running",
+                "project": "/data/k3/2026-11-22_apof",
+                "input_folder": "/data/k3/movies",
+                "rate_per_hour": 312.0,
+                "newest_age_s": 14.0,
+                "disk_free_bytes": 3_100_000_000_000,
+                "disk_hours_left": 52.0,
+                "devices": (
+                    {
+                        "slot": 0,
+                        "device": "cuda:0",
+                        "item": "FoilHole_0042_Data_1278.tif",
+                        "stage": "motion",
+                        "fraction": 0.45,
+                        "pid": 11,
+                    },
+                    {
+                        "slot": 1,
+                        "device": "cuda:1",
+                        "item": "FoilHole_0042_Data_1279.tif",
+                        "stage": "average",
+                        "fraction": 0.8,
+                        "pid": 12,
+                    },
+                ),
+                "seconds_per_stage": {"motion": 6.04, "average": 2.11},
+                "watch_mode": "poll (nfs4)",
+                "summaries": SUMMARIES,
+                **status,
+            }
+        )
+
+    def status(self) -> EngineStatus:
+        return self.state
+
+    def item(self, name: str) -> ItemDetail:
+        self.calls.append(("item", name))
+        return synthetic_detail(self.rows[name], self.folder)
+
+    def start(self) -> None:
+        self.calls.append(("start",))
+        self.say_status(state="running")
+
+    def pause(self) -> None:
+        self.calls.append(("pause",))
+        self.say_status(state="paused")
+
+    def override(self, names: Sequence[str], choice: Choice) -> None:
+        self.calls.append(("override", tuple(names), choice))
+        for name in names:
+            row = self.rows[name]
+            selected = choice is Choice.INCLUDE or (
+                choice is Choice.AUTO and row.state is State.DONE
+            )
+            self.say(replace(row, choice=choice, selected=selected))
+
+    def retry(self, names: Sequence[str]) -> None:
+        self.calls.append(("retry", tuple(names)))
+        for name in names:
+            self.say(replace(self.rows[name], state=State.QUEUED, reason="tried again"))
+
+    def reprocess(self, names: Sequence[str]) -> None:
+        self.calls.append(("reprocess", tuple(names)))
+
+    def config(self) -> dict[str, Any]:
+        return self.settings
+
+    def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
+        yield 1, Snapshot(tuple(self.rows.values()), self.state)
+        number = 1
+        while (event := self._events.get()) is not _END:
+            if isinstance(event, Exception):
+                raise event
+            number += 1
+            yield number, event
+
+    def close(self) -> None:
+        self._events.put(_END)
+
+    # what tests make it say
+
+    def say(self, row: ItemRow) -> None:
+        """An item is new or changed."""
+        self.rows[row.name] = row
+        self._events.put(ItemChanged(row))
+
+    def say_status(self, **changes: Any) -> None:
+        """The status changed."""
+        self.state = replace(self.state, **changes)
+        self._events.put(StatusChanged(self.state))
+
+    def die(self, problem: Exception) -> None:
+        """Go away without good-bye."""
+        self._events.put(problem)
+
+
+def synthetic_rows(n: int) -> list[ItemRow]:
+    """A session with drifting values, a few failures, and the newest still in work."""
+    random = np.random.default_rng(7)
+    early = np.abs(0.62 + 0.15 * np.sin(np.arange(n) / 90) + random.gamma(1.2, 0.12, n))
+    early[random.random(n) < 0.02] += 2.5
+    rows = []
+    for i in range(n):
+        row = ItemRow(
+            name=f"FoilHole_{2900 + i // 12:04d}_Data_{i:04d}.tif",
+            sequence=i,
+            state=State.DONE,
+            selected=bool(early[i] < 1.5),
+            reason="" if early[i] < 1.5 else "motion 1.5 Å/frame at most",
+            summary={
+                "motion.early_motion": float(early[i]),
+                "motion.total_motion": float(early[i] * 9 + random.normal(0, 1)),
+                "motion.shift_error": float(0.2 + random.gamma(2, 0.05)),
+                "motion.confidence": float(np.clip(random.normal(0.9, 0.05), 0, 1)),
+                "average.mean_electrons": float(31 + random.normal(0, 0.7)),
+            },
+            seconds={"motion": 6.0, "average": 2.1},
+            arrived_at=START + 11 * i,
+            finished_at=START + 11 * i + 20,
+        )
+        if i % 397 == 211:
+            row = replace(
+                row,
+                state=State.FAILED,
+                selected=False,
+                summary={},
+                tries=3,
+                reason="21 of 40 frames can be read: the file is truncated. Copy it again",
+            )
+        elif i % 611 == 300:
+            row = replace(row, state=State.OUTDATED, reason="motion.b_factor -100 -> -200")
+        elif i % 150 == 77:
+            row = replace(row, choice=Choice.EXCLUDE, selected=False)
+        elif i % 331 == 99:
+            row = replace(row, choice=Choice.INCLUDE, selected=True)
+        rows.append(row)
+    for back, (state, extra) in enumerate(
+        [
+            (State.WAITING, {"reason": "1.2 of 1.5 GB so far"}),
+            (State.QUEUED, {}),
+            (State.QUEUED, {}),
+            (State.RUNNING, {"stage": "average", "fraction": 0.8}),
+            (State.RUNNING, {"stage": "motion", "fraction": 0.45}),
+        ]
+    ):
+        if n > 20:
+            i = n - 1 - back
+            rows[i] = replace(
+                rows[i],
+                state=state,
+                choice=Choice.AUTO,
+                selected=False,
+                summary={},
+                **{"reason": "", **extra},
+            )
+    return rows
+
+
+def synthetic_detail(row: ItemRow, folder: Path | None) -> ItemDetail:
+    """Tracks of a specimen that drifts and domes, and a picture of round particles."""
+    if row.state is State.FAILED:
+        return ItemDetail(
+            row,
+            raw_path=f"/data/k3/movies/{row.name}",
+            log_tail="worker 0: reading frame 21\nworker 0: strip 3 ends at byte 1 048 576",
+            traceback="Traceback (most recent call last):\n  ...\nTruncatedError: frame 21",
+        )
+    if row.state is not State.DONE and row.state is not State.OUTDATED:
+        return ItemDetail(row, raw_path=f"/data/k3/movies/{row.name}")
+    n, time = 40, np.linspace(0, 1, 40)
+    random = np.random.default_rng(row.sequence)
+    angle = random.uniform(0, 2 * np.pi)
+    drift = 14 * (1 - np.exp(-4 * time))
+    track = np.stack([drift * np.sin(angle), drift * np.cos(angle) + np.sin(6 * time)], axis=1)
+    track -= track.mean(axis=0)
+    grid_y, grid_x = np.meshgrid(np.linspace(-1, 1, 5), np.linspace(-1, 1, 5), indexing="ij")
+    bend = np.array([-0.5, 0.1, 0.4])[:, None, None]
+    local_x, local_y = 6 * bend * grid_x * grid_y**2, 6 * bend * grid_y
+    motion = {
+        **{k.split(".")[1]: v for k, v in row.summary.items() if k.startswith("motion.")},
+        "n_frames": n,
+        "pixel_size": 0.834,
+        "shape_yx": [4092, 5760],
+        "dose_per_frame": 1.03,
+        "track_yx_angstrom": track.tolist(),
+        "global_yx_angstrom": track[::3].tolist(),
+        "local_grid": [5, 5, 3],
+        "local_x_angstrom": local_x.ravel().tolist(),
+        "local_y_angstrom": local_y.ravel().tolist(),
+        "local_used": True,
+        "notes": [],
+    }
+    average = {
+        "mean_electrons": row.summary.get("average.mean_electrons"),
+        "pixel_size": 0.834,
+        "shape_yx": [4092, 5760],
+        "n_frames": 40,
+        "dose": 41.2,
+        "average_path": f"average/{Path(row.name).stem}.mrc",
+        "notes": [],
+    }
+    outdated = {"motion": "motion.b_factor -100 -> -200", "average": "motion is outdated"}
+    return ItemDetail(
+        row,
+        results={"motion": motion, "average": average},
+        settings={
+            "motion": {"b_factor": -100.0, "local_grid": [5, 5, 3]},
+            "average": {"dose_weighting": "gaussian"},
+        },
+        outdated=outdated if row.state is State.OUTDATED else {},
+        history=(
+            {
+                "stage": "motion",
+                "finished_at": row.finished_at - 2,
+                "device": "cuda:0",
+                "seconds": 6.0,
+                "version": "0.1.0",
+            },
+            {
+                "stage": "average",
+                "finished_at": row.finished_at,
+                "device": "cuda:0",
+                "seconds": 2.1,
+                "version": "0.1.0",
+            },
+        ),
+        raw_path=f"/data/k3/movies/{row.name}",
+        preview_path=str(preview(folder, row.sequence)) if folder else "",
+        average_path=f"/data/k3/2026-11-22_apof/average/{Path(row.name).stem}.mrc",
+    )
+
+
+def preview(folder: Path, seed: int, shape: tuple[int, int] = (364, 512)) -> Path:
+    """A picture of ring-shaped particles in noise, written once."""
+    path = folder / f"preview_{seed}.npy"
+    if path.exists():
+        return path
+    random = np.random.default_rng(seed)
+    image = random.normal(0, 1.0, shape)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    for _ in range(90):
+        cy, cx = random.uniform(0, shape[0]), random.uniform(0, shape[1])
+        window = np.s_[max(0, int(cy) - 12) : int(cy) + 13, max(0, int(cx) - 12) : int(cx) + 13]
+        radius = np.hypot(y[window] - cy, x[window] - cx)
+        image[window] -= 3.0 * np.exp(-(((radius - 7) / 1.8) ** 2))
+    image -= 1.2 * np.exp(-((np.hypot(y - 300, x - 450) / 90) ** 4)) * 2
+    image = (image + np.roll(image, 1, 0) + np.roll(image, 1, 1)) / 2
+    low, high = np.percentile(image, [1, 99])
+    np.save(path, np.clip((image - low) / (high - low) * 255, 0, 255).astype(np.uint8))
+    return path

@@ -1,0 +1,393 @@
+"""The terminal app: keys, theme, and the engine's words on the way to the screens."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+# Textual reads these once, at its import; over SSH every byte and repaint is somebody's wait
+if "SSH_CONNECTION" in os.environ:
+    os.environ.setdefault("TEXTUAL_FPS", "15")
+    os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.dom import DOMNode
+from textual.screen import Screen
+
+from warptui import client as engine_client
+from warptui.engine.errors import WarptuiError
+from warptui.engine.items import Choice, ItemRow
+from warptui.engine.paths import ProjectPaths
+from warptui.screens.dialogs import Question, TextDialog
+from warptui.screens.feed import Engine, Feed, Found, Lost
+from warptui.screens.help import help_text
+from warptui.screens.item import ItemScreen
+from warptui.screens.overview import Overview
+from warptui.screens.page import Page
+from warptui.screens.widgets.glyphs import Drawing, suggested_drawing
+from warptui.screens.widgets.palette import VARIABLES
+from warptui.screens.workspace import Workspace
+
+UPDATE_S = 0.4  # the screen follows the engine at 2.5 Hz at most
+LOG_TAIL_BYTES = 16_000
+_CYCLE = {
+    Choice.AUTO: Choice.EXCLUDE,
+    Choice.EXCLUDE: Choice.INCLUDE,
+    Choice.INCLUDE: Choice.AUTO,
+}
+
+
+class WarptuiApp(App[None]):
+    """One viewer of one session."""
+
+    TITLE = "warptui"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS = [
+        Binding("space", "choose", "auto/excl/incl", id="toggle-include"),
+        Binding("f", "exclude", "exclude", id="toggle-exclude"),
+        Binding("s", "process", "start/pause", id="start-pause"),
+        Binding("exclamation_mark", "problem", "problem", id="next-problem", key_display="!"),
+        Binding("L", "follow", "follow newest", id="follow", show=False),
+        Binding("P", "reprocess", "process again", id="reprocess", show=False),
+        Binding("y", "copy_path", "copy path", id="copy-path", show=False),
+        Binding("n", "match(1)", "next match", id="next-match", show=False),
+        Binding("N", "match(-1)", "previous match", id="previous-match", show=False),
+        Binding("right", "step(1)", "next item", id="next-item", show=False),
+        Binding("left", "step(-1)", "previous item", id="previous-item", show=False),
+        Binding("1,w", "overview", "overview", id="overview", show=False),
+        Binding("2,e", "item", "item", id="item", show=False),
+        Binding("r", "real_space", "real space", id="real-space", show=False),
+        Binding("comma", "drawing", "glyphs", id="glyphs", show=False, key_display=","),
+        Binding("colon", "command_palette", "commands", id="palette", show=False, key_display=":"),
+        Binding("question_mark", "help", "help", id="help", key_display="?"),
+        Binding("escape", "back", "back", id="back", show=False),
+        Binding("q", "quit", "detach", id="detach"),
+    ]
+
+    def __init__(
+        self,
+        project: Path,
+        attach: Callable[[], Engine],
+        connect: Callable[[], Engine],
+        launch: Callable[[], None],
+        drawing: Drawing | None = None,
+    ) -> None:
+        super().__init__()
+        self.project = project
+        self.workspace = Workspace()
+        self.workspace.drawing = drawing or suggested_drawing(
+            self.console.color_system, self.no_color
+        )
+        self.feed = Feed(attach, connect)
+        self._launch = launch
+        self._clashes: set[str] = set()
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return VARIABLES
+
+    def get_default_screen(self) -> Screen:
+        return Overview(self.workspace)
+
+    def on_mount(self) -> None:
+        self.feed.start()
+        self.set_interval(UPDATE_S, self.follow_engine)
+
+    def on_unmount(self) -> None:
+        self.feed.stop()
+
+    # the engine's words
+
+    def follow_engine(self) -> None:
+        """Take in what the engine said since the last time, and show it."""
+        workspace = self.workspace
+        notices = self.feed.take()
+        news: list[Any] = []
+        for notice in notices:
+            match notice:
+                case Found():
+                    workspace.lost, workspace.connecting = "", False
+                    self.ask("config", done=self._take_config)
+                case Lost(reason):
+                    workspace.lost = self._obituary(reason)
+                    workspace.connecting = False
+                case _:
+                    news.append(notice)
+        changes = workspace.mirror.apply(news)
+        changes.status = changes.status or bool(notices)
+        if changes.everything or (changes.items and workspace.filter is not None):
+            workspace.refresh()
+            changes.everything = True
+        elif changes.items and workspace.following:
+            newest = workspace.newest()
+            changes.everything = newest != workspace.current
+            workspace.current = newest
+        if isinstance(self.screen, Page):
+            self.screen.show(changes)
+
+    def _take_config(self, config: dict[str, Any]) -> None:
+        self.workspace.config = config
+        keys = {str(name): str(key) for name, key in config.get("keys", {}).items()}
+        known = {binding.id for binding in _all_bindings(self)}
+        if strange := sorted(set(keys) - known):
+            self.notify(
+                f"[keys] in config.toml: no binding is called {', '.join(strange)}; ? lists them",
+                severity="warning",
+                markup=False,
+            )
+        self.set_keymap(keys)
+
+    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
+        names = ", ".join(sorted(binding.id or binding.action for binding in clashed_bindings))
+        if names not in self._clashes:
+            self._clashes.add(names)
+            self.notify(f"the same key is given twice; lost: {names}", severity="warning")
+
+    def _obituary(self, reason: str) -> str:
+        """Why the engine went, with the last line that it wrote where it went by itself."""
+        if "\n" in reason or not reason.endswith("start it again"):
+            return reason
+        tail = self._log_tail().strip().rpartition("\n")[2].strip()
+        return f"the engine ended\n{tail}" if tail else "the engine ended"
+
+    def _log_tail(self) -> str:
+        log = ProjectPaths(self.project).log
+        try:
+            with log.open("rb") as file:
+                file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
+                return file.read().decode(errors="replace")
+        except OSError as problem:
+            return f"{log}: {problem.strerror}"
+
+    # asking the engine, never on the screen's own time
+
+    def ask(
+        self, call: str, *args: Any, done: Callable[[Any], object] | None = None, said: str = ""
+    ) -> None:
+        """Call the engine in a thread; ``done`` gets the answer, ``said`` is shown then."""
+        client = self.feed.client
+        if client is None:
+            self.notify("the engine is not reachable; s starts it", severity="error")
+            return
+
+        def work() -> None:
+            try:
+                answer = getattr(client, call)(*args)
+            except (WarptuiError, KeyError) as problem:
+                self.call_from_thread(self.notify, str(problem), severity="error", markup=False)
+                return
+            if done is not None:
+                self.call_from_thread(done, answer)
+            if said:
+                self.call_from_thread(self.notify, said, markup=False)
+
+        self.run_worker(work, thread=True, group="calls")
+
+    def _targets(self) -> list[ItemRow]:
+        return self.screen.targets() if isinstance(self.screen, Page) else []
+
+    def _choose(self, rows: Sequence[ItemRow], choice: Choice) -> None:
+        if not rows:
+            return
+        names = [row.name for row in rows]
+        said = f"{len(names):,} items: {choice}" if len(names) > 1 else ""
+        self.workspace.mirror.choose(names, choice)
+        page = self.screen
+        if isinstance(page, Page):
+            page.clear_marks()
+            page.show_choices(set(names))
+        self.ask("override", names, choice, said=said)
+
+    def action_choose(self) -> None:
+        rows = self._targets()
+        if rows:
+            self._choose(rows, _CYCLE[rows[0].choice])
+
+    def action_exclude(self) -> None:
+        rows = self._targets()
+        excluded = all(row.choice is Choice.EXCLUDE for row in rows)
+        self._choose(rows, Choice.AUTO if excluded else Choice.EXCLUDE)
+
+    def action_process(self) -> None:
+        status = self.workspace.mirror.status
+        if self.workspace.lost:
+            self.run_worker(self._start_engine, thread=True, group="launch", exclusive=True)
+            self.notify("starting the engine")
+        elif status is not None and status.state in ("running", "idle"):
+            self.ask("pause", said="paused: what runs is finished, nothing new is begun")
+        else:
+            self.ask("start", said="processing")
+
+    def _start_engine(self) -> None:
+        try:
+            self._launch()
+        except WarptuiError as problem:
+            self.call_from_thread(self._engine_failed, str(problem))
+        self.feed.hurry()
+
+    def _engine_failed(self, reason: str) -> None:
+        self.workspace.lost = reason
+        self.push_screen(TextDialog("The engine does not start", reason, at_end=True))
+
+    def action_reprocess(self) -> None:
+        rows = self._targets()
+        if not rows:
+            return
+        failed = [row.name for row in rows if row.state == "failed"]
+        names = [row.name for row in rows]
+
+        def answered(yes: bool | None) -> None:
+            if not yes:
+                return
+            if failed:
+                self.ask("retry", failed)
+            again = [name for name in names if name not in set(failed)]
+            if again:
+                self.ask("reprocess", again)
+            self.notify(f"{len(names):,} queued again")
+
+        if len(names) == 1:
+            answered(True)
+        else:
+            self.push_screen(Question(f"Process {len(names):,} items again?"), answered)
+
+    # where to look
+
+    def _go(self, name: str | None, complaint: str = "") -> None:
+        if name is None:
+            if complaint:
+                self.notify(complaint)
+            return
+        self.workspace.following = False
+        self.workspace.current = name
+        if isinstance(self.screen, Page):
+            self.screen.show_current()
+
+    def action_problem(self) -> None:
+        name = self.workspace.next_problem()
+        number = self.workspace.mirror.index.get(name) if name else None
+        if number is not None and number not in self.workspace.order:
+            self.workspace.filter = None  # a problem is never hidden by a filter
+            self.workspace.refresh()
+            self.workspace.current = name
+        self._go(name, "no item failed")
+
+    def action_match(self, direction: int) -> None:
+        self._go(self.workspace.next_match(direction), "nothing matches")
+
+    def action_step(self, steps: int) -> None:
+        self._go(self.workspace.step(steps))
+
+    def action_follow(self) -> None:
+        workspace = self.workspace
+        workspace.following = not workspace.following
+        if workspace.following:
+            workspace.current = workspace.newest()
+        if isinstance(self.screen, Page):
+            self.screen.show_current()
+
+    def action_overview(self) -> None:
+        while isinstance(self.screen, Page) and len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    def action_item(self) -> None:
+        if not isinstance(self.screen, ItemScreen) and self.workspace.current is not None:
+            self.push_screen(ItemScreen(self.workspace, self.ask))
+
+    def action_real_space(self) -> None:
+        self.action_item()
+        if isinstance(self.screen, ItemScreen):
+            self.screen.toggle_full_picture()
+
+    def on_item_table_opened(self) -> None:
+        self.action_item()
+
+    def action_back(self) -> None:
+        page = self.screen
+        if page.maximized is not None:
+            page.minimize()
+        elif isinstance(page, Page) and page.clear_marks():
+            return
+        elif len(self.screen_stack) > 1:
+            self.pop_screen()
+        elif isinstance(page, Overview):
+            page.clear_filter()
+
+    # the rest
+
+    def action_drawing(self) -> None:
+        ways = list(Drawing)
+        self.workspace.drawing = ways[(ways.index(self.workspace.drawing) + 1) % len(ways)]
+        for page in self.screen_stack:
+            if isinstance(page, Page):
+                page.set_drawing()
+        self.notify(f"glyphs: {self.workspace.drawing}")
+
+    def action_copy_path(self) -> None:
+        rows = self._targets()
+        folder = self.workspace.mirror.status.input_folder if self.workspace.mirror.status else ""
+        text = "\n".join(str(Path(folder) / row.name) for row in rows)
+        self.copy_to_clipboard(text)
+        self.notify(text if len(rows) == 1 else f"{len(rows):,} paths copied", markup=False)
+
+    def action_help(self) -> None:
+        self.push_screen(TextDialog("Help", help_text(self, self.screen, self.workspace.drawing)))
+
+    def action_engine_log(self) -> None:
+        self.push_screen(TextDialog("Engine log", self._log_tail(), at_end=True))
+
+    def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
+        yield SystemCommand("Engine log", "the end of the engine's log", self.action_engine_log)
+        yield SystemCommand("Start / pause", "processing on or off", self.action_process)
+        yield SystemCommand("Retry all failed", "forget failures", self.retry_all)
+        yield SystemCommand("Next problem", "failed or missing", self.action_problem)
+        yield SystemCommand("Glyphs", "quadrants, half blocks, braille, ASCII", self.action_drawing)
+        yield SystemCommand("Theme", "colours", self.action_change_theme)
+        yield SystemCommand("Help", "keys and glyphs", self.action_help)
+        yield SystemCommand("Detach", "leave; the engine goes on", self.action_quit)
+
+    def retry_all(self) -> None:
+        """Queue every failed item again."""
+        failed = [row.name for row in self.workspace.mirror.rows if row.state == "failed"]
+        if failed:
+            self.ask("retry", failed, said=f"{len(failed):,} queued again")
+        else:
+            self.notify("no item failed")
+
+
+def _all_bindings(app: App) -> Iterable[Binding]:
+    """Those of the app and of every screen and widget that the app has."""
+    pending: list[type] = [DOMNode]
+    while pending:
+        kind = pending.pop()
+        pending.extend(kind.__subclasses__())
+        for binding in kind.__dict__.get("BINDINGS", ()):
+            if isinstance(binding, Binding):
+                yield binding
+
+
+def run_app(project: Path) -> int:
+    """Open the app on a project, starting its engine when none runs; returns the exit status."""
+    if os.environ.get("TERM", "dumb") == "dumb" or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        print(
+            "warptui: this is no terminal that can show the app (TERM="
+            f"{os.environ.get('TERM', '')}). Try TERM=xterm-256color, or use "
+            "`warptui status` and `warptui run`, which print lines.",
+            file=sys.stderr,
+        )
+        return 2
+    app = WarptuiApp(
+        project,
+        attach=lambda: engine_client.attach(project),
+        connect=lambda: engine_client.Client.connect(project),
+        launch=lambda: engine_client.launch_engine(project),
+    )
+    app.run()
+    if app.return_code == 0 and not app.workspace.lost:
+        print(f"Detached: the engine goes on. `warptui {project}` attaches again.")
+    return app.return_code or 0

@@ -1,0 +1,64 @@
+"""Small windows on top of a screen: a text to read, a question to answer."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Static
+
+
+class TextDialog(ModalScreen[None]):
+    """A longer text: a log's end, a traceback, the help."""
+
+    BINDINGS = [
+        Binding("escape,q,enter,question_mark", "dismiss", "close", id="dialog.close"),
+        Binding("j,down", "scroll(1)", "down", show=False, id="dialog.down"),
+        Binding("k,up", "scroll(-1)", "up", show=False, id="dialog.up"),
+        Binding("space,pagedown", "scroll(10)", "page down", show=False, id="dialog.page-down"),
+        Binding("pageup", "scroll(-10)", "page up", show=False, id="dialog.page-up"),
+        Binding("G,end", "scroll(100000)", "end", show=False, id="dialog.end"),
+        Binding("g,home", "scroll(-100000)", "start", show=False, id="dialog.start"),
+    ]
+
+    def __init__(self, title: str, text: str, *, at_end: bool = False) -> None:
+        super().__init__()
+        self._title, self._text, self._at_end = title, text, at_end
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = self._title
+            dialog.border_subtitle = "j k scroll · esc or q closes"
+            with VerticalScroll(id="text", can_focus=False):
+                yield Static(self._text, markup=False)
+
+    def on_mount(self) -> None:
+        if self._at_end:
+            self.call_after_refresh(self.action_scroll, 100000)
+
+    def action_scroll(self, lines: int) -> None:
+        self.query_one("#text").scroll_relative(y=lines, animate=False)
+
+
+class Question(ModalScreen[bool]):
+    """Yes or no, for what takes long or cannot be undone."""
+
+    BINDINGS = [
+        Binding("y,enter", "answer(True)", "yes", id="question.yes"),
+        Binding("n,escape,q", "answer(False)", "no", id="question.no"),
+    ]
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog question") as dialog:
+            dialog.border_title = "Sure?"
+            yield Static(self._text, markup=False)
+            yield Static("\ny  yes        n  no", markup=False)
+        yield Footer(show_command_palette=False, compact=True)
+
+    def action_answer(self, yes: bool) -> None:
+        self.dismiss(yes)

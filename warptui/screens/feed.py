@@ -1,0 +1,112 @@
+"""Listening to the engine in a thread, so that the screen never waits for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from warptui.engine.errors import EngineError
+from warptui.engine.events import Event
+from warptui.engine.items import Choice, ItemDetail
+
+RETRY_S = 2.0
+
+
+class Engine(Protocol):
+    """What the app asks of `warptui.client.Client`; tests pass a fake one."""
+
+    def item(self, name: str) -> ItemDetail: ...
+    def start(self) -> None: ...
+    def pause(self) -> None: ...
+    def override(self, names: Sequence[str], choice: Choice) -> None: ...
+    def retry(self, names: Sequence[str]) -> None: ...
+    def reprocess(self, names: Sequence[str]) -> None: ...
+    def config(self) -> dict[str, Any]: ...
+    def events(self, after: int = 0) -> Iterator[tuple[int, Event]]: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Found:
+    """The engine answers."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The engine does not answer, or said good-bye; what is shown stays, and is dated."""
+
+    reason: str
+
+
+Notice = Event | Found | Lost
+
+
+class Feed:
+    """Keeps a connection, and collects what the engine says until the screen takes it."""
+
+    def __init__(self, first: Callable[[], Engine], again: Callable[[], Engine]) -> None:
+        self.client: Engine | None = None
+        self._first, self._again = first, again
+        self._notices: list[Notice] = []
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="feed", daemon=True)
+
+    def start(self) -> None:
+        """Begin to connect and to listen."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave the engine alone from now on."""
+        self._ended.set()
+        self._wake.set()
+        if self.client is not None:
+            self.client.close()
+
+    def hurry(self) -> None:
+        """Try to connect at once: an engine was just started."""
+        self._wake.set()
+
+    def take(self) -> list[Notice]:
+        """What came since the last call, in order."""
+        with self._lock:
+            notices, self._notices = self._notices, []
+        return notices
+
+    def _say(self, notice: Notice) -> None:
+        with self._lock:
+            self._notices.append(notice)
+
+    def _listen(self) -> None:
+        connect, told = self._first, False
+        while not self._ended.is_set():
+            reason = self._attend(connect)
+            connect = self._again
+            if self.client is not None or not told:
+                # why it went is worth more than "nobody answers" from every later try
+                self._say(Lost(reason))
+            told, self.client = True, None
+            self._wake.wait(RETRY_S)
+            self._wake.clear()
+
+    def _attend(self, connect: Callable[[], Engine]) -> str:
+        """Listen until the engine is gone; says why."""
+        try:
+            client = connect()
+        except EngineError as problem:
+            return str(problem)
+        self.client = client
+        self._say(Found())
+        try:
+            for _, event in client.events(0):
+                if self._ended.is_set():
+                    break
+                self._say(event)
+        except EngineError as problem:
+            return str(problem)
+        finally:
+            client.close()
+        return "the engine was stopped"

@@ -1,0 +1,223 @@
+"""The first screen: is it running, is the data good, what is going wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from warptui.engine.items import ItemRow
+from warptui.screens.filters import FilterError, parse
+from warptui.screens.mirror import Changes
+from warptui.screens.page import Page
+from warptui.screens.widgets.item_table import ItemTable
+from warptui.screens.widgets.navigation_bar import NavigationBar
+from warptui.screens.widgets.status_panel import StatusPanel
+from warptui.screens.widgets.strip_plot import StripPlot
+from warptui.screens.workspace import Workspace
+
+STRIP_HEIGHT = 6  # a strip below that says too little; fewer strips then
+
+
+class Overview(Page):
+    """Item table, strips of the summary values, and the session in numbers."""
+
+    BINDINGS = [
+        Binding("slash", "filter", "filter", id="list.filter", key_display="/"),
+    ]
+    PANES = ("Items", "Plots", "Status")
+    topic = "overview"
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
+        self._filter_problem = ""
+
+    def content(self) -> Iterable[Widget]:
+        yield Static(classes="tabs", markup=False)
+        with Horizontal(id="main"):
+            with Vertical(id="left"):
+                yield ItemTable(id="items")
+                yield Static(id="empty", markup=False)
+                yield Input(
+                    id="filter-line", placeholder="motion<0.8  state:failed  part of a name"
+                )
+                yield StatusPanel(id="status-panel")
+            yield Vertical(id="plots")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one("#filter-line").display = False
+        self.table.focus()
+        self.set_drawing()
+
+    @property
+    def table(self) -> ItemTable:
+        """The list of items."""
+        return self.query_one(ItemTable)
+
+    def targets(self) -> list[ItemRow]:
+        return self.table.marked
+
+    def clear_marks(self) -> bool:
+        had = self.table.anchor is not None
+        self.table.anchor = None
+        self.table.refresh()
+        return had
+
+    def show(self, changes: Changes) -> None:
+        super().show(changes)
+        workspace = self.workspace
+        if changes.everything:
+            self._show_empty()
+            self.table.show_items(workspace.mirror, workspace.order, workspace.current)
+            self._arrange_strips()
+        elif changes.items:
+            self.table.refresh_items(changes.items)
+        if changes.everything or changes.items:
+            self._show_strips()
+        if changes.everything or changes.items or changes.status:
+            self.query_one(StatusPanel).show(workspace.mirror)
+        self._show_titles()
+
+    def show_current(self) -> None:
+        super().show_current()
+        if self.workspace.current is not None:
+            self.table.go_to_item(self.workspace.current)
+        self._show_strips()
+        self._show_titles()
+
+    def _show_titles(self) -> None:
+        workspace = self.workspace
+        shown, n = len(workspace.order), len(workspace.mirror)
+        said = f"{shown:,}/{n:,}" if workspace.filter else f"{n:,}"
+        if self.table.anchor is not None:
+            said = f"{len(self.table.marked):,} marked"
+        self.table.border_title = "Items"
+        follow = " · following the newest" if workspace.following and n else ""
+        self.table.border_subtitle = f"{said}{follow}"
+        if self._filter_problem:
+            self.table.border_title = f"Items  ! {self._filter_problem}"
+        elif workspace.filter:
+            self.table.border_title = f"Items  / {workspace.filter.text}"
+        if self.narrow:
+            tabs = self.query_one(".tabs", Static)
+            names = (
+                f"[{name}]" if number == self._pane else f" {name} "
+                for number, name in enumerate(self.PANES)
+            )
+            extra = self.table.border_title.removeprefix("Items").strip()
+            tabs.update(f"{' '.join(names)}  {said}{follow}  {extra}")
+
+    def _show_empty(self) -> None:
+        workspace = self.workspace
+        status = workspace.mirror.status
+        empty = self.query_one("#empty", Static)
+        nothing = not len(workspace.order)
+        empty.display = nothing
+        self.table.display = not nothing
+        if not nothing:
+            return
+        if workspace.filter is not None and len(workspace.mirror):
+            empty.update(
+                f"No item matches  {workspace.filter.text}\n\n/ changes the filter, esc clears it"
+            )
+        elif status is None:
+            empty.update("Waiting for the engine.")
+        else:
+            pattern = self.app_patterns()
+            empty.update(
+                "Nothing here yet.\n\n"
+                f"Looking for  {pattern}\nin  {status.input_folder}\n"
+                f"by  {status.watch_mode or 'polling'}.\n\n"
+                "New movies appear by themselves once they are complete.\n"
+                "Wrong place? Set [input] folder and pattern in config.toml."
+            )
+
+    def app_patterns(self) -> str:
+        """The file names that the engine takes."""
+        pattern = self.workspace.config.get("input", {}).get("pattern") or ()
+        return "  ".join(pattern) or "movies"
+
+    # strips
+
+    def _arrange_strips(self) -> None:
+        plots = self.query_one("#plots")
+        summaries = self.workspace.mirror.summaries
+        strips = list(plots.query(StripPlot))
+        if [strip.summary for strip in strips] != list(summaries):
+            plots.remove_children()
+            strips = [StripPlot(summary) for summary in summaries]
+            for strip in strips:
+                strip.drawing = self.workspace.drawing
+            plots.mount(*strips)
+        seen = max(1, plots.size.height // STRIP_HEIGHT)
+        for number, strip in enumerate(strips):
+            strip.display = number < seen
+
+    def _show_strips(self) -> None:
+        workspace = self.workspace
+        for strip in self.query(StripPlot):
+            strip.show(workspace.mirror, workspace.current_number)
+
+    # filter line
+
+    def action_filter(self) -> None:
+        line = self.query_one("#filter-line", Input)
+        line.display = True
+        line.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self.apply_filter(event.value)
+
+    def on_input_submitted(self) -> None:
+        self._leave_filter_line()
+
+    def on_key(self, event) -> None:
+        line = self.query_one("#filter-line", Input)
+        if event.key == "escape" and line.has_focus:
+            event.stop()
+            line.value = ""
+            self._leave_filter_line()
+
+    def _leave_filter_line(self) -> None:
+        self.query_one("#filter-line").display = False
+        self.table.focus()
+
+    def apply_filter(self, text: str) -> None:
+        """Show only what matches; an unknown word keeps the filter before it."""
+        workspace = self.workspace
+        self._filter_problem = ""
+        try:
+            workspace.filter = parse(text, workspace.mirror.summaries) if text.strip() else None
+        except FilterError as problem:
+            self._filter_problem = str(problem)
+        workspace.refresh()
+        self.show(Changes(everything=True))
+
+    def clear_filter(self) -> bool:
+        """Show all again; False when no filter was set."""
+        had = self.workspace.filter is not None
+        self.query_one("#filter-line", Input).value = ""
+        if had:
+            self.apply_filter("")
+        return had
+
+    # messages of the widgets
+
+    def on_item_table_moved(self, message: ItemTable.Moved) -> None:
+        workspace = self.workspace
+        if message.name != workspace.current:
+            workspace.current = message.name
+            workspace.following = False
+            super().show_current()
+            self._show_strips()
+        self._show_titles()
+
+    def on_strip_plot_moved(self, message: StripPlot.Moved) -> None:
+        self.table.action_move(message.step)
+
+    def on_navigation_bar_jumped(self, message: NavigationBar.Jumped) -> None:
+        self.table.go_to_item(self.workspace.mirror.rows[message.number].name)

@@ -1,0 +1,154 @@
+"""Base of the full screens: status bar, banner, navigation bar and footer around the content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer, Static
+
+from warptui.engine.items import ItemRow
+from warptui.screens import words
+from warptui.screens.mirror import Changes
+from warptui.screens.widgets.navigation_bar import NavigationBar
+from warptui.screens.widgets.status_bar import StatusBar
+from warptui.screens.workspace import Workspace
+
+MINIMUM = (40, 10)  # below that nothing can be read; from 60x20 on everything is there
+
+
+class Page(Screen[None]):
+    """A screen that shows the session, and is told of changes only while it is seen."""
+
+    AUTO_FOCUS = ""
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
+    BINDINGS = [
+        Binding("tab", "pane(1)", "pane", id="pane.next", show=False),
+        Binding("shift+tab", "pane(-1)", "pane", id="pane.previous", show=False),
+        Binding("z", "zoom_pane", "zoom pane", id="pane.zoom", show=False),
+    ]
+    PANES: tuple[str, ...] = ()  # ids; side by side where there is room, else one at a time
+    topic = ""  # of the help
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__()
+        self.workspace = workspace
+        self._pane = 0
+
+    def compose(self) -> ComposeResult:
+        yield StatusBar(id="status-bar")
+        yield Static(id="banner", markup=False)
+        yield Static("this window is too small\n(40x10 at least)", id="too-small", markup=False)
+        yield from self.content()
+        yield NavigationBar(id="navigation-bar")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def content(self) -> Iterable[Widget]:
+        """The widgets between banner and navigation bar."""
+        raise NotImplementedError
+
+    def targets(self) -> list[ItemRow]:
+        """The items that a key acts on."""
+        row = self.workspace.current_row
+        return [] if row is None else [row]
+
+    def clear_marks(self) -> bool:
+        """Forget a marked range; False when there was none."""
+        return False
+
+    def on_mount(self) -> None:
+        self._show_pane()
+
+    def on_screen_resume(self) -> None:
+        self.show(Changes(everything=True, status=True))
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.width < MINIMUM[0] or self.size.height < MINIMUM[1], "-tiny")
+        self.call_after_refresh(self.show, Changes(everything=True, status=True))
+
+    def show(self, changes: Changes) -> None:
+        """Repaint what the changes touch."""
+        workspace = self.workspace
+        self.query_one(StatusBar).show(workspace.mirror, not workspace.lost)
+        self._show_banner()
+        if changes.everything or changes.items:
+            self.query_one(NavigationBar).show(workspace.mirror, workspace.current_number)
+
+    def show_current(self) -> None:
+        """The cursor moved to another item."""
+        self.query_one(NavigationBar).show(self.workspace.mirror, self.workspace.current_number)
+
+    def set_drawing(self) -> None:
+        """Another way of drawing was chosen."""
+        for widget in self.query("*"):
+            if hasattr(type(widget), "drawing"):
+                widget.drawing = self.workspace.drawing  # pyright: ignore[reportAttributeAccessIssue]
+        self.set_class(self.workspace.drawing == "ascii", "-ascii")
+
+    def _show_banner(self) -> None:
+        banner = self.query_one("#banner", Static)
+        text = banner_text(self.workspace)
+        banner.set_class(bool(text), "-shown")
+        if str(banner.content) != text:
+            banner.update(text)
+
+    # panes: one at a time where the window is narrow
+
+    @property
+    def narrow(self) -> bool:
+        """Panes are tabs."""
+        return self.has_class("-narrow")
+
+    def focusable_panes(self) -> list[Widget]:
+        """What `tab` goes through."""
+        return [widget for widget in self.focus_chain if isinstance(widget, Widget)]
+
+    def action_pane(self, step: int) -> None:
+        if self.narrow and self.PANES:
+            self._pane = (self._pane + step) % len(self.PANES)
+            self._show_pane()
+            self.call_after_refresh(self.show, Changes(everything=True, status=True))
+        elif step > 0:
+            self.focus_next()
+        else:
+            self.focus_previous()
+
+    def _show_pane(self) -> None:
+        for number, pane in enumerate(self.PANES):
+            self.set_class(number == self._pane, f"-pane-{pane}")
+        for tabs in self.query(".tabs").results(Static):
+            names = (
+                f"[{name}]" if number == self._pane else f" {name} "
+                for number, name in enumerate(self.PANES)
+            )
+            tabs.update(" ".join(names) + "   tab: next")
+
+    def action_zoom_pane(self) -> None:
+        if self.maximized is not None:
+            self.minimize()
+        elif self.focused is not None:
+            self.maximize(self.focused)
+
+
+def banner_text(workspace: Workspace) -> str:
+    """What is wrong, and what to do about it; empty when all is well."""
+    status = workspace.mirror.status
+    if workspace.lost:
+        first, _, rest = workspace.lost.partition("\n")
+        last = rest.strip().rpartition("\n")[2].strip()
+        dated = ""
+        if status is not None:
+            seconds = workspace.mirror.status_age_s()
+            dated = f" What you see is {words.age(seconds)} old."
+        return f"! {first}{': ' + last if last else ''}.{dated} Press s to start the engine."
+    if status is None:
+        return "connecting to the engine" if workspace.connecting else ""
+    if status.message:
+        return f"! {status.message}"
+    if status.state == "paused":
+        return "paused: new movies are found, but nothing is processed. Press s to go on."
+    return ""

@@ -1,0 +1,130 @@
+"""The characters that stand for states: a Unicode set and an ASCII set, same meaning.
+
+Colour never carries a state alone; every state has a glyph of its own in both sets.
+"""
+
+from __future__ import annotations
+
+import locale
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+
+from warptui.engine.items import Choice, ItemRow, State
+
+
+class Drawing(StrEnum):
+    """How pictures and dots are drawn; one key cycles through them."""
+
+    QUADRANT = "quadrant"  # pictures in quadrant blocks, dots in braille
+    HALF = "half block"  # pictures in half blocks, dots in quadrants: fonts without braille
+    BRAILLE = "braille"  # pictures dithered: one colour, few bytes
+    ASCII = "ascii"
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """One set of characters."""
+
+    states: dict[State, str]
+    filtered: str
+    excluded: str
+    included: str
+    ellipsis: str
+    unknown: str  # a number that is not known; never 0
+    slices: dict[State, str]  # in the navigation bar, where done is the quiet case
+    cursor: str
+    bars: str  # growing heights; the first is empty
+    rule: str
+    vertical: str
+
+
+UNICODE = Glyphs(
+    states={
+        State.DONE: "●",
+        State.RUNNING: "◐",
+        State.QUEUED: "○",
+        State.WAITING: "·",
+        State.OUTDATED: "▲",
+        State.FAILED: "!",
+        State.MISSING: "?",
+    },
+    filtered="▽",
+    excluded="✕",
+    included="★",
+    ellipsis="…",
+    unknown="–",
+    slices={
+        State.DONE: "█",
+        State.RUNNING: "◐",
+        State.QUEUED: "░",
+        State.WAITING: "·",
+        State.OUTDATED: "▲",
+        State.FAILED: "!",
+        State.MISSING: "?",
+    },
+    cursor="┃",
+    bars=" ▏▎▍▌▋▊▉█",
+    rule="─",
+    vertical="│",
+)
+
+ASCII = Glyphs(
+    states={
+        State.DONE: "*",
+        State.RUNNING: ">",
+        State.QUEUED: ".",
+        State.WAITING: "~",
+        State.OUTDATED: "^",
+        State.FAILED: "!",
+        State.MISSING: "?",
+    },
+    filtered="v",
+    excluded="x",
+    included="+",
+    ellipsis="~",
+    unknown="-",
+    slices={
+        State.DONE: "=",
+        State.RUNNING: ">",
+        State.QUEUED: ".",
+        State.WAITING: "~",
+        State.OUTDATED: "^",
+        State.FAILED: "!",
+        State.MISSING: "?",
+    },
+    cursor="|",
+    bars=" -=#",
+    rule="-",
+    vertical="|",
+)
+
+
+def glyphs(drawing: Drawing) -> Glyphs:
+    """The set that goes with a way of drawing."""
+    return ASCII if drawing is Drawing.ASCII else UNICODE
+
+
+def choice_glyph(row: ItemRow, characters: Glyphs) -> str:
+    """What the user or the filters decided about an item; blank for an included one."""
+    if row.choice is Choice.EXCLUDE:
+        return characters.excluded
+    if row.choice is Choice.INCLUDE:
+        return characters.included
+    if row.state is State.DONE and not row.selected:
+        return characters.filtered
+    return " "
+
+
+def suggested_drawing(color_system: str | None, no_color: bool) -> Drawing:
+    """What this terminal can most likely show.
+
+    With 16 colours a half-block picture has four greys, so braille dither is better there.
+    """
+    if "UTF-8" not in locale.getpreferredencoding(False).upper().replace("UTF8", "UTF-8"):
+        return Drawing.ASCII
+    if os.environ.get("TERM") in ("linux", "vt100", "vt220", "ansi", "dumb"):
+        return Drawing.ASCII  # console fonts have no braille and few blocks
+    if no_color or color_system in (None, "standard"):
+        return Drawing.BRAILLE
+    return Drawing.QUADRANT

@@ -1,0 +1,297 @@
+"""The list of items: virtual, so that 100,000 rows cost no more than those that are seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from warptui.engine.items import ItemRow, State, Summary
+from warptui.screens import words
+from warptui.screens.mirror import Mirror
+from warptui.screens.widgets.glyphs import Drawing, Glyphs, choice_glyph, glyphs
+from warptui.screens.widgets.palette import Palette, palette
+
+MARKS_WIDTH = 4  # state glyph, choice glyph and the spaces around
+NAME_WIDTH = 16  # at least; columns on the right are left out before it shrinks further
+
+
+class ItemTable(ScrollView, can_focus=True):
+    """Rows of a `Mirror`, in the order of ``order``; one is the cursor, a range can be marked."""
+
+    BINDINGS = [
+        Binding("down,j", "move(1)", "down", show=False, id="list.down"),
+        Binding("up,k", "move(-1)", "up", show=False, id="list.up"),
+        Binding("pagedown,ctrl+d", "page(1)", "page down", show=False, id="list.page-down"),
+        Binding("pageup,ctrl+u", "page(-1)", "page up", show=False, id="list.page-up"),
+        Binding("g,home", "jump(0)", "first", show=False, id="list.first"),
+        Binding("G,end", "jump(-1)", "last", show=False, id="list.last"),
+        Binding("enter", "open", "open", id="list.open"),
+        Binding("v", "mark", "mark range", id="list.mark", show=False),
+    ]
+
+    cursor: reactive[int] = reactive(0, repaint=False)  # position in `order`
+    drawing: reactive[Drawing] = reactive(Drawing.QUADRANT)
+
+    @dataclass
+    class Moved(Message):
+        """The user put the cursor on an item."""
+
+        name: str
+
+    @dataclass
+    class Opened(Message):
+        """An item is to be looked at."""
+
+        name: str
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.mirror = Mirror()
+        self.order = np.zeros(0, dtype=np.intp)
+        self.anchor: int | None = None  # where the marked range began
+
+    # what is shown
+
+    def show_items(self, mirror: Mirror, order: np.ndarray, current: str | None) -> None:
+        """Show the items ``order`` (numbers into the mirror's rows), the cursor on ``current``."""
+        marked = self._name_at(self.anchor)
+        self.mirror, self.order = mirror, order
+        self.virtual_size = Size(self.width, len(order) + self.header_height)
+        self.anchor = self._position_of(marked) if marked else None
+        position = self._position_of(current) if current else None
+        last = max(0, len(order) - 1)
+        self.set_reactive(
+            ItemTable.cursor, min(self.cursor, last) if position is None else position
+        )
+        self.scroll_to_cursor()
+        self.refresh()
+
+    def refresh_items(self, names: set[str]) -> None:
+        """Repaint the rows of these items, if they are seen."""
+        top = self.scroll_offset.y
+        seen = self.order[top : top + self.body_height]
+        rows = self.mirror.rows
+        for line, number in enumerate(seen.tolist()):
+            if rows[number].name in names:
+                self._refresh_line(line + self.header_height)
+
+    @property
+    def current(self) -> ItemRow | None:
+        """The item under the cursor."""
+        return self.mirror.rows[self.order[self.cursor]] if len(self.order) else None
+
+    @property
+    def marked(self) -> list[ItemRow]:
+        """The marked range, or the item under the cursor."""
+        if not len(self.order):
+            return []
+        low, high = sorted((self.cursor, self.cursor if self.anchor is None else self.anchor))
+        return [self.mirror.rows[number] for number in self.order[low : high + 1].tolist()]
+
+    @property
+    def width(self) -> int:
+        """Columns beside the scroll bar."""
+        return self.scrollable_content_region.width
+
+    @property
+    def header_height(self) -> int:
+        """Labels, and a line of units where there is room."""
+        return 2 if self.size.height >= 16 else 1
+
+    @property
+    def body_height(self) -> int:
+        """Rows that are seen at once."""
+        return max(1, self.size.height - self.header_height)
+
+    def _name_at(self, position: int | None) -> str | None:
+        if position is None or position >= len(self.order):
+            return None
+        return self.mirror.rows[self.order[position]].name
+
+    def _position_of(self, name: str) -> int | None:
+        number = self.mirror.index.get(name)
+        if number is None:
+            return None
+        found = int(np.searchsorted(self.order, number))
+        return found if found < len(self.order) and self.order[found] == number else None
+
+    # moving
+
+    def go_to(self, position: int) -> None:
+        """Put the cursor on a row; out of range means the nearest."""
+        if len(self.order):
+            self.cursor = min(max(position, 0), len(self.order) - 1)
+
+    def go_to_item(self, name: str) -> bool:
+        """Put the cursor on an item; False when the filter hides it."""
+        position = self._position_of(name)
+        if position is not None:
+            self.cursor = position
+        return position is not None
+
+    def watch_cursor(self, old: int, new: int) -> None:
+        top = self.scroll_offset.y
+        self.scroll_to_cursor()
+        if self.anchor is not None or self.scroll_offset.y != top:
+            self.refresh()
+        else:
+            self._refresh_line(old - top + self.header_height)
+            self._refresh_line(new - top + self.header_height)
+
+    def _go_by_hand(self, position: int) -> None:
+        """Move as the user asked, and say so; moves by the program are silent."""
+        self.go_to(position)
+        if (row := self.current) is not None:
+            self.post_message(self.Moved(row.name))
+
+    def scroll_to_cursor(self) -> None:
+        """Scroll no further than needed to see the cursor."""
+        top = self.scroll_offset.y
+        ahead = min(2, self.body_height // 4)  # see a little of what comes next
+        if self.cursor - ahead < top:
+            top = max(0, self.cursor - ahead)
+        elif self.cursor + ahead >= top + self.body_height:
+            top = self.cursor + ahead - self.body_height + 1
+        else:
+            return
+        self.scroll_to(y=top, animate=False, immediate=True)
+
+    def action_move(self, step: int) -> None:
+        self._go_by_hand(self.cursor + step)
+
+    def action_page(self, pages: int) -> None:
+        self._go_by_hand(self.cursor + pages * (self.body_height - 1))
+
+    def action_jump(self, position: int) -> None:
+        self._go_by_hand(position if position >= 0 else len(self.order) - 1)
+
+    def action_open(self) -> None:
+        if (row := self.current) is not None:
+            self.post_message(self.Opened(row.name))
+
+    def action_mark(self) -> None:
+        self.anchor = self.cursor if self.anchor is None else None
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        position = event.y - self.header_height + self.scroll_offset.y
+        if 0 <= position < len(self.order) and event.y >= self.header_height:
+            again = position == self.cursor and event.chain == 2
+            self._go_by_hand(position)
+            if again:
+                self.action_open()
+
+    # drawing
+
+    def on_resize(self) -> None:
+        self.virtual_size = Size(self.width, len(self.order) + self.header_height)
+        self.scroll_to_cursor()
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
+
+    def _refresh_line(self, y: int) -> None:
+        if 0 <= y < self.size.height:
+            self.refresh(Region(0, y, self.width, 1))
+
+    def columns(self) -> list[tuple[Summary, int]]:
+        """The summary values that fit, with their widths."""
+        room = self.width - MARKS_WIDTH - NAME_WIDTH
+        fitting = []
+        for summary in self.mirror.summaries:
+            width = max(len(summary.label), 5 + summary.digits - 1) + 1
+            if room < width:
+                break
+            room -= width
+            fitting.append((summary, width))
+        return fitting
+
+    def render_line(self, y: int) -> Strip:
+        colours, characters = palette(self.app), glyphs(self.drawing)
+        base = self.rich_style
+        if y < self.header_height:
+            return self._header(y, base, colours)
+        position = y - self.header_height + self.scroll_offset.y
+        if position >= len(self.order):
+            return Strip.blank(self.width, base)
+        if position == self.cursor:
+            base += colours.on("row-cursor" if self.has_focus else "row-cursor-dim")
+            base += Style(bold=True, reverse=self.app.no_color)
+        elif self.anchor is not None and self._between(position):
+            base += colours.on("row-marked") + Style(underline=self.app.no_color)
+        return self._row(self.mirror.rows[self.order[position]], base, colours, characters)
+
+    def _between(self, position: int) -> bool:
+        anchor = self.cursor if self.anchor is None else self.anchor
+        return min(self.cursor, anchor) <= position <= max(self.cursor, anchor)
+
+    def _header(self, y: int, base: Style, colours: Palette) -> Strip:
+        columns = self.columns()
+        name_width = self.width - MARKS_WIDTH - sum(width for _, width in columns)
+        style = base + colours["muted"] + Style(bold=y == 0)
+        if y == 0:
+            text = "st".ljust(MARKS_WIDTH) + "item".ljust(name_width)
+            text += "".join(summary.label.rjust(width) for summary, width in columns)
+        else:
+            text = " " * (MARKS_WIDTH + name_width)
+            text += "".join(_unit(summary, width).rjust(width) for summary, width in columns)
+        return Strip([Segment(text[: self.width], style)]).adjust_cell_length(self.width, style)
+
+    def _row(self, row: ItemRow, base: Style, colours: Palette, characters: Glyphs) -> Strip:
+        columns = self.columns()
+        values_width = sum(width for _, width in columns)
+        name_width = self.width - MARKS_WIDTH - values_width
+        stem = row.name.rpartition(".")[0] or row.name
+        name = words.shorten_left(stem, name_width - 1, characters.ellipsis).ljust(name_width)
+        state = base + colours.state(row.state)
+        quiet = row.choice == "exclude"
+        text = base + colours["choice-excluded"] if quiet else base
+        segments = [
+            Segment(characters.states[row.state], state),
+            Segment(choice_glyph(row, characters), base + colours.choice(row)),
+            Segment("  ", base),
+            Segment(name, text),
+        ]
+        if said := _instead_of_numbers(row):
+            width = max(0, values_width - 1)
+            said = words.shorten_right(said, width, characters.ellipsis)
+            segments.append(Segment(" " + said.ljust(width), state))
+        else:
+            values = (
+                words.summary_value(row, summary, characters.unknown).rjust(width)
+                for summary, width in columns
+            )
+            segments.append(Segment("".join(values), text))
+        return Strip(segments).adjust_cell_length(self.width, base)
+
+
+def _instead_of_numbers(row: ItemRow) -> str:
+    """What is said of an item that has no (valid) numbers; empty when its numbers stand."""
+    match row.state:
+        case State.FAILED | State.MISSING:
+            return row.reason or row.state
+        case State.RUNNING:
+            return f"{row.stage or 'starting'} {row.fraction:.0%}"
+        case State.WAITING:
+            return row.reason or "still being written"
+        case State.QUEUED:
+            return row.reason or "queued"
+    return ""
+
+
+def _unit(summary: Summary, width: int) -> str:
+    unit = summary.unit.replace("frame", "fr")
+    return unit if len(unit) < width else ""

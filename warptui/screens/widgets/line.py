@@ -1,0 +1,69 @@
+"""Base of the widgets that draw themselves line by line and repaint only when told to."""
+
+from __future__ import annotations
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from warptui.screens.widgets.glyphs import Drawing, Glyphs, glyphs
+from warptui.screens.widgets.palette import Palette, palette
+
+Piece = tuple[str, Style]
+
+
+class LineWidget(Widget):
+    """Draws all its lines in `paint`, once per change of data, size, theme or drawing."""
+
+    drawing: reactive[Drawing] = reactive(Drawing.QUADRANT)
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._painted: list[Strip] | None = None
+        self._painted_for: tuple = ()
+
+    @property
+    def colours(self) -> Palette:
+        """By meaning, of the current theme."""
+        return palette(self.app)
+
+    @property
+    def glyphs(self) -> Glyphs:
+        """The characters in use."""
+        return glyphs(self.drawing)
+
+    def paint(self, width: int, height: int) -> list[Strip]:
+        """All lines; fewer than ``height`` leave the rest blank."""
+        raise NotImplementedError
+
+    def repaint(self) -> None:
+        """The data changed."""
+        self._painted = None
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        size = self.size  # of the content, without borders
+        base = self.rich_style
+        state = (size, base, self.drawing, self.has_focus, self.app.theme)
+        if self._painted is None or self._painted_for != state:
+            self._painted, self._painted_for = self.paint(size.width, size.height), state
+        if y < len(self._painted):
+            return self._painted[y].adjust_cell_length(size.width, base)
+        return Strip.blank(size.width, base)
+
+    def line(self, *pieces: Piece) -> Strip:
+        """A strip of styled texts on the widget's own background."""
+        base = self.rich_style
+        return Strip([Segment(text, base + style) for text, style in pieces if text])
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
+
+
+PLAIN = Style()
+BOLD = Style(bold=True)

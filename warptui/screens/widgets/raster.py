@@ -1,0 +1,177 @@
+"""Arrays to characters: dots, lines and pictures as cells, cells as strips. Pure NumPy.
+
+A terminal cell is one unit wide and two units high; every function that draws pictures keeps
+that ratio, so that pixels stay square.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+DEFAULT = -1  # the widget's own colour
+
+_BRAILLE_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint16)
+_QUADRANTS = np.array([ord(c) for c in " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"], dtype=np.uint32)
+_BAYER = (
+    np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], dtype=np.float32) + 0.5
+) / 16
+_RAMP = np.array([ord(c) for c in " .:-=+*#%@"], dtype=np.uint32)
+
+
+@dataclass
+class Cells:
+    """A rectangle of characters: code points and two colour numbers each, all (y, x)."""
+
+    codes: np.ndarray  # uint32
+    front: np.ndarray  # int16; DEFAULT or a colour number that the caller's style function knows
+    back: np.ndarray  # int16
+
+    @classmethod
+    def blank(cls, height: int, width: int) -> Cells:
+        """Spaces in the default colours."""
+        return cls(
+            np.full((height, width), ord(" "), dtype=np.uint32),
+            np.full((height, width), DEFAULT, dtype=np.int16),
+            np.full((height, width), DEFAULT, dtype=np.int16),
+        )
+
+    def write(self, y: int, x: int, text: str, front: int = DEFAULT) -> None:
+        """Put single-width characters, cropped to the rectangle."""
+        height, width = self.codes.shape
+        text = text[: max(0, width - x)]
+        if 0 <= y < height and x >= 0 and text:
+            self.codes[y, x : x + len(text)] = [ord(c) for c in text]
+            self.front[y, x : x + len(text)] = front
+
+    def strips(self, style: Callable[[int, int], Style]) -> list[Strip]:
+        """One strip a row; neighbours of the same colours share a segment."""
+        height, width = self.codes.shape
+        if not width:
+            return [Strip([], 0) for _ in range(height)]
+        key = self.front.astype(np.int32) * 65536 + self.back
+        changes = np.diff(key, axis=1) != 0
+        strips = []
+        for y in range(height):
+            text = self.codes[y].tobytes().decode("utf-32-le")
+            edges = [0, *(np.flatnonzero(changes[y]) + 1).tolist(), width]
+            segments = [
+                Segment(text[a:b], style(int(self.front[y, a]), int(self.back[y, a])))
+                for a, b in pairwise(edges)
+            ]
+            strips.append(Strip(segments, width))
+        return strips
+
+
+def braille_codes(dots: np.ndarray) -> np.ndarray:
+    """(4 h, 2 w) bool to (h, w) braille code points; a space where no dot is set."""
+    height, width = dots.shape[0] // 4, dots.shape[1] // 2
+    cells = dots.reshape(height, 4, width, 2).transpose(0, 2, 1, 3)
+    bits = (cells * _BRAILLE_BITS).sum(axis=(2, 3)).astype(np.uint32)
+    return np.where(bits == 0, np.uint32(ord(" ")), bits + 0x2800).astype(np.uint32)
+
+
+def quadrant_codes(dots: np.ndarray) -> np.ndarray:
+    """(2 h, 2 w) bool to (h, w) code points of quadrant blocks."""
+    height, width = dots.shape[0] // 2, dots.shape[1] // 2
+    cells = dots.reshape(height, 2, width, 2)
+    bits = cells[:, 0, :, 0] + 2 * cells[:, 0, :, 1] + 4 * cells[:, 1, :, 0] + 8 * cells[:, 1, :, 1]
+    return _QUADRANTS[bits]
+
+
+def resample(
+    image: np.ndarray, top: float, left: float, height: float, width: float, shape: tuple[int, int]
+) -> np.ndarray:
+    """Area means of the window of ``image`` (y, x) on a grid of ``shape``; NaN outside of it."""
+    rows = _window_weights(image.shape[0], top, height, shape[0])
+    columns = _window_weights(image.shape[1], left, width, shape[1])
+    result = rows @ image.astype(np.float32) @ columns.T
+    covered = np.outer(rows.sum(axis=1) > 0, columns.sum(axis=1) > 0)
+    return np.where(covered, result, np.float32(np.nan))
+
+
+def _window_weights(n: int, start: float, length: float, n_out: int) -> np.ndarray:
+    """(n_out, n): the share of each input pixel in each output pixel."""
+    edges = start + length * np.arange(n_out + 1) / n_out
+    low, high = edges[:-1, None], edges[1:, None]
+    pixel = np.arange(n)[None, :]
+    share = np.clip(np.minimum(high, pixel + 1) - np.maximum(low, pixel), 0, None)
+    total = share.sum(axis=1, keepdims=True)
+    # a cell that the picture covers by less than half stays empty: no ragged bright border
+    inside = total >= 0.5 * (high - low)
+    return np.where(inside, share / np.where(total > 0, total, 1), 0).astype(np.float32)
+
+
+def draw_polyline(dots: np.ndarray, ys: np.ndarray, xs: np.ndarray) -> None:
+    """Set the dots (bool, y, x) on the line through the points, given in dots."""
+    for y0, x0, y1, x1 in zip(ys, xs, ys[1:], xs[1:], strict=False):
+        n = int(max(abs(y1 - y0), abs(x1 - x0))) + 1
+        draw_points(dots, np.linspace(y0, y1, n + 1), np.linspace(x0, x1, n + 1))
+
+
+def draw_points(dots: np.ndarray, ys: np.ndarray, xs: np.ndarray) -> None:
+    """Set the dots (bool, y, x) nearest to the points; points outside are left out."""
+    iy, ix = np.floor(ys).astype(int), np.floor(xs).astype(int)
+    inside = (iy >= 0) & (iy < dots.shape[0]) & (ix >= 0) & (ix < dots.shape[1])
+    dots[iy[inside], ix[inside]] = True
+
+
+def half_block_cells(grey: np.ndarray, levels: int) -> Cells:
+    """(2 h, w) greys 0..1, NaN = nothing there, to half blocks in ``levels`` colour numbers."""
+    number = _levels(grey, levels)
+    cells = Cells.blank(grey.shape[0] // 2, grey.shape[1])
+    cells.codes[:] = ord("▀")
+    cells.front[:], cells.back[:] = number[0::2], number[1::2]
+    same = cells.front == cells.back
+    cells.codes[same] = ord(" ")
+    cells.front[same] = cells.back[same]
+    return cells
+
+
+def quadrant_cells(grey: np.ndarray, levels: int) -> Cells:
+    """(2 h, 2 w) greys 0..1, NaN = nothing there, to quadrant blocks of two colours a cell."""
+    height, width = grey.shape[0] // 2, grey.shape[1] // 2
+    four = grey.reshape(height, 2, width, 2).transpose(0, 2, 1, 3).reshape(height, width, 4)
+    empty = np.isnan(four).any(axis=2)
+    four = np.nan_to_num(four)
+    middle = (four.max(axis=2, keepdims=True) + four.min(axis=2, keepdims=True)) / 2
+    high = four > middle
+    n_high = high.sum(axis=2)
+    bright = np.where(n_high, (four * high).sum(axis=2) / np.maximum(n_high, 1), four.mean(axis=2))
+    dark = (four * ~high).sum(axis=2) / np.maximum(4 - n_high, 1)
+    cells = Cells.blank(height, width)
+    cells.codes[:] = _QUADRANTS[(high * np.array([1, 2, 4, 8])).sum(axis=2)]
+    cells.front[:], cells.back[:] = _levels(bright, levels), _levels(dark, levels)
+    same = cells.front == cells.back
+    cells.codes[same] = ord(" ")
+    cells.codes[empty] = ord(" ")
+    cells.front[empty] = cells.back[empty] = DEFAULT
+    return cells
+
+
+def dither_cells(grey: np.ndarray) -> Cells:
+    """(4 h, 2 w) greys 0..1, NaN = nothing there, to braille dots by ordered dither."""
+    ny, nx = grey.shape
+    threshold = np.tile(_BAYER, (ny // 4 + 1, nx // 4 + 1))[:ny, :nx]
+    cells = Cells.blank(ny // 4, nx // 2)
+    cells.codes[:] = braille_codes(np.nan_to_num(grey) > threshold)
+    return cells
+
+
+def ascii_cells(grey: np.ndarray) -> Cells:
+    """(h, w) greys 0..1, NaN = nothing there, to ten characters of growing ink."""
+    cells = Cells.blank(*grey.shape)
+    number = np.clip(np.nan_to_num(grey) * len(_RAMP), 0, len(_RAMP) - 1).astype(int)
+    cells.codes[:] = _RAMP[number]
+    return cells
+
+
+def _levels(grey: np.ndarray, levels: int) -> np.ndarray:
+    number = np.clip(np.nan_to_num(grey) * levels, 0, levels - 1).astype(np.int16)
+    return np.where(np.isnan(grey), np.int16(DEFAULT), number)

@@ -1,0 +1,74 @@
+"""Numbers and times as words for the screen. An unknown number is never shown as 0."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from warptui.engine.items import ItemRow, Summary
+
+UNKNOWN = "–"
+
+
+def number(value: float | None, digits: int = 2, unknown: str = UNKNOWN) -> str:
+    """``value`` with ``digits`` decimals."""
+    if value is None or not math.isfinite(value):
+        return unknown
+    return f"{value:.{digits}f}"
+
+
+def with_unit(value: float | None, unit: str, digits: int = 2, unknown: str = UNKNOWN) -> str:
+    """``value`` with its unit; the unit is left out where the value is unknown."""
+    text = number(value, digits, unknown)
+    return text if text == unknown or not unit else f"{text} {unit}"
+
+
+def summary_value(row: ItemRow, summary: Summary, unknown: str = UNKNOWN) -> str:
+    """A summary value of an item, as a column shows it."""
+    return number(row.summary.get(summary.key), summary.digits, unknown)
+
+
+def age(seconds: float | None, unknown: str = UNKNOWN) -> str:
+    """A duration in one or two words; steps of 5 s so that it does not repaint each second."""
+    if seconds is None:
+        return unknown
+    if seconds < 90:
+        return f"{int(seconds) // 5 * 5} s"
+    if seconds < 5400:
+        return f"{int(seconds) // 60} min"
+    if seconds < 172800:
+        return f"{seconds / 3600:.1f} h"
+    return f"{int(seconds) // 86400} d"
+
+
+def size(n_bytes: float | None, unknown: str = UNKNOWN) -> str:
+    """Bytes in the units that disks are sold in."""
+    if n_bytes is None:
+        return unknown
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if n_bytes >= scale:
+            return f"{n_bytes / scale:.{1 if n_bytes < 10 * scale else 0}f} {unit}"
+    return f"{n_bytes / 1e3:.0f} kB"
+
+
+def clock(at: float, unknown: str = UNKNOWN) -> str:
+    """Local time of day; with the date when it was not today."""
+    if not at:
+        return unknown
+    then, now = time.localtime(at), time.localtime()
+    same_day = then[:3] == now[:3]
+    return time.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M", then)
+
+
+def shorten_left(text: str, width: int, ellipsis: str) -> str:
+    """``text`` without its beginning, since the names of a session differ at their ends."""
+    if len(text) <= width:
+        return text
+    return ellipsis + text[len(text) - width + 1 :] if width > 1 else text[:width]
+
+
+def shorten_right(text: str, width: int, ellipsis: str) -> str:
+    """``text`` without its end."""
+    if len(text) <= width:
+        return text
+    return text[: width - 1] + ellipsis if width > 1 else text[:width]
