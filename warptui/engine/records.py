@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from warptui.engine.items import Choice
@@ -95,14 +95,21 @@ class StoredItem:
         `Store.save` accepts it and keeps the lists that are on disk.
         """
         records = {
-            stage: replace(record, result=_short(record.result), abridged=True)
+            stage: record
+            if record.abridged
+            else replace(record, result=short_values(record.result), abridged=True)
             for stage, record in self.records.items()
         }
         return replace(self, records=records)
 
     def to_json(self) -> dict[str, Any]:
-        """The record as JSON-ready values."""
-        return asdict(self)
+        """The record as JSON-ready values, which it shares: they must not be changed."""
+        return {
+            **vars(self),
+            "records": {stage: dict(vars(record)) for stage, record in self.records.items()},
+            "failure": None if self.failure is None else dict(vars(self.failure)),
+            "history": list(self.history),
+        }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> StoredItem:
@@ -131,18 +138,18 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
+def short_values(result: dict[str, Any]) -> dict[str, Any]:
+    """The values of a stage's result that are no long lists."""
+    return {key: value for key, value in result.items() if _is_short(value)}
+
+
 def _known(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
     return {key: values[key] for key in kind.__dataclass_fields__ if key in values}
 
 
-def _short(result: dict[str, Any]) -> dict[str, Any]:
-    def is_short(value: Any) -> bool:
-        if isinstance(value, dict):
-            return False
-        if isinstance(value, list | tuple):
-            return len(value) <= MAX_ABRIDGED and not any(
-                isinstance(entry, list | tuple | dict) for entry in value
-            )
-        return True
-
-    return {key: value for key, value in result.items() if is_short(value)}
+def _is_short(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return len(value) <= MAX_ABRIDGED and not any(
+            isinstance(entry, list | tuple | dict) for entry in value
+        )
+    return not isinstance(value, dict)

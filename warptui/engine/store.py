@@ -7,6 +7,7 @@ Warp, WarpTools or M wrote into a file is kept.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -27,13 +28,14 @@ from warptui.engine.formats import warp_movie, warp_xml
 from warptui.engine.index import Index, Stamp
 from warptui.engine.items import Choice
 from warptui.engine.paths import ProjectPaths
-from warptui.engine.records import Failure, StageRecord, StoredItem
+from warptui.engine.records import Failure, StageRecord, StoredItem, short_values
 
 __all__ = ["Failure", "StageRecord", "Store", "StoredItem", "fingerprint"]
 
 FORMAT = 1  # of the <Warptui> element
 FINGERPRINT_BYTES = 256 * 1024  # hashed at either end of a raw file
 READERS = 8  # threads that read metadata files: network file systems answer slowly
+BATCH = 50  # files that a thread reads at a time
 
 _UNSELECTED = {None: Choice.AUTO, False: Choice.INCLUDE, True: Choice.EXCLUDE}
 _BY_CHOICE = {choice: unselected for unselected, choice in _UNSELECTED.items()}
@@ -73,7 +75,7 @@ class Store:
                 else:
                     stale.append(name)
             values.update(self._refresh(stale, found))
-            items = [StoredItem.from_json(value) for value in values.values() if value]
+            items = [_unpacked(value) for value in values.values() if value]
             return {item.name: item for item in items}
 
     def load(self, name: str) -> StoredItem | None:
@@ -123,7 +125,7 @@ class Store:
             finally:
                 temporary.unlink(missing_ok=True)
             stamp = Stamp.of(path.stat())
-            self._index.write("metadata", [(path.name, stamp, item.abridged().to_json())])
+            self._index.write("metadata", [(path.name, stamp, _packed(item))])
         return item
 
     @staticmethod
@@ -154,15 +156,31 @@ class Store:
     def _refresh(self, names: list[str], stamps: dict[str, Stamp]) -> dict[str, Any]:
         """Parse metadata files and put them into the index."""
         values: dict[str, Any] = {}
+        batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
         with ThreadPoolExecutor(READERS) as readers:
-            contents = readers.map(lambda name: _read_bytes(self._project.root / name), names)
-            for name, data in zip(names, contents, strict=True):
-                item = self._decode(Path(name).stem, data)
-                mine = item is not None and paths.root_name(item.name) == Path(name).stem
-                is_whole = mine and item is not None and item.sequence > 0
-                values[name] = item.abridged().to_json() if is_whole and item else None
+            contents = readers.map(self._read_batch, batches)
+            for batch, datas in zip(batches, contents, strict=True):
+                for name, data in zip(batch, datas, strict=True):
+                    item = self._listed(Path(name).stem, data)
+                    values[name] = None if item is None else _packed(item)
         self._index.write("metadata", [(name, stamps[name], values[name]) for name in names])
         return values
+
+    def _listed(self, root_name: str, data: bytes | None) -> StoredItem | None:
+        """The item in a file's bytes, abridged; None if it names no raw file or another's."""
+        try:
+            found = warp_xml.scan(data or b"", "Warptui")
+            item = _read_item(*found, root_name, abridged=True) if found else None
+        except CorruptError:
+            item = None  # its backup may help
+        if item is None or not (item.records or item.history):  # Warp may have processed it
+            item = self._decode(root_name, data)
+        if item is None or item.name == root_name or paths.root_name(item.name) != root_name:
+            return None
+        return item
+
+    def _read_batch(self, names: list[str]) -> list[bytes | None]:
+        return [_read_bytes(self._project.root / name) for name in names]
 
     def _read(self, root_name: str) -> StoredItem | None:
         return self._decode(root_name, _read_bytes(self._project.metadata(root_name)))
@@ -172,14 +190,14 @@ class Store:
         if data is None:
             return None
         try:
-            return _read_item(warp_xml.parse(data), root_name)
+            return _read_document(warp_xml.parse(data), root_name)
         except CorruptError as error:
             problem = f"{root_name}.xml: {error}"
         item = StoredItem(root_name, 0, problem=problem)
         backup = _read_bytes(self._project.metadata_backup(root_name))
         if backup is not None:
             try:
-                saved = _read_item(warp_xml.parse(backup), root_name)
+                saved = _read_document(warp_xml.parse(backup), root_name)
             except CorruptError as error:
                 item = replace(item, problem=f"{problem}; its backup: {error}")
             else:
@@ -231,27 +249,37 @@ def fingerprint(path: Path) -> str:
     return f"{found.st_size}:{content.hexdigest()}"
 
 
-def _read_item(root: ElementTree.Element, root_name: str) -> StoredItem | None:
-    """The item in a document; None if it is no movie's.
+def _read_document(root: ElementTree.Element, root_name: str) -> StoredItem | None:
+    """The item in a document; None if it is no movie's. Raises CorruptError as `_read_item`."""
+    if root.tag != "Movie":
+        return None
+    item = _read_item(root, root.find("Warptui"), root_name)
+    return replace(item, problem=_foreign(root, item))
+
+
+def _read_item(
+    root: ElementTree.Element,
+    element: ElementTree.Element | None,
+    root_name: str,
+    *,
+    abridged: bool = False,
+) -> StoredItem:
+    """The item from a document's root attributes and its <Warptui> element.
 
     Raises
     ------
     CorruptError
-        If our part of it cannot be understood.
+        If the element cannot be understood.
     """
-    if root.tag != "Movie":
-        return None
     choice = _UNSELECTED[warp_xml.read_unselect_manual(root)]
-    element = root.find("Warptui")
-    item = StoredItem(root_name, 0, choice)
-    if element is not None:
-        found = element.get("Format", "")
-        if found != str(FORMAT):
-            raise CorruptError(
-                f"written by another version of warptui (format {found!r}, this one knows {FORMAT})"
-            )
-        item = replace(_from_element(element), choice=choice)
-    return replace(item, problem=_foreign(root, item))
+    if element is None:
+        return StoredItem(root_name, 0, choice)
+    found = element.get("Format", "")
+    if found != str(FORMAT):
+        raise CorruptError(
+            f"written by another version of warptui (format {found!r}, this one knows {FORMAT})"
+        )
+    return replace(_from_element(element, abridged=abridged), choice=choice)
 
 
 def _foreign(root: ElementTree.Element, item: StoredItem) -> str:
@@ -261,13 +289,18 @@ def _foreign(root: ElementTree.Element, item: StoredItem) -> str:
     return "processed by Warp, not by warptui"
 
 
-def _from_element(element: ElementTree.Element) -> StoredItem:
+def _from_element(element: ElementTree.Element, *, abridged: bool) -> StoredItem:
     try:
         values = json.loads(element.findtext("ItemRecord", ""))
         values["records"] = {
             child.attrib["Stage"]: json.loads(child.text or "")
             for child in element.iterfind("StageRecord")
         }
+        for record in values["records"].values():
+            record["abridged"] = abridged
+        for child in () if abridged else element.iterfind("StageLists"):
+            record = values["records"][child.attrib["Stage"]]
+            record["result"].update(json.loads(child.text or ""))
         values["history"] = json.loads(element.findtext("HistoryRecord", "[]"))
         values["failure"] = json.loads(element.findtext("FailureRecord", "null"))
         return StoredItem.from_json(values)
@@ -285,8 +318,11 @@ def _write_item(root: ElementTree.Element, item: StoredItem, project: ProjectPat
     warp_movie.set_results(root, item)
     texts: list[tuple[str, dict[str, str], Any]] = [("ItemRecord", {}, _item_values(item))]
     for stage, record in item.records.items():
+        short = short_values(record.result)
         values = {key: value for key, value in vars(record).items() if key != "abridged"}
-        texts.append(("StageRecord", {"Stage": stage}, values))
+        texts.append(("StageRecord", {"Stage": stage}, {**values, "result": short}))
+        lists = {key: value for key, value in record.result.items() if key not in short}
+        texts.append(("StageLists", {"Stage": stage}, lists))
     if item.failure is not None:
         texts.append(("FailureRecord", {}, vars(item.failure)))
     texts.append(("HistoryRecord", {}, list(item.history)))
@@ -296,9 +332,30 @@ def _write_item(root: ElementTree.Element, item: StoredItem, project: ProjectPat
     for tag, attributes, value in texts:
         ElementTree.SubElement(element, tag, attributes).text = _json(value, item.name)
     old = root.find("Warptui")
-    known = {"ItemRecord", "StageRecord", "FailureRecord", "HistoryRecord"}
+    known = {"ItemRecord", "StageRecord", "StageLists", "FailureRecord", "HistoryRecord"}
     element.extend([child for child in old if child.tag not in known] if old is not None else [])
     warp_xml.place(root, element)
+
+
+def _packed(item: StoredItem) -> dict[str, Any]:
+    """Row of the index. Settings are texts, because thousands of items have the very same ones."""
+    values = item.abridged().to_json()
+    for record in values["records"].values():
+        for key in ("settings", "sections"):
+            record[key] = json.dumps(record[key])
+    return values
+
+
+def _unpacked(values: dict[str, Any]) -> StoredItem:
+    for record in values["records"].values():
+        for key in ("settings", "sections"):
+            record[key] = _shared(record[key])
+    return StoredItem.from_json(values)
+
+
+@functools.lru_cache(maxsize=1024)
+def _shared(text: str) -> Any:
+    return json.loads(text)
 
 
 def _item_values(item: StoredItem) -> dict[str, Any]:
@@ -333,7 +390,7 @@ def _completed(item: StoredItem, before: StoredItem | None) -> StoredItem:
 
 def _is_readable(root: ElementTree.Element, root_name: str) -> bool:
     try:
-        _read_item(root, root_name)
+        _read_document(root, root_name)
     except CorruptError:
         return False
     return True

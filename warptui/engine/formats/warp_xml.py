@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 from warptui.engine.errors import CorruptError
 
@@ -54,6 +55,7 @@ MOVIE_ORDER = (
     "Warptui",
 )
 
+_COMMA = re.compile(rb'="-?\d+,\d+"')  # quick to look for; vectors of two look the same
 # A single number with a decimal comma, where Warp never writes a vector: root attributes (but for
 # matrices, which have comma and space) and grid nodes. A program under another locale wrote it.
 _COMMA_DECIMAL = re.compile(
@@ -104,11 +106,33 @@ def parse(data: bytes) -> Element:
         root = ElementTree.fromstring(data, ElementTree.XMLParser(target=builder))
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise CorruptError(f"not well-formed XML ({error})") from error
-    comma = _COMMA_DECIMAL.search(data)
-    if comma:
-        found = comma.group().rsplit(b" ", 1)[-1].decode()
-        raise CorruptError(f"decimal comma in {found}: written by a program under another locale")
+    _check_commas(data)
     return root
+
+
+def scan(data: bytes, name: str) -> tuple[Element, Element] | None:
+    """The root without its children, and its one child ``name``; the rest is not looked at.
+
+    Three times as fast as `parse`, for listing thousands of files. None where a document is not of
+    the usual form, which says nothing about it.
+
+    Raises
+    ------
+    CorruptError
+        If the document is not well-formed or carries decimal commas.
+    """
+    tag = name.encode()
+    start, end = data.find(b"<" + tag), data.find(b"</" + tag + b">")
+    opening = re.match(rb"(?:\xef\xbb\xbf)?(?:<\?[^>]*\?>)?\s*(<Movie(?: [^<>]*)?)>", data)
+    if opening is None or not 0 < start < end or data.find(b"<" + tag, start + 1) >= 0:
+        return None
+    try:
+        expat.ParserCreate().Parse(data, True)
+        _check_commas(data)
+        root = ElementTree.fromstring(opening.group(1) + b"/>")
+        return root, ElementTree.fromstring(data[start : end + len(tag) + 3])
+    except (expat.ExpatError, ElementTree.ParseError) as error:
+        raise CorruptError(f"not well-formed XML ({error})") from error
 
 
 def to_bytes(root: Element) -> bytes:
@@ -211,6 +235,13 @@ def format_value(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ",".join(format_value(entry) for entry in value)
     return _xml_text(str(value))
+
+
+def _check_commas(data: bytes) -> None:
+    comma = _COMMA_DECIMAL.search(data) if _COMMA.search(data) else None
+    if comma:
+        found = comma.group().rsplit(b" ", 1)[-1].decode()
+        raise CorruptError(f"decimal comma in {found}: written by a program under another locale")
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
