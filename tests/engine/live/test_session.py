@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from warptui.engine.items import Choice, State
+from pretend_project import Engine
 
-from conftest import Engine
+from warptui.engine.items import Choice, State
 
 
 def test_a_movie_that_lands_in_the_folder_becomes_a_micrograph(engine: Engine) -> None:
