@@ -89,9 +89,8 @@ def _slow_field(shape_yx: tuple[int, int], rng: np.random.Generator) -> np.ndarr
     """Smooth random field of unit scale, (y, x) float32."""
     coarse = rng.normal(size=(4, 4))
     zoom = (shape_yx[0] / 4, shape_yx[1] / 4)
-    return scipy.ndimage.zoom(coarse, zoom, order=3, mode="nearest", grid_mode=True).astype(
-        np.float32
-    )[: shape_yx[0], : shape_yx[1]]
+    field = scipy.ndimage.zoom(coarse, zoom, order=3, mode="nearest", grid_mode=True)
+    return np.asarray(field, dtype=np.float32)
 
 
 def _illumination(settings: MovieSettings, rng: np.random.Generator) -> np.ndarray:

@@ -24,13 +24,6 @@ def interaction_constant(voltage: float) -> float:
     )  # fmt: skip
 
 
-def frequencies(shape_yx: tuple[int, int], pixel_size: float) -> tuple[Array, Array]:
-    """(ky, kx) of the half spectrum, 1/Å, shapes (ny, 1) and (1, nx // 2 + 1), float32."""
-    ky = np.fft.fftfreq(shape_yx[0], pixel_size).astype(np.float32)[:, None]
-    kx = np.fft.rfftfreq(shape_yx[1], pixel_size).astype(np.float32)[None, :]
-    return ky, kx
-
-
 def calculate_ctf(ky: Array, kx: Array, settings: MovieSettings, defocus_angstrom: float) -> Array:
     """Contrast transfer of a phase object: positive where protein is *dark* at underfocus.
 

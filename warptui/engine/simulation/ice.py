@@ -9,11 +9,10 @@ undulations stay for the movie, the 3.7 Å ring is new in every frame.
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 import scipy.ndimage
 
 from warptui.engine.simulation import ctf
-from warptui.engine.simulation.kernels import even_fast
+from warptui.engine.simulation.fourier import even_fast, forward, frequencies, inverse
 from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.specimen import Canvas, Surface
 from warptui.engine.simulation.trajectory import smooth_basis
@@ -54,12 +53,11 @@ class IceNoise:
         self._canvas = canvas
         self._surface = surface
         self._rng = rng
-        self._filters: list[tuple[int, int, np.ndarray]] = []
         corners_y, corners_x = np.meshgrid(*((0, n - 1) for n in settings.shape_yx), indexing="ij")
         defocus = surface.defocus_angstrom(corners_x, corners_y)
         self._is_flat = float(np.ptp(defocus)) < _SAME_DEFOCUS
         if self._is_flat:
-            ky, kx = ctf.frequencies(canvas.shape_yx, settings.pixel_size)
+            ky, kx = frequencies(canvas.shape_yx, settings.pixel_size)
             self._ctf = ctf.calculate_ctf(ky, kx, settings, surface.mean_angstrom)
 
     def draw(self) -> np.ndarray:
@@ -70,7 +68,7 @@ class IceNoise:
             spectrum = parts.view(np.complex64)[..., 0]
             spectrum *= self._ctf * np.float32(-np.sqrt(ny * nx / 2))
             return spectrum
-        return scipy.fft.rfft2(self._draw_tiled(), workers=-1)
+        return forward(self._draw_tiled())
 
     def _draw_tiled(self) -> np.ndarray:
         """White noise in overlapping tiles, each through the CTF at its centre."""
@@ -90,10 +88,10 @@ class IceNoise:
                 columns = np.arange(left, left + 2 * step_x) % nx
                 tile = noise[np.ix_(rows, columns)] * _window(2 * step_y)[:, None]
                 tile *= _window(2 * step_x)
-                spectrum = scipy.fft.rfft2(tile, shape, workers=-1)
-                ky, kx = ctf.frequencies(shape, settings.pixel_size)
+                spectrum = forward(tile, shape)
+                ky, kx = frequencies(shape, settings.pixel_size)
                 spectrum *= -ctf.calculate_ctf(ky, kx, settings, defocus)
-                seen = scipy.fft.irfft2(spectrum, shape, workers=-1)
+                seen = inverse(spectrum, shape)
                 # what left the tile on one side came back on the other: half of the padding each
                 rows = np.arange(shape[0])
                 rows[rows >= 2 * step_y + (shape[0] - 2 * step_y) // 2] -= shape[0]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 from numba import njit, prange
+
+from warptui.engine.simulation.fourier import even_fast
 
 OVERSAMPLING = 4 / 3  # quintic splines err by 0.6 % at 0.8 Nyquist then, by 9 % without
 
@@ -13,14 +14,6 @@ def oversampled_shape(shape_yx: tuple[int, int]) -> tuple[int, int]:
     """Even size with fast transforms, at least 4/3 of ``shape_yx``."""
     ny, nx = (even_fast(int(np.ceil(n * OVERSAMPLING))) for n in shape_yx)
     return ny, nx
-
-
-def even_fast(n: int) -> int:
-    """The next even size >= n whose transforms are fast."""
-    n += n % 2
-    while n % 2 or scipy.fft.next_fast_len(n, real=True) != n:
-        n = scipy.fft.next_fast_len(n + 1, real=True)
-    return n
 
 
 def spline_response(n: int, cycles: np.ndarray) -> np.ndarray:
@@ -197,11 +190,11 @@ def deal(counts, n_hands, key):
     ny, nx = counts.shape
     golden = np.uint64(0x9E3779B97F4A7C15)
     starts = np.zeros(n_hands + 1, np.int64)
+    fill = starts
+    events = np.empty(0, np.int32)
     for turn in range(2):
         number = np.uint64(0)
-        if turn == 0:
-            events = np.empty(0, np.int32)
-        else:
+        if turn == 1:
             for hand in range(n_hands):
                 starts[hand + 1] += starts[hand]
             events = np.empty(starts[n_hands], np.int32)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 from numba import njit
 
 from warptui.engine.simulation.density import Particle
+from warptui.engine.simulation.fourier import even_fast, forward, inverse
 
 _FINE = 2  # the splat's aliases stay below 1 % where they fold back into the band
 
@@ -44,15 +44,14 @@ def project(
     -------
     Square (n, n) float32 with n even.
     """
-    size = scipy.fft.next_fast_len(int(particle.diameter_angstrom / pixel_size) + 24, real=True)
-    size += size % 2
+    size = even_fast(int(particle.diameter_angstrom / pixel_size) + 24)
     fine = size * _FINE
     seen = particle.xyz_angstrom @ matrix[:2].T.astype(np.float32)
     x = (seen[:, 0] / pixel_size + offset_yx_px[1] + size // 2) * _FINE
     y = (seen[:, 1] / pixel_size + offset_yx_px[0] + size // 2) * _FINE
     grids = np.zeros((2, fine, fine), np.float32)
     _splat(x, y, particle.potential, particle.solvent, grids)
-    spectra = scipy.fft.rfft2(grids)
+    spectra = forward(grids, threads=1)
     half = size // 2
     # crop to the output's band, without its Nyquist row and column
     rows = np.r_[0:half, fine - half + 1 : fine]
@@ -67,7 +66,7 @@ def project(
     full = np.zeros((size, half + 1), np.complex64)
     full[np.r_[0:half, size - half + 1 : size], :half] = shaped
     # integrated potentials (V Å³) per pixel area make a projected potential (V Å)
-    return scipy.fft.irfft2(full, (size, size)).astype(np.float32) / pixel_size**2
+    return inverse(full, (size, size), threads=1) / np.float32(pixel_size**2)
 
 
 @njit(cache=True, fastmath=True, nogil=True)

@@ -11,11 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 
 from warptui.engine.simulation import ctf
 from warptui.engine.simulation.density import Particle
-from warptui.engine.simulation.kernels import even_fast
+from warptui.engine.simulation.fourier import even_fast, forward, frequencies, inverse
 from warptui.engine.simulation.projection import euler_matrix, project
 from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.trajectory import smooth_basis
@@ -181,9 +180,9 @@ def _stamp(settings: MovieSettings, model: Particle, particle: Placed) -> np.nda
     box = np.zeros((size, size), np.float32)
     first = (size - len(projected)) // 2
     box[first : first + len(projected), first : first + len(projected)] = projected
-    ky, kx = ctf.frequencies((size, size), settings.pixel_size)
-    spectrum = scipy.fft.rfft2(box)
+    ky, kx = frequencies((size, size), settings.pixel_size)
+    spectrum = forward(box, threads=1)
     spectrum *= ctf.calculate_ctf(ky, kx, settings, particle.defocus_angstrom)
     # intensity of a weak phase object: 1 - 2 φ ⊗ CTF
     spectrum *= np.float32(-2 * ctf.interaction_constant(settings.voltage))
-    return scipy.fft.irfft2(spectrum, (size, size))
+    return inverse(spectrum, (size, size), threads=1)
