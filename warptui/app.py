@@ -49,7 +49,7 @@ class WarptuiApp(App[None]):
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS = [
-        Binding("space", "choose", "auto/excl/incl", id="toggle-include"),
+        Binding("space", "choose", "choice", id="toggle-include"),
         Binding("f", "exclude", "exclude", id="toggle-exclude"),
         Binding("s", "process", "start/pause", id="start-pause"),
         Binding("exclamation_mark", "problem", "problem", id="next-problem", key_display="!"),
@@ -297,7 +297,7 @@ class WarptuiApp(App[None]):
 
     def action_item(self) -> None:
         if not isinstance(self.screen, ItemScreen) and self.workspace.current is not None:
-            self.push_screen(ItemScreen(self.workspace, self.ask))
+            self.push_screen(ItemScreen(self.workspace, lambda: self.feed.client))
 
     def action_real_space(self) -> None:
         self.action_item()

@@ -41,6 +41,7 @@ class Overview(Page):
             with Vertical(id="left"):
                 yield ItemTable(id="items")
                 yield Static(id="empty", markup=False)
+                yield Vertical(id="strip-below")
                 yield Input(
                     id="filter-line", placeholder="motion<0.8  state:failed  part of a name"
                 )
@@ -87,6 +88,11 @@ class Overview(Page):
         if self.workspace.current is not None:
             self.table.go_to_item(self.workspace.current)
         self._show_strips()
+        self._show_titles()
+
+    def show_choices(self, names: set[str]) -> None:
+        """The user's choice is seen before the engine has confirmed it."""
+        self.table.refresh_items(names)
         self._show_titles()
 
     def _show_titles(self) -> None:
@@ -153,6 +159,11 @@ class Overview(Page):
             for strip in strips:
                 strip.drawing = self.workspace.drawing
             plots.mount(*strips)
+            below = self.query_one("#strip-below")
+            below.remove_children()
+            if summaries:  # where the plots are a tab of their own, the first is seen here too
+                below.mount(strip := StripPlot(summaries[0]))
+                strip.drawing = self.workspace.drawing
         seen = max(1, plots.size.height // STRIP_HEIGHT)
         for number, strip in enumerate(strips):
             strip.display = number < seen

@@ -25,7 +25,7 @@ class Page(Screen[None]):
 
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-low"), (32, "-high")]
     BINDINGS = [
         Binding("tab", "pane(1)", "pane", id="pane.next", show=False),
         Binding("shift+tab", "pane(-1)", "pane", id="pane.previous", show=False),
@@ -81,6 +81,10 @@ class Page(Screen[None]):
     def show_current(self) -> None:
         """The cursor moved to another item."""
         self.query_one(NavigationBar).show(self.workspace.mirror, self.workspace.current_number)
+
+    def show_choices(self, names: set[str]) -> None:
+        """The user's choice for items changed; the engine has not confirmed it yet."""
+        raise NotImplementedError
 
     def set_drawing(self) -> None:
         """Another way of drawing was chosen."""

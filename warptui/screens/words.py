@@ -57,7 +57,7 @@ def clock(at: float, unknown: str = UNKNOWN) -> str:
         return unknown
     then, now = time.localtime(at), time.localtime()
     same_day = then[:3] == now[:3]
-    return time.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M", then)
+    return time.strftime("%H:%M:%S" if same_day else "%m-%d %H:%M", then)
 
 
 def shorten_left(text: str, width: int, ellipsis: str) -> str:

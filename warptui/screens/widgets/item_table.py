@@ -255,6 +255,9 @@ class ItemTable(ScrollView, can_focus=True):
         values_width = sum(width for _, width in columns)
         name_width = self.width - MARKS_WIDTH - values_width
         stem = row.name.rpartition(".")[0] or row.name
+        said = _instead_of_numbers(row)
+        if said:  # words begin right after the name, and have the rest of the line
+            name_width = min(name_width, len(stem) + 2)
         name = words.shorten_left(stem, name_width - 1, characters.ellipsis).ljust(name_width)
         state = base + colours.state(row.state)
         quiet = row.choice == "exclude"
@@ -265,10 +268,10 @@ class ItemTable(ScrollView, can_focus=True):
             Segment("  ", base),
             Segment(name, text),
         ]
-        if said := _instead_of_numbers(row):
-            width = max(0, values_width - 1)
-            said = words.shorten_right(said, width, characters.ellipsis)
-            segments.append(Segment(" " + said.ljust(width), state))
+        if said:
+            room = max(0, self.width - MARKS_WIDTH - name_width)
+            said = words.shorten_right(said, room, characters.ellipsis)
+            segments.append(Segment(said.ljust(room), state))
         else:
             values = (
                 words.summary_value(row, summary, characters.unknown).rjust(width)

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.style import Style
 from textual.strip import Strip
 
-from warptui.engine.items import EngineStatus
+from warptui.engine.items import EngineStatus, State
 from warptui.screens import words
 from warptui.screens.mirror import Mirror
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
@@ -57,6 +57,9 @@ class StatusBar(LineWidget):
         pieces.append((1, [(f" {len(self.mirror):,} items ", PLAIN)]))
         rate = words.number(status.rate_per_hour, 0, self.glyphs.unknown)
         pieces.append((2, [(f" {rate}/h ", PLAIN)]))
+        counts = self.mirror.counts()
+        if problems := counts[State.FAILED] + counts[State.MISSING]:
+            pieces.append((1, [(f" ! {problems:,} failed ", self.colours["alert"] + BOLD)]))
         pieces.append((1, [(" newest ", muted), self._newest()]))
         if status.devices:
             busy = sum(bool(device.get("item")) for device in status.devices)

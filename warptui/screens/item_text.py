@@ -1,0 +1,175 @@
+"""What is said about one item, as lines of styled text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from warptui.engine.items import Choice, ItemDetail, ItemRow, State, Summary
+from warptui.screens import words
+from warptui.screens.widgets.glyphs import Glyphs
+from warptui.screens.widgets.line import BOLD, PLAIN, Piece
+from warptui.screens.widgets.palette import Palette
+
+Lines = list[list[Piece]]
+LABEL_WIDTH = 17
+LOG_LINES = 6
+
+
+def head(
+    row: ItemRow, detail: ItemDetail | None, place: str, colours: Palette, characters: Glyphs
+) -> list[Piece]:
+    """One line: which item, what state, what choice, whether its settings are current."""
+    pieces: list[Piece] = [
+        (f" {characters.states[row.state]} ", colours.state(row.state) + BOLD),
+        (f"{row.name} ", BOLD),
+        (f" {place} ", colours["muted"]),
+        (f" {row.state} ", colours.state(row.state)),
+        (f" [{_choice(row)}] ", colours.choice(row) if row.choice != "auto" else colours["muted"]),
+    ]
+    if detail is not None and detail.results:
+        if detail.outdated or row.state is State.OUTDATED:
+            pieces.append((" settings: outdated ", colours["state-outdated"]))
+        else:
+            pieces.append((" settings: current ", colours["state-done"]))
+    return pieces
+
+
+def _choice(row: ItemRow) -> str:
+    outcome = "included" if row.selected else "left out"
+    if row.choice is Choice.AUTO:
+        return f"auto: {outcome}" if row.state is State.DONE else "auto"
+    return {Choice.EXCLUDE: "excluded by hand", Choice.INCLUDE: "included by hand"}[row.choice]
+
+
+def numbers(
+    row: ItemRow,
+    detail: ItemDetail | None,
+    summaries: tuple[Summary, ...],
+    colours: Palette,
+    characters: Glyphs,
+) -> Lines:
+    """Every value with its unit; what is not known is a dash."""
+    muted, unknown = colours["muted"], characters.unknown
+    lines: Lines = []
+    if row.state in (State.FAILED, State.MISSING):
+        lines += failure(row, detail, colours)
+    elif row.reason:
+        lines.append([(" why  ", muted), (row.reason, colours.state(row.state))])
+    for summary in summaries:
+        text = words.with_unit(row.summary.get(summary.key), summary.unit, summary.digits, unknown)
+        lines.append([_label(summary.label, colours), (text, BOLD)])
+    motion, average = _result(detail, "motion"), _result(detail, "average")
+    pixel = average.get("pixel_size") or motion.get("pixel_size") or None
+    dose, per_frame = average.get("dose"), motion.get("dose_per_frame")
+    shape = average.get("shape_yx") or motion.get("shape_yx")
+    frames = motion.get("n_frames") or None
+    used = average.get("n_frames")
+    facts = [
+        ("pixel", words.with_unit(pixel, "Å/px", 3, unknown)),
+        ("dose", words.with_unit(dose, "e/Å²", 1, unknown)),
+        ("dose per frame", words.with_unit(per_frame, "e/Å²", 2, unknown)),
+        ("size", f"{shape[1]} × {shape[0]} px" if shape and shape[0] else unknown),
+        ("frames", _frames(frames, used, unknown)),
+        ("local motion", _grid(motion, unknown)),
+    ]
+    lines += [[_label(label, colours), (text, PLAIN)] for label, text in facts]
+    for result in (motion, average):
+        lines += [[(" note ", muted), (str(note), PLAIN)] for note in result.get("notes") or ()]
+    return lines
+
+
+def failure(row: ItemRow, detail: ItemDetail | None, colours: Palette) -> Lines:
+    """Why it failed, what the worker said last, and where the rest can be read."""
+    muted = colours["muted"]
+    tries = f" after {row.tries} tries" if row.tries > 1 else ""
+    lines: Lines = [
+        [(f" {row.state}{tries}: ", colours.state(row.state) + BOLD), (row.reason, BOLD)],
+    ]
+    if detail is not None:
+        tail = detail.log_tail.rstrip().split("\n")[-LOG_LINES:] if detail.log_tail else []
+        if tail:
+            lines += [[], [(" the worker's last words", muted)]]
+            lines += [[(f"   {line}", PLAIN)] for line in tail]
+        if detail.traceback or detail.log_tail:
+            lines += [[], [(" d shows all of it   P tries again", muted)]]
+    return [*lines, []]
+
+
+def story(detail: ItemDetail, colours: Palette) -> Lines:
+    """Per stage: are its settings current, and if not why; then what was done when."""
+    muted = colours["muted"]
+    lines: Lines = []
+    for stage in detail.results:
+        if reason := detail.outdated.get(stage):
+            outdated = colours["state-outdated"]
+            lines.append([(f" {stage} ", BOLD), ("outdated ", outdated), (reason, PLAIN)])
+        else:
+            lines.append([(f" {stage} ", BOLD), ("settings are current", colours["state-done"])])
+        settings = "  ".join(
+            f"{name} {_value(value)}" for name, value in detail.settings.get(stage, {}).items()
+        )
+        if settings:
+            lines.append([("   ", PLAIN), (settings, muted)])
+    for stage, reason in detail.outdated.items():
+        if stage not in detail.results:
+            lines.append([(f" {stage} ", BOLD), ("to do ", muted), (reason, PLAIN)])
+    if detail.history:
+        lines += [[], [(" history", muted)]]
+    for entry in reversed(detail.history):
+        seconds = words.with_unit(entry.get("seconds"), "s", 1)
+        at = words.clock(float(entry.get("finished_at") or 0))
+        more = f"{seconds}  {entry.get('device', '')}  {entry.get('version', '')}"
+        lines.append([(f" {at}  ", muted), (f"{entry.get('stage', '?'):8} ", BOLD), (more, PLAIN)])
+    paths = [("raw", detail.raw_path), ("average", detail.average_path)]
+    lines += [[], *([(f" {name:8} ", muted), (path, PLAIN)] for name, path in paths if path)]
+    return lines
+
+
+def everything(detail: ItemDetail) -> str:
+    """All that is kept of a failure, and all results, as plain text."""
+    parts = [f"{detail.row.state}  {detail.row.reason}", f"raw file: {detail.raw_path}"]
+    if detail.traceback:
+        parts += ["", "Traceback", detail.traceback]
+    if detail.log_tail:
+        parts += ["", "The worker's last words", detail.log_tail]
+    for stage, result in detail.results.items():
+        parts += ["", f"Result of {stage}"]
+        parts += [f"  {name} = {_value(value)}" for name, value in result.items()]
+        parts += [f"Settings of {stage}"]
+        settings = detail.settings.get(stage, {})
+        parts += [f"  {name} = {_value(value)}" for name, value in settings.items()]
+    return "\n".join(parts)
+
+
+def _result(detail: ItemDetail | None, stage: str) -> dict[str, Any]:
+    return detail.results.get(stage, {}) if detail is not None else {}
+
+
+def _label(text: str, colours: Palette) -> Piece:
+    return f" {text:{LABEL_WIDTH}}", colours["muted"]
+
+
+def _frames(frames: int | None, used: int | None, unknown: str) -> str:
+    if not frames:
+        return unknown
+    return f"{frames}" if not used or used == frames else f"{frames}, {used} in the average"
+
+
+def _grid(motion: dict[str, Any], unknown: str) -> str:
+    if not motion:
+        return unknown
+    grid = motion.get("local_grid") or (1, 1, 1)
+    if not motion.get("local_used") or tuple(grid) == (1, 1, 1):
+        return "not used: the whole image moves as one"
+    return " × ".join(str(n) for n in grid) + " nodes (x, y, time)"
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return words.UNKNOWN
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, (list, tuple)):
+        shown = ", ".join(_value(entry) for entry in value[:6])
+        return f"[{shown}{', ...' if len(value) > 6 else ''}]"
+    return str(value)
