@@ -91,7 +91,7 @@ def parse(text: str, path: Path) -> Loaded:
         elif name not in SECTIONS:
             problems.append(_unknown_section(name))
         elif not isinstance(values, dict):
-            problems.append(f"{name} = {_toml(values)}: expected a section, [{name}]")
+            problems.append(f"{name} = {as_toml(values)}: expected a section, [{name}]")
         else:
             sections[name] = _section(name, values, problems)
     if problems:
@@ -151,9 +151,9 @@ def config_text(config: Config) -> str:
             unit = _unit(model.model_fields[key])
             comment = model.model_fields[key].description
             comment = f"{unit}: {comment}" if unit else comment
-            lines.append(f"{f'{key} = {_toml(value)}':<34} # {comment}")
+            lines.append(f"{f'{key} = {as_toml(value)}':<34} # {comment}")
     lines += ["", f'{"[keys]":<34} # rebind by id, e.g. toggle-include = "space"']
-    lines += [f"{_key(key)} = {_toml(value)}" for key, value in sections["keys"].items()]
+    lines += [f"{_key(key)} = {as_toml(value)}" for key, value in sections["keys"].items()]
     return "\n".join(lines) + "\n"
 
 
@@ -188,14 +188,14 @@ def _section(name: str, values: dict[str, Any], problems: list[str]) -> BaseMode
                 problems.append(_unknown_key(name, key, values[key]))
             else:
                 allowed = _allowed(model.model_fields[key])
-                problems.append(f"{name}.{key} = {_toml(values[key])}: expected {allowed}")
+                problems.append(f"{name}.{key} = {as_toml(values[key])}: expected {allowed}")
         return None
 
 
 def _keys(values: dict[str, Any], problems: list[str]) -> dict[str, str]:
     for key, value in values.items():
         if not isinstance(value, str) or not value:
-            problems.append(f'keys.{key} = {_toml(value)}: expected the name of a key, like "f5"')
+            problems.append(f'keys.{key} = {as_toml(value)}: expected the name of a key, like "f5"')
     return values
 
 
@@ -211,12 +211,12 @@ def _contradictions(config: Config) -> list[str]:
         )
     if not all(1 <= nodes <= MAX_LOCAL_NODES for nodes in motion["local_grid"]):
         problems.append(
-            f"motion.local_grid = {_toml(motion['local_grid'])}: expected three whole numbers "
+            f"motion.local_grid = {as_toml(motion['local_grid'])}: expected three whole numbers "
             f"from 1 to {MAX_LOCAL_NODES}: x, y, time"
         )
     if not config.input.pattern or not all(config.input.pattern):
         problems.append(
-            f"input.pattern = {_toml(config.input.pattern)}: expected at least one file name "
+            f"input.pattern = {as_toml(config.input.pattern)}: expected at least one file name "
             'pattern, such as ["*.tif"]'
         )
     devices = config.compute.devices
@@ -224,7 +224,7 @@ def _contradictions(config: Config) -> list[str]:
     wrong = [name for name in named if not _is_device(name, alone=isinstance(devices, str))]
     if wrong or not named:
         allowed = _allowed(ComputeSettings.model_fields["devices"])
-        problems.append(f"compute.devices = {_toml(devices)}: expected {allowed}")
+        problems.append(f"compute.devices = {as_toml(devices)}: expected {allowed}")
     return problems
 
 
@@ -267,7 +267,7 @@ def _unknown_key(section: str, key: str, value: Any) -> str:
         hint = f"it belongs to [{owners[0]}]"
     else:
         hint = f"[{section}] has {', '.join(fields)}"
-    return f"{section}.{key} = {_toml(value)}: no such setting: {hint}"
+    return f"{section}.{key} = {as_toml(value)}: no such setting: {hint}"
 
 
 def _allowed(info: FieldInfo) -> str:
@@ -310,10 +310,10 @@ def _key(key: str) -> str:
     return tomlkit.key(key).as_string()
 
 
-def _toml(value: Any) -> str:
+def as_toml(value: Any) -> str:
     """A value as TOML writes it; numbers never depend on the locale."""
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(entry) for entry in value) + "]"
+        return "[" + ", ".join(as_toml(entry) for entry in value) + "]"
     if isinstance(value, str | bool | int | float):
         return tomlkit.item(value).as_string()
     return str(value)

@@ -1,0 +1,93 @@
+"""`demo`: a small simulated session that arrives movie by movie, and is processed meanwhile."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from warptui.commands import create, process
+from warptui.commands.output import SOME_FAILED, say
+from warptui.engine.errors import EngineError
+from warptui.engine.paths import CONFIG_NAME
+from warptui.engine.settings import InputSettings
+
+FIRST_MOVIE_S = 600.0  # a slow machine needs long to simulate one
+SIMULATE = """
+import sys
+from pathlib import Path
+from warptui.engine.simulation.session import write_demo_session
+write_demo_session(Path(sys.argv[1]), n_movies=int(sys.argv[2]), delay_s=float(sys.argv[3]),
+                   progress=lambda text: print(text, flush=True))
+"""
+
+
+def demo(project: Path, *, n_movies: int, delay_s: float, show_app: bool, as_json: bool) -> int:
+    """Simulate into ``project`` and process it, in the app or with a progress bar."""
+    if (project / CONFIG_NAME).exists():
+        say(f"{project} is a project already: going on with it")
+        return _open_app(project) if show_app else process.run(project, as_json=as_json)
+    project.mkdir(parents=True, exist_ok=True)
+    log = project / "simulation.log"
+    say(f"simulating {n_movies} movies into {project / 'movies'} (log: {log})")
+    simulation = start_simulation(project, n_movies, delay_s, log)
+    try:
+        wait_for_first_movie(project, simulation, log)
+        create.init(
+            project,
+            project / "movies",
+            {"input": {"gain": str(project / "gain.mrc")}},
+            as_json=False,
+        )
+        if show_app:
+            return _open_app(project)
+        return process.process(project, as_json=as_json, arriving=lambda: simulation.poll() is None)
+    except KeyboardInterrupt:
+        say("interrupted")
+        return SOME_FAILED
+    finally:
+        if simulation.poll() is None:
+            simulation.terminate()
+            simulation.wait()
+
+
+def start_simulation(
+    project: Path, n_movies: int, delay_s: float, log: Path
+) -> subprocess.Popen[bytes]:
+    """The simulator as a process of its own: movies arrive while others are processed."""
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-c", SIMULATE, str(project), str(n_movies), str(delay_s)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def wait_for_first_movie(project: Path, simulation: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when a movie and the gain reference are there.
+
+    Raises
+    ------
+    EngineError
+        If the simulator ends or takes too long before that.
+    """
+    deadline = time.monotonic() + FIRST_MOVIE_S
+    folder = project / "movies"
+    while time.monotonic() < deadline:
+        code = simulation.poll()
+        there = folder.is_dir() and create.first_movie(InputSettings(folder=str(folder)))
+        if there and (project / "gain.mrc").exists():
+            return
+        if code is not None:
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+            raise EngineError(f"the simulation ended ({code}) without a movie; {log}:\n{tail}")
+        time.sleep(0.2)
+    raise EngineError(f"no simulated movie within {FIRST_MOVIE_S:.0f} s; look into {log}")
+
+
+def _open_app(project: Path) -> int:
+    from warptui.app import run_app
+
+    return run_app(project)

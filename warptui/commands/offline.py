@@ -1,0 +1,87 @@
+"""A project seen without an engine: its stored items and the files that wait for one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from warptui.config import read_config
+from warptui.engine.errors import SettingsError
+from warptui.engine.items import EngineStatus
+from warptui.engine.job import load_stages
+from warptui.engine.mounts import free_bytes
+from warptui.engine.paths import CONFIG_NAME, ProjectPaths
+from warptui.engine.references import ReferenceFiles
+from warptui.engine.roster import Roster, Wanted, summaries
+from warptui.engine.session import PRODUCT_FOLDERS
+from warptui.engine.settings import InputSettings
+from warptui.engine.store import Store
+from warptui.engine.watch import Patterns, never_movies
+
+
+def find_movies(settings: InputSettings) -> Iterator[Path]:
+    """Files of the input folder that have names of movies, in alphabetical order.
+
+    Raises
+    ------
+    SettingsError
+        If the folder cannot be read.
+    """
+    folder = Path(settings.folder)
+    patterns = Patterns(settings.pattern, never_movies((settings.gain, settings.defects), folder))
+    try:
+        found = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as problem:
+        raise SettingsError(
+            f"input.folder = {settings.folder!r}: expected a folder that can be read "
+            f"({problem.strerror})"
+        ) from problem
+    is_project = (folder / CONFIG_NAME).exists()
+    for entry in found:
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if not is_folder and patterns.match(entry.name):
+            if Path(entry.path).resolve() not in patterns.never:
+                yield Path(entry.path)
+        elif is_folder and settings.recursive and not entry.name.startswith("."):
+            if is_project and entry.name in PRODUCT_FOLDERS:
+                continue
+            yield from find_movies(settings.model_copy(update={"folder": entry.path}))
+
+
+def load_roster(project: Path) -> tuple[Roster, str]:
+    """All items of a project as an engine would see them now, and what is wrong with references."""
+    config = read_config(project)
+    project_paths = ProjectPaths(project.resolve())
+    references, problem = ReferenceFiles(project, config.input).look()
+    roster = Roster(project_paths, Wanted.of(config, references, load_stages()))
+    store = Store(project_paths)
+    try:
+        roster.adopt(store.load_all().values())
+        for entry in roster.entries.values():
+            entry.present = entry.path.exists()
+        for path in find_movies(config.input):
+            entry = roster.arrive(path, at_start=True)
+            entry.present = True
+            if not entry.stored.records:
+                entry.stored = store.load(entry.name) or entry.stored
+    finally:
+        store.close()
+    for entry in roster.entries.values():
+        roster.judge(entry)
+    return roster, problem
+
+
+def status(project: Path, roster: Roster, problem: str) -> EngineStatus:
+    """What an engine's status would be, had it just stopped."""
+    counts, choices = roster.counts()
+    return EngineStatus(
+        state="no engine",
+        project=str(project.resolve()),
+        input_folder=roster.wanted.config.input.folder,
+        counts=counts,
+        choices=choices,
+        disk_free_bytes=free_bytes(project),
+        message=problem,
+        summaries=summaries(roster.wanted.stages),
+    )

@@ -1,0 +1,90 @@
+"""`status`: the engine and the items, for people and, with ``--json``, for programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from warptui import config
+from warptui.client import Client
+from warptui.commands import offline
+from warptui.commands.output import DONE, one_line, print_json, print_table, say
+from warptui.engine.errors import EngineError
+from warptui.engine.items import EngineStatus, ItemRow, Summary
+
+
+def status(project: Path, *, items: bool, as_json: bool) -> int:
+    """Print the state of a project, from its engine or, where none runs, from disk."""
+    for note in config.load(project).notes:
+        say(f"config.toml: {note}")
+    found, rows = read(project, items=items)
+    if as_json:
+        record: dict[str, Any] = found.to_json()
+        if items:
+            record["items"] = [row.to_json() for row in rows]
+        print_json(record)
+        return DONE
+    for line in lines(found):
+        print(line)
+    if items:
+        print()
+        print_table(table(rows, found.summaries))
+    return DONE
+
+
+def read(project: Path, *, items: bool) -> tuple[EngineStatus, list[ItemRow]]:
+    """The engine's status and, on request, its items."""
+    try:
+        client = Client.connect(project)
+    except EngineError:
+        roster, problem = offline.load_roster(project)
+        rows = [roster.row(entry) for entry in roster.entries.values()] if items else []
+        return offline.status(project, roster, problem), rows
+    with client:
+        return client.status(), client.items() if items else []
+
+
+def lines(status: EngineStatus) -> list[str]:
+    """The status as a person reads it."""
+    counts = ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
+    choices = status.choices
+    where = f" (process {status.pid} on {status.host})" if status.pid else ""
+    found = [
+        f"engine    {status.state}{where}",
+        f"project   {status.project}",
+        f"input     {status.input_folder}{f', {status.watch_mode}' if status.watch_mode else ''}",
+        f"items     {counts or 'none'}",
+        f"selected  {choices.get('selected', 0)}"
+        f" ({choices.get('include', 0)} included, {choices.get('exclude', 0)} excluded by hand)",
+    ]
+    if status.rate_per_hour is not None:
+        found.append(f"rate      {status.rate_per_hour:.0f} per hour")
+    if status.newest_age_s is not None:
+        found.append(f"newest    {one_line(status.newest_name)}, {status.newest_age_s:.0f} s ago")
+    if status.disk_free_bytes is not None:
+        left = status.disk_hours_left
+        hours = f", enough for {left:.0f} hours" if left is not None else ""
+        found.append(f"disk      {status.disk_free_bytes / 1e9:.1f} GB free{hours}")
+    for device in status.devices:
+        item = device.get("item") or "idle"
+        found.append(f"device    {device.get('slot', device.get('device'))}: {one_line(str(item))}")
+    if status.message:
+        found.append(f"message   {one_line(status.message)}")
+    return found
+
+
+def table(rows: list[ItemRow], summaries: tuple[Summary, ...]) -> list[list[str]]:
+    """Items with every summary value; unknown numbers are dashes."""
+    heads = [f"{entry.label} ({entry.unit})" if entry.unit else entry.label for entry in summaries]
+    found = [["name", "state", "choice", *heads, "reason"]]
+    for row in rows:
+        values = [_number(row.summary.get(entry.key), entry.digits) for entry in summaries]
+        cells = [value.rjust(len(head)) for value, head in zip(values, heads, strict=True)]
+        found.append(
+            [one_line(row.name), str(row.state), str(row.choice), *cells, one_line(row.reason)]
+        )
+    return found
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
