@@ -21,6 +21,7 @@ from warptui.engine.errors import ItemError
 from warptui.engine.events import ItemChanged, ItemRemoved
 from warptui.engine.items import Choice, State
 from warptui.engine.job import FailureKind, Job, encode_config
+from warptui.engine.leftovers import find_leftovers
 from warptui.engine.plan import make_record
 from warptui.engine.pool import Died, Pool, Said, Slot
 from warptui.engine.rates import Rates
@@ -153,14 +154,16 @@ class Foreman:
 
     def bury(self, died: Died) -> None:
         """Take note of a worker's death."""
-        report = self.pool.bury(died) if self.pool else None
-        if report is None:
+        dead = self.pool.bury(died) if self.pool else None
+        if dead is None:
             return
-        job, stage, reason, tail = report
+        stage, reason = dead.stage, dead.reason
         log.warning("slot %s: %s%s", died.slot, reason, f" at {stage}" if stage else "")
-        if job is None:
+        for leftover in find_leftovers(self._project, dead.pid):
+            leftover.unlink(missing_ok=True)
+        if dead.job is None:
             return
-        running = self._jobs.pop(job.number)
+        running = self._jobs.pop(dead.job.number)
         entry = self.roster.entries[running.name]
         entry.running, entry.deaths = False, entry.deaths + 1
         if entry.deaths < MAX_DEATHS:
@@ -168,7 +171,7 @@ class Foreman:
             self._fail_later(entry, entry.deaths)
         else:
             reason = f"{reason}, {entry.deaths} times: not tried again by itself"
-            self._fail(entry, running, stage, reason, entry.deaths, log_tail=tail)
+            self._fail(entry, running, stage, reason, entry.deaths, log_tail=dead.log_tail)
 
     def choose(self, names: Iterable[str], choice: Choice) -> None:
         """Set and store the user's choice. Raises KeyError before anything is changed."""

@@ -51,6 +51,17 @@ class Died:
     returncode: int
 
 
+@dataclass(frozen=True)
+class Obituary:
+    """What is known about a dead worker."""
+
+    pid: int
+    job: Job | None  # that it had
+    stage: str
+    reason: str
+    log_tail: str
+
+
 @dataclass
 class Slot:
     """A place for one worker process, and what it does now."""
@@ -128,19 +139,15 @@ class Pool:
         """The job is over."""
         slot.job, slot.stage, slot.fraction = None, "", 0.0
 
-    def bury(self, died: Died) -> tuple[Job | None, str, str, str] | None:
-        """Take note of a death, and start a successor.
-
-        Returns the job it had, its stage, the reason and the end of its log; None when it is old
-        news.
-        """
+    def bury(self, died: Died) -> Obituary | None:
+        """Take note of a death, and start a successor. None when it is old news."""
         slot = self.slots[died.slot]
         if died.generation != slot.generation or slot.process is None:
             return None
         _close(slot.process)
-        job, stage = slot.job, slot.stage
         reason = slot.verdict or f"the worker {cause_of_death(died.returncode)}"
         tail = log_tail(slot.log, slot.log_start)
+        obituary = Obituary(slot.process.pid, slot.job, slot.stage, reason, tail)
         if not slot.ready:
             slot.failed_starts += 1
         slot.process, slot.ready, slot.verdict = None, False, ""
@@ -149,7 +156,7 @@ class Pool:
             slot.given_up = f"{slot.plan.name} cannot start: {reason}"
         else:
             self._spawn(slot)
-        return job, stage, reason, tail
+        return obituary
 
     def check(self, forgiven_s: float = 0.0) -> None:
         """Kill what is overdue; ``forgiven_s`` of the time since the last check do not count."""

@@ -28,6 +28,7 @@ from warptui.engine.events import Event, LogLine, StatusChanged
 from warptui.engine.foreman import Foreman
 from warptui.engine.items import Choice, EngineStatus, ItemDetail, ItemRow
 from warptui.engine.job import load_stages
+from warptui.engine.leftovers import PRODUCT_FOLDERS, find_leftovers
 from warptui.engine.lock import ProjectLock
 from warptui.engine.lookout import Lookout
 from warptui.engine.paths import TEMPORARY_SUFFIX, ProjectPaths
@@ -46,7 +47,6 @@ REFERENCES_S = 5.0  # between looks at the gain reference
 STOP_GRACE_S = 3.0  # for a worker to unwind
 ANSWER_S = 55.0
 PROBE_BYTES = 1 << 20
-PRODUCT_FOLDERS = ("average", "powerspectrum", "matching", "deconv", "thumbnails", "mask")
 
 Answer = TypeVar("Answer")
 
@@ -451,14 +451,6 @@ class _LogLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         line = LogLine(record.created, record.levelname.lower(), record.getMessage())
         self._broadcast.publish(line)
-
-
-def find_leftovers(project: Path) -> Iterator[Path]:
-    """Temporary files of a crashed engine: in the project and its own folders, nowhere else."""
-    own = [project / ".warptui", *(project / name for name in PRODUCT_FOLDERS)]
-    yield from project.glob(f".*{TEMPORARY_SUFFIX}")
-    for folder in own:
-        yield from folder.rglob(f"*{TEMPORARY_SUFFIX}")
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -11,5 +11,6 @@ from warptui.engine import lock, pool, server
 
 if __name__ == "__main__":
     pool.BEAT_LIMIT_S = float(os.environ.get("PRETEND_BEAT_LIMIT", "60"))
+    pool.Patience.GAP_S = float(os.environ.get("PRETEND_GAP", "10"))
     lock.BEAT_S = 0.1
     raise SystemExit(server.serve(Path(sys.argv[1]), read_config))
