@@ -49,25 +49,93 @@ class WarptuiApp(App[None]):
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS = [
-        Binding("space", "choose", "choice", id="toggle-include"),
-        Binding("f", "exclude", "exclude", id="toggle-exclude"),
-        Binding("s", "process", "start/pause", id="start-pause"),
-        Binding("exclamation_mark", "problem", "problem", id="next-problem", key_display="!"),
-        Binding("L", "follow", "follow newest", id="follow", show=False),
-        Binding("P", "reprocess", "process again", id="reprocess", show=False),
-        Binding("y", "copy_path", "copy path", id="copy-path", show=False),
+        Binding(
+            "space",
+            "choose",
+            "choice",
+            id="toggle-include",
+            tooltip="cycle auto → exclude → include, also for a range",
+        ),
+        Binding(
+            "f",
+            "exclude",
+            "exclude",
+            id="toggle-exclude",
+            tooltip="exclude, or back to auto, also for a range",
+        ),
+        Binding(
+            "s",
+            "process",
+            "start/pause",
+            id="start-pause",
+            tooltip="start or pause processing; start a dead engine",
+        ),
+        Binding(
+            "exclamation_mark",
+            "problem",
+            "problem",
+            id="next-problem",
+            tooltip="next failed or missing item",
+            key_display="!",
+        ),
+        Binding(
+            "L",
+            "follow",
+            "follow newest",
+            id="follow",
+            tooltip="the cursor goes with the newest processed item",
+            show=False,
+        ),
+        Binding(
+            "P",
+            "reprocess",
+            "process again",
+            id="reprocess",
+            tooltip="process again, also for a range; failed: retry",
+            show=False,
+        ),
+        Binding(
+            "y",
+            "copy_path",
+            "copy path",
+            id="copy-path",
+            tooltip="copy the path of the raw file to the clipboard",
+            show=False,
+        ),
         Binding("n", "match(1)", "next match", id="next-match", show=False),
         Binding("N", "match(-1)", "previous match", id="previous-match", show=False),
         Binding("right", "step(1)", "next item", id="next-item", show=False),
         Binding("left", "step(-1)", "previous item", id="previous-item", show=False),
         Binding("1,w", "overview", "overview", id="overview", show=False),
         Binding("2,e", "item", "item", id="item", show=False),
-        Binding("r", "real_space", "real space", id="real-space", show=False),
-        Binding("comma", "drawing", "glyphs", id="glyphs", show=False, key_display=","),
+        Binding(
+            "r",
+            "real_space",
+            "real space",
+            id="real-space",
+            tooltip="the picture as wide as the window",
+            show=False,
+        ),
+        Binding(
+            "comma",
+            "drawing",
+            "glyphs",
+            id="glyphs",
+            tooltip="quadrants, half blocks, braille, ASCII",
+            show=False,
+            key_display=",",
+        ),
         Binding("colon", "command_palette", "commands", id="palette", show=False, key_display=":"),
         Binding("question_mark", "help", "help", id="help", key_display="?"),
-        Binding("escape", "back", "back", id="back", show=False),
-        Binding("q", "quit", "detach", id="detach"),
+        Binding(
+            "escape",
+            "back",
+            "back",
+            id="back",
+            tooltip="back; clears a mark or a filter",
+            show=False,
+        ),
+        Binding("q", "quit", "detach", id="detach", tooltip="leave; the engine goes on"),
     ]
 
     def __init__(
@@ -307,7 +375,7 @@ class WarptuiApp(App[None]):
     def on_item_table_opened(self) -> None:
         self.action_item()
 
-    def action_back(self) -> None:
+    async def action_back(self) -> None:
         page = self.screen
         if page.maximized is not None:
             page.minimize()

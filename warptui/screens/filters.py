@@ -10,6 +10,7 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
@@ -78,7 +79,7 @@ def parse(text: str, summaries: tuple[Summary, ...]) -> Filter:
     return Filter(text, frozenset(states), frozenset(choices), tuple(limits), tuple(words))
 
 
-def _numbers(start: str, kind: type, numbers: dict, what: str) -> set[int]:
+def _numbers(start: str, kind: type[StrEnum], numbers: dict, what: str) -> set[int]:
     found = {numbers[value] for value in kind if start and value.startswith(start.lower())}
     if not found:
         raise FilterError(f"{what}:{start}? one of {', '.join(kind)}")

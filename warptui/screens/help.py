@@ -27,15 +27,20 @@ def help_text(app: App, screen: Screen, drawing: Drawing) -> str:
     if focused is not None:
         groups.insert(0, ("This pane", focused))
     for title, node in groups:
-        seen: dict[str, list[str]] = {}
+        keys: dict[str, list[str]] = {}
+        texts: dict[str, str] = {}
         for bindings in node._bindings.key_to_bindings.values():
             for binding in bindings:
-                if binding.description and not binding.system:
-                    shown = seen.setdefault(binding.description, [])
-                    shown.append(app.get_key_display(_mapped(app, binding)))
-        if seen:
+                if binding.id and binding.description:
+                    texts[binding.id] = binding.tooltip or binding.description
+                    shown = app.get_key_display(_mapped(app, binding))
+                    if shown not in keys.setdefault(binding.id, []):
+                        keys[binding.id].append(shown)
+        if keys:
             lines += ["", title]
-            lines += [f"  {'  '.join(dict.fromkeys(k)):16} {text}" for text, k in seen.items()]
+            lines += [
+                f"  {'  '.join(keys[name]):14} {text:52} {name}" for name, text in texts.items()
+            ]
     characters = glyphs(drawing)
     lines += ["", "First glyph of a row: its state"]
     lines += [
@@ -51,19 +56,8 @@ def help_text(app: App, screen: Screen, drawing: Drawing) -> str:
     lines += [
         "",
         "The engine is a program of its own: q leaves it running, and any number of viewers",
-        "may watch it. Keys can be changed in [keys] of config.toml by their ids:",
-        "",
+        "may watch it. On the right above: the ids by which [keys] of config.toml changes keys.",
     ]
-    ids = sorted(
-        {
-            b.id
-            for _, node in groups
-            for bs in node._bindings.key_to_bindings.values()
-            for b in bs
-            if b.id
-        }
-    )
-    lines += [f"  {name}" for name in ids]
     return "\n".join(lines).strip("\n")
 
 

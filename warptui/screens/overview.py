@@ -63,8 +63,8 @@ class Overview(Page):
         return self.table.marked
 
     def clear_marks(self) -> bool:
-        had = self.table.anchor is not None
-        self.table.anchor = None
+        had = self.table.mark_from is not None
+        self.table.mark_from = None
         self.table.refresh()
         return had
 
@@ -99,7 +99,7 @@ class Overview(Page):
         workspace = self.workspace
         shown, n = len(workspace.order), len(workspace.mirror)
         said = f"{shown:,}/{n:,}" if workspace.filter else f"{n:,}"
-        if self.table.anchor is not None:
+        if self.table.mark_from is not None:
             said = f"{len(self.table.marked):,} marked"
         self.table.border_title = "Items"
         follow = " · following the newest" if workspace.following and n else ""
@@ -114,7 +114,7 @@ class Overview(Page):
                 f"[{name}]" if number == self._pane else f" {name} "
                 for number, name in enumerate(self.PANES)
             )
-            extra = self.table.border_title.removeprefix("Items").strip()
+            extra = str(self.table.border_title).removeprefix("Items").strip()
             tabs.update(f"{' '.join(names)}  {said}{follow}  {extra}")
 
     def _show_empty(self) -> None:

@@ -32,6 +32,8 @@ def age(seconds: float | None, unknown: str = UNKNOWN) -> str:
     """A duration in one or two words; steps of 5 s so that it does not repaint each second."""
     if seconds is None:
         return unknown
+    if seconds < 5:
+        return "<5 s"
     if seconds < 90:
         return f"{int(seconds) // 5 * 5} s"
     if seconds < 5400:

@@ -47,8 +47,13 @@ class Workspace:
             self.order = np.arange(n)
         else:
             self.order = np.flatnonzero(self.filter.mask(self.mirror))
-        if self.following or self.current_number is None:
+        number = self.current_number
+        if self.following or number is None:
             self.current = self.newest()
+        elif self.filter is not None and len(self.order):
+            # never act on an item that is not shown: its nearest neighbour that is takes over
+            nearest = min(int(np.searchsorted(self.order, number)), len(self.order) - 1)
+            self.current = self.mirror.rows[self.order[nearest]].name
 
     def newest(self) -> str | None:
         """The newest shown item that something was done with, else the newest."""

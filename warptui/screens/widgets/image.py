@@ -208,12 +208,8 @@ class Image(LineWidget, can_focus=True):
         if self.drawing is Drawing.ASCII:
             cells.codes[touched] = ord("o")
         elif self.drawing is Drawing.HALF:
-            coarse = dots.reshape(height * 2, 2, width * 2).any(axis=1)
+            coarse = dots[0::2] | dots[1::2]
             cells.codes[touched] = raster.quadrant_codes(coarse)[touched]
-        elif self.drawing is Drawing.BRAILLE:
-            own = np.where(cells.codes >= 0x2800, cells.codes - 0x2800, 0)
-            line = np.where(touched, raster.braille_codes(dots) - 0x2800, 0)
-            cells.codes[touched] = (own * 0 + line + 0x2800)[touched]
         else:
             cells.codes[touched] = raster.braille_codes(dots)[touched]
         both = touched & (cells.front >= 0) & (cells.back >= 0)

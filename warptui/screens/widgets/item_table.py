@@ -25,7 +25,7 @@ MARKS_WIDTH = 4  # state glyph, choice glyph and the spaces around
 NAME_WIDTH = 16  # at least; columns on the right are left out before it shrinks further
 
 
-class ItemTable(ScrollView, can_focus=True):
+class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows of a `Mirror`, in the order of ``order``; one is the cursor, a range can be marked."""
 
     BINDINGS = [
@@ -36,7 +36,14 @@ class ItemTable(ScrollView, can_focus=True):
         Binding("g,home", "jump(0)", "first", show=False, id="list.first"),
         Binding("G,end", "jump(-1)", "last", show=False, id="list.last"),
         Binding("enter", "open", "open", id="list.open"),
-        Binding("v", "mark", "mark range", id="list.mark", show=False),
+        Binding(
+            "v",
+            "mark",
+            "mark range",
+            id="list.mark",
+            tooltip="mark a range: v, move, then space, f or P",
+            show=False,
+        ),
     ]
 
     cursor: reactive[int] = reactive(0, repaint=False)  # position in `order`
@@ -58,16 +65,16 @@ class ItemTable(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.mirror = Mirror()
         self.order = np.zeros(0, dtype=np.intp)
-        self.anchor: int | None = None  # where the marked range began
+        self.mark_from: int | None = None  # where the marked range began
 
     # what is shown
 
     def show_items(self, mirror: Mirror, order: np.ndarray, current: str | None) -> None:
         """Show the items ``order`` (numbers into the mirror's rows), the cursor on ``current``."""
-        marked = self._name_at(self.anchor)
+        marked = self._name_at(self.mark_from)
         self.mirror, self.order = mirror, order
         self.virtual_size = Size(self.width, len(order) + self.header_height)
-        self.anchor = self._position_of(marked) if marked else None
+        self.mark_from = self._position_of(marked) if marked else None
         position = self._position_of(current) if current else None
         last = max(0, len(order) - 1)
         self.set_reactive(
@@ -95,7 +102,7 @@ class ItemTable(ScrollView, can_focus=True):
         """The marked range, or the item under the cursor."""
         if not len(self.order):
             return []
-        low, high = sorted((self.cursor, self.cursor if self.anchor is None else self.anchor))
+        low, high = sorted((self.cursor, self.cursor if self.mark_from is None else self.mark_from))
         return [self.mirror.rows[number] for number in self.order[low : high + 1].tolist()]
 
     @property
@@ -142,7 +149,7 @@ class ItemTable(ScrollView, can_focus=True):
     def watch_cursor(self, old: int, new: int) -> None:
         top = self.scroll_offset.y
         self.scroll_to_cursor()
-        if self.anchor is not None or self.scroll_offset.y != top:
+        if self.mark_from is not None or self.scroll_offset.y != top:
             self.refresh()
         else:
             self._refresh_line(old - top + self.header_height)
@@ -180,7 +187,7 @@ class ItemTable(ScrollView, can_focus=True):
             self.post_message(self.Opened(row.name))
 
     def action_mark(self) -> None:
-        self.anchor = self.cursor if self.anchor is None else None
+        self.mark_from = self.cursor if self.mark_from is None else None
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:
@@ -230,13 +237,13 @@ class ItemTable(ScrollView, can_focus=True):
         if position == self.cursor:
             base += colours.on("row-cursor" if self.has_focus else "row-cursor-dim")
             base += Style(bold=True, reverse=self.app.no_color)
-        elif self.anchor is not None and self._between(position):
+        elif self.mark_from is not None and self._between(position):
             base += colours.on("row-marked") + Style(underline=self.app.no_color)
         return self._row(self.mirror.rows[self.order[position]], base, colours, characters)
 
     def _between(self, position: int) -> bool:
-        anchor = self.cursor if self.anchor is None else self.anchor
-        return min(self.cursor, anchor) <= position <= max(self.cursor, anchor)
+        start = self.cursor if self.mark_from is None else self.mark_from
+        return min(self.cursor, start) <= position <= max(self.cursor, start)
 
     def _header(self, y: int, base: Style, colours: Palette) -> Strip:
         columns = self.columns()

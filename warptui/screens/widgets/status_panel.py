@@ -117,7 +117,7 @@ class StatusPanel(LineWidget):
         if status is None:
             return []
         muted = self.colours["muted"]
-        watch = f" ({status.watch_mode})" if status.watch_mode else ""
+        watch = f"  by {status.watch_mode}" if status.watch_mode else ""
         room = max(8, width - len(watch) - 11)
         folder = words.shorten_left(str(Path(status.input_folder)), room, self.glyphs.ellipsis)
         return [[("   watching ", muted), (folder, PLAIN), (watch, muted)]]
