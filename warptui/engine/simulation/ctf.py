@@ -47,6 +47,28 @@ def calculate_ctf(ky: Array, kx: Array, settings: MovieSettings, defocus_angstro
     return np.sin(chi + np.arcsin(amplitude))
 
 
+def phase_terms(
+    settings: MovieSettings, shape_yx: tuple[int, int], defocus_angstrom: float
+) -> Array:
+    """What `kernels.transfer` needs to compute the CTF of `calculate_ctf` on the fly.
+
+    Frequency steps of rows and columns (1/Å), then the factors of k², kx² - ky², 2 kx ky and k⁴
+    and the constant of χ: (7,) float32.
+    """
+    wavelength = wavelength_angstrom(settings.voltage)
+    half, angle = settings.astigmatism_um * 5e3, 2 * np.deg2rad(settings.astigmatism_angle_deg)
+    terms = (
+        1 / (shape_yx[0] * settings.pixel_size),
+        1 / (shape_yx[1] * settings.pixel_size),
+        np.pi * wavelength * defocus_angstrom,
+        np.pi * wavelength * half * np.cos(angle),
+        np.pi * wavelength * half * np.sin(angle),
+        -0.5 * np.pi * settings.cs * 1e7 * wavelength**3,
+        np.deg2rad(settings.phase_shift_deg) + np.arcsin(settings.amplitude_contrast),
+    )
+    return np.array(terms, dtype=np.float32)
+
+
 def delocalisation_angstrom(settings: MovieSettings, defocus_angstrom: float) -> float:
     """How far the image of a point spreads at frequencies that carry signal, Å."""
     wavelength = wavelength_angstrom(settings.voltage)

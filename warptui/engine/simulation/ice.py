@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.ndimage
 
-from warptui.engine.simulation import ctf
-from warptui.engine.simulation.fourier import even_fast, forward, frequencies, inverse
+from warptui.engine.simulation import ctf, kernels
+from warptui.engine.simulation.fourier import forward, frequencies, inverse
 from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.specimen import Canvas, Surface
 from warptui.engine.simulation.trajectory import smooth_basis
@@ -20,8 +20,9 @@ from warptui.engine.simulation.trajectory import smooth_basis
 _MOLECULES = 0.0311  # per Å³ at 0.93 g/cm³
 _WATER_POTENTIAL = 0.9 * 47.878 * (1.98 + 2 * 0.53)  # V Å³ per molecule, bonded
 _WATER_B_FACTOR = 15.0  # Å²
-_TILE = 512  # px: spacing of the local CTFs of a tilted film
-_SAME_DEFOCUS = 300.0  # Å: range of the film's heights that one CTF may serve
+_PHASE_STEP = 1.0  # rad at `_FINEST` between the defoci whose images are blended
+_FINEST = 0.25  # 1/Å
+_NODE_STEP = 16  # px between points where the film is evaluated
 
 
 def amplitude(k: np.ndarray, settings: MovieSettings) -> np.ndarray:
@@ -51,67 +52,42 @@ class IceNoise:
     ) -> None:
         self._settings = settings
         self._canvas = canvas
-        self._surface = surface
         self._rng = rng
-        corners_y, corners_x = np.meshgrid(*((0, n - 1) for n in settings.shape_yx), indexing="ij")
-        defocus = surface.defocus_angstrom(corners_x, corners_y)
-        self._is_flat = float(np.ptp(defocus)) < _SAME_DEFOCUS
-        if self._is_flat:
-            ky, kx = frequencies(canvas.shape_yx, settings.pixel_size)
-            self._ctf = ctf.calculate_ctf(ky, kx, settings, surface.mean_angstrom)
+        wavelength = ctf.wavelength_angstrom(settings.voltage)
+        step = _PHASE_STEP / (np.pi * wavelength * _FINEST**2)
+        y, x = canvas.nodes(_NODE_STEP)
+        # the heights of the film matter little to the ice, and would grow without limit outside
+        plane = surface.plane_angstrom(x, y)
+        if np.ptp(plane) < step:
+            self._defoci = np.array([surface.mean_angstrom])
+            self._levels = np.zeros_like(plane, dtype=np.float32)
+        else:
+            self._defoci = np.arange(plane.min(), plane.max() + step, step)
+            self._levels = ((plane - plane.min()) / step).astype(np.float32)
+        ky, kx = frequencies(canvas.shape_yx, settings.pixel_size)
+        self._transfer = -ctf.calculate_ctf(ky, kx, settings, float(self._defoci[0]))
 
     def draw(self) -> np.ndarray:
         """Half spectrum (ny, nx/2+1) complex64 of new noise times -CTF."""
-        if self._is_flat:
-            ny, nx = self._canvas.shape_yx
-            parts = self._rng.standard_normal((ny, nx // 2 + 1, 2), dtype=np.float32)
-            spectrum = parts.view(np.complex64)[..., 0]
-            spectrum *= self._ctf * np.float32(-np.sqrt(ny * nx / 2))
+        ny, nx = self._canvas.shape_yx
+        parts = self._rng.standard_normal((ny, nx // 2 + 1, 2), dtype=np.float32)
+        spectrum = parts.view(np.complex64)[..., 0]
+        spectrum *= np.float32(np.sqrt(ny * nx / 2))
+        if len(self._defoci) == 1:
+            spectrum *= self._transfer
             return spectrum
-        return forward(self._draw_tiled())
+        return forward(self._blend(spectrum))
 
-    def _draw_tiled(self) -> np.ndarray:
-        """White noise in overlapping tiles, each through the CTF at its centre."""
-        settings, canvas = self._settings, self._canvas
-        ny, nx = canvas.shape_yx
-        noise = self._rng.standard_normal((ny, nx), dtype=np.float32)
-        image = np.zeros_like(noise)
-        step_y, step_x = _steps(ny), _steps(nx)
-        for top in range(0, ny, step_y):
-            for left in range(0, nx, step_x):
-                y = top + step_y - canvas.margin
-                x = left + step_x - canvas.margin
-                defocus = float(self._surface.defocus_angstrom(np.array(x), np.array(y)))
-                spread = ctf.delocalisation_angstrom(settings, defocus) / settings.pixel_size
-                shape = (even_fast(2 * step_y + int(spread)), even_fast(2 * step_x + int(spread)))
-                rows = np.arange(top, top + 2 * step_y) % ny
-                columns = np.arange(left, left + 2 * step_x) % nx
-                tile = noise[np.ix_(rows, columns)] * _window(2 * step_y)[:, None]
-                tile *= _window(2 * step_x)
-                spectrum = forward(tile, shape)
-                ky, kx = frequencies(shape, settings.pixel_size)
-                spectrum *= -ctf.calculate_ctf(ky, kx, settings, defocus)
-                seen = inverse(spectrum, shape)
-                # what left the tile on one side came back on the other: half of the padding each
-                rows = np.arange(shape[0])
-                rows[rows >= 2 * step_y + (shape[0] - 2 * step_y) // 2] -= shape[0]
-                columns = np.arange(shape[1])
-                columns[columns >= 2 * step_x + (shape[1] - 2 * step_x) // 2] -= shape[1]
-                image[np.ix_((rows + top) % ny, (columns + left) % nx)] += seen
+    def _blend(self, spectrum: np.ndarray) -> np.ndarray:
+        """Every pixel between the images at the two defoci that are nearest to its own."""
+        image = np.zeros(self._canvas.shape_yx, np.float32)
+        shaped = np.empty_like(spectrum)
+        for level, defocus in enumerate(self._defoci):
+            chi = ctf.phase_terms(self._settings, self._canvas.shape_yx, float(defocus))
+            kernels.transfer(spectrum, chi, shaped)
+            seen = inverse(shaped, self._canvas.shape_yx)
+            kernels.blend(seen, self._levels, _NODE_STEP, np.float32(level), image)
         return image
-
-
-def _steps(n: int) -> int:
-    """Tile spacing that divides ``n``, about `_TILE`."""
-    count = max(2, round(n / _TILE))
-    while n % count:
-        count -= 1
-    return n // count if count >= 2 else n // 2
-
-
-def _window(n: int) -> np.ndarray:
-    """Raised cosine whose halves add up to one."""
-    return (0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(n) + 0.5) / n)).astype(np.float32)
 
 
 def thickness_contrast(
@@ -120,12 +96,11 @@ def thickness_contrast(
     """Slow relative intensity of thicker and thinner ice, (y, x) float32 on the canvas."""
     shape = settings.shape_yx
     weights = rng.normal(size=len(smooth_basis(np.zeros(1), np.zeros(1), shape)))
-    step = 16
-    y = np.arange(-(-canvas.shape_yx[0] // step) + 1) * step - canvas.margin
-    x = np.arange(-(-canvas.shape_yx[1] // step) + 1) * step - canvas.margin
-    # low powers of the far margin would grow without limit
-    grid_y, grid_x = np.meshgrid(np.clip(y, 0, shape[0]), np.clip(x, 0, shape[1]), indexing="ij")
-    coarse = np.tensordot(weights, smooth_basis(grid_x, grid_y, shape), axes=1)
+    step = _NODE_STEP
+    y, x = canvas.nodes(step)
+    # powers would grow without limit in the far margin
+    y, x = np.clip(y, 0, shape[0]), np.clip(x, 0, shape[1])
+    coarse = np.tensordot(weights, smooth_basis(x, y, shape), axes=1)
     coarse = (coarse - coarse.mean()) / max(float(coarse.std()), 1e-9)
     field = np.repeat(np.repeat(coarse.astype(np.float32), step, 0), step, 1)
     field = scipy.ndimage.uniform_filter(field, 2 * step, mode="nearest")

@@ -84,6 +84,39 @@ def age_spectrum(state, innovation, keep, step_y, step_x, bins):
             state[row, column] = state[row, column] * rho + innovation[row, column] * fresh
 
 
+@njit(cache=True, fastmath=True, parallel=True)
+def transfer(spectrum, terms, out):
+    """out = -CTF · spectrum; terms as `ctf.phase_terms` gives them."""
+    ny, nx = spectrum.shape
+    step_y, step_x, k2_term = terms[0], terms[1], terms[2]
+    cos_term, sin_term, k4_term, constant = terms[3], terms[4], terms[5], terms[6]
+    for row in prange(ny):
+        ky = np.float32(row if row <= ny // 2 else row - ny) * step_y
+        for column in range(nx):
+            kx = np.float32(column) * step_x
+            k2 = ky * ky + kx * kx
+            chi = k2 * (k2_term + k4_term * k2) + constant
+            chi += cos_term * (kx * kx - ky * ky) + sin_term * (kx * ky + kx * ky)
+            out[row, column] = -np.sin(chi) * spectrum[row, column]
+
+
+@njit(cache=True, fastmath=True, parallel=True)
+def blend(image, levels, step, level, out):
+    """out += image · max(0, 1 - |levels - level|), ``levels`` at every ``step``-th pixel."""
+    ny, nx = out.shape
+    for row in prange(ny):
+        node_y = row // step
+        ty = np.float32((row - node_y * step) / step)
+        for column in range(nx):
+            node_x = column // step
+            tx = np.float32((column - node_x * step) / step)
+            upper = levels[node_y, node_x] * (1 - tx) + levels[node_y, node_x + 1] * tx
+            lower = levels[node_y + 1, node_x] * (1 - tx) + levels[node_y + 1, node_x + 1] * tx
+            away = abs(upper * (1 - ty) + lower * ty - level)
+            if away < 1:
+                out[row, column] += image[row, column] * (1 - away)
+
+
 @njit(cache=True, fastmath=True, inline="always")
 def _quintic(t, w):  # t in [0, 1): offset from the third of six nodes
     for j in range(6):

@@ -50,6 +50,12 @@ class Canvas:
         ny, nx = (even_fast(n + 2 * margin) for n in shape_yx)
         return cls((ny, nx), margin)
 
+    def nodes(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Frame positions (y, x) of every ``step``-th canvas pixel and of one beyond the end."""
+        ny, nx = (np.arange(-(-n // step) + 1) * step - self.margin for n in self.shape_yx)
+        y, x = np.meshgrid(ny, nx, indexing="ij")
+        return y, x
+
 
 @dataclass(frozen=True)
 class Surface:
@@ -62,11 +68,15 @@ class Surface:
 
     def defocus_angstrom(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """At positions in px, any equal shapes."""
+        slow = np.tensordot(self.heights, smooth_basis(x, y, self.shape_yx), axes=1)
+        return self.plane_angstrom(x, y) + slow
+
+    def plane_angstrom(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """The same without the slow heights."""
         ny, nx = self.shape_yx
         plane = self.slope_xy[0] * (np.asarray(x) - (nx - 1) / 2)
         plane = plane + self.slope_xy[1] * (np.asarray(y) - (ny - 1) / 2)
-        slow = np.tensordot(self.heights, smooth_basis(x, y, self.shape_yx), axes=1)
-        return self.mean_angstrom + plane + slow
+        return self.mean_angstrom + plane
 
 
 def make_surface(settings: MovieSettings, rng: np.random.Generator) -> Surface:
