@@ -215,7 +215,9 @@ def write_eer(
             }
             if metadata and not count:
                 entries[tags.EER_METADATA] = (_UNDEFINED, metadata.encode())
-            writer.write([data[:n_bytes].tobytes()], entries)
+            # Some decoders read two or four bytes at a time.
+            coded = data[:n_bytes].tobytes() + bytes(-n_bytes % 4)
+            writer.write([coded], entries)
             count += 1
         return count
 
