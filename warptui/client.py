@@ -194,6 +194,7 @@ class _Connection:
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes a reader in another thread
         except OSError:
             self.closed = True  # the other side was faster
+        self._reader.close()
         self._socket.close()
 
 

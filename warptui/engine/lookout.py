@@ -82,8 +82,8 @@ class Lookout:
                 sightings, next_look = [], now + self._poll_s
             end = time.monotonic()
             if now >= next_look:
-                next_look = end + max(self._poll_s, self._watch.patient_s)
                 not_before = end + max(SHORTEST_PAUSE_S, DUTY * (end - now))
+                next_look = max(not_before, end + max(self._poll_s, self._watch.patient_s))
             if sightings:
                 self._react(sightings)
                 self._deliver(sightings)

@@ -1,0 +1,106 @@
+"""What viewers hear, however slow they are."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from warptui.engine.broadcast import BATCH_S, KEPT_LINES, KEPT_REMOVALS, Broadcast
+from warptui.engine.events import ItemChanged, ItemRemoved, LogLine, Snapshot, StatusChanged
+from warptui.engine.items import EngineStatus, ItemRow, State
+
+STATUS = EngineStatus("idle", "/p", "/r")
+
+
+def row(name: str, fraction: float = 0.0) -> ItemRow:
+    return ItemRow(name, 1, State.RUNNING, fraction=fraction)
+
+
+def test_a_new_viewer_gets_everything_and_then_only_what_changed() -> None:
+    said = Broadcast(STATUS)
+    said.publish(ItemChanged(row("a")))
+    viewer = said.follow()
+    ((number, snapshot),) = next(viewer)
+    assert snapshot == Snapshot((row("a"),), STATUS)
+    said.publish(ItemChanged(row("b")))
+    ((later, event),) = next(viewer)
+    assert event == ItemChanged(row("b")) and later > number
+
+
+def test_a_slow_viewer_hears_the_latest_state_only() -> None:
+    said = Broadcast(STATUS)
+    viewer = said.follow()
+    next(viewer)
+    for step in range(1000):
+        said.publish(ItemChanged(row("a", step / 1000)))
+        said.publish(StatusChanged(EngineStatus("running", "/p", "/r", newest_age_s=step)))
+    batch = next(viewer)
+    assert [type(event) for _, event in batch] == [ItemChanged, StatusChanged]
+    assert batch[0][1] == ItemChanged(row("a", 0.999))
+
+
+def test_what_a_viewer_missed_for_too_long_comes_as_a_snapshot() -> None:
+    said = Broadcast(STATUS)
+    viewer = said.follow()
+    next(viewer)
+    for index in range(KEPT_REMOVALS + 10):
+        said.publish(ItemChanged(row(f"{index}")))
+        said.publish(ItemRemoved(f"{index}"))
+    (number, event), *_ = next(viewer)
+    assert event == Snapshot((), STATUS)
+    fresh = said.follow(after=number)
+    said.publish(ItemChanged(row("z")))
+    assert [event for _, event in next(fresh)] == [ItemChanged(row("z"))]
+
+
+def test_numbers_of_an_earlier_engine_are_not_taken_for_this_one_s() -> None:
+    earlier, later = Broadcast(STATUS), Broadcast(STATUS)
+    ((number, _),) = next(earlier.follow())
+    later.publish(ItemChanged(row("a")))
+    ((_, event),) = next(later.follow(after=number))
+    assert isinstance(event, Snapshot)
+
+
+def test_log_lines_are_bounded_and_the_last_ones_greet_a_viewer() -> None:
+    said = Broadcast(STATUS)
+    for index in range(3 * KEPT_LINES):
+        said.publish(LogLine(0.0, "info", f"{index}"))
+    (_, snapshot), *lines = next(said.follow())
+    assert isinstance(snapshot, Snapshot)
+    assert [event.text for _, event in lines if isinstance(event, LogLine)] == [
+        f"{index}" for index in range(2 * KEPT_LINES, 3 * KEPT_LINES)
+    ]
+
+
+def test_nothing_is_said_twice_and_at_most_four_times_a_second() -> None:
+    said = Broadcast(STATUS)
+    viewer = said.follow()
+    next(viewer)
+    ended = threading.Event()
+
+    def speak() -> None:
+        step = 0
+        while not ended.wait(0.002):
+            step += 1
+            said.publish(ItemChanged(row("a", step)))
+
+    speaker = threading.Thread(target=speak)
+    speaker.start()
+    began = time.monotonic()
+    numbers = [number for _ in range(5) for number, _ in next(viewer)]
+    assert time.monotonic() - began > 4 * BATCH_S - 0.05
+    ended.set()
+    speaker.join()
+    assert len(numbers) == len(set(numbers)) and numbers == sorted(numbers)
+    before = said.rows()
+    said.publish(ItemChanged(before[0]))
+    said.close()
+    assert len(next(said.follow(after=numbers[-1]))) <= 1
+
+
+def test_followers_end_when_the_engine_ends() -> None:
+    said = Broadcast(STATUS)
+    viewer = said.follow()
+    next(viewer)
+    threading.Timer(0.1, said.close).start()
+    assert list(viewer) == [[]]

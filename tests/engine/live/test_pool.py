@@ -1,0 +1,119 @@
+"""Parts of the pool that need no process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from warptui.engine.devices import plan_slots
+from warptui.engine.job import Job, decode_config, encode_config
+from warptui.engine.mounts import deepest_mount, is_remote
+from warptui.engine.pool import Patience, cause_of_death, log_tail
+from warptui.engine.rates import Rates
+from warptui.engine.schedule import Schedule, Urgency
+from warptui.engine.settings import ComputeSettings, Config
+from warptui.engine.stages import STAGES
+
+
+def test_a_busy_loop_is_forgiven_nothing() -> None:
+    patience = Patience()
+    assert [patience.look(100 + t, 500 + t) for t in (0, 0.25, 3, 9)] == [0, 0, 0, 0]
+
+
+def test_a_stopped_engine_forgives_its_workers_the_time_that_it_did_not_see() -> None:
+    patience = Patience()
+    patience.look(100, 500)
+    assert patience.look(3700, 4100) == 3600
+
+
+def test_a_suspended_machine_gets_grace_though_the_monotonic_clock_stood_still() -> None:
+    patience = Patience()
+    patience.look(100, 500)
+    assert patience.look(100.3, 4100) == Patience.GRACE_S
+
+
+def test_signals_are_named() -> None:
+    assert "SIGSEGV" in cause_of_death(-11)
+    assert "memory" in cause_of_death(-9)
+    assert "status 3" in cause_of_death(3)
+
+
+def test_the_end_of_a_log_is_that_of_the_job(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("earlier\nmine\n")
+    assert log_tail(log, len("earlier\n")) == "mine"
+    assert log_tail(tmp_path / "none", 0) == ""
+
+
+def test_jobs_and_settings_survive_the_wire() -> None:
+    motion = STAGES[0].Settings(enabled=False)
+    config = Config(stages={"motion": motion})
+    job = Job(1, "/a b/ü.mrc", "/p", ("motion",), encode_config(config), {"motion": {"x": 1.0}})
+    again = Job.from_line(job.line())
+    assert again == job
+    decoded = decode_config(again.config, STAGES)
+    assert decoded.stage("motion") == motion and decoded.input == config.input
+
+
+def test_slots_share_the_cores() -> None:
+    slots, _ = plan_slots(ComputeSettings(devices="cpu", workers_per_device=2, threads=0))
+    assert len({slot.name for slot in slots}) == 2
+    assert all(slot.threads >= 1 for slot in slots)
+    slots, _ = plan_slots(ComputeSettings(devices=("cuda:0", "cuda:1"), threads=3))
+    assert [(slot.device, slot.threads) for slot in slots] == [("cuda:0", 3), ("cuda:1", 3)]
+
+
+def test_fresh_items_come_newest_first_then_the_backlog_in_order_then_outdated_ones() -> None:
+    schedule = Schedule()
+    for name, urgency, sequence in [
+        ("old1", Urgency.BACKLOG, 1),
+        ("old2", Urgency.BACKLOG, 2),
+        ("stale", Urgency.OUTDATED, 3),
+        ("out", Urgency.EXCLUDED, 4),
+        ("new1", Urgency.FRESH, 5),
+        ("new2", Urgency.FRESH, 6),
+        ("asked", Urgency.ASKED, 0),
+    ]:
+        schedule.push(name, urgency, sequence)
+    schedule.push("old2", Urgency.BACKLOG, 2)  # twice is once
+    schedule.discard("out")
+    names = [schedule.pop() for _ in range(7)]
+    assert names == ["asked", "new2", "new1", "old1", "old2", "stale", None]
+
+
+def test_a_delayed_item_comes_when_it_is_due() -> None:
+    schedule = Schedule()
+    schedule.push("a", Urgency.FRESH, 1)
+    schedule.push_later("a", 10.0, Urgency.FRESH, 1)
+    assert schedule.pop() is None and schedule.n_later == 1
+    schedule.ripen(9.9)
+    assert schedule.pop() is None
+    schedule.ripen(10.0)
+    assert schedule.pop() == "a" and schedule.n_later == 0
+
+
+def test_rates_use_the_last_hour_and_foretell_the_full_disk() -> None:
+    rates = Rates(0.0)
+    assert rates.per_hour(10.0) is None and rates.disk_hours_left() is None
+    for minute in range(120):
+        rates.item_done(minute * 60.0)
+    assert rates.per_hour(119 * 60.0) == pytest.approx(60, rel=0.03)
+    for minute in range(10):
+        rates.disk_seen(minute * 60.0, 1_000_000 - minute * 1000)
+    assert rates.disk_hours_left() == pytest.approx(991 / 60)
+    rates.disk_seen(601.0, 2_000_000)
+    assert rates.disk_hours_left() is None
+
+
+def test_the_deepest_mount_decides_and_remote_ones_are_polled() -> None:
+    table = (
+        "22 1 254:0 / / rw - ext4 /dev/vda rw\n"
+        "30 22 0:40 / /data rw shared:1 - nfs4 server:/x rw\n"
+        "31 30 0:41 / /data/a\\040b rw - tmpfs t rw\n"
+    )
+    assert deepest_mount(table, Path("/home")) == "ext4"
+    assert deepest_mount(table, Path("/data/raw")) == "nfs4"
+    assert deepest_mount(table, Path("/database")) == "ext4"
+    assert deepest_mount(table, Path("/data/a b/c")) == "tmpfs"
+    assert is_remote("nfs4") and is_remote("fuse.sshfs") and not is_remote("ext4")

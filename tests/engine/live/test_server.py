@@ -1,0 +1,171 @@
+"""Viewers: many, slow, gone, and of other versions."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+
+import pytest
+from pretend_project import Engine, until
+
+from warptui.client import Client
+from warptui.engine import wire
+from warptui.engine.errors import EngineError, ItemError, SettingsError
+from warptui.engine.events import Event, ItemChanged, Snapshot
+from warptui.engine.items import Choice, EngineStatus, ItemRow, State
+from warptui.engine.paths import socket_path
+
+
+class Viewer:
+    """Collects what a client hears, in a thread, as the app does."""
+
+    def __init__(self, client: Client) -> None:
+        self.heard: list[tuple[int, Event]] = []
+        self.problem: EngineError | None = None
+        self.thread = threading.Thread(target=self._listen, args=(client,))
+        self.thread.start()
+
+    def _listen(self, client: Client) -> None:
+        try:
+            for event in client.events():
+                self.heard.append(event)
+        except EngineError as problem:
+            self.problem = problem
+
+    def rows(self, name: str) -> list[ItemRow]:
+        return [
+            event.row
+            for _, event in self.heard
+            if isinstance(event, ItemChanged) and event.row.name == name
+        ]
+
+
+def test_two_viewers_hear_the_same_and_their_choices_reach_each_other(engine: Engine) -> None:
+    engine.start(PRETEND_SECONDS="0.5")
+    with Client.connect(engine.client.project) as other:
+        viewers = [Viewer(engine.client), Viewer(other)]
+        engine.add("a.mrc")
+        engine.wait_for("a.mrc", State.DONE)
+        engine.client.override(["a.mrc"], Choice.EXCLUDE)
+        assert other.items()[0].choice is Choice.EXCLUDE
+        for viewer in viewers:
+            until(lambda viewer=viewer: viewer.rows("a.mrc")[-1].choice is Choice.EXCLUDE)
+            assert isinstance(viewer.heard[0][1], Snapshot)
+            assert State.RUNNING in [row.state for row in viewer.rows("a.mrc")]
+        engine.client.stop()
+        for viewer in viewers:
+            viewer.thread.join(5)
+            assert not viewer.thread.is_alive() and viewer.problem is None
+    assert engine.process is not None and engine.process.wait(5) == 0
+
+
+def test_a_killed_engine_is_told_from_one_that_stopped(engine: Engine) -> None:
+    engine.start()
+    viewer = Viewer(engine.client)
+    until(lambda: viewer.heard)
+    assert engine.process is not None
+    engine.process.kill()
+    viewer.thread.join(5)
+    assert viewer.problem is not None
+    with pytest.raises(EngineError, match="went away"):
+        engine.client.status()
+    engine.leave()
+    engine.process.wait()
+    with pytest.raises(EngineError, match="no engine"):
+        Client.connect(engine.project)
+
+
+def test_a_viewer_that_reads_nothing_makes_nobody_wait(engine: Engine) -> None:
+    engine.start()
+    assert engine.client
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.connect(str(socket_path(engine.project)))
+        deaf.sendall(wire.line({"id": 1, "call": "subscribe", "args": {"after": 0}}))
+        for index in range(30):
+            engine.add(f"m{index}.mrc")
+        engine.wait_all(State.DONE, 30)
+        began = time.monotonic()
+        engine.client.override([f"m{index}.mrc" for index in range(30)], Choice.INCLUDE)
+        assert time.monotonic() - began < 5
+    assert engine.end() == 0
+
+
+def test_errors_reach_the_one_who_asked_with_their_type(engine: Engine) -> None:
+    engine.add("a.mrc")
+    engine.start()
+    engine.wait_for("a.mrc", State.DONE)
+    client = engine.client
+    with pytest.raises(KeyError, match="nobody"):
+        client.item("nobody")
+    with pytest.raises(KeyError, match="nobody"):
+        client.override(["a.mrc", "nobody"], Choice.EXCLUDE)
+    assert client.items()[0].choice is Choice.AUTO
+    engine.configure(more="[optics]\nvoltage = -3\n")
+    with pytest.raises(SettingsError, match="voltage"):
+        client.reload()
+    assert client.config()["optics"]["voltage"] == 300
+    (engine.raw / "a.mrc").unlink()
+    engine.wait_for("a.mrc", State.MISSING)
+    with pytest.raises(ItemError, match=r"a\.mrc"):
+        client.reprocess(["a.mrc"])
+    with pytest.raises(EngineError, match="unknown request"):
+        client._call("dance")
+    assert engine.end() == 0
+
+
+def test_garbage_on_the_socket_hurts_nobody(engine: Engine) -> None:
+    engine.start()
+    assert engine.client
+    for garbage in (b"\xff\x00\n", b"[]\n", b"{}\n", b'{"id": 1}\n', b"no newline"):
+        with socket.socket(socket.AF_UNIX) as visitor:
+            visitor.connect(str(socket_path(engine.project)))
+            visitor.sendall(garbage)
+    assert engine.client.status().project == str(engine.project)
+    assert engine.end() == 0
+
+
+def test_the_socket_is_the_user_s_alone(engine: Engine) -> None:
+    engine.start()
+    assert engine.client
+    path = socket_path(engine.project)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert engine.end() == 0
+    assert not path.exists()
+
+
+def test_a_second_engine_is_refused_and_says_who_is_there(
+    engine: Engine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    engine.start()
+    pid = engine.client.status().pid
+    first, engine.process = engine.process, None
+    second = engine.start().process
+    assert second is not None and second.wait(20) != 0
+    assert f"process {pid}" in capfd.readouterr().err
+    engine.process = first
+    assert engine.client.status().pid == pid
+    assert engine.end() == 0
+
+
+def test_another_protocol_is_named(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.start()
+    assert engine.client
+    monkeypatch.setattr(wire, "PROTOCOL", 99)
+    with pytest.raises(EngineError, match=r"protocol 1 .* 99"):
+        Client.connect(engine.project)
+    assert engine.end() == 0
+
+
+def test_a_snapshot_of_ten_thousand_items_takes_a_fraction_of_a_second() -> None:
+    rows = tuple(
+        ItemRow(f"movie_{index:05}.tif", index, State.DONE, summary={"motion.early_motion": 0.5})
+        for index in range(10_000)
+    )
+    began = time.monotonic()
+    line = wire.line(wire.encode_snapshot(7, Snapshot(rows, EngineStatus("idle", "", ""))))
+    sequence, again = wire.decode_snapshot(json.loads(line))
+    assert time.monotonic() - began < 1.0
+    assert sequence == 7 and again.rows == rows
