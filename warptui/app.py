@@ -188,13 +188,13 @@ class WarptuiApp(App[None]):
                     news.append(notice)
         changes = workspace.mirror.apply(news)
         changes.status = changes.status or bool(notices)
+        current = workspace.current
         if changes.everything or (changes.items and workspace.filter is not None):
             workspace.refresh()
-            changes.everything = True
+            changes.order = True
         elif changes.items and workspace.following:
-            newest = workspace.newest()
-            changes.everything = newest != workspace.current
-            workspace.current = newest
+            workspace.current = workspace.newest()
+            changes.order = workspace.current != current
         if isinstance(self.screen, Page):
             self.screen.show(changes)
 

@@ -50,10 +50,8 @@ class Filter:
             kept &= np.isin(mirror.choices, list(self.choices))
         for key, sign, value in self.limits:
             kept &= _OPERATORS[sign](mirror.values(key), value)
-        for number in np.flatnonzero(kept) if self.words else ():
-            row = mirror.rows[number]
-            text = f"{row.name} {row.reason}".lower()
-            kept[number] = all(word in text for word in self.words)
+        for word in self.words:
+            kept &= np.fromiter((word in text for text in mirror.texts), bool, len(mirror))
         return kept
 
 

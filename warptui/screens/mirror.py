@@ -35,6 +35,8 @@ class Changes:
 
     items: set[str] = field(default_factory=set)
     everything: bool = False  # items came, went, or changed their order
+    values: bool = False  # a summary value or a selection is another: plots change
+    order: bool = False  # the filter shows other items
     status: bool = False
     log: bool = False
 
@@ -45,6 +47,7 @@ class Mirror:
     def __init__(self) -> None:
         self.rows: list[ItemRow] = []
         self.index: dict[str, int] = {}
+        self.texts: list[str] = []  # name and reason in lower case, for the filter
         self.status: EngineStatus | None = None
         self.status_at = 0.0  # monotonic, of this viewer
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
@@ -116,10 +119,10 @@ class Mirror:
                     removed.clear()
                     self._set_status(status, changes)
                     self._rebuild(rows)
-                    changes.everything = True
+                    changes.everything = changes.values = True
         if removed:
             self._rebuild([row for row in self.rows if row.name not in removed])
-            changes.everything = True
+            changes.everything = changes.values = True
         return changes
 
     def choose(self, names: Iterable[str], choice: Choice) -> None:
@@ -135,20 +138,24 @@ class Mirror:
         changes.status = True
         if status.summaries != declared:
             self._rebuild(self.rows)
-            changes.everything = True
+            changes.everything = changes.values = True
 
     def _put(self, row: ItemRow, changes: Changes) -> None:
         number = self.index.get(row.name)
         changes.items.add(row.name)
+        old = None if number is None else self.rows[number]
+        if old is None or (old.summary, old.selected) != (row.summary, row.selected):
+            changes.values = True
         if number is not None and self.rows[number].sequence == row.sequence:
             self._store(number, row)
             return
-        changes.everything = True
+        changes.everything = changes.values = True
         if number is None and (not self.rows or row.sequence >= self.rows[-1].sequence):
             if len(self.rows) == self._capacity:
                 self._allocate(2 * self._capacity)
             self.index[row.name] = len(self.rows)
             self.rows.append(row)
+            self.texts.append("")
             self._store(len(self.rows) - 1, row)
             return
         others = [other for other in self.rows if other.name != row.name]
@@ -156,6 +163,7 @@ class Mirror:
 
     def _store(self, number: int, row: ItemRow) -> None:
         self.rows[number] = row
+        self.texts[number] = f"{row.name} {row.reason}".lower()
         columns = self._columns
         columns["state"][number] = STATE_NUMBERS[row.state]
         columns["choice"][number] = CHOICE_NUMBERS[row.choice]
@@ -167,6 +175,7 @@ class Mirror:
     def _rebuild(self, rows: Sequence[ItemRow]) -> None:
         self.rows = sorted(rows, key=lambda row: row.sequence)
         self.index = {row.name: number for number, row in enumerate(self.rows)}
+        self.texts = [""] * len(self.rows)
         self._columns = {}
         self._allocate(max(64, len(rows) + len(rows) // 4))
         for number, row in enumerate(self.rows):

@@ -34,6 +34,7 @@ class Overview(Page):
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
         self._filter_problem = ""
+        self._titles: tuple = ()
 
     def content(self) -> Iterable[Widget]:
         yield Static(classes="tabs", markup=False)
@@ -71,14 +72,19 @@ class Overview(Page):
     def show(self, changes: Changes) -> None:
         super().show(changes)
         workspace = self.workspace
-        if changes.everything:
+        if changes.everything or changes.order:
             self._show_empty()
             self.table.show_items(workspace.mirror, workspace.order, workspace.current)
-            self._arrange_strips()
         elif changes.items:
             self.table.refresh_items(changes.items)
-        if changes.everything or changes.items:
-            self._show_strips()
+        if changes.everything:
+            self._arrange_strips()
+        if changes.values:
+            for strip in self._strips():
+                strip.show(workspace.mirror, workspace.current_number)
+        elif changes.order:
+            super().show_current()
+            self._show_cursor()
         if changes.everything or changes.items or changes.status:
             self.query_one(StatusPanel).show(workspace.mirror)
         self._show_titles()
@@ -87,7 +93,7 @@ class Overview(Page):
         super().show_current()
         if self.workspace.current is not None:
             self.table.go_to_item(self.workspace.current)
-        self._show_strips()
+        self._show_cursor()
         self._show_titles()
 
     def show_choices(self, names: set[str]) -> None:
@@ -101,20 +107,23 @@ class Overview(Page):
         said = f"{shown:,}/{n:,}" if workspace.filter else f"{n:,}"
         if self.table.mark_from is not None:
             said = f"{len(self.table.marked):,} marked"
-        self.table.border_title = "Items"
+        title = "Items"
         follow = " · following the newest" if workspace.following and n else ""
-        self.table.border_subtitle = f"{said}{follow}"
         if self._filter_problem:
-            self.table.border_title = f"Items  ! {self._filter_problem}"
+            title = f"Items  ! {self._filter_problem}"
         elif workspace.filter:
-            self.table.border_title = f"Items  / {workspace.filter.text}"
+            title = f"Items  / {workspace.filter.text}"
+        if (title, said, follow, self.narrow, self._pane) == self._titles:
+            return  # setting a title repaints the whole widget, even to the same words
+        self._titles = (title, said, follow, self.narrow, self._pane)
+        self.table.border_title, self.table.border_subtitle = title, f"{said}{follow}"
         if self.narrow:
             tabs = self.query_one(".tabs", Static)
             names = (
                 f"[{name}]" if number == self._pane else f" {name} "
                 for number, name in enumerate(self.PANES)
             )
-            extra = str(self.table.border_title).removeprefix("Items").strip()
+            extra = title.removeprefix("Items").strip()
             tabs.update(f"{' '.join(names)}  {said}{follow}  {extra}")
 
     def _show_empty(self) -> None:
@@ -168,10 +177,12 @@ class Overview(Page):
         for number, strip in enumerate(strips):
             strip.display = number < seen
 
-    def _show_strips(self) -> None:
-        workspace = self.workspace
-        for strip in self.query(StripPlot):
-            strip.show(workspace.mirror, workspace.current_number)
+    def _strips(self) -> list[StripPlot]:
+        return [strip for strip in self.query(StripPlot) if strip.display]
+
+    def _show_cursor(self) -> None:
+        for strip in self._strips():
+            strip.show_cursor(self.workspace.current_number)
 
     # filter line
 
@@ -206,7 +217,7 @@ class Overview(Page):
         except FilterError as problem:
             self._filter_problem = str(problem)
         workspace.refresh()
-        self.show(Changes(everything=True))
+        self.show(Changes(order=True))
 
     def clear_filter(self) -> bool:
         """Show all again; False when no filter was set."""
@@ -224,7 +235,7 @@ class Overview(Page):
             workspace.current = message.name
             workspace.following = False
             super().show_current()
-            self._show_strips()
+            self._show_cursor()
         self._show_titles()
 
     def on_strip_plot_moved(self, message: StripPlot.Moved) -> None:

@@ -64,11 +64,11 @@ class Page(Screen[None]):
         self._show_pane()
 
     def on_screen_resume(self) -> None:
-        self.show(Changes(everything=True, status=True))
+        self.show(Changes(everything=True, values=True, status=True))
 
     def on_resize(self) -> None:
         self.set_class(self.size.width < MINIMUM[0] or self.size.height < MINIMUM[1], "-tiny")
-        self.call_after_refresh(self.show, Changes(everything=True, status=True))
+        self.call_after_refresh(self.show, Changes(everything=True, values=True, status=True))
 
     def show(self, changes: Changes) -> None:
         """Repaint what the changes touch."""
@@ -80,7 +80,7 @@ class Page(Screen[None]):
 
     def show_current(self) -> None:
         """The cursor moved to another item."""
-        self.query_one(NavigationBar).show(self.workspace.mirror, self.workspace.current_number)
+        self.query_one(NavigationBar).show_cursor(self.workspace.current_number)
 
     def show_choices(self, names: set[str]) -> None:
         """The user's choice for items changed; the engine has not confirmed it yet."""
@@ -115,7 +115,7 @@ class Page(Screen[None]):
         if self.narrow and self.PANES:
             self._pane = (self._pane + step) % len(self.PANES)
             self._show_pane()
-            self.call_after_refresh(self.show, Changes(everything=True, status=True))
+            self.call_after_refresh(self.show, Changes(everything=True, values=True, status=True))
         elif step > 0:
             self.focus_next()
         else:

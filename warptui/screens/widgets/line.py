@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from rich.segment import Segment
 from rich.style import Style
+from textual.geometry import Region
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
@@ -39,14 +42,24 @@ class LineWidget(Widget):
         raise NotImplementedError
 
     def repaint(self) -> None:
-        """The data changed."""
-        self._painted = None
-        self.refresh()
+        """The data changed: send the lines that differ, and only those."""
+        if self._painted is None or self._painted_for != self._look():
+            self._painted = None
+            self.refresh()
+            return
+        before, self._painted = self._painted, self.paint(self.size.width, self.size.height)
+        for y, (old, new) in enumerate(zip_longest(before, self._painted)):
+            if old != new:
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def _look(self) -> tuple:
+        """Everything but the data that the lines depend on."""
+        return (self.size, self.rich_style, self.drawing, self.has_focus, self.app.theme)
 
     def render_line(self, y: int) -> Strip:
         size = self.size  # of the content, without borders
         base = self.rich_style
-        state = (size, base, self.drawing, self.has_focus, self.app.theme)
+        state = self._look()
         if self._painted is None or self._painted_for != state:
             self._painted, self._painted_for = self.paint(size.width, size.height), state
         if y < len(self._painted):

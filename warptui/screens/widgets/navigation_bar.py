@@ -42,10 +42,16 @@ class NavigationBar(LineWidget):
         super().__init__(id=id)
         self.mirror = Mirror()
         self.current: int | None = None
+        self._worst: tuple[int, np.ndarray] | None = None  # room, and the worst rank per cell
 
     def show(self, mirror: Mirror, current: int | None) -> None:
         """Show the session with the cursor on item number ``current``."""
-        self.mirror, self.current = mirror, current
+        self.mirror, self.current, self._worst = mirror, current, None
+        self.repaint()
+
+    def show_cursor(self, current: int | None) -> None:
+        """The same session with the cursor elsewhere."""
+        self.current = current
         self.repaint()
 
     def paint(self, width: int, height: int) -> list[Strip]:
@@ -69,7 +75,9 @@ class NavigationBar(LineWidget):
         if n_cells <= 0:
             return [(" " * max(0, room), Style())]
         starts = np.arange(n_cells) * n // n_cells
-        worst = np.maximum.reduceat(self._ranks(), starts)
+        if self._worst is None or self._worst[0] != room:
+            self._worst = (room, np.maximum.reduceat(self._ranks(), starts))
+        worst = self._worst[1]
         at = -1 if self.current is None else int(np.searchsorted(starts, self.current, "right")) - 1
         pieces: list[Piece] = []
         for cell, rank in enumerate(worst.tolist()):

@@ -28,15 +28,11 @@ class StatusBar(LineWidget):
         super().__init__(id=id)
         self.mirror = Mirror()
         self.reachable = True
-        self._shown: tuple = ()
 
     def show(self, mirror: Mirror, reachable: bool) -> None:
         """Show the engine's state; nothing is sent while the words stay the same."""
         self.mirror, self.reachable = mirror, reachable
-        shown = tuple(text for _, piece in self._pieces() for text, _ in piece)
-        if shown != self._shown:
-            self._shown = shown
-            self.repaint()
+        self.repaint()
 
     def paint(self, width: int, height: int) -> list[Strip]:
         pieces = self._pieces()

@@ -42,34 +42,62 @@ class StripPlot(LineWidget, can_focus=True):
         self.summary = summary
         self.mirror = Mirror()
         self.current: int | None = None
+        self._plot: tuple[tuple, Cells, tuple[float, ...]] | None = None  # without the cursor
 
     def show(self, mirror: Mirror, current: int | None) -> None:
-        """Show the session with the cursor on item number ``current``."""
-        self.mirror, self.current = mirror, current
+        """Show new values, with the cursor on item number ``current``."""
+        self.mirror, self.current, self._plot = mirror, current, None
+        self.repaint()
+
+    def show_cursor(self, current: int | None) -> None:
+        """The same values with the cursor elsewhere: costs next to nothing."""
+        self.current = current
         self.repaint()
 
     def action_move(self, step: int) -> None:
         self.post_message(self.Moved(step))
 
     def paint(self, width: int, height: int) -> list[Strip]:
-        values = self.mirror.values(self.summary.key)
-        known = np.isfinite(values)
-        title = self._title(values[known], width)
+        made_for = (width, height, self.drawing)
+        if self._plot is None or self._plot[0] != made_for:
+            values = self.mirror.values(self.summary.key)
+            known = values[np.isfinite(values)]
+            middle = np.percentile(known, [15.87, 50, 84.13]) if len(known) else ()
+            cells = self._values(values, known, width, max(0, height - 1))
+            self._plot = (made_for, cells, tuple(float(value) for value in middle))
+        _, cells, middle = self._plot
+        title = self._title(middle, width)
         if height < 2:
             return [title]
-        if not known.any():
+        if not middle:
             return [title, self.line((" no values yet", self.colours["muted"]))]
-        low, high = _range(values[known])
-        histogram = HISTOGRAM_WIDTH if width >= 44 else 0
-        dots_width = width - AXIS_WIDTH - histogram
-        cells = Cells.blank(height - 1, width)
-        self._axis(cells, low, high)
-        self._dots(cells, values, low, high, dots_width)
-        if histogram:
-            self._histogram(cells, values[known], low, high)
-        return [title, *cells.strips(self._style)]
+        return [title, *self._with_cursor(cells).strips(self._style)]
 
-    def _title(self, known: np.ndarray, width: int) -> Strip:
+    def _values(self, values: np.ndarray, known: np.ndarray, width: int, height: int) -> Cells:
+        cells = Cells.blank(height, width)
+        if len(known) and height:
+            low, high = _range(known)
+            self._axis(cells, low, high)
+            self._dots(cells, values, low, high, self._dots_width(width))
+            if self._dots_width(width) < width - AXIS_WIDTH:
+                self._histogram(cells, known, low, high)
+        return cells
+
+    def _dots_width(self, width: int) -> int:
+        return width - AXIS_WIDTH - (HISTOGRAM_WIDTH if width >= 44 else 0)
+
+    def _with_cursor(self, cells: Cells) -> Cells:
+        n, width = len(self.mirror), self._dots_width(cells.codes.shape[1])
+        if self.current is None or not n:
+            return cells
+        column = AXIS_WIDTH + min(int((self.current + 0.5) * width / n), width - 1)
+        marked = Cells(cells.codes.copy(), cells.front.copy(), cells.back)
+        free = marked.codes[:, column] == ord(" ")
+        marked.codes[free, column] = ord(self.glyphs.vertical)
+        marked.front[:, column] = _CURSOR
+        return marked
+
+    def _title(self, middle: tuple[float, ...], width: int) -> Strip:
         summary, digits, muted = self.summary, self.summary.digits, self.colours["muted"]
         focus = Style(reverse=self.has_focus)
         pieces: list[Piece] = [(f" {summary.label} ", BOLD + focus), (f" {summary.unit}", muted)]
@@ -78,12 +106,12 @@ class StripPlot(LineWidget, can_focus=True):
             value = float(self.mirror.values(summary.key)[self.current])
             text = words.number(value, digits, self.glyphs.unknown)
             right += [("here ", muted), (text, BOLD)]
-        if len(known):
-            low, middle, high = np.percentile(known, [15.87, 50, 84.13])
-            spread = words.number(float(high - low) / 2, digits)
+        if middle:
+            low, median, high = middle
+            spread = words.number((high - low) / 2, digits)
             right += [
                 ("  median ", muted),
-                (f"{words.number(float(middle), digits)}", PLAIN),
+                (f"{words.number(median, digits)}", PLAIN),
                 (f" ±{spread} ", muted),
             ]
         used = sum(len(text) for text, _ in pieces + right)
@@ -129,11 +157,6 @@ class StripPlot(LineWidget, can_focus=True):
             part.codes[:] = raster.quadrant_codes(dots)
         else:
             part.codes[:] = raster.braille_codes(dots)
-        if self.current is not None and n:
-            column = min(int((self.current + 0.5) * width / n), width - 1)
-            free = part.codes[:, column] == ord(" ")
-            part.codes[free, column] = ord(self.glyphs.vertical)
-            part.front[:, column] = _CURSOR
         right = AXIS_WIDTH + width
         cells.codes[:, AXIS_WIDTH:right] = part.codes
         cells.front[:, AXIS_WIDTH:right] = part.front
