@@ -1,0 +1,202 @@
+"""config: wrong settings are named with what is allowed; the user's comments stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from warptui import config
+from warptui.engine.errors import SettingsError
+from warptui.engine.settings import Config
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PATH = Path("/project/config.toml")
+
+
+def problem(text: str) -> str:
+    with pytest.raises(SettingsError) as raised:
+        config.parse(text, PATH)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("[motion]\nb_factor = 5", "b_factor = 5: expected a number at least -10000 and at most 0"),
+        ("[motion]\nb_factr = -5.0", "b_factr = -5.0: no such setting: did you mean b_factor?"),
+        ("[input]\nvoltage = 300", "input.voltage = 300: no such setting: it belongs to [optics]"),
+        ("[average]\nzzz = 1", "[average] has enabled, skip_first"),
+        ("[optic]\ncs = 2.7", "[optic] is no section: did you mean [optics]?"),
+        ("[qwerty]\ncs = 2.7", "[qwerty] is no section: known are input, optics"),
+        ("pixel_size = 1.0", "pixel_size stands outside of a section: it belongs to [input]"),
+        ("input = 3", "input = 3: expected a section, [input]"),
+        ('[input]\npixel_size = "1,5"', 'input.pixel_size = "1,5": expected a number'),
+        ("[input]\npixel_size = nan", "input.pixel_size = nan: expected a number"),
+        ("[input]\npixel_size = -1", "expected a number at least 0 and at most 1000 (Å/px)"),
+        ("[input]\nrecursive = 1", "input.recursive = 1: expected true or false"),
+        ("[input]\nfolder = 1979-05-27", "input.folder = 1979-05-27: expected a text"),
+        ("[input]\npattern = []", "input.pattern = []: expected at least one"),
+        ('[input]\npattern = "*.tif"', 'input.pattern = "*.tif": expected a list'),
+        ("[input]\neer_upsampling = 3", "at least 1 and at most 2"),
+        ("[input]\neer_frames_per_group = 1.5", "expected a whole number"),
+        ("[motion]\nlocal_grid = [5, 5]", "motion.local_grid = [5, 5]: expected a list of 3"),
+        ("[motion]\nlocal_grid = [0, 5, 3]", "three whole numbers from 1 to 64"),
+        ("[motion]\nlocal_grid = [5, 5, 65]", "three whole numbers from 1 to 64"),
+        (
+            "[motion]\nfit_min_resolution = 20.0\nfit_max_resolution = 20.0",
+            "motion.fit_max_resolution = 20: expected less than motion.fit_min_resolution = 20",
+        ),
+        ('[average]\ndose_weighting = "warp"', 'one of "gaussian", "critical", "none"'),
+        ('[compute]\ndevices = "gpu"', 'compute.devices = "gpu": expected auto, cpu, or a list'),
+        ('[compute]\ndevices = ["auto"]', "expected auto, cpu, or a list"),
+        ("[compute]\ndevices = [1]", "compute.devices = [1]: expected auto, cpu, or a list"),
+        ("[keys]\nquit = 3", "keys.quit = 3: expected the name of a key"),
+        ("[input\n", "not valid TOML"),
+        ("[input]\ngain = 'a'\ngain = 'b'", "not valid TOML"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_named_with_what_is_allowed(text: str, words: str):
+    assert words in problem(text)
+
+
+def test_every_wrong_setting_is_named_at_once():
+    found = problem("[motion]\nb_factor = 5\n[input]\nbinning = 0.5\n[oops]\n")
+    assert len(found.splitlines()) == 3
+    assert all(line.startswith(f"{PATH}: ") for line in found.splitlines())
+
+
+def test_sections_of_later_versions_are_accepted_and_mentioned():
+    loaded = config.parse("[ctf]\nwindow_px = 512\n[filters]\n[optics]\ncs = 0.01", PATH)
+    assert loaded.config.optics.cs == 0.01
+    assert loaded.notes == (
+        "section [ctf] is not used by this version",
+        "section [filters] is not used by this version",
+    )
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path: Path):
+    with pytest.raises(SettingsError, match=r"does not exist: make one with `warptui init"):
+        config.load(tmp_path)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path):
+    (tmp_path / "config.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        config.load(tmp_path)
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path):
+    (tmp_path / "config.toml").write_text("[optics]\ncs = 0.5\n", encoding="utf-8-sig")
+    assert config.read_config(tmp_path).optics.cs == 0.5
+
+
+def test_paths_are_relative_to_the_folder_of_the_file(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    text = '[input]\nfolder = "../raw"\ngain = "~/gain.mrc"\ndefects = "/abs/defects.txt"'
+    found = config.parse(text, PATH).config.input
+    assert (found.folder, found.gain, found.defects) == (
+        "/raw", "/home/me/gain.mrc", "/abs/defects.txt",
+    )  # fmt: skip
+    assert config.parse("", PATH).config.input.folder == "/project"
+    assert config.parse("", PATH).config.input.gain == ""
+
+
+def test_whole_numbers_do_for_numbers():
+    assert config.parse("[optics]\nvoltage = 200", PATH).config.optics.voltage == 200.0
+
+
+def test_the_file_in_the_repository_is_the_defaults():
+    text = (REPOSITORY / "config.toml").read_text(encoding="utf-8")
+    assert text == config.config_text(Config())
+    loaded = config.parse(text, REPOSITORY / "config.toml")
+    assert loaded.notes == ()
+    defaults = Config().to_json()
+    defaults["input"]["folder"] = str(REPOSITORY)
+    assert loaded.config.to_json() == defaults
+
+
+def test_every_setting_has_its_comment_and_every_number_its_unit():
+    for line in config.config_text(Config()).splitlines():
+        if " = " in line and not line.startswith(("#", "[")):
+            assert " # " in line, line
+    assert "# kV: acceleration voltage" in config.config_text(Config())
+
+
+COMMENTED = """\
+# my microscope
+[optics]
+cs = 2.7            # from the certificate
+
+[input]  # first
+gain = "gain.mrc"
+dose_per_frame = 1.1
+
+[ctf]
+window_px = 1024    # for later
+"""
+
+
+def test_writing_keeps_comments_order_and_what_did_not_change(tmp_path: Path):
+    path = tmp_path / "config.toml"
+    path.write_text(COMMENTED)
+    now = config.read_config(tmp_path)
+    changed = now.model_copy(
+        update={
+            "optics": now.optics.model_copy(update={"cs": 0.01}),
+            "stages": {
+                **now.stages,
+                "motion": now.stages["motion"].model_copy(update={"local_grid": (1, 1, 1)}),
+            },
+        }
+    )
+    config.write_config(tmp_path, changed)
+    text = path.read_text()
+    assert text.startswith(COMMENTED.replace("cs = 2.7 ", "cs = 0.01 "))
+    assert "[motion]\nlocal_grid = [1, 1, 1]" in text
+    assert config.read_config(tmp_path) == changed
+    config.write_config(tmp_path, changed)
+    assert path.read_text() == text
+
+
+def test_writing_into_an_empty_folder_explains_itself(tmp_path: Path):
+    config.write_config(tmp_path, Config())
+    assert "# kV: acceleration voltage" in (tmp_path / "config.toml").read_text()
+
+
+def test_a_wrong_file_is_not_overwritten(tmp_path: Path):
+    path = tmp_path / "config.toml"
+    path.write_text("[optics]\ncs = 'big'\n")
+    with pytest.raises(SettingsError):
+        config.write_config(tmp_path, Config())
+    assert path.read_text() == "[optics]\ncs = 'big'\n"
+
+
+values: dict[str, Any] = {
+    "input": st.fixed_dictionaries({}, optional={
+        "pixel_size": st.floats(0, 1000), "binning": st.floats(1, 64), "recursive": st.booleans(),
+        "pattern": st.lists(st.text(min_size=1), min_size=1, max_size=3),
+        "eer_frames_per_group": st.integers(1, 1000),
+    }),
+    "average": st.fixed_dictionaries({}, optional={"skip_first": st.integers(0, 1000)}),
+    "motion": st.fixed_dictionaries({}, optional={
+        "local_grid": st.tuples(*[st.integers(1, 64)] * 3).map(list),
+        "b_factor": st.floats(-10000, 0),
+    }),
+    "compute": st.fixed_dictionaries({}, optional={
+        "devices": st.sampled_from(["auto", "cpu", ["cuda:0", "cuda:1"]]),
+    }),
+    "keys": st.dictionaries(st.text(min_size=1), st.text(min_size=1), max_size=3),
+}  # fmt: skip
+
+
+@given(st.fixed_dictionaries(values))
+def test_any_settings_come_back_from_their_text(sections: dict[str, Any]):
+    wanted = Config.from_json(sections)
+    found = config.parse(config.config_text(wanted), PATH).config
+    expected = wanted.to_json()
+    expected["input"]["folder"] = "/project"
+    assert found.to_json() == expected
