@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from warptui.commands import create, process
 from warptui.commands.output import SOME_FAILED, say
@@ -14,12 +16,20 @@ from warptui.engine.paths import CONFIG_NAME
 from warptui.engine.settings import InputSettings
 
 FIRST_MOVIE_S = 600.0  # a slow machine needs long to simulate one
+SETTINGS = ("pixel_size", "dose_per_frame")
+FACTS = "simulation.json"  # in the demo's folder: what the simulator says about its movies
 SIMULATE = """
-import sys
+import json, sys
 from pathlib import Path
-from warptui.engine.simulation.session import write_demo_session
-write_demo_session(Path(sys.argv[1]), n_movies=int(sys.argv[2]), delay_s=float(sys.argv[3]),
-                   progress=lambda text: print(text, flush=True))
+from warptui.engine.simulation import session
+folder = Path(sys.argv[1])
+facts = {"pixel_size": session.PIXEL_SIZE, "dose_per_frame": session.DOSE_PER_FRAME}
+(folder / "simulation.json").write_text(json.dumps(facts))
+made = session.write_demo_session(
+    folder, n_movies=int(sys.argv[2]), delay_s=float(sys.argv[3]),
+    progress=lambda fraction: print(f"{fraction:.0%} written", flush=True),
+)
+(folder / "simulation.json").write_text(json.dumps({**facts, "truncated": made.truncated}))
 """
 
 
@@ -63,6 +73,13 @@ def start_simulation(
             stdout=output,
             stderr=subprocess.STDOUT,
         )
+
+
+def facts(project: Path, names: tuple[str, ...]) -> dict[str, Any]:
+    """What the simulator says about its movies, as far as it said it."""
+    path = project / FACTS
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {name: known[name] for name in names if name in known}
 
 
 def wait_for_first_movie(project: Path, simulation: subprocess.Popen[bytes], log: Path) -> None:

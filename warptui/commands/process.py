@@ -37,11 +37,15 @@ def run(project: Path, *, as_json: bool) -> int:
     loaded = config.load(project)
     for note in loaded.notes:
         say(f"config.toml: {note}")
-    return process(project, as_json=as_json, arriving=lambda: False)
+    failed = process(project, as_json=as_json, arriving=lambda: False)
+    return SOME_FAILED if failed else DONE
 
 
-def process(project: Path, *, as_json: bool, arriving: Callable[[], bool]) -> int:
-    """Process until nothing is left to do and ``arriving`` says that nothing will come."""
+def process(project: Path, *, as_json: bool, arriving: Callable[[], bool]) -> list[str]:
+    """Process until nothing is left to do and ``arriving`` says that nothing will come.
+
+    Returns the names of the items that failed, after telling what became of them.
+    """
     given = config.read_config(project).input
     for key in ("gain", "defects"):
         path = getattr(given, key)
@@ -112,7 +116,7 @@ def _follow(engine: Engine, n_files: int, arriving: Callable[[], bool]) -> list[
         time.sleep(LOOK_S)
 
 
-def _conclude(rows: list[ItemRow], seconds: float, project: Path, *, as_json: bool) -> int:
+def _conclude(rows: list[ItemRow], seconds: float, project: Path, *, as_json: bool) -> list[str]:
     failed = [row for row in rows if row.state is State.FAILED]
     done = sum(row.state is State.DONE for row in rows)
     if as_json:
@@ -123,7 +127,7 @@ def _conclude(rows: list[ItemRow], seconds: float, project: Path, *, as_json: bo
         say(f"failed: {one_line(row.name)}: {one_line(row.reason)}")
     if failed:
         say(f"more about them: warptui status --items {project}; logs: {_logs(project)}")
-    return SOME_FAILED if failed else DONE
+    return [row.name for row in failed]
 
 
 def _logs(project: Path) -> Path:
