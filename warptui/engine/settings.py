@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -120,7 +121,12 @@ class Config(Section):
 
 
 def affecting(section: BaseModel) -> dict[str, Any]:
-    """The values of ``section`` that change results, as JSON-ready values."""
+    """The values of ``section``, a frozen model, that change results, as JSON-ready values."""
+    return dict(_affecting(section))
+
+
+@lru_cache(maxsize=256)  # asked for every item of a project: seconds for 20,000 of them
+def _affecting(section: BaseModel) -> dict[str, Any]:
     values = section.model_dump(mode="json")
     for name, info in type(section).model_fields.items():
         extra = info.json_schema_extra
