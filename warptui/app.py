@@ -173,6 +173,8 @@ class WarptuiApp(App[None]):
 
     def follow_engine(self) -> None:
         """Take in what the engine said since the last time, and show it."""
+        if not self.is_running:
+            return  # when the app closes, its widgets go before its timer
         workspace = self.workspace
         notices = self.feed.take()
         news: list[Any] = []

@@ -69,10 +69,6 @@ class ProjectPaths:
         """Small uint8 picture of the average, for the app (``.npy``)."""
         return self.root / "thumbnails" / f"{root_name}.npy"
 
-    def motion_tracks(self, root_name: str) -> Path:
-        """Local motion tracks as JSON, as WarpTools writes them."""
-        return self.root / "average" / f"{root_name}_motion.json"
-
 
 def root_name(name: str) -> str:
     """Item name without its last extension: Warp names every product by it."""

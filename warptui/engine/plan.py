@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from warptui.engine import paths
-from warptui.engine.items import Movie, State
+from warptui.engine.items import Movie
 from warptui.engine.records import StageRecord, StoredItem, digest
 from warptui.engine.settings import Config, affecting
 from warptui.engine.stages import STAGES, Stage
 
-LONGEST_PRODUCT_SUFFIX = "_motion.json"
+LONGEST_SUFFIX = len(".mrc")  # of a result's name, after the root name
 MAX_NAME_BYTES = 255  # of all common file systems
 
 
@@ -48,7 +48,7 @@ def plan(
     """Stages that bring an item into accord with the settings, in order, each with its reason.
 
     ``fingerprint`` is that of the raw file now; "" (the file is gone) compares nothing. A failure
-    is no obstacle here: see `failure_stands`.
+    is no obstacle here: whoever schedules decides whether to try again (see `wanted_hash`).
     """
     steps: dict[str, Step] = {}
     for stage in _enabled(config, kind, stages):
@@ -117,41 +117,6 @@ def wanted_hash(
     return digest(wanted)
 
 
-def failure_stands(
-    stored: StoredItem | None,
-    config: Config,
-    references: References,
-    fingerprint: str,
-    stages: Sequence[Stage] = STAGES,
-) -> bool:
-    """Whether the item failed with just these settings and this file, so that trying is no use."""
-    failure = stored.failure if stored else None
-    if failure is None:
-        return False
-    same_file = not fingerprint or not failure.fingerprint or failure.fingerprint == fingerprint
-    return same_file and failure.wanted == wanted_hash(config, references, stages)
-
-
-def standing(
-    stored: StoredItem | None,
-    config: Config,
-    references: References,
-    fingerprint: str,
-    stages: Sequence[Stage] = STAGES,
-) -> tuple[State, str]:
-    """Where a complete item stands when nothing runs: queued, done, outdated or failed, and why."""
-    stands = failure_stands(stored, config, references, fingerprint, stages)
-    if stored and stored.failure and stands:
-        return State.FAILED, stored.failure.reason
-    steps = plan(stored, config, references, fingerprint, stages=stages)
-    if not steps:
-        return State.DONE, ""
-    reasons = "; ".join(dict.fromkeys(f"{step.stage}: {step.reason}" for step in steps))
-    if stored and (stored.records or stored.problem):
-        return State.OUTDATED, reasons
-    return State.QUEUED, reasons
-
-
 def refusal(path: Path, taken: Mapping[str, Path]) -> str:
     """Why the file cannot become an item of its own; "" if it can.
 
@@ -162,7 +127,7 @@ def refusal(path: Path, taken: Mapping[str, Path]) -> str:
         root_bytes = len(paths.root_name(path.name).encode())
     except UnicodeEncodeError:
         return f"the file name {path.name!r} is not valid UTF-8: rename the file"
-    longest = MAX_NAME_BYTES - len(LONGEST_PRODUCT_SUFFIX)
+    longest = MAX_NAME_BYTES - LONGEST_SUFFIX
     if root_bytes > longest:
         return (
             f"the file name without its extension has {root_bytes} bytes; at most {longest} leave "

@@ -107,27 +107,24 @@ class ItemScreen(Page):
                 yield TextPane(id="story")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#motion").border_title = "Motion"
         self.query_one("#numbers").border_title = "Numbers"
         self.query_one("#story").border_title = "Settings and history"
-        self.set_drawing()
         self.query_one(Image).focus()
 
-    def show(self, changes: Changes) -> None:
-        super().show(changes)
+    def draw(self, changes: Changes) -> None:
+        super().draw(changes)
         for name in changes.items:
             self._kept.pop(name, None)
         if changes.everything and not changes.items and changes.status:
             self._shown = (None, None)  # resized or resumed: draw all anew
         self._show_item()
 
-    def show_current(self) -> None:
-        super().show_current()
+    def draw_current(self) -> None:
+        super().draw_current()
         self._show_item()
 
-    def show_choices(self, names: set[str]) -> None:
-        """The user's choice is seen before the engine has confirmed it."""
+    def draw_choices(self, names: set[str]) -> None:
         self._show_head()
 
     # loading: in a thread, the current item first, then its neighbours

@@ -50,10 +50,8 @@ class Overview(Page):
             yield Vertical(id="plots")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#filter-line").display = False
         self.table.focus()
-        self.set_drawing()
 
     @property
     def table(self) -> ItemTable:
@@ -69,8 +67,8 @@ class Overview(Page):
         self.table.refresh()
         return had
 
-    def show(self, changes: Changes) -> None:
-        super().show(changes)
+    def draw(self, changes: Changes) -> None:
+        super().draw(changes)
         workspace = self.workspace
         if changes.everything or changes.order:
             self._show_empty()
@@ -83,21 +81,20 @@ class Overview(Page):
             for strip in self._strips():
                 strip.show(workspace.mirror, workspace.current_number)
         elif changes.order:
-            super().show_current()
+            super().draw_current()
             self._show_cursor()
         if changes.everything or changes.items or changes.status:
             self.query_one(StatusPanel).show(workspace.mirror)
         self._show_titles()
 
-    def show_current(self) -> None:
-        super().show_current()
+    def draw_current(self) -> None:
+        super().draw_current()
         if self.workspace.current is not None:
             self.table.go_to_item(self.workspace.current)
         self._show_cursor()
         self._show_titles()
 
-    def show_choices(self, names: set[str]) -> None:
-        """The user's choice is seen before the engine has confirmed it."""
+    def draw_choices(self, names: set[str]) -> None:
         self.table.refresh_items(names)
         self._show_titles()
 
@@ -234,7 +231,7 @@ class Overview(Page):
         if message.name != workspace.current:
             workspace.current = message.name
             workspace.following = False
-            super().show_current()
+            super().draw_current()
             self._show_cursor()
         self._show_titles()
 

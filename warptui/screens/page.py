@@ -38,6 +38,7 @@ class Page(Screen[None]):
         super().__init__()
         self.workspace = workspace
         self._pane = 0
+        self._ready = False  # the engine may speak before the widgets exist
 
     def compose(self) -> ComposeResult:
         yield StatusBar(id="status-bar")
@@ -61,7 +62,11 @@ class Page(Screen[None]):
         return False
 
     def on_mount(self) -> None:
+        # Textual calls this after the on_mount of the derived class
         self._show_pane()
+        self.set_drawing()
+        self._ready = True
+        self.call_after_refresh(self.show, Changes(everything=True, values=True, status=True))
 
     def on_screen_resume(self) -> None:
         self.show(Changes(everything=True, values=True, status=True))
@@ -72,18 +77,33 @@ class Page(Screen[None]):
 
     def show(self, changes: Changes) -> None:
         """Repaint what the changes touch."""
+        if self._ready:
+            self.draw(changes)
+
+    def show_current(self) -> None:
+        """The cursor moved to another item."""
+        if self._ready:
+            self.draw_current()
+
+    def show_choices(self, names: set[str]) -> None:
+        """The user's choice for items changed; the engine has not confirmed it yet."""
+        if self._ready:
+            self.draw_choices(names)
+
+    def draw(self, changes: Changes) -> None:
+        """Repaint what the changes touch; the widgets exist."""
         workspace = self.workspace
         self.query_one(StatusBar).show(workspace.mirror, not workspace.lost)
         self._show_banner()
         if changes.everything or changes.items:
             self.query_one(NavigationBar).show(workspace.mirror, workspace.current_number)
 
-    def show_current(self) -> None:
-        """The cursor moved to another item."""
+    def draw_current(self) -> None:
+        """Repaint what depends on the cursor."""
         self.query_one(NavigationBar).show_cursor(self.workspace.current_number)
 
-    def show_choices(self, names: set[str]) -> None:
-        """The user's choice for items changed; the engine has not confirmed it yet."""
+    def draw_choices(self, names: set[str]) -> None:
+        """Repaint the choices of these items."""
         raise NotImplementedError
 
     def set_drawing(self) -> None:

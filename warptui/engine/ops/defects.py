@@ -14,6 +14,7 @@ DEAD_SIGMA = 6.0
 ZERO_SIGMA = 5.0  # of a pixel without any count: stands out where 10 counts are expected
 CANDIDATE_SIGMA = 3.0  # from the block's mean: these are looked at closely
 BAND_PX = 256
+BATCH = 8192  # bad pixels whose neighbours are sought at once
 LINE_SIGMA = 10.0
 N_NEIGHBOURS = 12  # whose mean replaces a bad pixel
 MAX_RADIUS_PX = 16  # farther away there is no good neighbour
@@ -162,31 +163,47 @@ def plan_filling(bad: Tensor) -> Filling:
 
     Done once for a movie; `fill_defects` then touches the listed pixels only.
     """
-    ny, nx = bad.shape
     pixels = torch.nonzero(bad.flatten())[:, 0]
-    y, x = pixels // nx, pixels % nx
-    n_found = torch.zeros_like(pixels)
-    neighbours = torch.zeros((pixels.numel(), N_NEIGHBOURS), dtype=torch.int64, device=bad.device)
-    open_ = torch.arange(pixels.numel(), device=bad.device)  # still short of neighbours
-    for dy, dx in _offsets_by_distance():
-        if not open_.numel():
-            break
-        rows, columns = y[open_] + dy, x[open_] + dx
-        inside = (rows >= 0) & (rows < ny) & (columns >= 0) & (columns < nx)
-        good = inside & ~bad[rows.clamp(0, ny - 1), columns.clamp(0, nx - 1)]
-        chosen = open_[good]
-        neighbours[chosen, n_found[chosen]] = (rows * nx + columns)[good]
-        n_found[chosen] += 1
-        open_ = open_[n_found[open_] < N_NEIGHBOURS]
-    slots = torch.arange(N_NEIGHBOURS, device=bad.device)
-    used = slots < n_found[:, None]
+    offsets = torch.tensor(_offsets_by_distance(), device=bad.device)
+    parts = [_nearest_good(bad, part, offsets) for part in pixels.split(BATCH)]
+    neighbours = torch.cat([part for part, _ in parts])
+    n_found = torch.cat([part for _, part in parts])
+    used = torch.arange(N_NEIGHBOURS, device=bad.device) < n_found[:, None]
     # Unused slots repeat the first neighbour with no weight: it is good, so it is finite.
     neighbours = torch.where(used, neighbours, neighbours[:, :1])
     weights = used / n_found.clamp(min=1)[:, None]
     kept = n_found > 0
     return Filling(
-        pixels[kept], neighbours[kept], weights[kept].to(torch.float32), pixels[~kept], (ny, nx)
+        pixels[kept],
+        neighbours[kept],
+        weights[kept].to(torch.float32),
+        pixels[~kept],
+        (bad.shape[0], bad.shape[1]),
     )
+
+
+def _nearest_good(bad: Tensor, pixels: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """Flat indices of the good pixels nearest to each of ``pixels``, and how many there are."""
+    ny, nx = bad.shape
+    neighbours = pixels.new_zeros((pixels.numel(), N_NEIGHBOURS))
+    n_found = torch.zeros_like(pixels)
+    start, size = 0, 24  # the 5 x 5 px around it are enough for nearly every pixel
+    while start < len(offsets):
+        open_ = torch.nonzero(n_found < N_NEIGHBOURS)[:, 0]
+        if not open_.numel():
+            break
+        ring = offsets[start : start + size]
+        rows = (pixels[open_] // nx)[:, None] + ring[:, 0]
+        columns = (pixels[open_] % nx)[:, None] + ring[:, 1]
+        inside = (rows >= 0) & (rows < ny) & (columns >= 0) & (columns < nx)
+        good = inside & ~bad[rows.clamp(0, ny - 1), columns.clamp(0, nx - 1)]
+        slot = n_found[open_][:, None] + good.cumsum(dim=1) - 1
+        pixel, offset = torch.nonzero(good & (slot < N_NEIGHBOURS), as_tuple=True)
+        flat = rows[pixel, offset] * nx + columns[pixel, offset]
+        neighbours[open_[pixel], slot[pixel, offset]] = flat
+        n_found[open_] = (slot[:, -1] + 1).clamp(max=N_NEIGHBOURS)
+        start, size = start + size, 2 * size
+    return neighbours, n_found
 
 
 def _offsets_by_distance() -> list[tuple[int, int]]:

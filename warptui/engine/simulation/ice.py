@@ -21,7 +21,7 @@ _MOLECULES = 0.0311  # per Å³ at 0.93 g/cm³
 _WATER_POTENTIAL = 0.9 * 47.878 * (1.98 + 2 * 0.53)  # V Å³ per molecule, bonded
 _WATER_B_FACTOR = 15.0  # Å²
 _PHASE_STEP = 1.0  # rad at `_FINEST` between the defoci whose images are blended
-_FINEST = 0.25  # 1/Å
+_FINEST = 0.2  # 1/Å
 _NODE_STEP = 16  # px between points where the film is evaluated
 
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from warptui.engine.items import Movie
 from warptui.engine.stages.stage import Stage, StageResult, StageSettings, setting, summary
 
 if TYPE_CHECKING:
+    import torch
+
+    from warptui.engine.ops.comparison import Comparison
+    from warptui.engine.ops.track import Track
     from warptui.engine.stages.stage import Bench
+
+MAX_GLOBAL_NODES = 128
+LOCAL_INFORMATION = 0.97  # share of what the fit range tells that patches must hold
+MAX_PATCH_COEFFICIENTS = 60e6  # 480 MB
+SIGNIFICANT = 5.0  # standard errors at which an alignment is as good as not trusted
+TRUSTED = 0.5  # confidence below which no motion is reported and none applied
 
 
 class MotionSettings(StageSettings):
@@ -59,8 +70,265 @@ class MotionResult(StageResult):
 
 
 def run(item: Movie, bench: Bench, settings: MotionSettings) -> MotionResult:
-    """Estimate the motion of ``item``."""
-    raise NotImplementedError
+    """Estimate the motion of ``item``.
+
+    Whole frames are searched and fitted first, then patches of the frames with the local
+    grid. Half of the frequencies is kept aside to see whether an alignment found without
+    them holds; if it does not, no motion is applied and the numbers stay unknown.
+    """
+    import torch
+
+    from warptui.engine.ops.fourier import padded_size
+    from warptui.engine.ops.splines import grid_weights, spline_weights
+    from warptui.engine.ops.track import fit_track, search_track
+
+    frames = bench.frames()
+    binning = bench.input.binning
+    sizes = [padded_size(n, binning) for n in frames.shape_yx]
+    shape_yx = tuple(n if binning == 1 else 2 * int(n / binning / 2) for n in frames.shape_yx)
+    pixel_size = bench.pixel_size * binning
+    facts = {
+        "n_frames": frames.n_frames,
+        "pixel_size": pixel_size,
+        "shape_yx": shape_yx,
+        "dose_per_frame": bench.dose_per_frame,
+    }
+    nodes = settings.global_nodes or min(frames.n_frames, MAX_GLOBAL_NODES)
+    nodes = min(nodes, frames.n_frames)
+    still = facts | {
+        "track_yx_angstrom": [(0.0, 0.0)] * frames.n_frames,
+        "global_yx_angstrom": [(0.0, 0.0)] * nodes,
+    }
+    if frames.n_frames == 1:
+        return MotionResult(**still, notes=[*bench.notes, "one frame: no motion to correct"])
+
+    k_max = min(1 / settings.fit_max_resolution, 0.475 / pixel_size)
+    spectra, spectrum_yx, pixel_yx = _low_frequencies(bench, [size[0] for size in sizes], k_max)
+    bench.progress(0.45)
+    whole = _compare_frames(bench, settings, spectra, spectrum_yx, pixel_yx, k_max)
+    confidence = _confidence(whole, spectra, spectrum_yx, pixel_yx)
+    if confidence < TRUSTED:
+        note = (
+            "no common signal found in the frames: they are summed as they are, "
+            "and their motion is unknown"
+        )
+        return MotionResult(**still, confidence=confidence, notes=[*bench.notes, note])
+    track = fit_track(whole, search_track(spectra, spectrum_yx, pixel_yx), nodes)
+    bench.progress(0.6)
+
+    grid = settings.local_grid
+    grid = (grid[0], grid[1], min(grid[2], frames.n_frames))
+    binned_yx = (shape_yx[0] * pixel_size / pixel_yx[0], shape_yx[1] * pixel_size / pixel_yx[1])
+    global_nodes, local_nodes, error = _fit_local(
+        bench, settings, whole, spectra, spectrum_yx, pixel_yx, track, nodes, grid,
+        (int(binned_yx[0]), int(binned_yx[1])),
+    )
+    global_nodes = global_nodes - global_nodes.mean(0)
+    time = torch.linspace(0, 1, frames.n_frames, dtype=torch.float64)
+    centre = torch.full_like(time, 0.5)
+    path = spline_weights(nodes, time) @ global_nodes
+    used = local_nodes is not None
+    if local_nodes is not None:
+        path = path + grid_weights(grid, centre, centre, time) @ local_nodes
+    steps = path.diff(dim=0).norm(dim=1)
+    first_third = max(1, round(frames.n_frames / 3) - 1)
+    return MotionResult(
+        **facts,
+        early_motion=float(steps[:first_third].mean()),
+        total_motion=float(steps.sum()),
+        shift_error=error,
+        confidence=confidence,
+        track_yx_angstrom=_pairs(path - path.mean(0)),
+        global_yx_angstrom=_pairs(global_nodes),
+        local_grid=grid if used else (1, 1, 1),
+        local_y_angstrom=local_nodes[:, 0].tolist() if local_nodes is not None else [],
+        local_x_angstrom=local_nodes[:, 1].tolist() if local_nodes is not None else [],
+        local_used=used,
+        notes=bench.notes,
+    )
 
 
-STAGE = Stage("motion", Movie, MotionSettings, MotionResult, run, sections=("input", "optics"))
+def _pairs(values: torch.Tensor) -> list[tuple[float, float]]:
+    return [(y, x) for y, x in values.tolist()]
+
+
+def _low_frequencies(
+    bench: Bench, padded_yx: list[int], k_max: float
+) -> tuple[torch.Tensor, tuple[int, int], tuple[float, float]]:
+    """Half spectra of the frames up to ``k_max``, their image size and pixel sizes."""
+    import torch
+
+    from warptui.engine.ops.fourier import crop_spectrum, good_size
+
+    frames = bench.frames()
+    full = (padded_yx[0], padded_yx[1])
+    sizes = [min(n, good_size(math.ceil(2 * n * bench.pixel_size * k_max))) for n in full]
+    shape_yx = (sizes[0], sizes[1])
+    spectra = torch.empty(
+        frames.n_frames, sizes[0], sizes[1] // 2 + 1, dtype=torch.complex64, device=bench.device
+    )
+    padded = torch.zeros(full, device=bench.device)
+    inside = padded[: frames.shape_yx[0], : frames.shape_yx[1]]
+    buffer = torch.empty(frames.shape_yx, device=bench.device)
+    for index in range(frames.n_frames):
+        frame = frames.read(index, buffer)
+        inside.copy_(frame).sub_(frame.mean())
+        spectra[index] = crop_spectrum(torch.fft.rfft2(padded), full, shape_yx)
+        bench.progress(0.2 + 0.25 * index / frames.n_frames)
+    pixel_yx = (bench.pixel_size * full[0] / sizes[0], bench.pixel_size * full[1] / sizes[1])
+    return spectra, shape_yx, pixel_yx
+
+
+def _dose_at_frames(bench: Bench) -> torch.Tensor | None:
+    """``(frame,)`` dose in the middle of each frame, e/Å²; None if unknown."""
+    import torch
+
+    if bench.dose_per_frame is None:
+        return None
+    middle = torch.arange(bench.frames().n_frames, dtype=torch.float64) + 0.5
+    return bench.input.pre_exposure + middle * bench.dose_per_frame
+
+
+def _compare_frames(
+    bench: Bench,
+    settings: MotionSettings,
+    spectra: torch.Tensor,
+    shape_yx: tuple[int, int],
+    pixel_yx: tuple[float, float],
+    k_max: float,
+) -> Comparison:
+    """The whole frames as one patch."""
+    from warptui.engine.ops.agreement import make_rings
+    from warptui.engine.ops.comparison import make_comparison
+    from warptui.engine.ops.fourier import frequencies_yx
+
+    ky, kx = frequencies_yx(shape_yx, pixel_yx, bench.device)
+    rings = make_rings(
+        ky,
+        kx,
+        k_min=1 / settings.fit_min_resolution,
+        k_max=k_max,
+        n_rings=max(24, min(shape_yx) // 6),
+        nyquist_column=True,
+    )
+    return make_comparison(
+        spectra.clone()[None],
+        rings,
+        dose=_dose_at_frames(bench),
+        voltage=bench.optics.voltage,
+        b_factor=settings.b_factor,
+    )
+
+
+def _confidence(
+    whole: Comparison,
+    spectra: torch.Tensor,
+    shape_yx: tuple[int, int],
+    pixel_yx: tuple[float, float],
+) -> float:
+    """Whether a track found with every other ring brings the remaining rings together too."""
+    import torch
+
+    from warptui.engine.ops.coherence import held_out_significance
+    from warptui.engine.ops.track import search_track
+
+    keep = (whole.rings.index % 2 == 0).to(torch.float32)
+    shifts = search_track(spectra, shape_yx, pixel_yx, keep)
+    agreement = whole.evaluate(shifts[None], torch.zeros_like(whole.extra))
+    z = held_out_significance(
+        whole.total_power,
+        whole.damaged_power,
+        agreement.ring_power,
+        whole.amplitude,
+        whole.rings.n_coefficients,
+    )
+    return 0.5 * math.erfc(-(z - SIGNIFICANT) / math.sqrt(2))
+
+
+def _fit_local(
+    bench: Bench,
+    settings: MotionSettings,
+    whole: Comparison,
+    spectra: torch.Tensor,
+    spectrum_yx: tuple[int, int],
+    pixel_yx: tuple[float, float],
+    track: Track,
+    n_global: int,
+    grid: tuple[int, int, int],
+    image_yx: tuple[int, int],
+) -> tuple[torch.Tensor, torch.Tensor | None, float]:
+    """Global nodes, local nodes (None if the movie asks for none), and the error in Å."""
+    import torch
+
+    from warptui.engine.ops.agreement import make_rings
+    from warptui.engine.ops.comparison import make_comparison
+    from warptui.engine.ops.field import fit_field, make_model
+    from warptui.engine.ops.fourier import shift_phases
+    from warptui.engine.ops.patches import cut_patches, patch_grid
+    from warptui.engine.ops.splines import nodes_through
+
+    start = nodes_through(track.shifts_yx, n_global)
+    if grid[0] * grid[1] == 1:
+        return start, None, track.error
+    size = settings.patch_size_px * bench.input.binning * bench.pixel_size / pixel_yx[0]
+    size = 2 * min(round(size / 2), min(image_yx) // 4)
+    patches = patch_grid(image_yx, size, bench.device)
+    n_patches, n_frames = len(patches.corners_yx), len(spectra)
+    k_max = whole.resolved_to(track.shifts_yx, LOCAL_INFORMATION)
+    keep = _kept(size, pixel_yx, k_max)
+    while n_patches * n_frames * keep[0] * 2 * keep[1] > MAX_PATCH_COEFFICIENTS:
+        k_max *= 0.95
+        keep = _kept(size, pixel_yx, k_max)
+    cut = torch.empty(
+        n_patches, n_frames, 2 * keep[0], keep[1], dtype=torch.complex64, device=bench.device
+    )
+    phase_y, phase_x = shift_phases(whole.rings.ky, whole.rings.kx, track.shifts_yx)
+    for frame in range(n_frames):
+        shifted = spectra[frame] * phase_y[frame][:, None] * phase_x[frame][None, :]
+        image = torch.fft.irfft2(shifted, s=spectrum_yx)
+        cut[:, frame] = cut_patches(image, patches, *keep)
+    bench.progress(0.75)
+    ky = torch.fft.fftfreq(size, pixel_yx[0], device=bench.device)
+    kx = torch.fft.rfftfreq(size, pixel_yx[1], device=bench.device)
+    rings = make_rings(
+        torch.cat([ky[: keep[0]], ky[size - keep[0] :]]),
+        kx[: keep[1]],
+        k_min=1 / settings.fit_min_resolution,
+        k_max=k_max,
+        n_rings=max(12, min(keep)),
+        nyquist_column=keep[1] == size // 2 + 1,
+    )
+    comparison = make_comparison(
+        cut,
+        rings,
+        dose=_dose_at_frames(bench),
+        voltage=bench.optics.voltage,
+        b_factor=settings.b_factor,
+        area=float(patches.areas.mean()),
+        n_smooth=3,
+    )
+    model = make_model(patches, image_yx, n_frames, n_global, grid)
+    field = fit_field(
+        comparison,
+        model,
+        track.shifts_yx,
+        start,
+        track.prior,
+        shape_yx=image_yx,
+        local_xyt=grid,
+    )
+    if field.prior.local == 0:
+        return start, None, track.error
+    return field.global_nodes, field.local_nodes, field.error
+
+
+def _kept(size: int, pixel_yx: tuple[float, float], k_max: float) -> tuple[int, int]:
+    """Rows on either side of zero frequency and columns of a patch's spectrum to keep."""
+    rows = min(size // 2, math.ceil(k_max * size * pixel_yx[0]) + 1)
+    columns = min(size // 2 + 1, math.ceil(k_max * size * pixel_yx[1]) + 1)
+    return rows, columns
+
+
+STAGE = Stage(
+    "motion", Movie, MotionSettings, MotionResult, run, sections=("input", "optics"), version=1
+)

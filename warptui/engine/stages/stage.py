@@ -49,6 +49,16 @@ def summary(label: str, help: str, *, unit: str = "", digits: int = 2, default: 
     )
 
 
+class Frames(Protocol):
+    """The corrected frames of a movie, made one at a time: all of them would fill the memory."""
+
+    n_frames: int
+    shape_yx: tuple[int, int]
+
+    def __getitem__(self, index: int) -> torch.Tensor: ...
+    def read(self, index: int, out: torch.Tensor | None) -> torch.Tensor: ...
+
+
 class Bench(Protocol):
     """What a stage works on: one item's frames on one device, and a place for its products."""
 
@@ -56,10 +66,15 @@ class Bench(Protocol):
     input: InputSettings
     optics: OpticsSettings
     results: dict[str, StageResult]  # of the stages that ran before, by name
+    pixel_size: float  # Å/px of the raw frames; known after `frames`
+    dose_per_frame: float | None  # e/Å²; None = unknown; known after `frames`
+    notes: list[str]  # what the user should know about the input
 
-    def frames(self) -> torch.Tensor: ...
+    def frames(self) -> Frames: ...
     def image(self, name: str) -> torch.Tensor: ...
     def save(self, name: str, image: torch.Tensor, pixel_size: float) -> Path: ...
+    def save_preview(self, picture: torch.Tensor) -> Path: ...
+    def relative(self, path: Path) -> str: ...
     def progress(self, fraction: float) -> None: ...
 
 

@@ -57,9 +57,8 @@ class LineWidget(Widget):
         return (self.size, self.rich_style, self.drawing, self.has_focus, self.app.theme)
 
     def render_line(self, y: int) -> Strip:
-        size = self.size  # of the content, without borders
-        base = self.rich_style
         state = self._look()
+        size, base = state[0], state[1]
         if self._painted is None or self._painted_for != state:
             self._painted, self._painted_for = self.paint(size.width, size.height), state
         if y < len(self._painted):

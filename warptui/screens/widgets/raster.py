@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -57,6 +58,7 @@ class Cells:
             return [Strip([], 0) for _ in range(height)]
         key = self.front.astype(np.int32) * 65536 + self.back
         changes = np.diff(key, axis=1) != 0
+        style = lru_cache(maxsize=None)(style)  # few colours, many segments
         strips = []
         for y in range(height):
             text = self.codes[y].tobytes().decode("utf-32-le")

@@ -1,0 +1,291 @@
+"""What the stages of one movie work on: its frames, read once, and a place for its products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from warptui.engine.errors import InputError, OutputError
+from warptui.engine.formats.defects import read_defects
+from warptui.engine.formats.gain import orientation_score, read_gain
+from warptui.engine.formats.mdoc import movie_facts
+from warptui.engine.formats.movie import open_movie
+from warptui.engine.formats.mrc import read_mrc, write_mrc
+from warptui.engine.items import Movie
+from warptui.engine.ops.defects import fill_defects, find_defects, plan_filling
+from warptui.engine.paths import ProjectPaths, temporary
+from warptui.engine.settings import Config
+from warptui.engine.stages.stage import StageResult
+
+MIN_SIZE_PX = 64
+MAX_BAD_SHARE = 0.1
+
+
+class Frames:
+    """The frames of a movie, kept as the file's own small type; corrected one at a time.
+
+    Ten times smaller than floats: a 3838 x 3710 x 32 movie takes 456 MB.
+    """
+
+    def __init__(self, stack: np.ndarray, gain: np.ndarray | None, device: torch.device) -> None:
+        self.n_frames = len(stack)
+        self.shape_yx: tuple[int, int] = (stack.shape[1], stack.shape[2])
+        self._stack = [torch.from_numpy(frame) for frame in stack]
+        self._device = device
+        self._gain = None if gain is None else torch.from_numpy(gain).to(device)
+        self._filling = None
+        self.n_defects = 0
+
+    def raw(self, index: int, out: Tensor | None = None) -> Tensor:
+        """``(y, x)`` float32: frame ``index`` times the gain, defects still in."""
+        frame = self._stack[index]
+        if frame.dtype.itemsize > 4 or frame.dtype == torch.uint16:
+            frame = frame.to(torch.float32)
+        frame = frame.to(self._device)
+        if out is None:
+            out = torch.empty(self.shape_yx, device=self._device)
+        if self._gain is None:
+            return out.copy_(frame)
+        return torch.mul(frame, self._gain, out=out)
+
+    def correct_defects(self, known: np.ndarray | None) -> Tensor:
+        """Find dead and hot pixels in the sum of the frames; fill them and ``known`` ones.
+
+        Returns
+        -------
+        Tensor
+            ``(y, x)`` sum of the frames times the gain, defects still in.
+        """
+        total = torch.zeros(self.shape_yx, device=self._device)
+        buffer = torch.empty(self.shape_yx, device=self._device)
+        for index in range(self.n_frames):
+            total += self.raw(index, buffer)
+        bad = find_defects(total)
+        if known is not None:
+            bad |= torch.from_numpy(known).to(self._device)
+        self.n_defects = int(bad.sum())
+        if self.n_defects:
+            self._filling = plan_filling(bad)
+        return total
+
+    def __getitem__(self, index: int) -> Tensor:
+        """``(y, x)`` float32: frame ``index`` times the gain, defects filled."""
+        return self.read(index, None)
+
+    def read(self, index: int, out: Tensor | None) -> Tensor:
+        """As ``frames[index]``, into ``out`` if given."""
+        frame = self.raw(index, out)
+        return frame if self._filling is None else fill_defects(frame, self._filling)
+
+
+class MovieBench:
+    """One movie on one device.
+
+    ``pixel_size``, ``dose_per_frame`` and ``notes`` are known once `frames` was called.
+    """
+
+    def __init__(
+        self,
+        item: Movie,
+        project: ProjectPaths,
+        config: Config,
+        device: str,
+        *,
+        threads: int,
+        on_progress: Callable[[float], None],
+    ) -> None:
+        self.item = item
+        self.device = torch.device(device)
+        self.input = config.input
+        self.optics = config.optics
+        self.results: dict[str, StageResult] = {}
+        self.notes: list[str] = []
+        self.pixel_size = 0.0  # Å/px of the raw frames
+        self.dose_per_frame: float | None = None  # e/Å²
+        self._project = project
+        self._threads = threads
+        self._on_progress = on_progress
+        self._frames: Frames | None = None
+        torch.set_num_threads(max(1, threads))
+
+    def __enter__(self) -> MovieBench:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._frames = None
+
+    def frames(self) -> Frames:
+        """The movie's frames, gain- and defect-corrected; read from disk once.
+
+        Raises
+        ------
+        InputError
+            If the file, its gain reference or its defect map cannot be used, or the pixel
+            size is told nowhere.
+        TransientError
+            If the file system hiccups.
+        """
+        if self._frames is None:
+            self._frames = self._read()
+        return self._frames
+
+    def _read(self) -> Frames:
+        name = self.item.name
+        settings = self.input
+        facts = movie_facts(self.item.path)
+        with open_movie(
+            self.item.path,
+            eer_frames_per_group=settings.eer_frames_per_group,
+            eer_upsampling=settings.eer_upsampling,
+        ) as movie:
+            if min(movie.shape_yx) < MIN_SIZE_PX:
+                raise InputError(
+                    f"{name}: frames of {movie.shape_yx[1]} x {movie.shape_yx[0]} px; "
+                    f"at least {MIN_SIZE_PX} px each way are needed. Is this a movie?"
+                )
+            told = facts.frame_pixel_size(movie.shape_yx) if facts else None
+            self.pixel_size = settings.pixel_size or told or movie.pixel_size or 0.0
+            if not self.pixel_size:
+                raise InputError(
+                    f"{name}: neither the file nor an mdoc beside it tells the pixel size; "
+                    "set input.pixel_size (Å/px of the raw frames)"
+                )
+            dose = facts.dose_per_frame if facts and movie.format != "eer" else None
+            self.dose_per_frame = settings.dose_per_frame or dose or movie.dose_per_frame
+            self.notes += list(movie.notes)
+            if self.dose_per_frame is None:
+                self.notes.append("dose unknown: no dose weighting (set input.dose_per_frame)")
+            expected = facts.n_frames if facts and movie.format != "eer" else None
+            if expected and movie.n_raw_frames < expected:
+                raise InputError(
+                    f"{name}: {movie.n_raw_frames} frames; its mdoc says {expected}. "
+                    "Copy the movie again"
+                )
+            orientation = {
+                "flip_x": settings.gain_flip_x,
+                "flip_y": settings.gain_flip_y,
+                "transpose": settings.gain_transpose,
+            }
+            gain = defects = None
+            if settings.gain:
+                gain = read_gain(
+                    self._reference(settings.gain, "input.gain"),
+                    shape_yx=movie.shape_yx,
+                    movie_format=movie.format,
+                    **orientation,
+                )
+            if settings.defects:
+                defects = read_defects(
+                    self._reference(settings.defects, "input.defects"),
+                    shape_yx=movie.shape_yx,
+                    **orientation,
+                )
+            stack = movie.read_all(self._threads, lambda done: self.progress(0.2 * done))
+        self._refuse_blank(stack)
+        frames = Frames(stack, gain, self.device)
+        total = frames.correct_defects(defects)
+        if gain is not None:
+            uncorrected = total.cpu().numpy() / gain / len(stack)
+            note = orientation_score(gain, uncorrected, **orientation).note
+            if note:
+                self.notes.append(note)
+        share = frames.n_defects / (frames.shape_yx[0] * frames.shape_yx[1])
+        if share > MAX_BAD_SHARE:
+            raise InputError(
+                f"{name}: {share:.0%} of the pixels are dead, hot or not finite; "
+                f"at most {MAX_BAD_SHARE:.0%} can be filled. Is the gain reference right?"
+            )
+        return frames
+
+    def _refuse_blank(self, stack: np.ndarray) -> None:
+        for index, frame in enumerate(stack):
+            sample = frame[:: max(1, frame.shape[0] // 64)]
+            if sample.max() != sample.min():  # also true for a frame of NaN: next check
+                if frame.dtype.kind != "f" or np.isfinite(sample).any():
+                    continue
+                found = "holds no finite value"
+            elif frame.max() != frame.min():
+                continue
+            else:
+                found = f"is {frame.flat[0]} everywhere"
+            raise InputError(
+                f"{self.item.name}: frame {index + 1} of {len(stack)} {found}. "
+                "The file is damaged or was copied before it was complete; copy it again"
+            )
+
+    def _reference(self, name: str, key: str) -> Path:
+        path = self._project.root / name
+        if not path.is_file():
+            raise InputError(f"{key}: no file {name}; set it to the reference's path or to ''")
+        return path
+
+    def image(self, name: str) -> Tensor:
+        """``(y, x)`` float32: a product that `save` wrote, by the same name."""
+        array, _ = read_mrc(self._product(name))
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(self.device)
+
+    def save(self, name: str, image: Tensor, pixel_size: float) -> Path:
+        """Write the product ``name`` (``average``, ``average/odd`` ...) as MRC.
+
+        float16 where the values' range allows, else float32.
+
+        Raises
+        ------
+        OutputError
+            If the image holds values that are not finite, or is constant.
+        """
+        array = image.detach().cpu().numpy()
+        low, high = float(array.min()), float(array.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise OutputError(f"{self.item.name}: {name} has values that are not finite")
+        if low == high:
+            raise OutputError(f"{self.item.name}: {name} is {low} everywhere; nothing was written")
+        path = self._product(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_mrc(path, array, pixel_size, mode="float16")
+        return path
+
+    def save_preview(self, picture: Tensor) -> Path:
+        """Write the ``(y, x)`` uint8 picture that the app shows."""
+        path = self._project.preview(self.item.root_name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = temporary(path)
+        with scratch.open("wb") as file:
+            np.save(file, picture.cpu().numpy())
+        scratch.replace(path)
+        return path
+
+    def _product(self, name: str) -> Path:
+        root = self.item.root_name
+        match name:
+            case "average":
+                return self._project.average(root)
+            case "average/odd" | "average/even":
+                return self._project.average_half(root, name.partition("/")[2])
+            case "deconv":
+                return self._project.deconvolved(root)
+        raise ValueError(f"no product is called {name!r}")
+
+    def relative(self, path: Path) -> str:
+        """``path`` as it is written into metadata: relative to the project folder."""
+        return path.relative_to(self._project.root).as_posix()
+
+    def progress(self, fraction: float) -> None:
+        """Tell how far the stage is, 0..1.
+
+        Raises
+        ------
+        Cancelled
+            If the stage was asked to stop.
+        """
+        self._on_progress(fraction)
