@@ -109,8 +109,8 @@ def _add_arguments(verb: str, command: argparse.ArgumentParser) -> None:
         command.add_argument("--json", action="store_true", help="print data as JSON")
     if verb == "demo":
         command.add_argument("project", nargs="?", default="demo", metavar="PROJECT", type=Path)
-        command.add_argument("--movies", type=_count, default=12, help="how many (default 12)")
-        command.add_argument("--delay", type=float, default=2.0, help="s between them (default 2)")
+        command.add_argument("--movies", type=_count, default=8, help="how many (default 8)")
+        command.add_argument("--delay", type=float, default=4.0, help="s between them (default 4)")
         command.add_argument(
             "--no-app", action="store_true", help="a progress bar even where the app could be shown"
         )

@@ -9,18 +9,16 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui.engine.items import Movie, State
+from warptui.engine.items import Movie
 from warptui.engine.plan import (
     References,
     Step,
-    failure_stands,
     make_record,
     plan,
     refusal,
-    standing,
     wanted_hash,
 )
-from warptui.engine.records import Failure, StoredItem
+from warptui.engine.records import StoredItem
 from warptui.engine.settings import Config
 from warptui.engine.stages import STAGES
 
@@ -187,9 +185,6 @@ def test_a_setting_that_a_record_does_not_know_had_its_default():
 def test_a_problem_of_the_metadata_is_the_reason():
     item = StoredItem("a.mrc", 0, problem="processed by Warp, not by warptui")
     assert reasons(item, Config())["motion"] == "processed by Warp, not by warptui"
-    state, reason = standing(item, Config(), REFERENCES, FINGERPRINT)
-    assert state is State.OUTDATED
-    assert "processed by Warp" in reason
 
 
 def test_a_section_may_be_narrowed_to_single_settings():
@@ -207,26 +202,15 @@ def test_a_section_may_be_narrowed_to_single_settings():
     assert steps(config(optics={"voltage": 200.0}))[0].reason == "optics.voltage 300 -> 200"
 
 
-def test_a_failure_stands_until_settings_or_file_change():
-    failure = Failure(
-        "motion", "truncated", 1, 5.0, fingerprint=FINGERPRINT,
-        wanted=wanted_hash(Config(), REFERENCES),
-    )  # fmt: skip
-    item = StoredItem("a.mrc", 1, failure=failure)
-    assert failure_stands(item, Config(), REFERENCES, FINGERPRINT)
-    assert standing(item, Config(), REFERENCES, FINGERPRINT) == (State.FAILED, "truncated")
-    assert not failure_stands(item, Config(), REFERENCES, "1000:other")
-    assert not failure_stands(item, Config(), References("gain2", "defects1"), FINGERPRINT)
-    assert not failure_stands(item, config(average={"skip_last": 1}), REFERENCES, FINGERPRINT)
-    assert failure_stands(item, config(compute={"threads": 1}), REFERENCES, FINGERPRINT)
-
-
-def test_standing_tells_queued_outdated_and_done_apart():
-    assert standing(None, Config(), REFERENCES, FINGERPRINT)[0] is State.QUEUED
-    item = processed(Config())
-    assert standing(item, Config(), REFERENCES, FINGERPRINT) == (State.DONE, "")
-    state, reason = standing(item, config(average={"skip_last": 1}), REFERENCES, FINGERPRINT)
-    assert (state, reason) == (State.OUTDATED, "average: average.skip_last 0 -> 1")
+def test_only_what_can_change_a_result_changes_the_name_of_what_is_wanted():
+    wanted = wanted_hash(Config(), REFERENCES)
+    assert wanted_hash(config(compute={"threads": 1}, input={"folder": "/x"}), REFERENCES) == wanted
+    assert wanted_hash(config(average={"skip_last": 1}), REFERENCES) != wanted
+    assert wanted_hash(config(motion={"enabled": False}), REFERENCES) != wanted
+    assert wanted_hash(Config(), References("gain2", "defects1")) != wanted
+    off = config(average={"enabled": False})
+    off_and_changed = config(average={"enabled": False, "skip_last": 1})
+    assert wanted_hash(off, REFERENCES) == wanted_hash(off_and_changed, REFERENCES)
 
 
 def test_two_files_that_would_share_their_results_are_not_both_taken():
@@ -238,7 +222,7 @@ def test_two_files_that_would_share_their_results_are_not_both_taken():
 
 
 def test_names_without_room_for_results_are_refused_and_odd_ones_are_not():
-    assert "at most 243" in refusal(Path("/raw") / ("x" * 251 + ".mrc"), {})
+    assert "at most 251" in refusal(Path("/raw") / ("x" * 252 + ".gz"), {})
     assert "UTF-8" in refusal(Path("/raw") / "bad\udcff.mrc", {})
     for name in (
         "a b.mrc",
@@ -246,7 +230,7 @@ def test_names_without_room_for_results_are_refused_and_odd_ones_are_not():
         "a\nb.mrc",
         "é\u0301ü漢.mrc",
         "-rf.mrc",
-        "x" * 243 + ".mrc",
+        "x" * 251 + ".mrc",
     ):
         assert refusal(Path("/raw") / name, {}) == ""
 

@@ -372,7 +372,7 @@ def test_a_copied_metadata_file_does_not_double_an_item(store: Store, project: P
 @pytest.mark.parametrize(
     "name",
     ["a b.mrc", "it's \"#1\".mrc", "line\nbreak.mrc", "é\u0301ü漢字.mrc", "-rf.mrc", "a.b.c.tif",
-     "<&>.mrc", "x" * 243 + ".mrc", " lead.mrc", "tab\t.mrc"],
+     "<&>.mrc", "x" * 251 + ".mrc", " lead.mrc", "tab\t.mrc"],
 )  # fmt: skip
 def test_odd_names_come_back(store: Store, project: ProjectPaths, name: str):
     saved = item(name)

@@ -1,0 +1,39 @@
+"""What the app's process must not load: torch costs seconds and 750 MB."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "scipy", "numba", "cupy")
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "warptui.app",
+        "warptui.cli",
+        "warptui.client",
+        "warptui.config",
+        "warptui.engine.settings",
+        "warptui.engine.session",
+        "warptui.engine.plan",
+        "warptui.engine.store",
+    ],
+)
+def test_importing_it_loads_no_numerics(module: str):
+    code = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+def test_the_command_line_answers_without_the_app():
+    code = (
+        "import sys, warptui.cli\n"
+        "code = warptui.cli.main(['--version'])\n"
+        "loaded = [name for name in ('torch', 'textual', 'numpy') if name in sys.modules]\n"
+        "sys.exit(code or bool(loaded))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
