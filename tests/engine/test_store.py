@@ -372,7 +372,7 @@ def test_a_copied_metadata_file_does_not_double_an_item(store: Store, project: P
 @pytest.mark.parametrize(
     "name",
     ["a b.mrc", "it's \"#1\".mrc", "line\nbreak.mrc", "é\u0301ü漢字.mrc", "-rf.mrc", "a.b.c.tif",
-     "<&>.mrc", "x" * 251 + ".mrc", " lead.mrc", "tab\t.mrc"],
+     "<&>.mrc", "bad\udcff.mrc", "x" * 251 + ".mrc", " lead.mrc", "tab\t.mrc"],
 )  # fmt: skip
 def test_odd_names_come_back(store: Store, project: ProjectPaths, name: str):
     saved = item(name)
@@ -501,6 +501,12 @@ def test_a_replaced_raw_file_is_noticed_though_its_times_and_size_are_the_same(
     raw.write_bytes(b"b" * 1000)
     os.utime(raw, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert store.cached_fingerprint(raw) != first
+
+
+def test_a_name_that_is_no_text_has_a_fingerprint_too(store: Store, project: ProjectPaths):
+    raw = project.root / "bad\udcff.mrc"
+    raw.write_bytes(b"x")
+    assert store.cached_fingerprint(raw) == store.cached_fingerprint(raw) == fingerprint(raw)
 
 
 def test_history_does_not_grow_for_ever():

@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-FORMAT = 1  # raise it when what rows hold changes: older indices are then made anew
+FORMAT = 2  # raise it when what rows hold changes: older indices are then made anew
 
 
 class Stamp(NamedTuple):
@@ -50,13 +50,16 @@ class Index:
 
         def read(connection: sqlite3.Connection) -> dict[str, tuple[Stamp, Any]]:
             rows = connection.execute(f"SELECT name, size, mtime, ctime, inode, value FROM {table}")
-            return {row[0]: (Stamp(*row[1:5]), json.loads(row[5])) for row in rows}
+            return {
+                os.fsdecode(name): (Stamp(*stamp), json.loads(value))
+                for name, *stamp, value in rows
+            }
 
         return self._try(read)
 
     def write(self, table: str, rows: Iterable[tuple[str, Stamp, Any]]) -> None:
         """Insert or replace rows in one transaction."""
-        values = [(name, *stamp, json.dumps(value)) for name, stamp, value in rows]
+        values = [(os.fsencode(name), *stamp, json.dumps(value)) for name, stamp, value in rows]
 
         def write(connection: sqlite3.Connection) -> None:
             with connection:
@@ -68,7 +71,7 @@ class Index:
 
     def delete(self, table: str, names: Iterable[str]) -> None:
         """Remove rows."""
-        keys = [(name,) for name in names]
+        keys = [(os.fsencode(name),) for name in names]
 
         def delete(connection: sqlite3.Connection) -> None:
             with connection:
@@ -114,7 +117,7 @@ class Index:
             connection.execute("PRAGMA synchronous=OFF")
             for table in self.TABLES:
                 connection.execute(
-                    f"CREATE TABLE IF NOT EXISTS {table} (name TEXT PRIMARY KEY, "
+                    f"CREATE TABLE IF NOT EXISTS {table} (name BLOB PRIMARY KEY, "
                     "size INTEGER, mtime INTEGER, ctime INTEGER, inode INTEGER, "
                     "value TEXT) WITHOUT ROWID"
                 )

@@ -403,8 +403,7 @@ def _salvaged_choice(data: bytes) -> Choice | None:
 
 
 def _is_metadata_name(name: str) -> bool:
-    is_text = not any("\ud800" <= letter <= "\udfff" for letter in name)  # `plan.refusal`
-    return name.endswith(".xml") and not name.startswith(".") and is_text
+    return name.endswith(".xml") and not name.startswith(".")
 
 
 def _read_bytes(path: Path) -> bytes | None:
