@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 from warptui.config import read_config
-from warptui.engine import lock, pool, server
+from warptui.engine import lock, pool, server, session
 
 if __name__ == "__main__":
     pool.BEAT_LIMIT_S = float(os.environ.get("PRETEND_BEAT_LIMIT", "60"))
     pool.Patience.GAP_S = float(os.environ.get("PRETEND_GAP", "10"))
     lock.BEAT_S = 0.1
+    session.REFERENCES_S = 0.3
     raise SystemExit(server.serve(Path(sys.argv[1]), read_config))
