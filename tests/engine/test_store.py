@@ -234,6 +234,9 @@ DAMAGE = {
     "noise": lambda data: os.urandom(300),
     "decimal commas": lambda data: re.sub(rb'Value="(-?\d+)\.(\d+)"', rb'Value="\1,\2"', data),
     "records of a newer version": lambda data: data.replace(b'Format="1"', b'Format="99"'),
+    "record of wrong types": lambda data: re.sub(
+        rb'"finished_at":[0-9.]+', b'"finished_at":null', data
+    ),
     "broken record": lambda data: data.replace(b'"finished_at"', b'"finished_when"'),
     "record that is no JSON": lambda data: data.replace(b'{"stage"', b'"stage"'),
 }

@@ -120,14 +120,14 @@ class StoredItem:
         KeyError, TypeError, ValueError
             If a required value is missing or has the wrong type.
         """
-        known = _known(cls, values)
+        known = _checked(cls, values)
         known["choice"] = Choice(known.get("choice", "auto"))
         known["records"] = {
-            str(stage): StageRecord(**_known(StageRecord, record))
+            str(stage): StageRecord(**_checked(StageRecord, record))
             for stage, record in known.get("records", {}).items()
         }
         failure = known.get("failure")
-        known["failure"] = None if failure is None else Failure(**_known(Failure, failure))
+        known["failure"] = None if failure is None else Failure(**_checked(Failure, failure))
         known["history"] = tuple(known.get("history", ()))
         return cls(**known)
 
@@ -143,8 +143,27 @@ def short_values(result: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in result.items() if _is_short(value)}
 
 
-def _known(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
-    return {key: values[key] for key in kind.__dataclass_fields__ if key in values}
+# What the rest of the program relies on without looking; the annotations are texts.
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "dict": dict,
+    "tuple": (list, tuple),
+}
+
+
+def _checked(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """The values that are fields of the dataclass ``kind``, if they have the right types."""
+    known = {}
+    for key, entry in kind.__dataclass_fields__.items():
+        if key in values:
+            expected = _TYPES.get(entry.type.partition("[")[0])
+            if expected is not None and not isinstance(values[key], expected):
+                raise TypeError(f"{key} is {values[key]!r}, expected {entry.type}")
+            known[key] = values[key]
+    return known
 
 
 def _is_short(value: Any) -> bool:

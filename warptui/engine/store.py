@@ -11,7 +11,6 @@ import functools
 import hashlib
 import json
 import os
-import re
 import shutil
 import stat
 import threading
@@ -21,24 +20,18 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import warptui
 from warptui.engine import paths
 from warptui.engine.errors import CorruptError, InputError, OutputError
-from warptui.engine.formats import warp_movie, warp_xml
+from warptui.engine.formats import item_xml, warp_xml
 from warptui.engine.index import Index, Stamp
-from warptui.engine.items import Choice
 from warptui.engine.paths import ProjectPaths
-from warptui.engine.records import Failure, StageRecord, StoredItem, short_values
+from warptui.engine.records import Failure, StageRecord, StoredItem
 
 __all__ = ["Failure", "StageRecord", "Store", "StoredItem", "fingerprint"]
 
-FORMAT = 1  # of the <Warptui> element
 FINGERPRINT_BYTES = 256 * 1024  # hashed at either end of a raw file
 READERS = 8  # threads that read metadata files: network file systems answer slowly
 BATCH = 50  # files that a thread reads at a time
-
-_UNSELECTED = {None: Choice.AUTO, False: Choice.INCLUDE, True: Choice.EXCLUDE}
-_BY_CHOICE = {choice: unselected for unselected, choice in _UNSELECTED.items()}
 
 
 class Store:
@@ -103,8 +96,8 @@ class Store:
             old = _read_bytes(path)
             root, before, readable = self._base(root_name, old)
             item = _completed(item, before)
-            item = replace(item, problem=_foreign(root, item))
-            _write_item(root, item, self._project)
+            item = replace(item, problem=item_xml.processed_by(root, item))
+            item_xml.write_item(root, item, self._project.root)
             data = warp_xml.to_bytes(root)
             if data == old:
                 return item
@@ -169,12 +162,10 @@ class Store:
     def _listed(self, root_name: str, data: bytes | None) -> StoredItem | None:
         """The item in a file's bytes, abridged; None if it names no raw file or another's."""
         try:
-            found = warp_xml.scan(data or b"", "Warptui")
-            item = _read_item(*found, root_name, abridged=True) if found else None
+            item = item_xml.scan_item(data or b"", root_name)
         except CorruptError:
             item = None  # its backup may help
-        if item is None or not (item.records or item.history):  # Warp may have processed it
-            item = self._decode(root_name, data)
+        item = item or self._decode(root_name, data)
         if item is None or item.name == root_name or paths.root_name(item.name) != root_name:
             return None
         return item
@@ -190,19 +181,19 @@ class Store:
         if data is None:
             return None
         try:
-            return _read_document(warp_xml.parse(data), root_name)
+            return item_xml.read_item(warp_xml.parse(data), root_name)
         except CorruptError as error:
             problem = f"{root_name}.xml: {error}"
         item = StoredItem(root_name, 0, problem=problem)
         backup = _read_bytes(self._project.metadata_backup(root_name))
         if backup is not None:
             try:
-                saved = _read_document(warp_xml.parse(backup), root_name)
+                saved = item_xml.read_item(warp_xml.parse(backup), root_name)
             except CorruptError as error:
                 item = replace(item, problem=f"{problem}; its backup: {error}")
             else:
                 item = replace(saved or item, problem=f"{problem}; its backup is used")
-        return replace(item, choice=_salvaged_choice(data) or item.choice)
+        return replace(item, choice=item_xml.salvage_choice(data) or item.choice)
 
     def _base(
         self, root_name: str, data: bytes | None
@@ -249,94 +240,6 @@ def fingerprint(path: Path) -> str:
     return f"{found.st_size}:{content.hexdigest()}"
 
 
-def _read_document(root: ElementTree.Element, root_name: str) -> StoredItem | None:
-    """The item in a document; None if it is no movie's. Raises CorruptError as `_read_item`."""
-    if root.tag != "Movie":
-        return None
-    item = _read_item(root, root.find("Warptui"), root_name)
-    return replace(item, problem=_foreign(root, item))
-
-
-def _read_item(
-    root: ElementTree.Element,
-    element: ElementTree.Element | None,
-    root_name: str,
-    *,
-    abridged: bool = False,
-) -> StoredItem:
-    """The item from a document's root attributes and its <Warptui> element.
-
-    Raises
-    ------
-    CorruptError
-        If the element cannot be understood.
-    """
-    choice = _UNSELECTED[warp_xml.read_unselect_manual(root)]
-    if element is None:
-        return StoredItem(root_name, 0, choice)
-    found = element.get("Format", "")
-    if found != str(FORMAT):
-        raise CorruptError(
-            f"written by another version of warptui (format {found!r}, this one knows {FORMAT})"
-        )
-    return replace(_from_element(element, abridged=abridged), choice=choice)
-
-
-def _foreign(root: ElementTree.Element, item: StoredItem) -> str:
-    """What to say of an item that Warp alone has processed; "" of all others."""
-    if item.records or item.history or not warp_xml.is_processed(root):
-        return ""
-    return "processed by Warp, not by warptui"
-
-
-def _from_element(element: ElementTree.Element, *, abridged: bool) -> StoredItem:
-    try:
-        values = json.loads(element.findtext("ItemRecord", ""))
-        values["records"] = {
-            child.attrib["Stage"]: json.loads(child.text or "")
-            for child in element.iterfind("StageRecord")
-        }
-        for record in values["records"].values():
-            record["abridged"] = abridged
-        for child in () if abridged else element.iterfind("StageLists"):
-            record = values["records"][child.attrib["Stage"]]
-            record["result"].update(json.loads(child.text or ""))
-        values["history"] = json.loads(element.findtext("HistoryRecord", "[]"))
-        values["failure"] = json.loads(element.findtext("FailureRecord", "null"))
-        return StoredItem.from_json(values)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CorruptError(f"the <Warptui> element is damaged ({error!r})") from error
-
-
-def _write_item(root: ElementTree.Element, item: StoredItem, project: ProjectPaths) -> None:
-    warp_xml.set_unselect_manual(root, _BY_CHOICE[item.choice])
-    if item.raw_path:
-        folder = Path(item.raw_path).parent
-        root.set(
-            "DataDirectory", "" if folder == project.root else warp_xml.format_value(str(folder))
-        )
-    warp_movie.set_results(root, item)
-    texts: list[tuple[str, dict[str, str], Any]] = [("ItemRecord", {}, _item_values(item))]
-    for stage, record in item.records.items():
-        short = short_values(record.result)
-        values = {key: value for key, value in vars(record).items() if key != "abridged"}
-        texts.append(("StageRecord", {"Stage": stage}, {**values, "result": short}))
-        lists = {key: value for key, value in record.result.items() if key not in short}
-        texts.append(("StageLists", {"Stage": stage}, lists))
-    if item.failure is not None:
-        texts.append(("FailureRecord", {}, vars(item.failure)))
-    texts.append(("HistoryRecord", {}, list(item.history)))
-    element = ElementTree.Element(
-        "Warptui", {"Format": str(FORMAT), "Version": warptui.__version__}
-    )
-    for tag, attributes, value in texts:
-        ElementTree.SubElement(element, tag, attributes).text = _json(value, item.name)
-    old = root.find("Warptui")
-    known = {"ItemRecord", "StageRecord", "StageLists", "FailureRecord", "HistoryRecord"}
-    element.extend([child for child in old if child.tag not in known] if old is not None else [])
-    warp_xml.place(root, element)
-
-
 def _packed(item: StoredItem) -> dict[str, Any]:
     """Row of the index. Settings are texts, because thousands of items have the very same ones."""
     values = item.abridged().to_json()
@@ -358,23 +261,6 @@ def _shared(text: str) -> Any:
     return json.loads(text)
 
 
-def _item_values(item: StoredItem) -> dict[str, Any]:
-    return {
-        "name": item.name,
-        "sequence": item.sequence,
-        "raw_path": item.raw_path,
-        "fingerprint": item.fingerprint,
-    }
-
-
-def _json(value: Any, name: str) -> str:
-    """JSON in plain ASCII, which XML holds unchanged and which gives back every float exactly."""
-    try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"))
-    except ValueError as error:
-        raise OutputError(f"{name}: a result is not finite; nothing was stored") from error
-
-
 def _completed(item: StoredItem, before: StoredItem | None) -> StoredItem:
     """``item`` with the full results of its abridged records, from the file that is there."""
     records = {}
@@ -390,16 +276,10 @@ def _completed(item: StoredItem, before: StoredItem | None) -> StoredItem:
 
 def _is_readable(root: ElementTree.Element, root_name: str) -> bool:
     try:
-        _read_document(root, root_name)
+        item_xml.read_item(root, root_name)
     except CorruptError:
         return False
     return True
-
-
-def _salvaged_choice(data: bytes) -> Choice | None:
-    """The user's choice in a damaged document: it stands near its start."""
-    found = re.search(rb'UnselectManual="(True|False)"', data[:8192], re.IGNORECASE)
-    return None if found is None else _UNSELECTED[found.group(1).lower() == b"true"]
 
 
 def _is_metadata_name(name: str) -> bool:
