@@ -87,7 +87,7 @@ class Stage(NamedTuple):
     Result: type[StageResult]
     run: Callable[[Any, Any, Any], StageResult]  # (item, bench, settings) -> Result
     needs: tuple[str, ...] = ()  # stages whose results it reads; a change there makes it stale
-    sections: tuple[str, ...] = ("input",)  # shared sections whose settings it depends on
+    sections: tuple[str, ...] = ("input",)  # shared ones it depends on; "optics.cs" = one setting
     version: int = 1  # raise it when the maths changes
     deadline_s: float = 600.0  # a worker that takes longer is killed and the item retried
 
