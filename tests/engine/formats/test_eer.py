@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
+import subprocess
 
 import imagecodecs
 import numpy as np
@@ -119,6 +121,23 @@ def test_without_metadata_nothing_is_invented(tmp_path):
     with open_movie(path) as reader:
         assert reader.pixel_size is None
         assert reader.dose_per_frame is None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("relion_convert_to_tiff") is None, reason="RELION is not here")
+@pytest.mark.parametrize("run_bits", [7, 8])
+@pytest.mark.parametrize("upsampling", [1, 2])
+def test_relion_renders_the_same(tmp_path, run_bits, upsampling):
+    """RELION keeps rows as we do, and writes TIFF flipped as we read it."""
+    shape = (4096, 4096)
+    write_eer(tmp_path / "a.eer", events(4, 20000, shape), shape, run_bits=run_bits)
+    subprocess.run(
+        ["relion_convert_to_tiff", "--i", "a.eer", "--o", "out/", "--eer_grouping", "2",
+         "--eer_upsampling", str(upsampling)],
+        cwd=tmp_path, check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    found = read(tmp_path / "a.eer", eer_frames_per_group=2, eer_upsampling=upsampling)
+    np.testing.assert_array_equal(found, read(tmp_path / "out" / "a.tif"))
 
 
 @given(
