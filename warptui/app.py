@@ -27,6 +27,7 @@ from warptui.screens.dialogs import Question, TextDialog
 from warptui.screens.feed import Engine, Feed, Found, Lost
 from warptui.screens.help import help_text
 from warptui.screens.item import ItemScreen
+from warptui.screens.mirror import Changes
 from warptui.screens.overview import Overview
 from warptui.screens.page import Page
 from warptui.screens.widgets.glyphs import Drawing, suggested_drawing
@@ -66,10 +67,11 @@ class WarptuiApp(App[None]):
         Binding(
             "s",
             "process",
-            "start/pause",
+            "run/pause",
             id="start-pause",
             tooltip="start or pause processing; start a dead engine",
         ),
+        Binding("question_mark", "help", "help", id="help", key_display="?"),
         Binding(
             "exclamation_mark",
             "problem",
@@ -126,7 +128,6 @@ class WarptuiApp(App[None]):
             key_display=",",
         ),
         Binding("colon", "command_palette", "commands", id="palette", show=False, key_display=":"),
-        Binding("question_mark", "help", "help", id="help", key_display="?"),
         Binding(
             "escape",
             "back",
@@ -178,6 +179,7 @@ class WarptuiApp(App[None]):
         workspace = self.workspace
         notices = self.feed.take()
         news: list[Any] = []
+        news_is_bad = False
         for notice in notices:
             match notice:
                 case Found():
@@ -186,10 +188,12 @@ class WarptuiApp(App[None]):
                 case Lost(reason):
                     workspace.lost = self._obituary(reason)
                     workspace.connecting = False
+                    news_is_bad = True
                 case _:
                     news.append(notice)
         changes = workspace.mirror.apply(news)
         changes.status = changes.status or bool(notices)
+        changes.everything = changes.everything or news_is_bad
         current = workspace.current
         if changes.everything or (changes.items and workspace.filter is not None):
             workspace.refresh()
@@ -203,7 +207,7 @@ class WarptuiApp(App[None]):
     def _take_config(self, config: dict[str, Any]) -> None:
         self.workspace.config = config
         keys = {str(name): str(key) for name, key in config.get("keys", {}).items()}
-        known = {binding.id for binding in _all_bindings(self)}
+        known = {binding.id for binding in all_bindings()}
         if strange := sorted(set(keys) - known):
             self.notify(
                 f"[keys] in config.toml: no binding is called {', '.join(strange)}; ? lists them",
@@ -211,6 +215,8 @@ class WarptuiApp(App[None]):
                 markup=False,
             )
         self.set_keymap(keys)
+        if isinstance(self.screen, Page):
+            self.screen.show(Changes(everything=True))
 
     def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
         names = ", ".join(sorted(binding.id or binding.action for binding in clashed_bindings))
@@ -400,8 +406,7 @@ class WarptuiApp(App[None]):
 
     def action_copy_path(self) -> None:
         rows = self._targets()
-        folder = self.workspace.mirror.status.input_folder if self.workspace.mirror.status else ""
-        text = "\n".join(str(Path(folder) / row.name) for row in rows)
+        text = "\n".join(self.screen.raw_paths()) if isinstance(self.screen, Page) else ""
         self.copy_to_clipboard(text)
         self.notify(text if len(rows) == 1 else f"{len(rows):,} paths copied", markup=False)
 
@@ -430,7 +435,7 @@ class WarptuiApp(App[None]):
             self.notify("no item failed")
 
 
-def _all_bindings(app: App) -> Iterable[Binding]:
+def all_bindings() -> Iterable[Binding]:
     """Those of the app and of every screen and widget that the app has."""
     pending: list[type] = [DOMNode]
     while pending:

@@ -201,6 +201,9 @@ class ItemScreen(Page):
 
     def _show_motion(self, loaded: Loaded | None) -> None:
         plot = self.query_one(LinePlot)
+        self.set_class(
+            loaded is not None and loaded.motion is None and not self.narrow, "-no-motion"
+        )
         if loaded is None or loaded.motion is None:
             plot.show("", [], "no motion yet" if loaded else "reading")
             return
@@ -222,6 +225,12 @@ class ItemScreen(Page):
         summaries = self.workspace.mirror.summaries
         texts.show(item_text.numbers(row, detail, summaries, texts.colours, texts.glyphs))
         story.show(item_text.story(detail, story.colours) if detail else [])
+
+    def raw_paths(self) -> list[str]:
+        loaded = self.loaded
+        if loaded is None or loaded.detail is None or not loaded.detail.raw_path:
+            return super().raw_paths()
+        return [loaded.detail.raw_path]
 
     # keys
 

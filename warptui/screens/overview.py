@@ -137,7 +137,8 @@ class Overview(Page):
                 f"No item matches  {workspace.filter.text}\n\n/ changes the filter, esc clears it"
             )
         elif status is None:
-            empty.update("Waiting for the engine.")
+            waiting = "No engine answers.\n\ns starts it    : shows its log    q leaves"
+            empty.update(waiting if workspace.lost else "Waiting for the engine.")
         else:
             pattern = self.app_patterns()
             empty.update(

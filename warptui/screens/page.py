@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -56,6 +57,12 @@ class Page(Screen[None]):
         """The items that a key acts on."""
         row = self.workspace.current_row
         return [] if row is None else [row]
+
+    def raw_paths(self) -> list[str]:
+        """Where the raw files of the targets lie."""
+        status = self.workspace.mirror.status
+        folder = Path(status.input_folder) if status else Path()
+        return [str(folder / row.name) for row in self.targets()]
 
     def clear_marks(self) -> bool:
         """Forget a marked range; False when there was none."""

@@ -100,6 +100,14 @@ ASCII = Glyphs(
 )
 
 
+_PLAIN = str.maketrans("Å±²µ×–·…", "A~2ux--~")
+
+
+def plain(text: str, drawing: Drawing) -> str:
+    """``text`` in ASCII where that is drawn, with as many characters as before."""
+    return text.translate(_PLAIN) if drawing is Drawing.ASCII else text
+
+
 def glyphs(drawing: Drawing) -> Glyphs:
     """The set that goes with a way of drawing."""
     return ASCII if drawing is Drawing.ASCII else UNICODE

@@ -205,6 +205,8 @@ class Image(LineWidget, can_focus=True):
             raster.draw_polyline(dots, y, x)
             starts.append((int(y[0] // 4), int(x[0] // 2)))
         touched = dots.reshape(height, 4, width, 2).any(axis=(1, 3))
+        if self.drawing is Drawing.BRAILLE:  # dots on dots: make room around the tracks
+            cells.codes[_grown(np.asarray(touched))] = ord(" ")
         if self.drawing is Drawing.ASCII:
             cells.codes[touched] = ord("o")
         elif self.drawing is Drawing.HALF:
@@ -235,6 +237,15 @@ class Image(LineWidget, can_focus=True):
 def _place(start: float, seen: float, n: int) -> float:
     """Where the window begins: centred when it is larger than the picture, else inside of it."""
     return (n - seen) / 2 if seen >= n else min(max(start, 0.0), n - seen)
+
+
+def _grown(mask: np.ndarray) -> np.ndarray:
+    """``mask`` and its neighbours to all sides."""
+    padded = np.pad(mask, 1)
+    height, width = mask.shape
+    return np.logical_or.reduce(
+        [padded[y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    )
 
 
 def _grey(number: int) -> str:

@@ -18,7 +18,7 @@ from textual.strip import Strip
 from warptui.engine.items import ItemRow, State, Summary
 from warptui.screens import words
 from warptui.screens.mirror import Mirror
-from warptui.screens.widgets.glyphs import Drawing, Glyphs, choice_glyph, glyphs
+from warptui.screens.widgets.glyphs import Drawing, Glyphs, choice_glyph, glyphs, plain
 from warptui.screens.widgets.palette import Palette, palette
 
 MARKS_WIDTH = 4  # state glyph, choice glyph and the spaces around
@@ -35,7 +35,7 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
         Binding("pageup,ctrl+u", "page(-1)", "page up", show=False, id="list.page-up"),
         Binding("g,home", "jump(0)", "first", show=False, id="list.first"),
         Binding("G,end", "jump(-1)", "last", show=False, id="list.last"),
-        Binding("enter", "open", "open", id="list.open"),
+        Binding("enter", "open", "open", id="list.open", key_display="enter"),
         Binding(
             "v",
             "mark",
@@ -255,7 +255,8 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
         else:
             text = " " * (MARKS_WIDTH + name_width)
             text += "".join(_unit(summary, width).rjust(width) for summary, width in columns)
-        return Strip([Segment(text[: self.width], style)]).adjust_cell_length(self.width, style)
+        text = plain(text[: self.width], self.drawing)
+        return Strip([Segment(text, style)]).adjust_cell_length(self.width, style)
 
     def _row(self, row: ItemRow, base: Style, colours: Palette, characters: Glyphs) -> Strip:
         columns = self.columns()
@@ -278,7 +279,7 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
         if said:
             room = max(0, self.width - MARKS_WIDTH - name_width)
             said = words.shorten_right(said, room, characters.ellipsis)
-            segments.append(Segment(said.ljust(room), state))
+            segments.append(Segment(plain(said.ljust(room), self.drawing), state))
         else:
             values = (
                 words.summary_value(row, summary, characters.unknown).rjust(width)

@@ -11,7 +11,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from warptui.screens.widgets.glyphs import Drawing, Glyphs, glyphs
+from warptui.screens.widgets.glyphs import Drawing, Glyphs, glyphs, plain
 from warptui.screens.widgets.palette import Palette, palette
 
 Piece = tuple[str, Style]
@@ -67,8 +67,10 @@ class LineWidget(Widget):
 
     def line(self, *pieces: Piece) -> Strip:
         """A strip of styled texts on the widget's own background."""
-        base = self.rich_style
-        return Strip([Segment(text, base + style) for text, style in pieces if text])
+        base, drawing = self.rich_style, self.drawing
+        return Strip(
+            [Segment(plain(text, drawing), base + style) for text, style in pieces if text]
+        )
 
     def on_focus(self) -> None:
         self.refresh()

@@ -47,7 +47,8 @@ class StatusBar(LineWidget):
         muted = self.colours["muted"]
         if status is None:
             said = "connecting" if self.reachable else "engine not reachable"
-            return [(0, [(f" {said} ", BOLD)])]
+            alarm = PLAIN if self.reachable else self.colours["alert"] + Style(reverse=True)
+            return [(0, [(f" {said} ", BOLD + alarm)])]
         pieces: list[tuple[int, list[Piece]]] = [(0, [self._state(status)])]
         pieces.append((6, [(f" {Path(status.project).name} ", BOLD)]))
         pieces.append((1, [(f" {len(self.mirror):,} items ", PLAIN)]))

@@ -43,6 +43,7 @@ class StripPlot(LineWidget, can_focus=True):
         self.mirror = Mirror()
         self.current: int | None = None
         self._plot: tuple[tuple, Cells, tuple[float, ...]] | None = None  # without the cursor
+        self._beyond = 0
 
     def show(self, mirror: Mirror, current: int | None) -> None:
         """Show new values, with the cursor on item number ``current``."""
@@ -65,6 +66,7 @@ class StripPlot(LineWidget, can_focus=True):
             middle = np.percentile(known, [15.87, 50, 84.13]) if len(known) else ()
             cells = self._values(values, known, width, max(0, height - 1))
             self._plot = (made_for, cells, tuple(float(value) for value in middle))
+            self._beyond = _count_beyond(known)
         _, cells, middle = self._plot
         title = self._title(middle, width)
         if height < 2:
@@ -106,6 +108,8 @@ class StripPlot(LineWidget, can_focus=True):
             value = float(self.mirror.values(summary.key)[self.current])
             text = words.number(value, digits, self.glyphs.unknown)
             right += [("here ", muted), (text, BOLD)]
+        if self._beyond and width >= 44:
+            right.append((f"  {self._beyond:,} beyond", self.colours["warning-text"]))
         if middle:
             low, median, high = middle
             spread = words.number((high - low) / 2, digits)
@@ -114,6 +118,8 @@ class StripPlot(LineWidget, can_focus=True):
                 (f"{words.number(median, digits)}", PLAIN),
                 (f" ±{spread} ", muted),
             ]
+        while len(right) > 2 and sum(len(text) for text, _ in pieces + right) > width:
+            right.pop()
         used = sum(len(text) for text, _ in pieces + right)
         return self.line(*pieces, (" " * max(1, width - used), PLAIN), *right)
 
@@ -180,11 +186,17 @@ class StripPlot(LineWidget, can_focus=True):
 
 
 def _range(known: np.ndarray) -> tuple[float, float]:
-    """What the axis spans: almost all values, with a little room."""
-    low, high = np.percentile(known, [1, 99])
-    room = 0.15 * (high - low) or max(abs(high) * 0.1, 1e-6)
-    low, high = (
-        float(max(low - room, known.min() - 0.2 * room)),
-        float(min(high + room, known.max() + 0.2 * room)),
-    )
+    """What the axis spans: six spreads around the median, so that outliers squeeze nothing."""
+    low, median, high = (float(value) for value in np.percentile(known, [15.87, 50, 84.13]))
+    spread = (high - low) / 2 or abs(median) * 0.05 or 1e-6
+    least, most = float(known.min()), float(known.max())
+    low = max(median - 6 * spread, least - 0.2 * spread)
+    high = min(median + 6 * spread, most + 0.2 * spread)
     return (0.0 if 0 < low < 0.3 * high else low), high
+
+
+def _count_beyond(known: np.ndarray) -> int:
+    if not len(known):
+        return 0
+    low, high = _range(known)
+    return int(((known < low) | (known > high)).sum())

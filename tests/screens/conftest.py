@@ -1,0 +1,49 @@
+"""The app on a fake engine, driven by keys."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tests.screens.fake_app import make_app
+from tests.screens.fake_engine import FakeEngine
+from warptui.screens.widgets.glyphs import Drawing
+
+WAIT_S = 20.0
+
+
+async def until(pilot, condition: Callable[[], object]) -> None:
+    """Let the app work until ``condition`` holds."""
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, "the app did not get there"
+        await pilot.pause(0.02)
+
+
+@pytest.fixture
+def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ages and times of day are the same on every run."""
+    monkeypatch.setattr("warptui.screens.mirror.time", SimpleNamespace(monotonic=lambda: 0.0))
+    monkeypatch.setattr("warptui.screens.item_text.words.clock", lambda at: "14:02:11")
+
+
+@pytest.fixture
+def driven(tmp_path: Path):
+    """``async with driven(engine) as (app, pilot)``: an app that has heard of all items."""
+
+    @asynccontextmanager
+    async def drive(engine: FakeEngine, size=(120, 40), drawing=Drawing.QUADRANT):
+        engine.folder = engine.folder or tmp_path
+        app = make_app(engine, drawing=drawing)
+        async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: len(app.workspace.mirror) == len(engine.rows))
+            await until(pilot, lambda: app.workspace.config)
+            await pilot.pause()
+            yield app, pilot
+
+    return drive

@@ -1,0 +1,169 @@
+"""The overview, driven by keys at every size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.screens.conftest import until
+from tests.screens.fake_app import make_app
+from tests.screens.fake_engine import FakeEngine
+from warptui.engine.errors import EngineError
+from warptui.engine.items import Choice, State
+from warptui.screens.item import ItemScreen
+from warptui.screens.widgets.item_table import ItemTable
+from warptui.screens.widgets.strip_plot import StripPlot
+
+SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
+
+
+def text_of(app) -> str:
+    """What is on the screen."""
+    lines = app.screen._compositor.render_strips()
+    return "\n".join(strip.text for strip in lines)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_state_and_problems_are_seen_at_every_size(driven, size) -> None:
+    async with driven(FakeEngine(1284), size) as (app, _):
+        shown = text_of(app)
+        assert "RUNNING" in shown
+        assert "1,284" in shown
+        assert "3 failed" in shown
+        assert app.screen.query_one(ItemTable).current.name.rpartition(".")[0][-9:] in shown
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_reason_of_a_failure_stands_in_its_row(driven, size) -> None:
+    async with driven(FakeEngine(300), size) as (app, pilot):
+        await pilot.press("exclamation_mark")
+        await pilot.pause()
+        assert "21 of 40 frames" in text_of(app)
+
+
+async def test_every_declared_value_is_a_column_and_a_strip(driven) -> None:
+    async with driven(FakeEngine(300)) as (app, _):
+        columns = [summary for summary, _ in app.screen.query_one(ItemTable).columns()]
+        assert columns == list(app.workspace.mirror.summaries)
+        strips = app.screen.query("#plots StripPlot").results(StripPlot)
+        assert [strip.summary for strip in strips] == columns
+
+
+async def test_a_marked_range_is_excluded_at_once(driven) -> None:
+    engine = FakeEngine(300)
+    async with driven(engine) as (app, pilot):
+        await pilot.press("g", "v", "j", "j", "f")
+        await until(pilot, lambda: any(call[0] == "override" for call in engine.calls))
+        names = tuple(row.name for row in list(engine.rows.values())[:3])
+        assert ("override", names, Choice.EXCLUDE) in engine.calls
+        assert [row.choice for row in app.workspace.mirror.rows[:3]] == [Choice.EXCLUDE] * 3
+        assert app.screen.query_one(ItemTable).mark_from is None
+
+
+async def test_space_goes_from_auto_to_exclude_to_include_and_back(driven) -> None:
+    engine = FakeEngine(300)
+    async with driven(engine) as (app, pilot):
+        await pilot.press("g")
+        seen = []
+        for _ in range(3):
+            await pilot.press("space")
+            seen.append(app.workspace.mirror.rows[0].choice)
+        assert seen == [Choice.EXCLUDE, Choice.INCLUDE, Choice.AUTO]
+
+
+async def test_s_pauses_and_starts(driven) -> None:
+    engine = FakeEngine(50)
+    async with driven(engine) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: app.workspace.mirror.status.state == "paused")
+        await until(pilot, lambda: "Press s to go on" in text_of(app))
+        await pilot.press("s")
+        await until(pilot, lambda: app.workspace.mirror.status.state == "running")
+
+
+async def test_the_filter_narrows_while_one_types_and_esc_clears_it(driven) -> None:
+    async with driven(FakeEngine(1284)) as (app, pilot):
+        await pilot.press("slash", *"state:failed")
+        await pilot.pause()
+        assert len(app.workspace.order) == 3
+        await pilot.press("enter")
+        assert app.workspace.current_row.state is State.FAILED
+        await pilot.press("escape")
+        assert len(app.workspace.order) == 1284
+
+
+async def test_a_filter_word_that_means_nothing_is_said_and_changes_nothing(driven) -> None:
+    async with driven(FakeEngine(100)) as (app, pilot):
+        await pilot.press("slash", *"resolution<4")
+        await until(pilot, lambda: "resolution?" in text_of(app))
+        assert len(app.workspace.order) == 100
+
+
+async def test_the_cursor_follows_new_items_until_it_is_moved(driven) -> None:
+    engine = FakeEngine(100)
+    async with driven(engine) as (app, pilot):
+        row = replace(list(engine.rows.values())[50], name="new.tif", sequence=100)
+        engine.say(row)
+        await until(pilot, lambda: app.workspace.current == "new.tif")
+        await pilot.press("g")
+        engine.say(replace(row, name="newer.tif", sequence=101))
+        await until(pilot, lambda: len(app.workspace.mirror) == 102)
+        assert app.workspace.current == app.workspace.mirror.rows[0].name
+
+
+async def test_failed_items_are_retried_and_others_processed_again(driven) -> None:
+    engine = FakeEngine(300)
+    async with driven(engine) as (_, pilot):
+        await pilot.press("exclamation_mark", "P")
+        await until(pilot, lambda: any(call[0] == "retry" for call in engine.calls))
+        await pilot.press("g", "P")
+        await until(pilot, lambda: any(call[0] == "reprocess" for call in engine.calls))
+
+
+async def test_an_empty_folder_says_where_and_what_is_looked_for(driven) -> None:
+    async with driven(FakeEngine(0)) as (app, pilot):
+        await until(pilot, lambda: "*.eer" in text_of(app))
+        assert "/data/k3/movies" in text_of(app)
+
+
+async def test_without_an_engine_it_says_so_and_s_shows_why_it_does_not_start() -> None:
+    app = make_app(None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "Connection refused" in text_of(app))
+        await pilot.press("s")
+        await until(pilot, lambda: "out of memory" in text_of(app))
+
+
+async def test_when_the_engine_dies_the_data_stays_and_is_dated(driven) -> None:
+    engine = FakeEngine(100)
+    async with driven(engine) as (app, pilot):
+        app.feed._again = lambda: (_ for _ in ()).throw(EngineError("nobody"))
+        engine.die(EngineError("the engine of /data/k3 went away; start it again"))
+        await until(pilot, lambda: "Press s to start" in text_of(app))
+        assert "STOPPED" in text_of(app)
+        assert len(app.workspace.mirror) == 100
+
+
+async def test_100_000_items_are_shown_and_walked(driven) -> None:
+    async with driven(FakeEngine(100_000)) as (app, pilot):
+        await pilot.press("g", "j", "G", "k")
+        table = app.screen.query_one(ItemTable)
+        assert table.cursor == 99_998
+
+
+async def test_enter_opens_the_item_and_esc_comes_back(driven) -> None:
+    async with driven(FakeEngine(100)) as (app, pilot):
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ItemScreen))
+        await pilot.press("escape")
+        assert not isinstance(app.screen, ItemScreen)
+
+
+async def test_nothing_is_repainted_while_nothing_changes(driven, monkeypatch) -> None:
+    async with driven(FakeEngine(100)) as (app, pilot):
+        await pilot.pause(1.0)
+        painted = []
+        monkeypatch.setattr(type(app), "_display", lambda self, *a: painted.append(a))
+        await pilot.pause(1.0)
+        assert not painted

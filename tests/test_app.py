@@ -1,0 +1,141 @@
+"""The app as a whole: what it imports, its keys, and terminals that cannot show it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.screens.conftest import driven, until
+from tests.screens.fake_engine import FakeEngine
+from tests.screens.test_overview import text_of
+from warptui.app import WarptuiApp, all_bindings, run_app
+from warptui.screens.widgets.glyphs import Drawing, suggested_drawing
+
+__all__ = ["driven"]
+
+
+def test_the_app_imports_no_number_cruncher() -> None:
+    code = (
+        "import sys, warptui.app; "
+        "print([m for m in ('torch', 'scipy', 'numba', 'pandas', 'cupy') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_every_key_of_the_app_has_an_id() -> None:
+    own = [
+        binding
+        for kind in _kinds(WarptuiApp.__mro__[0], "warptui")
+        for binding in kind.__dict__.get("BINDINGS", ())
+    ]
+    assert own
+    assert all(binding.id for binding in own)
+
+
+def _kinds(app: type, package: str) -> set[type]:
+    from textual.dom import DOMNode
+
+    pending, found = [DOMNode], set()
+    while pending:
+        kind = pending.pop()
+        pending.extend(kind.__subclasses__())
+        if kind.__module__.startswith(package):
+            found.add(kind)
+    return found
+
+
+async def test_a_key_is_changed_by_its_id(driven) -> None:
+    engine = FakeEngine(50)
+    engine.settings["keys"] = {"toggle-exclude": "x", "no-such-id": "y"}
+    async with driven(engine) as (app, pilot):
+        await until(pilot, lambda: "no-such-id" in text_of(app))
+        await pilot.press("g", "x")
+        assert app.workspace.mirror.rows[0].choice == "exclude"
+        await pilot.press("f")  # no longer bound
+        assert app.workspace.mirror.rows[0].choice == "exclude"
+
+
+async def test_help_lists_every_key_that_works_here(driven) -> None:
+    async with driven(FakeEngine(50), (120, 60)) as (app, pilot):
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "This pane" in text_of(app))
+        shown = text_of(app)
+        for name in ("list.mark", "toggle-include", "start-pause"):
+            assert name in shown
+        await pilot.press("q")
+        assert "This pane" not in text_of(app)
+
+
+async def test_q_detaches_and_leaves_the_engine_alone(driven) -> None:
+    engine = FakeEngine(50)
+    async with driven(engine) as (app, pilot):
+        await pilot.press("q")
+        await pilot.pause()
+        assert app.return_code == 0
+    assert not {"pause", "stop", "start"} & {call[0] for call in engine.calls}
+
+
+async def test_without_colour_all_states_can_be_told_apart(driven, monkeypatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with driven(FakeEngine(700)) as (app, pilot):
+        assert app.no_color
+        await pilot.press("slash", *"state:outdated", "enter")
+        await pilot.pause()
+        assert "▲" in text_of(app)
+
+
+async def test_a_window_of_60x20_is_never_a_wall(driven) -> None:
+    async with driven(FakeEngine(50), (60, 20)) as (app, pilot):
+        assert "too small" not in text_of(app)
+        await pilot.resize_terminal(30, 8)
+        await until(pilot, lambda: "too small" in text_of(app))
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: "RUNNING" in text_of(app))
+
+
+async def test_items_arrive_while_an_item_is_looked_at(driven) -> None:
+    engine = FakeEngine(50)
+    async with driven(engine) as (app, pilot):
+        await pilot.press("enter")
+        engine.say_status(newest_age_s=1.0)
+        await until(pilot, lambda: "<5 s" in text_of(app))
+
+
+@pytest.mark.parametrize(
+    ("term", "color_system", "no_color", "drawing"),
+    [
+        ("xterm-256color", "256", False, Drawing.QUADRANT),
+        ("screen-256color", "256", True, Drawing.BRAILLE),
+        ("xterm", "standard", False, Drawing.BRAILLE),
+        ("linux", "standard", False, Drawing.ASCII),
+    ],
+)
+def test_the_way_of_drawing_fits_the_terminal(
+    monkeypatch, term, color_system, no_color, drawing
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr("locale.getpreferredencoding", lambda _=False: "UTF-8")
+    assert suggested_drawing(color_system, no_color) is drawing
+
+
+def test_a_locale_without_utf8_gets_ascii(monkeypatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr("locale.getpreferredencoding", lambda _=False: "ANSI_X3.4-1968")
+    assert suggested_drawing("256", False) is Drawing.ASCII
+
+
+def test_a_dumb_terminal_gets_a_sentence(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert run_app(Path("/nowhere")) == 2
+    assert "TERM" in capsys.readouterr().err
+
+
+def test_ids_are_unique_but_for_aliases() -> None:
+    seen: dict[str, str] = {}
+    for binding in all_bindings():
+        if binding.id:
+            assert seen.setdefault(binding.id, binding.action) == binding.action
