@@ -10,6 +10,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,12 +41,13 @@ LONGEST_BACKOFF_S = 60.0
 BYTES_PER_DEADLINE = 1e9  # a larger file gets proportionally more time
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Running:
     """A job as it was started: a changed setting meanwhile must not enter its records."""
 
     name: str
     wanted: Wanted
+    unsaved: str = ""  # why a result could not be stored
 
 
 class Foreman:
@@ -63,6 +65,7 @@ class Foreman:
         self.roster, self.store = roster, store
         self.pool: Pool | None = None
         self.paused = False
+        self.n_shown = 0  # changes so far
         self.holds: dict[str, str] = {}  # why nothing is started, by cause
         self.storage_retry = 0.0  # monotonic: when to try writing again
         self.rates = Rates(time.monotonic())
@@ -95,6 +98,7 @@ class Foreman:
 
     def show(self, entry: Entry) -> None:
         """Tell the viewers how an item stands."""
+        self.n_shown += 1
         self._broadcast.publish(ItemChanged(self.roster.row(entry)))
 
     def see(self, sightings: Iterable[Sighting]) -> None:
@@ -141,6 +145,9 @@ class Foreman:
                 self.show(entry)
             case "finished":
                 self._keep_result(slot, entry, running, record)
+            case "done" if running.unsaved:
+                self._end_job(slot, entry)
+                self._fail(entry, running, "", running.unsaved, 1)
             case "done":
                 entry.fingerprint = record["fingerprint"] or entry.fingerprint
                 entry.deaths = entry.hiccups = 0
@@ -159,8 +166,9 @@ class Foreman:
             return
         stage, reason = dead.stage, dead.reason
         log.warning("slot %s: %s%s", died.slot, reason, f" at {stage}" if stage else "")
-        for leftover in find_leftovers(self._project, dead.pid):
-            leftover.unlink(missing_ok=True)
+        with suppress(OSError):  # else the next start removes them
+            for leftover in find_leftovers(self._project, dead.pid):
+                leftover.unlink(missing_ok=True)
         if dead.job is None:
             return
         running = self._jobs.pop(dead.job.number)
@@ -232,6 +240,7 @@ class Foreman:
         if nothing_stored and not entry.running:
             self.schedule.discard(entry.name)
             self.roster.remove(entry)
+            self.n_shown += 1
             self._broadcast.publish(ItemRemoved(entry.name))
         else:
             self.settle(entry)
@@ -254,7 +263,11 @@ class Foreman:
         stored = entry.stored
         if stored.records or stored.problem or entry.refused:
             return
-        found = self.store.load(entry.name)
+        try:
+            found = self.store.load(entry.name)
+        except OSError as problem:
+            log.warning("%s: its metadata cannot be read: %s", entry.name, problem)
+            return
         if found is not None:
             entry.stored = replace(
                 found.abridged(), sequence=entry.sequence, raw_path=str(entry.path)
@@ -331,6 +344,8 @@ class Foreman:
             entry.stored = self._save(replace(entry.stored.with_record(made), raw_path=raw_path))
         except OSError as problem:  # the stage runs again when metadata can be written
             self._hold_storage(f"{problem.strerror}: metadata of {entry.name}")
+        except ItemError as problem:
+            running.unsaved = str(problem)
         crash_point(f"{stage}.saved")
         self.rates.stage_done(stage, record["seconds"])
         self.show(entry)
@@ -412,6 +427,8 @@ class Foreman:
             self._save(entry.stored)
         except OSError as problem:  # known in memory; after a restart it fails once more
             self._hold_storage(f"{problem.strerror}: metadata of {entry.name}")
+        except ItemError as problem:
+            log.warning("%s: %s", entry.name, problem)
         self._suspect(entry.path)
         self.settle(entry)
 

@@ -8,7 +8,7 @@ A worker answers with one JSON object a line, its type under ``is``::
     progress  stage, fraction
     finished  stage, result, seconds
     done      fingerprint: all stages ran
-    failed    stage, kind, reason, traceback, fingerprint
+    failed    stage, kind, reason, traceback, fingerprint, leaves: this process ends
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ All methods are called from one thread, the session's; what workers say arrives 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -17,14 +18,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from warptui.engine.devices import SlotPlan
 from warptui.engine.errors import WorkerError
 from warptui.engine.job import Job
 
+log = logging.getLogger(__name__)
+
 BEAT_LIMIT_S = 60.0  # a worker that is silent for this long is stopped or stuck in the kernel
 START_LIMIT_S = 300.0  # importing torch from a cold network file system takes its time
+RESPAWN_S = 5.0  # until a process that could not be made is tried again
 MAX_FAILED_STARTS = 3  # in a row, before a slot is given up
 TAIL_LINES = 40
 MAX_LOG_BYTES = 5_000_000
@@ -100,10 +104,16 @@ class Pool:
         self.slots = {plan.name: Slot(plan, logs / f"{plan.name}.log") for plan in plans}
 
     def start(self) -> None:
-        """Start the processes that do not run."""
+        """Start the processes that do not run, also where that was given up before."""
         for slot in self.slots.values():
-            if slot.process is None and not slot.given_up:
+            if slot.process is None:
+                slot.given_up, slot.failed_starts = "", 0
                 self._spawn(slot)
+
+    @property
+    def given_up(self) -> list[str]:
+        """Why slots are not used any more."""
+        return [slot.given_up for slot in self.slots.values() if slot.given_up]
 
     def free_slots(self) -> list[Slot]:
         """Slots that wait for a job."""
@@ -131,6 +141,8 @@ class Pool:
                 slot.ready, slot.failed_starts = True, 0
             case "started":
                 slot.stage, slot.fraction, slot.began = said.record["stage"], 0.0, slot.heard
+            case "failed" if said.record.get("leaves"):
+                slot.verdict = said.record["reason"]
             case "progress":
                 slot.fraction = said.record["fraction"]
         return slot
@@ -153,7 +165,8 @@ class Pool:
         slot.process, slot.ready, slot.verdict = None, False, ""
         self.release(slot)
         if slot.failed_starts >= MAX_FAILED_STARTS:
-            slot.given_up = f"{slot.plan.name} cannot start: {reason}"
+            last_words = f": {tail.splitlines()[-1]}" if tail else ""
+            slot.given_up = f"{slot.plan.name} cannot start: {reason}{last_words}"
         else:
             self._spawn(slot)
         return obituary
@@ -164,7 +177,11 @@ class Pool:
         for slot in self.slots.values():
             slot.began += forgiven_s
             slot.heard += forgiven_s
-            if slot.process is None or slot.verdict:
+            if slot.process is None:
+                if not slot.given_up and now - slot.began > RESPAWN_S:
+                    self._spawn(slot)
+                continue
+            if slot.verdict:
                 continue
             if not slot.ready:
                 if now - slot.began > START_LIMIT_S:
@@ -211,35 +228,44 @@ class Pool:
         )
 
     def _spawn(self, slot: Slot) -> None:
-        if slot.log.exists() and slot.log.stat().st_size > MAX_LOG_BYTES:
-            slot.log.replace(slot.log.with_suffix(".old.log"))
-        ours, theirs = os.pipe()
-        threads = str(slot.plan.threads)
-        command = [sys.executable, "-m", "warptui.engine.worker"]
-        command += ["--device", slot.plan.device, "--threads", threads]
-        command += ["--answers", str(theirs), "--parent", str(os.getpid())]
-        try:
-            with slot.log.open("ab") as log:
-                slot.log_start = log.tell()
-                slot.process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=(theirs,),
-                    env=os.environ | MALLOC | dict.fromkeys(THREAD_VARIABLES, threads),
-                    cwd="/",
-                    start_new_session=True,  # a Ctrl-C in the terminal is the engine's business
-                )
-        finally:
-            os.close(theirs)
-        slot.generation += 1
+        """Start a slot's process; where the system refuses, `check` tries again."""
         slot.began = slot.heard = time.monotonic()
+        try:
+            ours, theirs = os.pipe()
+            try:
+                slot.process = self._popen(slot, theirs)
+            except BaseException:
+                os.close(ours)
+                raise
+            finally:
+                os.close(theirs)
+        except OSError as problem:  # no memory, no descriptors: they come back
+            log.warning("slot %s: no process could be made: %s", slot.plan.name, problem)
+            return
+        slot.generation += 1
         reader = threading.Thread(
             target=self._read, args=(slot.plan.name, slot.generation, slot.process, ours)
         )
         reader.daemon = True
         reader.start()
+
+    def _popen(self, slot: Slot, answers: int) -> subprocess.Popen[bytes]:
+        threads = str(slot.plan.threads)
+        command = [sys.executable, "-m", "warptui.engine.worker"]
+        command += ["--device", slot.plan.device, "--threads", threads]
+        command += ["--answers", str(answers), "--parent", str(os.getpid())]
+        with _open_log(slot.log) as output:
+            slot.log_start = output.tell()
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                pass_fds=(answers,),
+                env=os.environ | MALLOC | dict.fromkeys(THREAD_VARIABLES, threads),
+                cwd="/",
+                start_new_session=True,  # a Ctrl-C in the terminal is the engine's business
+            )
 
     def _read(
         self, name: str, generation: int, process: subprocess.Popen[bytes], answers: int
@@ -278,6 +304,16 @@ def log_tail(log: Path, start: int) -> str:
     except OSError:
         return ""
     return "\n".join(text.splitlines()[-TAIL_LINES:])
+
+
+def _open_log(path: Path) -> BinaryIO:
+    """The log to append to; nowhere, where the disk is full."""
+    try:
+        if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
+            path.replace(path.with_suffix(".old.log"))
+        return path.open("ab")
+    except OSError:
+        return Path(os.devnull).open("ab")
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

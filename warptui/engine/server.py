@@ -201,7 +201,7 @@ def serve(
     session.stop()
     server.close()
     alarm.cancel()
-    return 0
+    return 1 if session.problem else 0
 
 
 def _listen(path: Path) -> socket.socket:

@@ -38,11 +38,18 @@ from warptui.engine.roster import Roster, Wanted, as_json, summaries
 from warptui.engine.settings import Config
 from warptui.engine.stages import Stage
 from warptui.engine.store import Store
-from warptui.engine.watch import FolderWatch, Patterns, inspect_movie, never_movies
+from warptui.engine.watch import (
+    FolderWatch,
+    Patterns,
+    Sighting,
+    inspect_movie,
+    never_movies,
+)
 
 log = logging.getLogger(__name__)
 
 TICK_S = 0.25
+COUNTING_SHARE = 20  # counting takes at most one part in so many of the time
 REFERENCES_S = 5.0  # between looks at the gain reference
 STOP_GRACE_S = 3.0  # for a worker to unwind
 ANSWER_S = 55.0
@@ -80,6 +87,7 @@ class Session:
     ) -> None:
         self.project = project.resolve()
         self.ended = threading.Event()
+        self.problem = ""  # why it ended by itself
         self._read_config = read_config
         self._stages = load_stages() if stages is None else stages
         self._config = read_config(self.project)
@@ -190,7 +198,8 @@ class Session:
         started.set_result(None)
         try:
             self._loop()
-        except Exception:
+        except Exception as problem:
+            self.problem = f"the engine failed: {type(problem).__name__}: {problem}"
             log.critical("the engine failed and ends", exc_info=True)
         finally:
             self._close()
@@ -215,6 +224,8 @@ class Session:
             self._foreman.holds["references"] = problem
         self._foreman.judge_all()
         self._patience = Patience()
+        self._counts = roster.counts()
+        self._counted_at = (self._foreman.n_shown, 0.0)
         self._next_references = time.monotonic() + REFERENCES_S
         self._newest: tuple[float, str] | None = None
         self._new_pool()
@@ -271,17 +282,25 @@ class Session:
         match message:
             case None:
                 self._stopping = True
-            case Said():
-                self._foreman.hear(message)
-            case Died():
-                self._foreman.bury(message)
-            case list():
-                self._foreman.see(message)
+            case Said() | Died() | list():
+                self._note(message)
             case (request, Future() as answer):
                 try:
                     answer.set_result(request())
                 except Exception as problem:  # noqa: BLE001 - whoever asked gets it
                     answer.set_exception(problem)
+
+    def _note(self, message: Said | Died | list[Sighting]) -> None:
+        try:
+            match message:
+                case Said():
+                    self._foreman.hear(message)
+                case Died():
+                    self._foreman.bury(message)
+                case list():
+                    self._foreman.see(message)
+        except Exception:  # one item's trouble must not end the work on the others
+            log.exception("a mistake in the program: please report it with these lines")
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -331,10 +350,10 @@ class Session:
         free = mounts.free_bytes(self.project)
         if free is not None:
             foreman.rates.disk_seen(now, free)
-        counts, choices = foreman.roster.counts()
+        counts, choices = self._count()
         newest = foreman.roster.newest()
         pool = foreman.pool
-        problems = [slot.given_up for slot in pool.slots.values() if slot.given_up] if pool else []
+        problems = [*(pool.given_up if pool else ()), *([self.problem] if self.problem else ())]
         self._broadcast.publish(
             StatusChanged(
                 EngineStatus(
@@ -360,17 +379,30 @@ class Session:
             )
         )
 
+    def _count(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Counts as they are, or as they were a moment ago where counting takes long."""
+        n_shown, now = self._foreman.n_shown, time.monotonic()
+        if n_shown != self._counted_at[0] and now >= self._counted_at[1]:
+            self._counts = self._foreman.roster.counts()
+            end = time.monotonic()
+            self._counted_at = (n_shown, end + COUNTING_SHARE * (end - now))
+        return self._counts
+
     def _state(self) -> str:
         if self._stopping:
             return "stopped"
         if "storage" in self._foreman.holds:
             return "disk full"
-        if self._foreman.paused or self._foreman.holds:
+        pool = self._foreman.pool
+        broken = pool is not None and len(pool.given_up) == len(pool.slots)
+        if self._foreman.paused or self._foreman.holds or broken:
             return "paused"
         return "running" if self._foreman.busy else "idle"
 
     def _set_paused(self, paused: bool) -> None:
         self._foreman.paused = paused
+        if not paused and self._foreman.pool is not None:
+            self._foreman.pool.start()
         log.info("paused" if paused else "running")
         self._publish_status()
 
@@ -408,7 +440,8 @@ class Session:
             self._lookout.suspect(path)
 
     def _lock_lost(self, reason: str) -> None:
-        log.critical("%s: this engine ends", reason)
+        self.problem = f"{reason}: this engine ends"
+        log.critical("%s", self.problem)
         self._stopping = True
         self._inbox.put(None)
 
@@ -436,7 +469,7 @@ class Session:
             while time.monotonic() < until:
                 message = self._inbox.get_nowait()
                 if isinstance(message, Said):
-                    self._foreman.hear(message)
+                    self._note(message)
                 elif isinstance(message, tuple):
                     message[1].set_exception(EngineError("the engine is stopping"))
 

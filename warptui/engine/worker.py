@@ -39,6 +39,7 @@ NICE = 5  # below the app and the engine
 PROGRESS_S = 0.2  # no progress is told more often
 CANCEL_GRACE_S = 4.0  # for unwinding after stdin closed; then the process ends anyway
 PR_SET_PDEATHSIG = 1
+DEVICE_LOST = "CUDA error"  # after one, every call of the process fails
 
 
 def note(text: str) -> None:
@@ -84,8 +85,11 @@ class Inbox:
         os._exit(1)
 
 
-def run_job(job: Job, inbox: Inbox, voice: Voice, device: str, threads: int) -> None:
-    """Run the stages of ``job``; every outcome is said, none is raised."""
+def run_job(job: Job, inbox: Inbox, voice: Voice, device: str, threads: int) -> bool:
+    """Run the stages of ``job``; every outcome is said, none is raised.
+
+    Returns whether this process is fit for another job.
+    """
     running = Running()
     try:
         running.fingerprint = calculate_fingerprint(Path(job.path))
@@ -99,9 +103,10 @@ def run_job(job: Job, inbox: Inbox, voice: Voice, device: str, threads: int) -> 
                 traceback="",
                 fingerprint=running.fingerprint,
             )
-            return
+            return True
     except Exception as problem:  # noqa: BLE001 - the one place where any failure becomes a record
         kind, reason = classify(problem, job)
+        fit = DEVICE_LOST not in str(problem)
         text = traceback.format_exc()
         note(text)
         voice.say(
@@ -111,9 +116,11 @@ def run_job(job: Job, inbox: Inbox, voice: Voice, device: str, threads: int) -> 
             reason=reason,
             traceback="" if isinstance(problem, WarptuiError) else text,
             fingerprint=running.fingerprint,
+            leaves=not fit,
         )
-        return
+        return fit
     voice.say("done", fingerprint=running.fingerprint)
+    return True
 
 
 class Running:
@@ -185,6 +192,8 @@ def classify(problem: Exception, job: Job) -> tuple[FailureKind, str]:
             return _classify_os_error(problem, job)
     if "out of memory" in said.lower() or "can't allocate memory" in said.lower():
         return FailureKind.MEMORY, said.splitlines()[0]
+    if DEVICE_LOST in said:
+        return FailureKind.TRANSIENT, said.splitlines()[0]
     return FailureKind.ITEM, f"{type(problem).__name__}: {said}"
 
 
@@ -239,7 +248,8 @@ def main(arguments: list[str] | None = None) -> int:
     voice.say("ready", device=options.device, pid=os.getpid())
     while (job := inbox.jobs.get()) is not None:
         note(f"job {job.number}: {job.path}: {', '.join(job.stages)}")
-        run_job(job, inbox, voice, options.device, options.threads)
+        if not run_job(job, inbox, voice, options.device, options.threads):
+            return 1
     return 0
 
 

@@ -282,14 +282,15 @@ def test_two_files_whose_results_would_collide_are_told_apart(engine: Engine) ->
     assert engine.end() == 0
 
 
-@pytest.mark.parametrize(
-    "name", ["with blank.mrc", "#hash'\".mrc", "-dash.mrc", "ümläut.mrc", "a\nb.mrc"]
-)
-def test_odd_names_are_names(engine: Engine, name: str) -> None:
-    engine.add(name)
+def test_odd_names_are_names(engine: Engine) -> None:
+    names = ["with blank.mrc", "#hash'\".mrc", "-dash.mrc", "ümläut.mrc", "u\u0308.mrc", "a\nb.mrc"]
+    names += [f"{'long' * 62}.mrc"[-240:], "two.dots.mrc"]
+    for name in names:
+        engine.add(name)
     engine.start()
-    engine.wait_for(name, State.DONE)
-    assert (engine.project / "average" / name).exists()
+    for name in names:
+        engine.wait_for(name, State.DONE)
+        assert (engine.project / "average" / name).exists()
     assert engine.end() == 0
 
 
@@ -331,6 +332,17 @@ def test_a_suspended_engine_poisons_nothing(engine: Engine) -> None:
         os.kill(pid, signal.SIGCONT)
     row = engine.wait_for("a.mrc", State.DONE)
     assert row.tries == 0
+    assert engine.end() == 0
+
+
+@pytest.mark.slow
+def test_a_device_that_is_lost_costs_its_process_and_not_the_item(
+    engine: Engine,
+) -> None:
+    engine.add("lost.mrc")
+    engine.start()
+    engine.wait_for("lost.mrc", State.DONE)
+    assert "CUDA error" in (engine.project / ".warptui" / "engine.log").read_text()
     assert engine.end() == 0
 
 
