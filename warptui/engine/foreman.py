@@ -252,8 +252,7 @@ class Foreman:
             entry.delayed = ""
         entry.present, entry.waiting = True, None
         entry.fingerprint, entry.note = seen.fingerprint, seen.note
-        if not seen.at_start:
-            entry.at_start = False
+        entry.at_start = seen.at_start
         self.roster.reconsider(entry)
         self._adopt_metadata(entry)
         self.settle(entry)

@@ -163,8 +163,11 @@ class FolderWatch:
         if self._reason:
             self._reason = ""
             found.append(FolderState(""))
-        for path, inode in names.items():
-            self._see(path, inode, now, found)
+        new = names.keys() - self._inodes.keys() - self._candidates.keys()
+        for path in names.keys() - new:
+            self._see(path, names[path], now, found)
+        for path in sorted(new, key=str):  # what came between two looks counts as in name order
+            self._see(path, names[path], now, found)
         if self._first:  # before the arrivals: one may be a file that was moved here
             found[:0] = [Gone(path) for path in self._known]
         for path in [path for path in self._inodes if path not in names]:
@@ -189,7 +192,9 @@ class FolderWatch:
             return found
         until = self._clock() + BUDGET_S
         due = [path for path, candidate in self._candidates.items() if candidate.due <= now]
-        for path in reversed(due):  # the latest first: they are what people wait for
+        old = [path for path in due if self._candidates[path].at_start]
+        live = [path for path in reversed(due) if not self._candidates[path].at_start]
+        for path in live + old:  # the latest first: it is what people wait for
             found.extend(self._examine(path, self._candidates[path], now))
             if self._clock() > until:
                 break
@@ -197,6 +202,8 @@ class FolderWatch:
 
     def next_due(self) -> float:
         """When the earliest candidate is to be examined, by the monotonic clock."""
+        if self._reason:  # nothing can be examined until a look finds the folder usable
+            return float("inf")
         return min((entry.due for entry in self._candidates.values()), default=float("inf"))
 
     def suspect(self, path: Path) -> None:

@@ -7,6 +7,23 @@ from pretend_project import Engine
 from warptui.engine.items import Choice, State
 
 
+def test_the_backlog_goes_in_order_but_what_arrives_now_goes_first(engine: Engine) -> None:
+    for index in range(6):
+        engine.add(f"old{index}.mrc")
+    engine.start(PRETEND_SECONDS="0.4")
+    engine.wait_for("old0.mrc", State.DONE)
+    engine.add("new.mrc")
+    engine.wait_all(State.DONE, 7)
+    rows = sorted(engine.rows().values(), key=lambda row: row.finished_at)
+    names = [row.name for row in rows]
+    assert [name for name in names if name != "new.mrc"] == [
+        f"old{index}.mrc" for index in range(6)
+    ]
+    assert names.index("new.mrc") <= 5
+    assert [row.sequence for row in engine.client.items()] == list(range(1, 8))
+    assert engine.end() == 0
+
+
 def test_a_movie_that_lands_in_the_folder_becomes_a_micrograph(engine: Engine) -> None:
     engine.start()
     engine.add("a.mrc")

@@ -201,15 +201,19 @@ def test_an_unmounted_folder_is_not_a_folder_whose_files_were_deleted(
     watch = make(folder)
     watch.look(0.0)
     watch.ripen(3.0)
+    (folder / "c.mrc").write_bytes(b"x")
+    watch.look(4.0)
     folder.rename(away)
     if vanish == "emptied":
         folder.mkdir()
     (state,) = watch.look(6.0)
     assert isinstance(state, FolderState) and str(folder) in state.reason
-    assert watch.look(9.0) == []
+    assert watch.look(9.0) == [] and watch.ripen(9.0) == []
+    assert watch.next_due() == float("inf")
     shutil.rmtree(folder, ignore_errors=True)
     away.rename(folder)
-    assert watch.look(12.0) == [FolderState("")]
+    back, taken = watch.look(12.0)
+    assert back == FolderState("") and complete([taken]) == ["c.mrc"]
 
 
 def test_deleted_replaced_and_overwritten_files_are_noticed(tmp_path: Path) -> None:
