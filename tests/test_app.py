@@ -52,7 +52,8 @@ async def test_a_key_is_changed_by_its_id(driven) -> None:
     engine = FakeEngine(50)
     engine.settings["keys"] = {"toggle-exclude": "x", "no-such-id": "y"}
     async with driven(engine) as (app, pilot):
-        await until(pilot, lambda: "no-such-id" in text_of(app))
+        said = [notice.message for notice in app._notifications]
+        assert any("no-such-id" in message for message in said)
         await pilot.press("g", "x")
         assert app.workspace.mirror.rows[0].choice == "exclude"
         await pilot.press("f")  # no longer bound

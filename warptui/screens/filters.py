@@ -72,7 +72,7 @@ def parse(text: str, summaries: tuple[Summary, ...]) -> Filter:
         elif match := _COMPARISON.match(word):
             label, sign, number = match.groups()
             limits.append((_key(label, summaries), sign, float(number)))
-        else:
+        elif not word.endswith(("<", ">", "=")):  # a comparison that is still being typed
             words.append(word.lower())
     return Filter(text, frozenset(states), frozenset(choices), tuple(limits), tuple(words))
 

@@ -13,6 +13,7 @@ from warptui.engine.items import ItemRow
 from warptui.screens.filters import FilterError, parse
 from warptui.screens.mirror import Changes
 from warptui.screens.page import Page
+from warptui.screens.widgets.glyphs import plain
 from warptui.screens.widgets.item_table import ItemTable
 from warptui.screens.widgets.navigation_bar import NavigationBar
 from warptui.screens.widgets.status_panel import StatusPanel
@@ -113,7 +114,10 @@ class Overview(Page):
         if (title, said, follow, self.narrow, self._pane) == self._titles:
             return  # setting a title repaints the whole widget, even to the same words
         self._titles = (title, said, follow, self.narrow, self._pane)
-        self.table.border_title, self.table.border_subtitle = title, f"{said}{follow}"
+        drawing = workspace.drawing
+        for pane in (self.table, self.query_one("#empty")):
+            pane.border_title = plain(title, drawing)
+            pane.border_subtitle = plain(f"{said}{follow}", drawing)
         if self.narrow:
             tabs = self.query_one(".tabs", Static)
             names = (
@@ -121,7 +125,7 @@ class Overview(Page):
                 for number, name in enumerate(self.PANES)
             )
             extra = title.removeprefix("Items").strip()
-            tabs.update(f"{' '.join(names)}  {said}{follow}  {extra}")
+            tabs.update(plain(f"{' '.join(names)}  {said}{follow}  {extra}", drawing))
 
     def _show_empty(self) -> None:
         workspace = self.workspace

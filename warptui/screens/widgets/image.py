@@ -11,7 +11,7 @@ from textual.strip import Strip
 
 from warptui.screens.motion import Motion, magnification
 from warptui.screens.widgets import raster
-from warptui.screens.widgets.glyphs import Drawing
+from warptui.screens.widgets.glyphs import Drawing, plain
 from warptui.screens.widgets.line import LineWidget
 from warptui.screens.widgets.raster import DEFAULT, Cells
 
@@ -104,7 +104,7 @@ class Image(LineWidget, can_focus=True):
         if self.motion is not None and self.with_tracks and self.picture is not None:
             kind = "local" if self.motion.local else "global"
             said.append(f"{kind} motion ×{self._magnified()}")
-        return "  ".join(said)
+        return plain("  ".join(said), self.drawing)
 
     def _magnified(self) -> int:
         if self.picture is None or self.motion is None:

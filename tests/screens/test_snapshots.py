@@ -1,0 +1,62 @@
+"""How the screens look. ``pytest --snapshot-update`` accepts a change that was looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.screens.conftest import until
+from tests.screens.fake_app import make_app
+from tests.screens.fake_engine import FakeEngine
+from warptui.screens.item import ItemScreen
+from warptui.screens.widgets.glyphs import Drawing
+
+
+async def settled(pilot) -> None:
+    """All items are heard of, and a picture that is asked for is drawn."""
+    app = pilot.app
+    app.animation_level = "none"
+    await until(pilot, lambda: app.workspace.lost or app.workspace.config)
+    await pilot.pause(0.2)
+
+
+def case(engine: FakeEngine | None, keys: tuple[str, ...] = (), drawing=Drawing.QUADRANT):
+    app = make_app(engine, drawing=drawing)
+
+    async def before(pilot) -> None:
+        await settled(pilot)
+        await pilot.press(*keys)
+        screen = pilot.app.screen
+        if isinstance(screen, ItemScreen):
+            await until(pilot, lambda: screen.loaded is not None and screen._wanted() is None)
+        await pilot.pause(0.2)
+
+    return app, before
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "keys", "drawing"),
+    [
+        ("overview", (120, 40), (), Drawing.QUADRANT),
+        ("overview_80", (80, 24), (), Drawing.QUADRANT),
+        ("overview_ascii", (80, 24), (), Drawing.ASCII),
+        ("item", (120, 40), ("enter",), Drawing.QUADRANT),
+        ("item_failed", (120, 40), ("exclamation_mark", "enter"), Drawing.QUADRANT),
+        ("help", (120, 40), ("question_mark",), Drawing.QUADRANT),
+    ],
+)
+def test_screen(snap_compare, frozen, tmp_path: Path, name, size, keys, drawing) -> None:
+    app, before = case(FakeEngine(1284, tmp_path), keys, drawing)
+    assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+def test_engine_not_reachable(snap_compare, frozen) -> None:
+    app, before = case(None)
+    assert snap_compare(app, terminal_size=(80, 24), run_before=before)
+
+
+def test_no_colour(snap_compare, frozen, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app, before = case(FakeEngine(1284, tmp_path), ("enter",), Drawing.BRAILLE)
+    assert snap_compare(app, terminal_size=(120, 40), run_before=before)
