@@ -229,7 +229,9 @@ class WarptuiApp(App[None]):
         if "\n" in reason or not reason.endswith("start it again"):
             return reason
         tail = self._log_tail().strip().rpartition("\n")[2].strip()
-        return f"the engine ended\n{tail}" if tail else "the engine ended"
+        if any(word in tail for word in ("Error", "ERROR", "CRITICAL")):
+            return f"the engine ended\n{tail}"
+        return "the engine ended without a word (: shows its log)"
 
     def _log_tail(self) -> str:
         log = ProjectPaths(self.project).log

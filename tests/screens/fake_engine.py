@@ -239,8 +239,8 @@ def synthetic_detail(row: ItemRow, folder: Path | None) -> ItemDetail:
         row,
         results={"motion": motion, "average": average},
         settings={
-            "motion": {"b_factor": -100.0, "local_grid": [5, 5, 3]},
-            "average": {"dose_weighting": "gaussian"},
+            "motion": {"motion": {"b_factor": -100.0, "local_grid": [5, 5, 3]}},
+            "average": {"average": {"dose_weighting": "gaussian", "halves": False}},
         },
         outdated=outdated if row.state is State.OUTDATED else {},
         history=(

@@ -27,7 +27,7 @@ def head(
         (f" [{_choice(row)}] ", colours.choice(row) if row.choice != "auto" else colours["muted"]),
     ]
     if detail is not None and detail.results:
-        if detail.outdated or row.state is State.OUTDATED:
+        if row.state is State.OUTDATED or set(detail.outdated) & set(detail.results):
             pieces.append((" settings: outdated ", colours["state-outdated"]))
         else:
             pieces.append((" settings: current ", colours["state-done"]))
@@ -105,11 +105,10 @@ def story(detail: ItemDetail, colours: Palette) -> Lines:
             lines.append([(f" {stage} ", BOLD), ("outdated ", outdated), (reason, PLAIN)])
         else:
             lines.append([(f" {stage} ", BOLD), ("settings are current", colours["state-done"])])
-        settings = "  ".join(
-            f"{name} {_value(value)}" for name, value in detail.settings.get(stage, {}).items()
-        )
-        if settings:
-            lines.append([("   ", PLAIN), (settings, muted)])
+        for section, values in detail.settings.get(stage, {}).items():
+            used = {name: value for name, value in values.items() if value not in ("", False)}
+            text = "  ".join(f"{name} {_value(value)}" for name, value in used.items())
+            lines.append([(f"   [{section}] ", muted), (text, muted)])
     for stage, reason in detail.outdated.items():
         if stage not in detail.results:
             lines.append([(f" {stage} ", BOLD), ("to do ", muted), (reason, PLAIN)])
@@ -136,8 +135,8 @@ def everything(detail: ItemDetail) -> str:
         parts += ["", f"Result of {stage}"]
         parts += [f"  {name} = {_value(value)}" for name, value in result.items()]
         parts += [f"Settings of {stage}"]
-        settings = detail.settings.get(stage, {})
-        parts += [f"  {name} = {_value(value)}" for name, value in settings.items()]
+        for section, values in detail.settings.get(stage, {}).items():
+            parts += [f"  {section}.{name} = {_value(value)}" for name, value in values.items()]
     return "\n".join(parts)
 
 

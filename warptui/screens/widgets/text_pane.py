@@ -40,7 +40,12 @@ class TextPane(LineWidget, can_focus=True):
         shown = [self.line(*line) for line in lines[self._top : self._top + height]]
         more = len(lines) - self._top - height
         if more > 0:
-            shown[-1] = self.line((f" {more + 1} more: j k", self.colours["muted"]))
+            shown[-1] = self.line(
+                (
+                    f" {more + 1} more{': j k' if self.has_focus else ': tab, j k'}",
+                    self.colours["muted"],
+                )
+            )
         return shown
 
 
