@@ -11,7 +11,8 @@ import pytest
 from tests.screens.conftest import driven, until
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import text_of
-from warptui.app import WarptuiApp, all_bindings, run_app
+from warptui.app import WarptuiApp, run_app
+from warptui.screens.bindings import all_bindings
 from warptui.screens.widgets.glyphs import Drawing, suggested_drawing
 
 __all__ = ["driven"]

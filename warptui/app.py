@@ -23,6 +23,7 @@ from warptui import client as engine_client
 from warptui.engine.errors import WarptuiError
 from warptui.engine.items import Choice, ItemRow
 from warptui.engine.paths import ProjectPaths
+from warptui.screens.bindings import APP_BINDINGS, all_bindings
 from warptui.screens.dialogs import Question, TextDialog
 from warptui.screens.feed import Engine, Feed, Found, Lost
 from warptui.screens.help import help_text
@@ -49,95 +50,7 @@ class WarptuiApp(App[None]):
     TITLE = "warptui"
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
-    BINDINGS = [
-        Binding(
-            "space",
-            "choose",
-            "choice",
-            id="toggle-include",
-            tooltip="cycle auto → exclude → include, also for a range",
-        ),
-        Binding(
-            "f",
-            "exclude",
-            "exclude",
-            id="toggle-exclude",
-            tooltip="exclude, or back to auto, also for a range",
-        ),
-        Binding(
-            "s",
-            "process",
-            "run/pause",
-            id="start-pause",
-            tooltip="start or pause processing; start a dead engine",
-        ),
-        Binding("question_mark", "help", "help", id="help", key_display="?"),
-        Binding(
-            "exclamation_mark",
-            "problem",
-            "problem",
-            id="next-problem",
-            tooltip="next failed or missing item",
-            key_display="!",
-        ),
-        Binding(
-            "L",
-            "follow",
-            "follow newest",
-            id="follow",
-            tooltip="the cursor goes with the newest processed item",
-            show=False,
-        ),
-        Binding(
-            "P",
-            "reprocess",
-            "process again",
-            id="reprocess",
-            tooltip="process again, also for a range; failed: retry",
-            show=False,
-        ),
-        Binding(
-            "y",
-            "copy_path",
-            "copy path",
-            id="copy-path",
-            tooltip="copy the path of the raw file to the clipboard",
-            show=False,
-        ),
-        Binding("n", "match(1)", "next match", id="next-match", show=False),
-        Binding("N", "match(-1)", "previous match", id="previous-match", show=False),
-        Binding("right", "step(1)", "next item", id="next-item", show=False),
-        Binding("left", "step(-1)", "previous item", id="previous-item", show=False),
-        Binding("1,w", "overview", "overview", id="overview", show=False),
-        Binding("2,e", "item", "item", id="item", show=False),
-        Binding(
-            "r",
-            "real_space",
-            "real space",
-            id="real-space",
-            tooltip="the picture as wide as the window",
-            show=False,
-        ),
-        Binding(
-            "comma",
-            "drawing",
-            "glyphs",
-            id="glyphs",
-            tooltip="quadrants, half blocks, braille, ASCII",
-            show=False,
-            key_display=",",
-        ),
-        Binding("colon", "command_palette", "commands", id="palette", show=False, key_display=":"),
-        Binding(
-            "escape",
-            "back",
-            "back",
-            id="back",
-            tooltip="back; clears a mark or a filter",
-            show=False,
-        ),
-        Binding("q", "quit", "detach", id="detach", tooltip="leave; the engine goes on"),
-    ]
+    BINDINGS = list(APP_BINDINGS)
 
     def __init__(
         self,
@@ -435,17 +348,6 @@ class WarptuiApp(App[None]):
             self.ask("retry", failed, said=f"{len(failed):,} queued again")
         else:
             self.notify("no item failed")
-
-
-def all_bindings() -> Iterable[Binding]:
-    """Those of the app and of every screen and widget that the app has."""
-    pending: list[type] = [DOMNode]
-    while pending:
-        kind = pending.pop()
-        pending.extend(kind.__subclasses__())
-        for binding in kind.__dict__.get("BINDINGS", ()):
-            if isinstance(binding, Binding):
-                yield binding
 
 
 def run_app(project: Path) -> int:

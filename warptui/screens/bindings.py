@@ -1,0 +1,109 @@
+"""The keys that mean the same on every screen; their ids are what [keys] of config.toml names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.binding import Binding
+from textual.dom import DOMNode
+
+APP_BINDINGS = [
+    Binding(
+        "space",
+        "choose",
+        "choice",
+        id="toggle-include",
+        tooltip="cycle auto → exclude → include, also for a range",
+    ),
+    Binding(
+        "f",
+        "exclude",
+        "exclude",
+        id="toggle-exclude",
+        tooltip="exclude, or back to auto, also for a range",
+    ),
+    Binding(
+        "s",
+        "process",
+        "run/pause",
+        id="start-pause",
+        tooltip="start or pause processing; start a dead engine",
+    ),
+    Binding("question_mark", "help", "help", id="help", key_display="?"),
+    Binding(
+        "exclamation_mark",
+        "problem",
+        "problem",
+        id="next-problem",
+        tooltip="next failed or missing item",
+        key_display="!",
+    ),
+    Binding(
+        "L",
+        "follow",
+        "follow newest",
+        id="follow",
+        tooltip="the cursor goes with the newest processed item",
+        show=False,
+    ),
+    Binding(
+        "P",
+        "reprocess",
+        "process again",
+        id="reprocess",
+        tooltip="process again, also for a range; failed: retry",
+        show=False,
+    ),
+    Binding(
+        "y",
+        "copy_path",
+        "copy path",
+        id="copy-path",
+        tooltip="copy the path of the raw file to the clipboard",
+        show=False,
+    ),
+    Binding("n", "match(1)", "next match", id="next-match", show=False),
+    Binding("N", "match(-1)", "previous match", id="previous-match", show=False),
+    Binding("right", "step(1)", "next item", id="next-item", show=False),
+    Binding("left", "step(-1)", "previous item", id="previous-item", show=False),
+    Binding("1,w", "overview", "overview", id="overview", show=False),
+    Binding("2,e", "item", "item", id="item", show=False),
+    Binding(
+        "r",
+        "real_space",
+        "real space",
+        id="real-space",
+        tooltip="the picture as wide as the window",
+        show=False,
+    ),
+    Binding(
+        "comma",
+        "drawing",
+        "glyphs",
+        id="glyphs",
+        tooltip="quadrants, half blocks, braille, ASCII",
+        show=False,
+        key_display=",",
+    ),
+    Binding("colon", "command_palette", "commands", id="palette", show=False, key_display=":"),
+    Binding(
+        "escape",
+        "back",
+        "back",
+        id="back",
+        tooltip="back; clears a mark or a filter",
+        show=False,
+    ),
+    Binding("q", "quit", "detach", id="detach", tooltip="leave; the engine goes on"),
+]
+
+
+def all_bindings() -> Iterable[Binding]:
+    """Those of the app and of every screen and widget, also of Textual's own."""
+    pending: list[type] = [DOMNode]
+    while pending:
+        kind = pending.pop()
+        pending.extend(kind.__subclasses__())
+        for binding in kind.__dict__.get("BINDINGS", ()):
+            if isinstance(binding, Binding):
+                yield binding
