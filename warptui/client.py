@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -151,10 +152,11 @@ class _Connection:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(CALL_TIMEOUT_S)
         try:
-            self._socket.connect(str(socket_path(project)))
+            self._socket.connect(str(find_socket(project)))
         except OSError as problem:
             self._socket.close()
-            raise EngineError(f"no engine runs on {project} ({problem.strerror})") from problem
+            said = problem.strerror or problem
+            raise EngineError(f"no engine runs on {project} ({said})") from problem
         self._reader = self._socket.makefile("rb")
         greeting = self.receive() or {}
         self.hello: dict[str, Any] = greeting.get("hello", {})
@@ -196,6 +198,21 @@ class _Connection:
             self.closed = True  # the other side was faster
         self._reader.close()
         self._socket.close()
+
+
+def find_socket(project: Path) -> Path:
+    """Where the engine of ``project`` listens.
+
+    It may have been started in a session with another XDG_RUNTIME_DIR (a cluster job, cron): the
+    usual places are tried too, where they belong to this user.
+    """
+    expected = socket_path(project)
+    user = os.getuid()
+    for folder in (f"/run/user/{user}/warptui", f"/tmp/warptui-{user}"):
+        other = Path(folder) / expected.name
+        if not expected.exists() and other.exists() and other.parent.stat().st_uid == user:
+            return other
+    return expected
 
 
 def attach(project: Path) -> Client:

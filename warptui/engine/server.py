@@ -47,12 +47,15 @@ class Server:
         self._connections: set[socket.socket] = set()
         self._followers: set[threading.Thread] = set()
         self._socket = _listen(self._path)
+        self._inode = self._path.stat().st_ino
         self._thread = threading.Thread(target=self._accept, name="server", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Take no more viewers, and let those that follow have their good-bye."""
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # not that of an engine which took over from us
+            if self._path.stat().st_ino == self._inode:
+                self._path.unlink()
         deadline = time.monotonic() + GOODBYE_S
         for follower in list(self._followers):
             follower.join(max(0.0, deadline - time.monotonic()))

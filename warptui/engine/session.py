@@ -248,7 +248,9 @@ class Session:
         entries = self._foreman.roster.entries.values()
         watch = FolderWatch(
             folder,
-            Patterns(settings.pattern, never_movies((settings.gain, settings.defects), folder)),
+            Patterns(
+                settings.pattern, never_movies((settings.gain, settings.defects), self.project)
+            ),
             settings.settle_seconds,
             inspect=inspect_movie,
             fingerprint=self._store.cached_fingerprint,

@@ -91,6 +91,7 @@ class Patterns:
 @dataclass
 class _Candidate:
     stamp: tuple[int, int, int]  # size, mtime_ns, inode: compared, never read
+    inode: int  # as the listing names it
     since: float  # our clock: unchanged from then on
     due: float  # when to examine it
     at_start: bool
@@ -138,12 +139,14 @@ class FolderWatch:
         self._patterns, self._settle_s, self.recursive = patterns, settle_s, recursive
         self._skip, self._inspect, self._fingerprint = skip, inspect, fingerprint
         self._clock = clock
-        self._known = dict(known or {})
-        self._inodes: dict[Path, int] = {}  # of complete files
-        self._prints: dict[Path, str] = {}
-        self._candidates: dict[Path, _Candidate] = {}
-        self._suspects: dict[Path, tuple[int, int, int]] = {}  # failed: examined in every look
-        self._patrol: deque[Path] = deque()
+        # Paths are strings in here: making 100,000 Path objects takes a second in every look.
+        self._never = {str(path) for path in patterns.never}
+        self._known = {str(path): content for path, content in (known or {}).items()}
+        self._inodes: dict[str, int] = {}  # of complete files, as the listing names them
+        self._prints: dict[str, str] = {}  # of the files in the patrol
+        self._candidates: dict[str, _Candidate] = {}
+        self._suspects: dict[str, tuple[int, int, int]] = {}  # failed: examined in every look
+        self._patrol: deque[str] = deque()
         self._counts: dict[str, deque[int]] = {}  # frames of recent movies, by extension
         self._first = True
         self._reason = ""
@@ -166,18 +169,18 @@ class FolderWatch:
         new = names.keys() - self._inodes.keys() - self._candidates.keys()
         for path in names.keys() - new:
             self._see(path, names[path], now, found)
-        for path in sorted(new, key=str):  # what came between two looks counts as in name order
+        for path in sorted(new):  # what came between two looks counts as in name order
             self._see(path, names[path], now, found)
         if self._first:  # before the arrivals: one may be a file that was moved here
-            found[:0] = [Gone(path) for path in self._known]
+            found[:0] = [Gone(Path(path)) for path in self._known]
         for path in [path for path in self._inodes if path not in names]:
             del self._inodes[path]
             self._suspects.pop(path, None)
-            found.append(Gone(path))
+            found.append(Gone(Path(path)))
         for path in [path for path in self._candidates if path not in names]:
             if path not in special:
                 del self._candidates[path]
-                found.append(Gone(path))
+                found.append(Gone(Path(path)))
         for path, reason in special.items():
             self._refuse(path, reason, found)
         self._first = False
@@ -209,22 +212,22 @@ class FolderWatch:
     def suspect(self, path: Path) -> None:
         """Watch a file closely, because it failed: a better one may replace it."""
         with suppress(OSError):
-            self._suspects[path] = _stamp(path.stat())
+            self._suspects[str(path)] = _stamp(str(path))
 
     def recheck(self, path: Path) -> None:
         """Take a file for a new arrival in the next look."""
-        self._inodes.pop(path, None)
-        self._suspects.pop(path, None)
+        self._inodes.pop(str(path), None)
+        self._suspects.pop(str(path), None)
 
     @property
     def patient_s(self) -> float:
         """How much longer to wait before the next look after hiccups of the file system."""
         return min(MAX_BACKOFF_S, 2.0**self._hiccups) if self._hiccups else 0.0
 
-    def _list(self) -> tuple[dict[Path, int], dict[Path, str]]:
+    def _list(self) -> tuple[dict[str, int], dict[str, str]]:
         """Inodes of files, and what is wrong with names that are none."""
-        names: dict[Path, int] = {}
-        special: dict[Path, str] = {}
+        names: dict[str, int] = {}
+        special: dict[str, str] = {}
         seen = set()
         folders = [self.folder]
         while folders:
@@ -240,16 +243,16 @@ class FolderWatch:
                 if self._is_folder(entry, seen):
                     if Path(entry.path) not in self._skip:
                         folders.append(Path(entry.path))
-                elif self._patterns.match(entry.name):
-                    path = Path(entry.path)
-                    if path in self._patterns.never:
-                        continue
+                elif entry.path in self._inodes or self._is_movie(entry):
                     reason = _why_no_file(entry)
                     if reason is None:
-                        names[path] = entry.inode()
+                        names[entry.path] = entry.inode()
                     elif reason:
-                        special[path] = reason
+                        special[entry.path] = reason
         return names, special
+
+    def _is_movie(self, entry: os.DirEntry[str]) -> bool:
+        return self._patterns.match(entry.name) and entry.path not in self._never
 
     def _is_folder(self, entry: os.DirEntry[str], seen: set[tuple[int, int]]) -> bool:
         if not self.recursive or entry.name.startswith("."):
@@ -281,43 +284,44 @@ class FolderWatch:
         self._reason = reason
         return [FolderState(reason)]
 
-    def _see(self, path: Path, inode: int, now: float, found: list[Sighting]) -> None:
+    def _see(self, path: str, inode: int, now: float, found: list[Sighting]) -> None:
         if path in self._inodes:
             if self._inodes[path] != inode or self._looks_changed(path):
-                self._begin(path, now, found, "the file changed")
+                self._begin(path, inode, now, found, "the file changed")
         elif path in self._candidates:
+            self._candidates[path].inode = inode
             self._update(path, self._candidates[path], now)
         elif self._first and path in self._known:
             self._inodes[path] = inode
             self._prints[path] = self._known.pop(path)
             self._patrol.append(path)
         else:
-            self._begin(path, now, found, "just arrived")
+            self._begin(path, inode, now, found, "just arrived")
 
-    def _looks_changed(self, path: Path) -> bool:
+    def _looks_changed(self, path: str) -> bool:
         if path not in self._suspects:
             return False
         try:
-            return _stamp(path.stat()) != self._suspects[path]
+            return _stamp(path) != self._suspects[path]
         except OSError:
             return False
 
-    def _begin(self, path: Path, now: float, found: list[Sighting], reason: str) -> None:
+    def _begin(self, path: str, inode: int, now: float, found: list[Sighting], reason: str) -> None:
         self._inodes.pop(path, None)
         self._suspects.pop(path, None)
         try:
-            stamp = _stamp(path.stat())
+            stamp = _stamp(path)
         except OSError as problem:
             stamp = (-1, 0, 0)
             reason = problem.strerror or reason
         due = now + self._settle_s
-        self._candidates[path] = _Candidate(stamp, now, due, self._first)
-        found.append(Waiting(path, reason))
+        self._candidates[path] = _Candidate(stamp, inode, now, due, self._first)
+        found.append(Waiting(Path(path), reason))
 
-    def _update(self, path: Path, candidate: _Candidate, now: float) -> bool:
+    def _update(self, path: str, candidate: _Candidate, now: float) -> bool:
         """Note whether a candidate changed since it was last seen."""
         try:
-            stamp = _stamp(path.stat())
+            stamp = _stamp(path)
         except OSError:
             return False  # `_examine` says what is wrong
         if stamp != candidate.stamp:
@@ -326,13 +330,13 @@ class FolderWatch:
             return True
         return False
 
-    def _examine(self, path: Path, candidate: _Candidate, now: float) -> list[Sighting]:
+    def _examine(self, path: str, candidate: _Candidate, now: float) -> list[Sighting]:
         if self._update(path, candidate, now):
             return []
         waited = now - candidate.since
         try:
-            problem, n_frames = self._inspect(path)
-            fingerprint = self._fingerprint(path)
+            problem, n_frames = self._inspect(Path(path))
+            fingerprint = self._fingerprint(Path(path))
         except TransientError as hiccup:
             return self._later(path, candidate, now, str(hiccup))
         except InputError as verdict:  # let the worker say it, with all that it can find out
@@ -355,36 +359,39 @@ class FolderWatch:
                 return self._later(path, candidate, now, few, candidate.since + 3 * self._settle_s)
             note = f"{n_frames} frames, its siblings have {usual}"
         if n_frames and not problem:
-            self._counts.setdefault(path.suffix.lower(), deque(maxlen=SIBLINGS)).append(n_frames)
+            counts = self._counts.setdefault(_suffix(path), deque(maxlen=SIBLINGS))
+            counts.append(n_frames)
         del self._candidates[path]
-        self._inodes[path] = candidate.stamp[2]
+        # Not the inode of its stat, which is another one for links and on some network disks.
+        self._inodes[path] = candidate.inode
+        if path not in self._prints:
+            self._patrol.append(path)
         self._prints[path] = fingerprint
-        self._patrol.append(path)
         if problem:
             self._suspects[path] = candidate.stamp
-        return [Complete(path, fingerprint, note, candidate.at_start)]
+        return [Complete(Path(path), fingerprint, note, candidate.at_start)]
 
     def _later(
-        self, path: Path, candidate: _Candidate, now: float, reason: str, due: float | None = None
+        self, path: str, candidate: _Candidate, now: float, reason: str, due: float | None = None
     ) -> list[Sighting]:
         candidate.due = due if due and due > now else now + max(self._settle_s, 0.25)
-        return [Waiting(path, reason)]
+        return [Waiting(Path(path), reason)]
 
-    def _refuse(self, path: Path, reason: str, found: list[Sighting]) -> None:
+    def _refuse(self, path: str, reason: str, found: list[Sighting]) -> None:
         candidate = self._candidates.setdefault(
-            path, _Candidate((-1, 0, 0), 0.0, float("inf"), self._first)
+            path, _Candidate((-1, 0, 0), 0, 0.0, float("inf"), self._first)
         )
         if not candidate.refused:
             candidate.refused = True
-            found.append(Refused(path, reason))
+            found.append(Refused(Path(path), reason))
 
-    def _usual(self, path: Path) -> int:
-        counts = self._counts.get(path.suffix.lower())
+    def _usual(self, path: str) -> int:
+        counts = self._counts.get(_suffix(path))
         return Counter(counts).most_common(1)[0][0] if counts else 0
 
-    def _fingerprint_or_none(self, path: Path) -> str:
+    def _fingerprint_or_none(self, path: str) -> str:
         try:
-            return self._fingerprint(path)
+            return self._fingerprint(Path(path))
         except (OSError, InputError):
             return ""
 
@@ -395,15 +402,12 @@ class FolderWatch:
         for _ in range(min(PATROL, len(self._patrol))):
             path = self._patrol.popleft()
             if path not in self._inodes:
+                del self._prints[path]
                 continue  # gone or waiting: it comes back when it is complete
             self._patrol.append(path)
-            try:
-                fingerprint = self._fingerprint(path)
-            except (OSError, InputError):
-                continue  # the listing or the worker tells
-            if fingerprint != self._prints.get(path):
-                self._patrol.remove(path)
-                self._begin(path, now, found, "the file changed")
+            fingerprint = self._fingerprint_or_none(path)  # the listing or the worker tells
+            if fingerprint and fingerprint != self._prints[path]:
+                self._begin(path, self._inodes[path], now, found, "the file changed")
             if self._clock() > until:
                 break
         return found
@@ -429,7 +433,12 @@ def _why_no_file(entry: os.DirEntry[str]) -> str | None:
     return "a named pipe, no movie" if stat.S_ISFIFO(mode) else "not a regular file"
 
 
-def _stamp(found: os.stat_result) -> tuple[int, int, int]:
+def _suffix(path: str) -> str:
+    return Path(path).suffix.lower()
+
+
+def _stamp(path: str) -> tuple[int, int, int]:
+    found = os.stat(path)  # noqa: PTH116 - called for 100,000 names
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 
@@ -446,4 +455,5 @@ def inspect_movie(path: Path) -> tuple[str, int]:
 
 def never_movies(names: Iterable[str], base: Path) -> frozenset[Path]:
     """Reference files that the settings name: no movies, wherever they lie."""
-    return frozenset((base / name).resolve() for name in names if name)
+    paths = [(base / name).absolute() for name in names if name]
+    return frozenset([*paths, *(path.resolve() for path in paths)])

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from pretend_project import Engine, until
@@ -147,6 +148,17 @@ def test_a_second_engine_is_refused_and_says_who_is_there(
     assert f"process {pid}" in capfd.readouterr().err
     engine.process = first
     assert engine.client.status().pid == pid
+    assert engine.end() == 0
+
+
+def test_an_engine_is_found_from_a_session_with_another_runtime_folder(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    del engine.environment["XDG_RUNTIME_DIR"]
+    engine.start()
+    (tmp_path / "other").mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "other"))
+    assert engine.client.status().project == str(engine.project)
     assert engine.end() == 0
 
 

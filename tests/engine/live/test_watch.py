@@ -143,6 +143,16 @@ def test_pipes_folders_and_broken_links_never_block(tmp_path: Path) -> None:
     assert complete(watch.ripen(12.0)) == ["pipe.mrc"]
 
 
+def test_links_to_movies_are_movies_and_are_taken_once(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "x.mrc").write_bytes(movie_bytes())
+    (tmp_path / "a.mrc").symlink_to(tmp_path / "store" / "x.mrc")
+    watch = make(tmp_path, inspect=inspect_movie)
+    watch.look(0.0)
+    assert complete(watch.ripen(3.0)) == ["a.mrc"]
+    assert [watch.look(now) for now in (6.0, 9.0, 12.0)] == [[], [], []]
+
+
 def test_a_loop_of_folders_ends(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "up").symlink_to(tmp_path)
