@@ -35,17 +35,13 @@ def evaluate(
     ky, kx = rings.ky.numpy(), rings.kx.numpy()
     v = weight.numpy()
     block = max(1, ROWS_PER_TASK // n_frames)
-    tasks = [
-        (p, y, min(y + block, n_y)) for p in range(n_patches) for y in range(0, n_y, block)
-    ]
+    tasks = [(p, y, min(y + block, n_y)) for p in range(n_patches) for y in range(0, n_y, block)]
 
     def work(task: tuple[int, int, int]) -> tuple[float, np.ndarray, np.ndarray]:
         p, y0, y1 = task
         score = np.zeros((n_frames, 2))
         power = np.zeros(rings.n_rings + 1)
-        value = _rows(
-            data[p], py[p], px[p], ky, kx, v, index, count, extent, y0, y1, score, power
-        )
+        value = _rows(data[p], py[p], px[p], ky, kx, v, index, count, extent, y0, y1, score, power)
         return value, score, power
 
     values = np.zeros(n_patches)

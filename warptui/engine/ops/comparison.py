@@ -47,9 +47,7 @@ class Comparison:
     def information(self, coherence: Coherence) -> Tensor:
         """``(frame, frame)`` expected information of one average patch, 1/Å²."""
         weights = likelihood_weights(coherence, self.amplitude, self.extra)
-        return self.area * information(
-            coherence, weights, self.rings.k, self.rings.n_coefficients
-        )
+        return self.area * information(coherence, weights, self.rings.k, self.rings.n_coefficients)
 
     def resolved_to(self, shifts_yx: Tensor, share: float) -> float:
         """Frequency in 1/Å below which ``share`` of the information about shifts lies.

@@ -184,7 +184,11 @@ def _polish(
             return 0.5 * here.square().sum() - agreement.value.sum().cpu()
 
     optimiser = torch.optim.LBFGS(
-        [step], lr=1.0, max_iter=POLISH_ITERATIONS, history_size=6, line_search_fn="strong_wolfe",
+        [step],
+        lr=1.0,
+        max_iter=POLISH_ITERATIONS,
+        history_size=6,
+        line_search_fn="strong_wolfe",
         tolerance_grad=1e-3,
     )
     optimiser.step(cost)

@@ -68,7 +68,9 @@ def frequencies_yx(
     )
 
 
-def crop_spectrum(spectrum: Tensor, shape_yx: tuple[int, int], new_shape_yx: tuple[int, int]) -> Tensor:
+def crop_spectrum(
+    spectrum: Tensor, shape_yx: tuple[int, int], new_shape_yx: tuple[int, int]
+) -> Tensor:
     """Low frequencies of a half spectrum: that of the image resampled to fewer pixels.
 
     Parameters
@@ -92,9 +94,7 @@ def crop_spectrum(spectrum: Tensor, shape_yx: tuple[int, int], new_shape_yx: tup
     return torch.cat([spectrum[..., :half, :width], spectrum[..., ny - half :, :width]], dim=-2)
 
 
-def shift_phases(
-    ky: Tensor, kx: Tensor, shifts_yx: Tensor
-) -> tuple[Tensor, Tensor]:
+def shift_phases(ky: Tensor, kx: Tensor, shifts_yx: Tensor) -> tuple[Tensor, Tensor]:
     """Separable phase factors that shift images by ``shifts_yx``.
 
     Multiplying a spectrum by ``phase_y[..., :, None] * phase_x[..., None, :]`` moves its

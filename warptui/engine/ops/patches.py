@@ -86,9 +86,7 @@ def cut_patches(image: Tensor, grid: PatchGrid, keep_y: int, keep_x: int) -> Ten
         ``(patch, 2 * keep_y, keep_x)`` complex64.
     """
     size = grid.size
-    views = torch.stack(
-        [image[y : y + size, x : x + size] for y, x in grid.corners_yx.tolist()]
-    )
+    views = torch.stack([image[y : y + size, x : x + size] for y, x in grid.corners_yx.tolist()])
     views = views * grid.windows_y[:, :, None] * grid.windows_x[:, None, :]
     spectra = torch.fft.rfft2(views)
     return torch.cat([spectra[:, :keep_y, :keep_x], spectra[:, size - keep_y :, :keep_x]], 1)

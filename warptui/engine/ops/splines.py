@@ -58,9 +58,7 @@ def grid_weights(grid_xyt: tuple[int, int, int], x: Tensor, y: Tensor, t: Tensor
     Tensor
         ``(n, nt * ny * nx)`` float64 weights, nodes x fastest, then y, then time.
     """
-    wx, wy, wt = (
-        spline_weights(n, p) for n, p in zip(grid_xyt, (x, y, t), strict=True)
-    )
+    wx, wy, wt = (spline_weights(n, p) for n, p in zip(grid_xyt, (x, y, t), strict=True))
     return (wt[:, :, None, None] * wy[:, None, :, None] * wx[:, None, None, :]).flatten(1)
 
 

@@ -19,6 +19,7 @@ SEARCH_RESOLUTION = 12.0  # Å; coarser than any drift's blur within a frame
 SEARCH_B_FACTOR = -1500.0  # Å²; the search must see one broad peak, not fringes
 SEARCH_STEP = 12.0  # Å; about the largest surprise from one frame to the next
 CONVERGED = 0.01  # Å
+N_SURROGATES = 10
 
 
 class Track(NamedTuple):
@@ -57,15 +58,32 @@ def search_track(
     Tensor
         ``(frame, 2)`` shifts to apply in Å, mean 0.
     """
-    search = _Search(spectra, shape_yx, pixel_yx, keep)
-    best: tuple[float, Tensor] | None = None
-    for start in (search.grow(), torch.zeros(len(spectra), 2, dtype=torch.float64)):
-        shifts = search.refine(start)
-        value = search.value(shifts)
-        if best is None or value > best[0]:
-            best = value, shifts
-    assert best is not None
-    return best[1] - best[1].mean(0)
+    _, shifts = _Search(spectra, shape_yx, pixel_yx, keep).best()
+    return shifts - shifts.mean(0)
+
+
+def search_significance(
+    spectra: Tensor, shape_yx: tuple[int, int], pixel_yx: tuple[float, float]
+) -> float:
+    """By how many standard deviations the best track beats what a search finds in nothing.
+
+    Nothing is made from the movie itself: its frames, each displaced at random by far more
+    than the search looks for, share the noise and the spectrum but no position. Arguments
+    as in `search_track`.
+    """
+    search = _Search(spectra, shape_yx, pixel_yx, None)
+    found, _ = search.best()
+    frames = search.frames
+    generator = torch.Generator().manual_seed(len(frames))
+    edge = torch.tensor([n * p for n, p in zip(search.shape, search.pixel, strict=True)])
+    values = []
+    for _ in range(N_SURROGATES):
+        shares = torch.rand(len(frames), 2, generator=generator, dtype=torch.float64)
+        phase_y, phase_x = shift_phases(search.ky, search.kx, (shares * edge).to(search.ky.device))
+        search.frames = frames * phase_y[:, :, None] * phase_x[:, None, :]
+        values.append(search.best()[0])
+    null = torch.tensor(values, dtype=torch.float64)
+    return (found - float(null.mean())) / max(float(null.std()), 1e-30)
 
 
 class _Search:
@@ -139,12 +157,19 @@ class _Search:
             moved = torch.stack([self.moved(t, shifts[t]) for t in range(len(shifts))])
             total = moved.sum(0)
             shifts = torch.stack(
-                [
-                    self.find(total - moved[t], t, shifts[t], sigma)
-                    for t in range(len(shifts))
-                ]
+                [self.find(total - moved[t], t, shifts[t], sigma) for t in range(len(shifts))]
             )
         return shifts
+
+    def best(self) -> tuple[float, Tensor]:
+        """Value and shifts of the better of two attempts."""
+        attempts = [
+            self.refine(self.grow()),
+            self.refine(torch.zeros(len(self.frames), 2).double()),
+        ]
+        values = [self.value(shifts) for shifts in attempts]
+        best = int(values[1] > values[0])
+        return values[best], attempts[best]
 
     def total(self, shifts: Tensor) -> Tensor:
         total = torch.zeros_like(self.frames[0])
@@ -153,6 +178,7 @@ class _Search:
         return total
 
     def value(self, shifts: Tensor) -> float:
+        """Power of the sum of the frames."""
         return float(self.total(shifts).abs().square().sum())
 
 
@@ -162,9 +188,7 @@ def _vertex(before: Tensor, at: Tensor, after: Tensor) -> float:
     return 0.5 * float(before - after) / bend if bend < 0 else 0.0
 
 
-def fit_track(
-    comparison: Comparison, start_yx: Tensor, n_nodes: int, max_rounds: int = 8
-) -> Track:
+def fit_track(comparison: Comparison, start_yx: Tensor, n_nodes: int, max_rounds: int = 8) -> Track:
     """Most probable global track, its smoothness chosen by the movie itself.
 
     Each round measures the agreement at the current track, picks the prior with the largest
@@ -187,10 +211,11 @@ def fit_track(
     likelihood = torch.zeros_like(comparison.extra)
     coherence = comparison.coherence(comparison.evaluate(shifts[None], likelihood))
     error = float("nan")
-    rounds = 0
-    for rounds in range(1, max_rounds + 1):
+    evaluations = 1
+    for _ in range(max_rounds):
         likelihood = comparison.likelihood(coherence)
         agreement = comparison.evaluate(shifts[None], likelihood)
+        evaluations += 1
         frame_information = comparison.information(coherence).cpu()
         score = agreement.score[0].cpu() + frame_information @ shifts
         prior, posterior = family.choose(
@@ -207,4 +232,4 @@ def fit_track(
         coherence = comparison.coherence(agreement)
         if change < CONVERGED:
             break
-    return Track(shifts, prior, error, rounds + 1)
+    return Track(shifts, prior, error, evaluations)

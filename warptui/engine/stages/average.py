@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from warptui.engine.errors import StageError
 from warptui.engine.items import Movie
+from warptui.engine.stages.motion import MotionResult
 from warptui.engine.stages.stage import Stage, StageResult, StageSettings, setting, summary
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
     from warptui.engine.stages.stage import Bench
+
+PREVIEW_PX = 512
+# Frames whose local shifts differ by less are warped together: a phase error of 0.13 rad
+# at most at the Nyquist frequency.
+LOCAL_TOLERANCE_PX = 0.04
 
 
 class AverageSettings(StageSettings):
@@ -32,7 +43,7 @@ class AverageResult(StageResult):
     """What was written."""
 
     mean_electrons: float | None = summary(
-        "mean", "mean counts per pixel of the whole exposure", unit="e/px", digits=1
+        "mean", "mean counts per pixel of the frames that went in", unit="e/px", digits=1
     )
     pixel_size: float = 0.0  # Å/px of the average
     shape_yx: tuple[int, int] = (0, 0)
@@ -43,8 +54,221 @@ class AverageResult(StageResult):
 
 
 def run(item: Movie, bench: Bench, settings: AverageSettings) -> AverageResult:
-    """Write the average of ``item``."""
-    raise NotImplementedError
+    """Write the average of ``item``, its halves if wanted, and the preview.
+
+    Every pixel is shifted by the motion model's interpolants at that pixel and frame. The
+    frames' spectra are weighted by w_t(k) for the dose they were taken at, and the sum is
+    divided by sqrt(mean of w²), so that its noise stays white and its mean stays the
+    number of electrons (Grant & Grigorieff 2015, eq. 9). The halves share the weights of
+    the whole: odd + even = average.
+    """
+    import torch
+
+    motion = bench.results["motion"]
+    assert isinstance(motion, MotionResult)
+    frames = bench.frames()
+    used = range(settings.skip_first, frames.n_frames - settings.skip_last)
+    if not used:
+        raise StageError(
+            f"{item.name}: no frame is left of {frames.n_frames} after leaving out "
+            f"{settings.skip_first} at the start and {settings.skip_last} at the end; "
+            "lower average.skip_first or average.skip_last"
+        )
+    parts = ("odd", "even") if settings.halves else ("whole",)
+    sums = _sums(bench, settings, motion, used, parts)
+    electrons = sum(float(total.mean()) for total in sums.values())
+    average = torch.stack(list(sums.values())).sum(0)
+    pixel_size = bench.pixel_size * bench.input.binning
+    for half in parts if settings.halves else ():
+        bench.save(f"average/{half}", sums[half], pixel_size)
+    path = bench.save("average", average, pixel_size)
+    bench.save_preview(_preview(average))
+    bench.progress(1.0)
+    dose = bench.dose_per_frame
+    notes = [] if dose is not None or settings.dose_weighting == "none" else ["not dose weighted"]
+    if settings.deconvolve:
+        notes.append("not deconvolved: this version does not estimate the CTF yet")
+    return AverageResult(
+        mean_electrons=electrons / bench.input.binning**2,
+        pixel_size=pixel_size,
+        shape_yx=(average.shape[0], average.shape[1]),
+        n_frames=len(used),
+        dose=None if dose is None else dose * len(used),
+        average_path=bench.relative(path),
+        notes=notes,
+    )
 
 
-STAGE = Stage("average", Movie, AverageSettings, AverageResult, run, needs=("motion",))
+def _sums(
+    bench: Bench,
+    settings: AverageSettings,
+    motion: MotionResult,
+    used: range,
+    parts: tuple[str, ...],
+) -> dict[str, torch.Tensor]:
+    """``(y, x)`` sums of the corrected frames: the whole, or odd and even ones."""
+    import torch
+
+    from warptui.engine.ops.fourier import crop_spectrum, frequencies_yx, padded_size, shift_phases
+    from warptui.engine.ops.warping import add_warped, prefilter_yx
+
+    frames = bench.frames()
+    device = bench.device
+    sizes = [padded_size(n, bench.input.binning) for n in frames.shape_yx]
+    full, small = ((sizes[0][i], sizes[1][i]) for i in (0, 1))
+    pixel_yx = [bench.pixel_size * full[i] / small[i] for i in (0, 1)]
+    ny, nx = motion.shape_yx
+    ky, kx = frequencies_yx(small, pixel_yx, device)
+    weights = _dose_weights(bench, settings, ky, kx, used)
+    tracks, local = _shifts(motion)
+    rescale = small[0] * small[1] / (full[0] * full[1])  # inverse FFTs divide by their own size
+    area = full[0] * full[1] / (small[0] * small[1])  # one binned pixel collects more electrons
+
+    padded = torch.zeros(full, device=device)
+    inside = padded[: frames.shape_yx[0], : frames.shape_yx[1]]
+    buffer = torch.empty(frames.shape_yx, device=device)
+    shape = (small[0], small[1] // 2 + 1)
+    spectra = {part: torch.zeros(shape, dtype=torch.complex64, device=device) for part in parts}
+    totals = {part: torch.zeros(ny, nx, device=device) for part in parts}
+    means = dict.fromkeys(parts, 0.0)
+    waiting = dict.fromkeys(parts, 0)
+    pre_y, pre_x = prefilter_yx(ky, kx, (pixel_yx[0], pixel_yx[1]))
+    groups = _groups(local, used, motion.pixel_size, settings.halves)
+
+    def flush(members: list[int]) -> None:
+        """Bring the spectra gathered so far into real space, warped by their mean field."""
+        for part in parts:
+            if not waiting[part]:
+                continue
+            spectrum = spectra[part]
+            if local is not None:
+                spectrum.mul_(pre_y[:, None]).mul_(pre_x[None, :])
+            image = torch.fft.irfft2(spectrum, s=small)[:ny, :nx]
+            if local is None:
+                totals[part] += image
+            else:
+                field = local[members].mean(0) / motion.pixel_size
+                add_warped(totals[part], image, field)
+            spectrum.zero_()
+            waiting[part] = 0
+
+    for done, members in enumerate(groups):
+        for index in members:
+            part = parts[0] if len(parts) == 1 else parts[index % 2 == 0]
+            frame = frames.read(index, buffer)
+            mean = frame.mean()
+            means[part] += float(mean) * area
+            inside.copy_(frame).sub_(mean)
+            spectrum = torch.fft.rfft2(padded)
+            if small != full:
+                spectrum = crop_spectrum(spectrum, full, small)
+            phase_y, phase_x = shift_phases(ky, kx, tracks[index].to(device))
+            spectrum *= (phase_y * (rescale * area))[:, None]
+            spectrum *= phase_x[None, :]
+            if weights is not None:
+                spectrum *= weights(index)
+            spectra[part] += spectrum
+            waiting[part] += 1
+        flush(members)
+        bench.progress((done + 1) / (len(groups) + 1))
+    return {part: totals[part] + means[part] for part in parts}
+
+
+def _dose_weights(
+    bench: Bench, settings: AverageSettings, ky: torch.Tensor, kx: torch.Tensor, used: range
+) -> Callable[[int], torch.Tensor] | None:
+    """Function from a frame's index to its ``(ny, nx // 2 + 1)`` weights; None for none."""
+    import torch
+
+    from warptui.engine.ops.dose import critical_dose_amplitude, gaussian_amplitude
+
+    if bench.dose_per_frame is None or settings.dose_weighting == "none":
+        return None
+    dose_per_frame = bench.dose_per_frame
+    square = ky[:, None] ** 2 + kx[None, :] ** 2
+
+    def dose(index: int) -> torch.Tensor:
+        middle = bench.input.pre_exposure + (index + 0.5) * dose_per_frame
+        return torch.tensor([middle], device=square.device)
+
+    if settings.dose_weighting == "gaussian":
+        # exp(-d k²) factorises: two short vectors instead of an exponential a coefficient
+        def raw(index: int) -> torch.Tensor:
+            d = dose(index)
+            return gaussian_amplitude(ky, d)[0][:, None] * gaussian_amplitude(kx, d)[0][None, :]
+    else:
+        k = square.sqrt()
+
+        def raw(index: int) -> torch.Tensor:
+            return critical_dose_amplitude(k, dose(index), bench.optics.voltage)[0]
+
+    norm = torch.zeros_like(square)
+    for index in used:
+        norm += raw(index).square_()
+    norm = (norm / len(used)).clamp_(min=1e-12).rsqrt_()
+    return lambda index: raw(index).mul_(norm)
+
+
+def _shifts(motion: MotionResult) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Global shifts ``(frame, 2)`` in Å, and nodes ``(frame, y, x, 2)`` of the local shifts."""
+    import torch
+
+    from warptui.engine.ops.splines import spline_weights
+
+    time = torch.linspace(0, 1, motion.n_frames, dtype=torch.float64)
+    nodes = torch.tensor(motion.global_yx_angstrom, dtype=torch.float64)
+    tracks = spline_weights(len(nodes), time) @ nodes
+    if not motion.local_used:
+        return tracks, None
+    n_x, n_y, n_t = motion.local_grid
+    grid = torch.stack(
+        [
+            torch.tensor(values, dtype=torch.float64).reshape(n_t, n_y, n_x)
+            for values in (motion.local_y_angstrom, motion.local_x_angstrom)
+        ],
+        dim=-1,
+    )
+    return tracks, torch.einsum("tn,nyxc->tyxc", spline_weights(n_t, time), grid)
+
+
+def _groups(
+    local: torch.Tensor | None, used: range, pixel_size: float, halves: bool
+) -> list[list[int]]:
+    """Runs of frames that share one local field to within the tolerance."""
+    if local is None:
+        return [list(used)]
+    groups: list[list[int]] = []
+    for index in used:
+        if groups:
+            candidate = [*groups[-1], index]
+            mean = local[candidate].mean(0)
+            spread = (local[candidate] - mean).norm(dim=-1).max()
+            if float(spread) / pixel_size <= LOCAL_TOLERANCE_PX:
+                groups[-1] = candidate
+                continue
+        groups.append([index])
+    return groups
+
+
+def _preview(average: torch.Tensor) -> torch.Tensor:
+    """``(y, x)`` uint8 picture, long edge 512 px, contrast from the central part."""
+    import torch
+
+    ny, nx = average.shape
+    scale = min(1.0, PREVIEW_PX / max(ny, nx))
+    size = (max(1, round(ny * scale)), max(1, round(nx * scale)))
+    picture = torch.nn.functional.interpolate(average[None, None], size=size, mode="area")[0, 0]
+    centre = picture[size[0] // 8 : size[0] - size[0] // 8, size[1] // 8 : size[1] - size[1] // 8]
+    middle, sigma = centre.median(), centre.std().clamp(min=1e-12)
+    return ((picture - middle) / (6 * sigma) + 0.5).clamp(0, 1).mul(255).round().to(torch.uint8)
+
+
+STAGE = Stage(
+    "average",
+    Movie,
+    AverageSettings,
+    AverageResult,
+    run,
+    needs=("motion",),
+    sections=("input", "optics.voltage"),
+)

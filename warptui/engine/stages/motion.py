@@ -1,9 +1,9 @@
-"""Global and local motion of a movie (paper: *Motion model*, *Global and local motion correction*)."""
+"""Global and local motion (paper: *Motion model*, *Global and local motion correction*)."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from warptui.engine.items import Movie
 from warptui.engine.stages.stage import Stage, StageResult, StageSettings, setting, summary
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 MAX_GLOBAL_NODES = 128
 LOCAL_INFORMATION = 0.97  # share of what the fit range tells that patches must hold
 MAX_PATCH_COEFFICIENTS = 60e6  # 480 MB
-SIGNIFICANT = 5.0  # standard errors at which an alignment is as good as not trusted
+SIGNIFICANT = 3.5  # standard errors at which an alignment is trusted as much as not
+CERTAIN = 7.0  # standard errors that need no second test
 TRUSTED = 0.5  # confidence below which no motion is reported and none applied
 
 
@@ -38,7 +39,7 @@ class MotionSettings(StageSettings):
         0, "temporal nodes of the global track; 0 = automatic", ge=0, le=2000
     )
     local_grid: tuple[int, int, int] = setting(
-        (5, 5, 3), "x, y, time nodes of the local motion; [1, 1, 1] = global motion only"
+        (5, 5, 5), "x, y, time nodes of the local motion; [1, 1, 1] = global motion only"
     )
     patch_size_px: int = setting(512, "size of the patches that are compared", unit="px", ge=64)
 
@@ -85,9 +86,10 @@ def run(item: Movie, bench: Bench, settings: MotionSettings) -> MotionResult:
     frames = bench.frames()
     binning = bench.input.binning
     sizes = [padded_size(n, binning) for n in frames.shape_yx]
-    shape_yx = tuple(n if binning == 1 else 2 * int(n / binning / 2) for n in frames.shape_yx)
+    ny, nx = (n if binning == 1 else 2 * int(n / binning / 2) for n in frames.shape_yx)
+    shape_yx = (ny, nx)
     pixel_size = bench.pixel_size * binning
-    facts = {
+    facts: dict[str, Any] = {
         "n_frames": frames.n_frames,
         "pixel_size": pixel_size,
         "shape_yx": shape_yx,
@@ -95,7 +97,7 @@ def run(item: Movie, bench: Bench, settings: MotionSettings) -> MotionResult:
     }
     nodes = settings.global_nodes or min(frames.n_frames, MAX_GLOBAL_NODES)
     nodes = min(nodes, frames.n_frames)
-    still = facts | {
+    still: dict[str, Any] = facts | {
         "track_yx_angstrom": [(0.0, 0.0)] * frames.n_frames,
         "global_yx_angstrom": [(0.0, 0.0)] * nodes,
     }
@@ -120,7 +122,15 @@ def run(item: Movie, bench: Bench, settings: MotionSettings) -> MotionResult:
     grid = (grid[0], grid[1], min(grid[2], frames.n_frames))
     binned_yx = (shape_yx[0] * pixel_size / pixel_yx[0], shape_yx[1] * pixel_size / pixel_yx[1])
     global_nodes, local_nodes, error = _fit_local(
-        bench, settings, whole, spectra, spectrum_yx, pixel_yx, track, nodes, grid,
+        bench,
+        settings,
+        whole,
+        spectra,
+        spectrum_yx,
+        pixel_yx,
+        track,
+        nodes,
+        grid,
         (int(binned_yx[0]), int(binned_yx[1])),
     )
     global_nodes = global_nodes - global_nodes.mean(0)
@@ -230,7 +240,7 @@ def _confidence(
     import torch
 
     from warptui.engine.ops.coherence import held_out_significance
-    from warptui.engine.ops.track import search_track
+    from warptui.engine.ops.track import search_significance, search_track
 
     keep = (whole.rings.index % 2 == 0).to(torch.float32)
     shifts = search_track(spectra, shape_yx, pixel_yx, keep)
@@ -242,6 +252,9 @@ def _confidence(
         whole.amplitude,
         whole.rings.n_coefficients,
     )
+    if z < CERTAIN:
+        # Half of the data may not be enough to find a weak track: ask with all of them.
+        z = max(z, search_significance(spectra, shape_yx, pixel_yx))
     return 0.5 * math.erfc(-(z - SIGNIFICANT) / math.sqrt(2))
 
 
@@ -330,5 +343,5 @@ def _kept(size: int, pixel_yx: tuple[float, float], k_max: float) -> tuple[int, 
 
 
 STAGE = Stage(
-    "motion", Movie, MotionSettings, MotionResult, run, sections=("input", "optics"), version=1
+    "motion", Movie, MotionSettings, MotionResult, run, sections=("input", "optics.voltage")
 )
