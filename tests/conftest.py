@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# First calls compile kernels, and machines are shared: time says nothing about a law.
+settings.register_profile("warptui", deadline=None)
+settings.load_profile("warptui")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
