@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -15,22 +16,26 @@ def good_size(n: int) -> int:
     An FFT of 3710 x 3838 takes twice as long as one of 3712 x 3840.
     """
     size = n + n % 2
-    while True:
-        rest = size
-        for prime in (2, 3, 5, 7):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return size
+    while not _is_smooth(size):
         size += 2
+    return size
 
 
+def _is_smooth(size: int) -> bool:
+    for prime in (2, 3, 5, 7):
+        while size % prime == 0:
+            size //= prime
+    return size == 1
+
+
+@lru_cache(maxsize=64)  # every movie of a session asks for the same two
 def padded_size(n: int, binning: float) -> tuple[int, int]:
     """Sizes to pad ``n`` pixels to and to crop their spectrum to, for a binning factor.
 
-    Both are even with small primes as far as possible, and their ratio is ``binning`` to
-    within a hundredth of a binned pixel over the whole image, so that one pixel size holds
-    everywhere.
+    Both are even with small primes as far as possible, and their ratio is ``binning`` as
+    nearly as sizes up to 512 px larger allow, so that one pixel size holds everywhere: for
+    the usual factors (quarters and thirds up to 8) to a hundredth of a binned pixel over the
+    whole image, for the oddest ones (2.0002) to half a pixel.
 
     Returns
     -------
@@ -44,7 +49,7 @@ def padded_size(n: int, binning: float) -> tuple[int, int]:
     for size in range(n + n % 2, n + n % 2 + 512, 2):
         cropped = 2 * round(size / binning / 2)
         error = abs(cropped * binning / size - 1) * n / binning
-        rough = (good_size(size) != size) + (good_size(cropped) != cropped)
+        rough = (not _is_smooth(size)) + (not _is_smooth(cropped))
         cost = max(error, 0.01) * 1e3 + rough + (size - n) / 512
         if best is None or cost < best[0]:
             best = cost, size, cropped
