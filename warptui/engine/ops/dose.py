@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def critical_dose(k: Tensor, voltage: float) -> Tensor:
-    """Dose at which the signal has fallen to 1/e² in power (Grant & Grigorieff 2015, eq. 3).
+    """Dose at which the signal has fallen to 1/e in power (Grant & Grigorieff 2015, eq. 3).
 
     Parameters
     ----------
