@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,23 @@ settings.register_profile("warptui", deadline=None)
 settings.load_profile("warptui")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+# Before torch is imported, by us or by a child: idle threads that spin slow the others down.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_folders() -> Iterator[None]:
+    """Sockets and indices of this run alone: never those of the user or of another run."""
+    # Not below pytest's own folder: the path of a socket has 107 bytes at most.
+    folder = Path(tempfile.mkdtemp(prefix="wt-"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
+            (folder / name).mkdir(mode=0o700)
+            patch.setenv(name, str(folder / name))
+        yield
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,70 @@
+# Everything here needs a Python from 3.11 on and nothing else: the first target that is asked
+# for makes .venv and installs the pinned packages into it. Say PYTHON=... to choose the Python,
+# JOBS=... for the number of test processes.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+PYTHON :=
+JOBS := auto
+PYTEST := $(BIN)/python -m pytest -q
+
+# Idle OpenMP threads would otherwise spin and slow down every other process.
+export OMP_WAIT_POLICY := passive
+export GOMP_SPINCOUNT := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench gpu clean
+
+help:
+	@echo "make demo    simulate a small session and process it, in the app where there is a terminal"
+	@echo "make test    all tests but those for a GPU"
+	@echo "make check   formatting, lint, types, import contracts, quick tests"
+	@echo "make bench   the measurements of README.md"
+	@echo "make gpu     the tests that need a CUDA device"
+	@echo "make clean   remove .venv, the demo, caches"
+
+demo: $(STAMP)
+	@$(BIN)/warptui demo demo
+
+test: $(STAMP)
+	$(PYTEST) -n $(JOBS) -m "not gpu"
+
+check: $(STAMP)
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+	$(PYTEST) -n $(JOBS) -m "not slow and not gpu"
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+gpu: $(STAMP)
+	$(PYTEST) -m gpu
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .import_linter_cache .grimp_cache snapshot_report.html
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# A .venv that was moved or whose Python went is made anew.
+$(STAMP): pyproject.toml constraints.txt
+	@set -e; \
+	if [ -e $(VENV) ] && ! $(BIN)/python -c "import pip" 2>/dev/null; then rm -rf $(VENV); fi; \
+	if [ ! -e $(VENV) ]; then \
+	    for candidate in $(PYTHON) $(if $(PYTHON),,python3 python3.13 python3.12 python3.11 python3.14); do \
+	        if "$$candidate" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; \
+	        then found=$$candidate; break; fi; \
+	    done; \
+	    if [ -z "$$found" ]; then \
+	        echo "warptui needs Python 3.11 or newer; found: $$($(or $(PYTHON),python3) --version 2>&1 | head -1)." >&2; \
+	        echo "Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 2; fi; \
+	    if ! "$$found" -c "import venv, ensurepip" 2>/dev/null; then \
+	        echo "$$found cannot make environments: install its venv package (Debian, Ubuntu: python3-venv)." >&2; \
+	        exit 2; fi; \
+	    echo "making $(VENV) with $$("$$found" --version)"; \
+	    "$$found" -m venv $(VENV); fi; \
+	echo "installing the packages of constraints.txt (once; a few minutes)"; \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
