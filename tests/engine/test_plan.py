@@ -89,8 +89,9 @@ def test_only_the_stage_whose_setting_changed_runs_and_those_that_need_it():
 
 
 def test_all_changes_of_a_stage_are_named():
+    before = config(motion={"b_factor": -100.0, "local_grid": [5, 5, 3]})
     changed = config(motion={"b_factor": -500.0, "local_grid": [3, 3, 3]})
-    assert reasons(processed(Config()), changed)["motion"] == (
+    assert reasons(processed(before), changed)["motion"] == (
         "motion.b_factor -100 -> -500, motion.local_grid [5, 5, 3] -> [3, 3, 3]"
     )
 

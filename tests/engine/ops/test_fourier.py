@@ -61,14 +61,14 @@ def band_limited(shape_yx: tuple[int, int], fraction: float, seed: int = 0) -> t
 def test_shifting_there_and_back_leaves_an_image_as_it_was(y, x, ny, nx):
     image = shifted(random_image((ny, nx)), (0.0, 0.0))  # its Nyquist frequency is gone
     back = shifted(shifted(image, (y, x)), (-y, -x))
-    torch.testing.assert_close(back, image, atol=2e-5, rtol=0)
+    torch.testing.assert_close(back, image, atol=1e-4, rtol=0)
 
 
 @given(y=st.integers(-30, 30), x=st.integers(-30, 30), ny=st.integers(4, 33), nx=st.integers(4, 33))
 def test_a_shift_by_whole_pixels_rolls_the_image(y, x, ny, nx):
     image = random_image((ny, nx))
     moved = shifted(image, (float(y), float(x)), whole_pixels=True)
-    torch.testing.assert_close(moved, image.roll((y, x), (0, 1)), atol=2e-5, rtol=0)
+    torch.testing.assert_close(moved, image.roll((y, x), (0, 1)), atol=1e-4, rtol=0)
 
 
 @given(pixel=st.floats(0.3, 8.0))
