@@ -29,7 +29,8 @@ made = session.write_demo_session(
     folder, n_movies=int(sys.argv[2]), delay_s=float(sys.argv[3]),
     progress=lambda fraction: print(f"{fraction:.0%} written", flush=True),
 )
-(folder / "simulation.json").write_text(json.dumps({**facts, "truncated": made.truncated}))
+facts |= {"truncated": made.truncated, "empty": made.empty}
+(folder / "simulation.json").write_text(json.dumps(facts))
 """
 
 
@@ -37,10 +38,13 @@ def demo(project: Path, *, n_movies: int, delay_s: float, show_app: bool, as_jso
     """Simulate into ``project`` and process it, in the app or with a progress bar."""
     if (project / CONFIG_NAME).exists():
         say(f"{project} is a project already: going on with it")
-        return _open_app(project) if show_app else process.run(project, as_json=as_json)
+        if show_app:
+            return _show(project)
+        return _judge(project, process.process(project, as_json=as_json, arriving=lambda: False))
     project.mkdir(parents=True, exist_ok=True)
     log = project / "simulation.log"
-    say(f"simulating {n_movies} movies into {project / 'movies'} (log: {log})")
+    say(f"simulating {n_movies} movies into {project / 'movies'} (log: {log}); the first takes")
+    say("some seconds. One of them is truncated and one shows nothing, as it happens")
     simulation = start_simulation(project, n_movies, delay_s, log)
     try:
         wait_for_first_movie(project, simulation, log)
@@ -50,22 +54,27 @@ def demo(project: Path, *, n_movies: int, delay_s: float, show_app: bool, as_jso
             {"input": {"gain": str(project / "gain.mrc"), **facts(project, SETTINGS)}},
             as_json=False,
         )
-        if show_app:
-            return _open_app(project)
-        failed = process.process(
-            project, as_json=as_json, arriving=lambda: simulation.poll() is None
-        )
-        planned = list(facts(project, ("truncated",)).values())
-        if failed and failed == planned:
-            say("that one was truncated on purpose, to show what happens: all is well")
-        return DONE if failed in ([], planned) else SOME_FAILED
+        if not show_app:
+            failed = process.process(
+                project, as_json=as_json, arriving=lambda: simulation.poll() is None
+            )
+            return _judge(project, failed)
     except KeyboardInterrupt:
         say("interrupted")
         return SOME_FAILED
     finally:
-        if simulation.poll() is None:
+        if simulation.poll() is None and not (show_app and (project / CONFIG_NAME).exists()):
             simulation.terminate()
             simulation.wait()
+    return _show(project)  # movies go on to arrive when it is left, as the engine goes on
+
+
+def _judge(project: Path, failed: list[str]) -> int:
+    """The exit status, given the names of the items that failed."""
+    planned = [name for name in facts(project, ("truncated",)).values() if name]
+    if failed and failed == planned:
+        say("that one was truncated on purpose, to show what happens: all is well")
+    return DONE if failed in ([], planned) else SOME_FAILED
 
 
 def start_simulation(
@@ -78,6 +87,7 @@ def start_simulation(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # outlives the terminal, as the engine does
         )
 
 
@@ -110,7 +120,13 @@ def wait_for_first_movie(project: Path, simulation: subprocess.Popen[bytes], log
     raise EngineError(f"no simulated movie within {FIRST_MOVIE_S:.0f} s; look into {log}")
 
 
-def _open_app(project: Path) -> int:
+def _show(project: Path) -> int:
     from warptui.app import run_app
 
-    return run_app(project)
+    status = run_app(project)
+    special = facts(project, ("truncated", "empty"))
+    if special.get("truncated"):
+        say(f"{special['truncated']} fails on purpose: its file is truncated")
+    if special.get("empty"):
+        say(f"{special['empty']} has no motion on purpose: it shows nothing that could move")
+    return status

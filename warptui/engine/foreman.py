@@ -412,7 +412,7 @@ class Foreman:
     ) -> None:
         failure = Failure(
             stage=stage,
-            reason=reason,
+            reason=reason.removeprefix(f"{entry.name}: "),  # it stands beside the name anyway
             tries=tries,
             at=time.time(),
             log_tail=log_tail,

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -122,11 +123,12 @@ class Config(Section):
 
 def affecting(section: BaseModel) -> dict[str, Any]:
     """The values of ``section``, a frozen model, that change results, as JSON-ready values."""
-    return dict(_affecting(section))
+    return dict(_affecting(cast(Hashable, section)))
 
 
 @lru_cache(maxsize=256)  # asked for every item of a project: seconds for 20,000 of them
-def _affecting(section: BaseModel) -> dict[str, Any]:
+def _affecting(section: Hashable) -> dict[str, Any]:
+    assert isinstance(section, BaseModel)
     values = section.model_dump(mode="json")
     for name, info in type(section).model_fields.items():
         extra = info.json_schema_extra

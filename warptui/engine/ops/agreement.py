@@ -22,8 +22,8 @@ class Rings(NamedTuple):
 
     ky: Tensor  # (ny,) 1/Å
     kx: Tensor  # (nx,) 1/Å
-    index: Tensor  # (ny, nx) int64 ring of each coefficient; n_rings where it is left out
-    count: Tensor  # (ny, nx) float32: 1, or 1/2 where k and -k are both there, or 0 left out
+    ring_of: Tensor  # (ny, nx) int64 ring of each coefficient; n_rings where it is left out
+    multiplicity: Tensor  # (ny, nx) float32: 1, or 1/2 where k and -k are both there, or 0 left out
     k: Tensor  # (ring,) float64 frequency in the middle of each ring, 1/Å
     n_coefficients: Tensor  # (ring,) float64 independent complex coefficients
 
@@ -35,7 +35,7 @@ class Rings(NamedTuple):
     def spread(self, values: Tensor) -> Tensor:
         """``(..., ring)`` values to ``(..., ny, nx)`` float32, 0 where left out."""
         padded = torch.nn.functional.pad(values, (0, 1))
-        return padded[..., self.index].to(torch.float32)
+        return padded[..., self.ring_of].to(torch.float32)
 
 
 class Agreement(NamedTuple):
@@ -70,9 +70,9 @@ def make_rings(
 
 def ring_mean(values: Tensor, rings: Rings) -> Tensor:
     """Mean of ``(..., ny, nx)`` over rings, ``(..., ring)`` float64; empty rings give 0."""
-    weighted = (values * rings.count).flatten(-2).to(torch.float64)
+    weighted = (values * rings.multiplicity).flatten(-2).to(torch.float64)
     sums = weighted.new_zeros(*weighted.shape[:-1], rings.n_rings + 1)
-    sums.index_add_(-1, rings.index.flatten(), weighted)
+    sums.index_add_(-1, rings.ring_of.flatten(), weighted)
     return sums[..., : rings.n_rings] / rings.n_coefficients.clamp(min=0.5)
 
 
@@ -91,7 +91,7 @@ def evaluate(spectra: Tensor, shifts_yx: Tensor, rings: Rings, likelihood: Tenso
         ``(ring,)`` weight v of each ring (`coherence.likelihood_weights`).
     """
     phase_y, phase_x = shift_phases(rings.ky, rings.kx, shifts_yx)
-    weight = rings.spread(likelihood) * rings.count
+    weight = rings.spread(likelihood) * rings.multiplicity
     if spectra.device.type == "cpu":
         return Agreement(*agreement_cpu.evaluate(spectra, phase_y, phase_x, rings, weight))
     return evaluate_in_torch(spectra, phase_y, phase_x, rings, weight)

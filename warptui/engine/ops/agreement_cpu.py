@@ -28,7 +28,7 @@ def evaluate(
     n_patches, n_frames, n_y, n_x = spectra.shape
     data = torch.view_as_real(spectra).numpy()
     py, px = torch.view_as_real(phase_y).numpy(), torch.view_as_real(phase_x).numpy()
-    index, count = rings.index.numpy(), rings.count.numpy()
+    index, count = rings.ring_of.numpy(), rings.multiplicity.numpy()
     used = index < rings.n_rings
     # columns that each row needs: nothing beyond the last used coefficient
     extent = np.where(used.any(1), n_x - used[:, ::-1].argmax(1), 0)

@@ -20,8 +20,8 @@ from warptui.engine.ops.motion_prior import MotionPrior
 from warptui.engine.ops.patches import PatchGrid
 from warptui.engine.ops.splines import grid_weights, spline_weights
 
-CONVERGED = 0.02  # Å
-POLISH_ITERATIONS = 3
+CONVERGED = 0.05  # Å; L-BFGS does the rest
+POLISH_ITERATIONS = 2
 
 
 class Model(NamedTuple):
@@ -124,6 +124,9 @@ def fit_field(
     shifts = model.shifts(nodes)
     coherence = comparison.coherence(comparison.evaluate(shifts - applied_yx, silent))
     gain = 0.0
+    posterior = family.solve(
+        prior, torch.zeros(len(nodes), len(nodes), dtype=torch.float64), torch.zeros_like(nodes)
+    )
     for _ in range(max_rounds):
         likelihood = comparison.likelihood(coherence)
         agreement = comparison.evaluate(shifts - applied_yx, likelihood)

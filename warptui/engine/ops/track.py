@@ -119,24 +119,49 @@ class _Search:
         if keep is not None:
             weight = weight * crop_spectrum(keep, shape_yx, self.shape)
         self.frames = frames * weight
-        self.y = torch.fft.fftfreq(sizes[0], 1 / sizes[0], device=spectra.device) * self.pixel[0]
-        self.x = torch.fft.fftfreq(sizes[1], 1 / sizes[1], device=spectra.device) * self.pixel[1]
 
-    def moved(self, frame: int, shift: Tensor) -> Tensor:
-        phase_y, phase_x = shift_phases(self.ky, self.kx, shift.to(self.ky.device))
-        return self.frames[frame] * phase_y[:, None] * phase_x[None, :]
+    def moved(self, shifts: Tensor) -> Tensor:
+        """The frames, shifted by ``(frame, 2)`` Å."""
+        phase_y, phase_x = shift_phases(self.ky, self.kx, shifts.to(self.ky.device))
+        return self.frames * phase_y[:, :, None] * phase_x[:, None, :]
 
-    def find(self, reference: Tensor, frame: int, expected: Tensor, sigma: float) -> Tensor:
-        """Shift that brings ``frame`` onto ``reference``, near ``expected``, Å."""
-        correlation = torch.fft.irfft2(reference * self.frames[frame].conj(), s=self.shape)
-        scale = correlation.std().clamp(min=1e-30)
-        distance = (self.y[:, None] - expected[0]) ** 2 + (self.x[None, :] - expected[1]) ** 2
-        score = correlation / scale - distance / (2 * sigma**2)
-        y, x = divmod(int(score.argmax()), self.shape[1])
+    def find(self, references: Tensor, frames: Tensor, expected: Tensor, sigma: float) -> Tensor:
+        """Shifts ``(n, 2)`` in Å that bring ``frames`` onto ``references``, near ``expected``."""
+        correlation = torch.fft.irfft2(references * frames.conj(), s=self.shape)
+        scale = correlation.std((1, 2)).clamp(min=1e-30)
+        # only places within reach are looked at: there the expectation costs under 8 sigma
         n_y, n_x = self.shape
-        dy = _vertex(score[y - 1, x], score[y, x], score[(y + 1) % n_y, x]) * self.pixel[0]
-        dx = _vertex(score[y, x - 1], score[y, x], score[y, (x + 1) % n_x]) * self.pixel[1]
-        return torch.tensor([float(self.y[y]) + dy, float(self.x[x]) + dx], dtype=torch.float64)
+        centre = [
+            (expected[:, axis].to(correlation.device) / self.pixel[axis]).round().long()
+            for axis in (0, 1)
+        ]
+        reach = [
+            torch.arange(-r, r + 1, device=correlation.device)
+            for r in (
+                min(math.ceil(4 * sigma / p), (n - 3) // 2)
+                for p, n in zip(self.pixel, self.shape, strict=True)
+            )
+        ]
+        y = centre[0][:, None] + reach[0]
+        x = centre[1][:, None] + reach[1]
+        each = torch.arange(len(correlation), device=correlation.device)[:, None, None]
+        window = correlation[each, (y % n_y)[:, :, None], (x % n_x)[:, None, :]]
+        far_y = y * self.pixel[0] - expected[:, :1].to(y.device)
+        far_x = x * self.pixel[1] - expected[:, 1:].to(x.device)
+        distance = far_y[:, :, None] ** 2 + far_x[:, None, :] ** 2
+        score = window / scale[:, None, None] - distance / (2 * sigma**2)
+        score = score.to(torch.float64).cpu()
+        y, x = y.cpu(), x.cpu()
+        found = torch.empty(len(score), 2, dtype=torch.float64)
+        for n, one in enumerate(score):
+            # the rim has no neighbours to fit a parabola to
+            row, column = divmod(int(one[1:-1, 1:-1].argmax()), one.shape[1] - 2)
+            row, column = row + 1, column + 1
+            dy = _vertex(*one[row - 1 : row + 2, column].tolist())
+            dx = _vertex(*one[row, column - 1 : column + 2].tolist())
+            found[n, 0] = (float(y[n, row]) + dy) * self.pixel[0]
+            found[n, 1] = (float(x[n, column]) + dx) * self.pixel[1]
+        return found
 
     def grow(self) -> Tensor:
         n_frames = len(self.frames)
@@ -147,18 +172,19 @@ class _Search:
             expected = shifts[frame + 1].clone()
             if frame + 3 < n_frames - seed:
                 expected += (shifts[frame + 1] - shifts[frame + 3]) / 2
-            shifts[frame] = self.find(reference, frame, expected, SEARCH_STEP)
-            reference = reference + self.moved(frame, shifts[frame])
+            this = slice(frame, frame + 1)
+            shifts[this] = self.find(
+                reference[None], self.frames[this], expected[None], SEARCH_STEP
+            )
+            phase_y, phase_x = shift_phases(self.ky, self.kx, shifts[frame].to(self.ky.device))
+            reference = reference + self.frames[frame] * phase_y[:, None] * phase_x[None, :]
         return shifts
 
     def refine(self, shifts: Tensor) -> Tensor:
         """Compare every frame with the sum of all others, a few times over."""
         for sigma in (SEARCH_STEP, SEARCH_STEP / 2, SEARCH_STEP / 3):
-            moved = torch.stack([self.moved(t, shifts[t]) for t in range(len(shifts))])
-            total = moved.sum(0)
-            shifts = torch.stack(
-                [self.find(total - moved[t], t, shifts[t], sigma) for t in range(len(shifts))]
-            )
+            moved = self.moved(shifts)
+            shifts = self.find(moved.sum(0) - moved, self.frames, shifts, sigma)
         return shifts
 
     def best(self) -> tuple[float, Tensor]:
@@ -171,21 +197,15 @@ class _Search:
         best = int(values[1] > values[0])
         return values[best], attempts[best]
 
-    def total(self, shifts: Tensor) -> Tensor:
-        total = torch.zeros_like(self.frames[0])
-        for frame in range(len(shifts)):
-            total = total + self.moved(frame, shifts[frame])
-        return total
-
     def value(self, shifts: Tensor) -> float:
         """Power of the sum of the frames."""
-        return float(self.total(shifts).abs().square().sum())
+        return float(self.moved(shifts).sum(0).abs().square().sum())
 
 
-def _vertex(before: Tensor, at: Tensor, after: Tensor) -> float:
+def _vertex(before: float, at: float, after: float) -> float:
     """Offset of a parabola's top from its middle point, in samples."""
-    bend = float(before - 2 * at + after)
-    return 0.5 * float(before - after) / bend if bend < 0 else 0.0
+    bend = before - 2 * at + after
+    return 0.5 * (before - after) / bend if bend < 0 else 0.0
 
 
 def fit_track(comparison: Comparison, start_yx: Tensor, n_nodes: int, max_rounds: int = 8) -> Track:

@@ -1,4 +1,8 @@
-"""CPU kernel of `warping.add_warped`: in bands of rows that stay in the cache."""
+"""CPU kernel of `warping.add_warped`: in bands of rows that stay in the cache.
+
+A smooth field is straight over a few dozen pixels: it is computed at the ends of blocks
+and interpolated inside them, where nearly always all samples have the same whole offset.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +14,132 @@ import torch
 from torch import Tensor
 
 BAND_ROWS = 96
+BLOCK_PX = 64
+MAX_BEND_PX = 0.004  # by which a block's chord may miss the field, else blocks are halved
 
 
 def add_warped(total: Tensor, image: Tensor, rows: Tensor, weights_x: Tensor) -> None:
     """As `warping.add_warped_in_torch`."""
     out, source = total.numpy(), image.numpy()
-    nodes, across = rows.contiguous().numpy(), weights_x.contiguous().numpy()
-    n_y = out.shape[0]
-    # Rows that the second pass may reach beyond a band: the field is smooth, so that every
-    # 16th place finds its largest value to within a pixel.
-    largest = float(np.abs(nodes[::16, :, 0] @ across[:, ::16]).max())
-    reach = int(np.ceil(largest)) + 5
+    n_y, n_x = out.shape
+    block = BLOCK_PX
+    while True:
+        ends = [*range(0, n_x - 1, block), n_x - 1] if n_x > 1 else [0, 0]
+        shifts = torch.einsum("ync,nx->cyx", rows, weights_x[:, ends]).to(torch.float32)
+        bend = shifts[..., :-1].diff(n=2, dim=2).abs()
+        # an image of three blocks is too narrow to show how the field bends
+        if block == 1 or (bend.numel() and float(bend.max()) / 8 <= MAX_BEND_PX):
+            break
+        block //= 2
+    shift_y, shift_x = shifts[0].contiguous(), shifts[1]
+    if n_y > 1:
+        # row y ends up at y + shift_y: it needs the x shift of that place
+        shift_x = shift_x + shift_y * torch.gradient(shift_x, dim=0)[0]
+    down, right = shift_y.numpy(), shift_x.contiguous().numpy()
+    blocks = np.array(ends, dtype=np.int64)
+    # rows that the second pass may reach beyond a band
+    reach = int(np.ceil(np.abs(down).max())) + 4
 
     def work(y0: int) -> None:
-        _band(out, source, nodes, across, y0, min(y0 + BAND_ROWS, n_y), reach)
+        _band(out, source, down, right, blocks, y0, min(y0 + BAND_ROWS, n_y), reach)
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         list(pool.map(work, range(0, n_y, BAND_ROWS)))
+
+
+# No slices inside the loops: making one costs as much as 50 samples. Unsigned indices spare
+# the check for negative ones, which would keep the compiler from using vectors.
+@numba.njit(nogil=True, fastmath=True, cache=True)
+def _band(out, image, down, right, blocks, y0, y1, reach):
+    """Add rows y0..y1 of the warped image to ``out``."""
+    n_y, n_x = image.shape
+    first = max(0, y0 - reach)
+    last = min(n_y, y1 + reach)
+    moved = np.zeros((last - first, n_x), dtype=np.float32)
+    n_blocks = len(blocks) - 1
+    for y in range(first, last):
+        for b in range(n_blocks):
+            x0 = blocks[b]
+            x1 = blocks[b + 1] if b < n_blocks - 1 else n_x
+            start = -right[y, b]
+            step = (right[y, b] - right[y, b + 1]) / np.float32(max(blocks[b + 1] - x0, 1))
+            _along_row(moved, y - first, image, y, x0, x1, start, step)
+    for y in range(y0, y1):
+        for b in range(n_blocks):
+            x0 = blocks[b]
+            x1 = blocks[b + 1] if b < n_blocks - 1 else n_x
+            start = -down[y, b]
+            step = (down[y, b] - down[y, b + 1]) / np.float32(max(blocks[b + 1] - x0, 1))
+            _across_rows(out, y, moved, y - first, x0, x1, start, step)
+
+
+@numba.njit(inline="always")
+def _run_length(t, step):
+    """How many samples from a fraction ``t`` on have the same whole offset."""
+    if step > 0:
+        return max(1, int(np.ceil((np.float32(1.0) - t) / step)))
+    if step < 0:
+        return max(1, int(np.floor(-t / step)) + 1)
+    return 1 << 30
+
+
+@numba.njit(nogil=True, fastmath=True, cache=True)
+def _along_row(moved, row, image, y, x0, x1, start, step):
+    """Samples of row ``y`` of the image at x + start + step (x - x0), into ``moved[row]``."""
+    n_x = image.shape[1]
+    v, u = np.uint64(row), np.uint64(y)
+    x = x0
+    while x < x1:
+        position = start + step * np.float32(x - x0)
+        left = int(np.floor(position))
+        t = position - np.float32(left)
+        n = min(_run_length(t, step), x1 - x)
+        k = x + left - 2
+        if k >= 0 and k + n + 5 <= n_x:
+            a, s = np.uint64(x), np.uint64(k)
+            for i in range(np.uint64(n)):
+                w0, w1, w2, w3, w4, w5 = _weights(t + step * np.float32(np.int32(i)))
+                moved[v, a + i] += (
+                    w0 * image[u, s + i]
+                    + w1 * image[u, s + i + np.uint64(1)]
+                    + w2 * image[u, s + i + np.uint64(2)]
+                    + w3 * image[u, s + i + np.uint64(3)]
+                    + w4 * image[u, s + i + np.uint64(4)]
+                    + w5 * image[u, s + i + np.uint64(5)]
+                )
+        else:
+            for i in range(n):
+                moved[row, x + i] += _sample(image[y], k + i, t + step * np.float32(i))
+        x += n
+
+
+@numba.njit(nogil=True, fastmath=True, cache=True)
+def _across_rows(out, row, moved, y, x0, x1, start, step):
+    """Samples of the columns of ``moved`` at y + start + step (x - x0), into ``out[row]``."""
+    v = np.uint64(row)
+    x = x0
+    while x < x1:
+        position = start + step * np.float32(x - x0)
+        left = int(np.floor(position))
+        t = position - np.float32(left)
+        n = min(_run_length(t, step), x1 - x)
+        k = y + left - 2
+        if k >= 0 and k + 5 < len(moved):
+            a, s = np.uint64(x), np.uint64(k)
+            for i in range(np.uint64(n)):
+                w0, w1, w2, w3, w4, w5 = _weights(t + step * np.float32(np.int32(i)))
+                out[v, a + i] += (
+                    w0 * moved[s, a + i]
+                    + w1 * moved[s + np.uint64(1), a + i]
+                    + w2 * moved[s + np.uint64(2), a + i]
+                    + w3 * moved[s + np.uint64(3), a + i]
+                    + w4 * moved[s + np.uint64(4), a + i]
+                    + w5 * moved[s + np.uint64(5), a + i]
+                )
+        else:
+            for i in range(n):
+                out[row, x + i] += _sample(moved[:, x + i], k, t + step * np.float32(i))
+        x += n
 
 
 @numba.njit(inline="always", fastmath=True)
@@ -59,123 +172,8 @@ def _weights(t):
 
 
 @numba.njit(nogil=True, fastmath=True, cache=True)
-def _add_taps(target, part, s0, s1, s2, s3, s4, s5):
-    """Weighted samples added to ``target``; slices from 0 on, so that it is vectorised."""
-    for i in range(len(target)):
-        w0, w1, w2, w3, w4, w5 = _weights(part[i])
-        target[i] += w0 * s0[i] + w1 * s1[i] + w2 * s2[i] + w3 * s3[i] + w4 * s4[i] + w5 * s5[i]
-
-
-@numba.njit(nogil=True, fastmath=True, cache=True)
-def _split(shift, start, part):
-    """Whole and fractional part of where each sample comes from."""
-    for x in range(len(shift)):
-        position = -shift[x]
-        left = np.floor(position)
-        start[x] = np.int32(left)
-        part[x] = position - left
-
-
-@numba.njit(nogil=True, fastmath=True, cache=True)
-def _add_slope(shift, shift_y, before, after, scale):
-    """The x shift of the place where a row ends up, to first order."""
-    for x in range(len(shift)):
-        shift[x] += shift_y[x] * (after[x] - before[x]) * scale
-
-
-@numba.njit(nogil=True, fastmath=True, cache=True)
-def _row_shift(nodes, across, y, component, shift):
-    """Shift along one axis at every column of row y."""
-    shift[:] = np.float32(0.0)
-    for j in range(len(across)):
-        c = nodes[y, j, component]
-        line = across[j]
-        for x in range(len(line)):
-            shift[x] += c * line[x]
-
-
-@numba.njit(nogil=True, fastmath=True, cache=True)
-def _band(out, image, nodes, across, y0, y1, reach):
-    n_y, n_x = image.shape
-    first = max(0, y0 - reach)
-    last = min(n_y, y1 + reach)
-    moved = np.zeros((last - first, n_x), dtype=np.float32)
-    shift = np.empty(n_x, dtype=np.float32)
-    shift_y = np.empty(n_x, dtype=np.float32)
-    before = np.empty(n_x, dtype=np.float32)
-    after = np.empty(n_x, dtype=np.float32)
-    start = np.empty(n_x, dtype=np.int32)
-    part = np.empty(n_x, dtype=np.float32)
-    for y in range(first, last):
-        above = max(y - 1, 0)
-        below = min(y + 1, n_y - 1)
-        _row_shift(nodes, across, y, 1, shift)
-        _row_shift(nodes, across, y, 0, shift_y)
-        _row_shift(nodes, across, above, 1, before)
-        _row_shift(nodes, across, below, 1, after)
-        scale = np.float32(1.0 / max(below - above, 1))
-        _add_slope(shift, shift_y, before, after, scale)
-        _split(shift, start, part)
-        row = image[y]
-        target = moved[y - first]
-        x = 0
-        while x < n_x:
-            offset = start[x]
-            end = x + 1
-            while end < n_x and start[end] == offset:
-                end += 1
-            low = max(x, 2 - offset)
-            high = min(end, n_x - 3 - offset)
-            for i in range(x, min(low, end)):
-                target[i] = _at_edge(row, i + offset - 2, part[i])
-            if high > low:
-                k = low + offset - 2
-                n = high - low
-                _add_taps(
-                    target[low:high],
-                    part[low:high],
-                    row[k : k + n],
-                    row[k + 1 : k + 1 + n],
-                    row[k + 2 : k + 2 + n],
-                    row[k + 3 : k + 3 + n],
-                    row[k + 4 : k + 4 + n],
-                    row[k + 5 : k + 5 + n],
-                )
-            for i in range(max(high, low, x), end):
-                target[i] = _at_edge(row, i + offset - 2, part[i])
-            x = end
-    n_rows = last - first
-    for y in range(y0, y1):
-        _row_shift(nodes, across, y, 0, shift)
-        _split(shift, start, part)
-        target = out[y]
-        x = 0
-        while x < n_x:
-            offset = start[x]
-            end = x + 1
-            while end < n_x and start[end] == offset:
-                end += 1
-            k = y + offset - 2 - first
-            if k >= 0 and k + 5 < n_rows:
-                _add_taps(
-                    target[x:end],
-                    part[x:end],
-                    moved[k, x:end],
-                    moved[k + 1, x:end],
-                    moved[k + 2, x:end],
-                    moved[k + 3, x:end],
-                    moved[k + 4, x:end],
-                    moved[k + 5, x:end],
-                )
-            else:
-                for i in range(x, end):
-                    target[i] += _at_edge(moved[:, i], k, part[i])
-            x = end
-
-
-@numba.njit(inline="always")
-def _at_edge(line, k, t):
-    """Value where some of the six samples lie outside the image; these count as zero."""
+def _sample(line, k, t):
+    """Value where some of the six samples may lie outside the image; these count as zero."""
     w = _weights(t)
     n = len(line)
     total = np.float32(0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from warptui.engine.errors import StageError
 from warptui.engine.items import Movie
@@ -10,8 +10,6 @@ from warptui.engine.stages.motion import MotionResult
 from warptui.engine.stages.stage import Stage, StageResult, StageSettings, setting, summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import torch
 
     from warptui.engine.stages.stage import Bench
@@ -119,7 +117,7 @@ def _sums(
     pixel_yx = [bench.pixel_size * full[i] / small[i] for i in (0, 1)]
     ny, nx = motion.shape_yx
     ky, kx = frequencies_yx(small, pixel_yx, device)
-    weights = _dose_weights(bench, settings, ky, kx, used)
+    dose = _DoseWeights(bench, settings, ky, kx, used)
     tracks, local = _shifts(motion)
     rescale = small[0] * small[1] / (full[0] * full[1])  # inverse FFTs divide by their own size
     area = full[0] * full[1] / (small[0] * small[1])  # one binned pixel collects more electrons
@@ -132,7 +130,10 @@ def _sums(
     totals = {part: torch.zeros(ny, nx, device=device) for part in parts}
     means = dict.fromkeys(parts, 0.0)
     waiting = dict.fromkeys(parts, 0)
-    pre_y, pre_x = prefilter_yx(ky, kx, (pixel_yx[0], pixel_yx[1]))
+    finish = dose.norm * (rescale * area)  # what all frames have in common, once per group
+    if local is not None:
+        pre_y, pre_x = prefilter_yx(ky, kx, (pixel_yx[0], pixel_yx[1]))
+        finish *= pre_y[:, None] * pre_x[None, :]
     groups = _groups(local, used, motion.pixel_size, settings.halves)
 
     def flush(members: list[int]) -> None:
@@ -140,9 +141,7 @@ def _sums(
         for part in parts:
             if not waiting[part]:
                 continue
-            spectrum = spectra[part]
-            if local is not None:
-                spectrum.mul_(pre_y[:, None]).mul_(pre_x[None, :])
+            spectrum = spectra[part].mul_(finish)
             image = torch.fft.irfft2(spectrum, s=small)[:ny, :nx]
             if local is None:
                 totals[part] += image
@@ -163,10 +162,11 @@ def _sums(
             if small != full:
                 spectrum = crop_spectrum(spectrum, full, small)
             phase_y, phase_x = shift_phases(ky, kx, tracks[index].to(device))
-            spectrum *= (phase_y * (rescale * area))[:, None]
-            spectrum *= phase_x[None, :]
-            if weights is not None:
-                spectrum *= weights(index)
+            weight_y, weight_x, weight = dose.of(index)
+            spectrum *= (phase_y * weight_y)[:, None]
+            spectrum *= (phase_x * weight_x)[None, :]
+            if weight is not None:
+                spectrum *= weight
             spectra[part] += spectrum
             waiting[part] += 1
         flush(members)
@@ -174,39 +174,67 @@ def _sums(
     return {part: totals[part] + means[part] for part in parts}
 
 
-def _dose_weights(
-    bench: Bench, settings: AverageSettings, ky: torch.Tensor, kx: torch.Tensor, used: range
-) -> Callable[[int], torch.Tensor] | None:
-    """Function from a frame's index to its ``(ny, nx // 2 + 1)`` weights; None for none."""
-    import torch
+class _DoseWeights:
+    """Weights of the frames' coefficients, and what their sum is multiplied with."""
 
-    from warptui.engine.ops.dose import critical_dose_amplitude, gaussian_amplitude
+    def __init__(
+        self,
+        bench: Bench,
+        settings: AverageSettings,
+        ky: torch.Tensor,
+        kx: torch.Tensor,
+        used: range,
+    ) -> None:
+        import torch
 
-    if bench.dose_per_frame is None or settings.dose_weighting == "none":
-        return None
-    dose_per_frame = bench.dose_per_frame
-    square = ky[:, None] ** 2 + kx[None, :] ** 2
+        self._ky, self._kx = ky, kx
+        self._dose_per_frame = bench.dose_per_frame
+        self._pre_exposure = bench.input.pre_exposure
+        self._voltage = bench.optics.voltage
+        self._law = settings.dose_weighting if bench.dose_per_frame is not None else "none"
+        square = ky[:, None] ** 2 + kx[None, :] ** 2
+        self._k = square.sqrt() if self._law == "critical" else None
+        # (ny, nx // 2 + 1): one over the square root of the mean squared weight
+        self.norm = torch.ones_like(square)
+        if self._law == "gaussian":
+            # The squares of the weights of evenly spaced doses are a geometric series.
+            first = torch.exp(-2 * self._dose(used[0]) * square)
+            ratio = torch.exp(-2 * self._step() * square)
+            rest = 1 - ratio
+            mean = torch.where(
+                rest > 1e-4, first * (1 - ratio ** len(used)) / rest / len(used), first
+            )
+            self.norm = mean.clamp_(min=1e-12).rsqrt_()
+        elif self._law == "critical":
+            mean = torch.zeros_like(square)
+            for index in used:
+                mean += self.of(index)[2].square()
+            self.norm = (mean / len(used)).clamp_(min=1e-12).rsqrt_()
 
-    def dose(index: int) -> torch.Tensor:
-        middle = bench.input.pre_exposure + (index + 0.5) * dose_per_frame
-        return torch.tensor([middle], device=square.device)
+    def _step(self) -> float:
+        assert self._dose_per_frame is not None
+        return self._dose_per_frame
 
-    if settings.dose_weighting == "gaussian":
-        # exp(-d k²) factorises: two short vectors instead of an exponential a coefficient
-        def raw(index: int) -> torch.Tensor:
-            d = dose(index)
-            return gaussian_amplitude(ky, d)[0][:, None] * gaussian_amplitude(kx, d)[0][None, :]
-    else:
-        k = square.sqrt()
+    def _dose(self, index: int) -> float:
+        """Accumulated dose in the middle of a frame, e/Å²."""
+        return self._pre_exposure + (index + 0.5) * self._step()
 
-        def raw(index: int) -> torch.Tensor:
-            return critical_dose_amplitude(k, dose(index), bench.optics.voltage)[0]
+    def of(self, index: int) -> tuple[Any, Any, Any]:
+        """Factors along y and x, and over both where the law does not factorise (else None)."""
+        import torch
 
-    norm = torch.zeros_like(square)
-    for index in used:
-        norm += raw(index).square_()
-    norm = (norm / len(used)).clamp_(min=1e-12).rsqrt_()
-    return lambda index: raw(index).mul_(norm)
+        from warptui.engine.ops.dose import critical_dose_amplitude, gaussian_amplitude
+
+        if self._law == "none":
+            return 1.0, 1.0, None
+        dose = torch.tensor([self._dose(index)], device=self._ky.device)
+        if self._law == "gaussian":
+            return (
+                gaussian_amplitude(self._ky, dose)[0],
+                gaussian_amplitude(self._kx, dose)[0],
+                None,
+            )
+        return 1.0, 1.0, critical_dose_amplitude(self._k, dose, self._voltage)[0]
 
 
 def _shifts(motion: MotionResult) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_GLOBAL_NODES = 128
 LOCAL_INFORMATION = 0.97  # share of what the fit range tells that patches must hold
-MAX_PATCH_COEFFICIENTS = 60e6  # 480 MB
+MAX_PATCH_COEFFICIENTS = 45e6  # 360 MB
 SIGNIFICANT = 3.5  # standard errors at which an alignment is trusted as much as not
 CERTAIN = 7.0  # standard errors that need no second test
 TRUSTED = 0.5  # confidence below which no motion is reported and none applied
@@ -116,6 +116,8 @@ def run(item: Movie, bench: Bench, settings: MotionSettings) -> MotionResult:
         )
         return MotionResult(**still, confidence=confidence, notes=[*bench.notes, note])
     track = fit_track(whole, search_track(spectra, spectrum_yx, pixel_yx), nodes)
+    k_local = whole.resolved_to(track.shifts_yx, LOCAL_INFORMATION)
+    del whole  # as large as all spectra, and the patches need the room
     bench.progress(0.6)
 
     grid = settings.local_grid
@@ -124,7 +126,7 @@ def run(item: Movie, bench: Bench, settings: MotionSettings) -> MotionResult:
     global_nodes, local_nodes, error = _fit_local(
         bench,
         settings,
-        whole,
+        k_local,
         spectra,
         spectrum_yx,
         pixel_yx,
@@ -242,7 +244,7 @@ def _confidence(
     from warptui.engine.ops.coherence import held_out_significance
     from warptui.engine.ops.track import search_significance, search_track
 
-    keep = (whole.rings.index % 2 == 0).to(torch.float32)
+    keep = (whole.rings.ring_of % 2 == 0).to(torch.float32)
     shifts = search_track(spectra, shape_yx, pixel_yx, keep)
     agreement = whole.evaluate(shifts[None], torch.zeros_like(whole.extra))
     z = held_out_significance(
@@ -261,7 +263,7 @@ def _confidence(
 def _fit_local(
     bench: Bench,
     settings: MotionSettings,
-    whole: Comparison,
+    k_max: float,
     spectra: torch.Tensor,
     spectrum_yx: tuple[int, int],
     pixel_yx: tuple[float, float],
@@ -276,7 +278,7 @@ def _fit_local(
     from warptui.engine.ops.agreement import make_rings
     from warptui.engine.ops.comparison import make_comparison
     from warptui.engine.ops.field import fit_field, make_model
-    from warptui.engine.ops.fourier import shift_phases
+    from warptui.engine.ops.fourier import frequencies_yx, good_size, shift_phases
     from warptui.engine.ops.patches import cut_patches, patch_grid
     from warptui.engine.ops.splines import nodes_through
 
@@ -284,10 +286,11 @@ def _fit_local(
     if grid[0] * grid[1] == 1:
         return start, None, track.error
     size = settings.patch_size_px * bench.input.binning * bench.pixel_size / pixel_yx[0]
-    size = 2 * min(round(size / 2), min(image_yx) // 4)
+    size = good_size(round(size))
+    if size > min(image_yx) / 2:
+        size = 2 * (min(image_yx) // 4)
     patches = patch_grid(image_yx, size, bench.device)
     n_patches, n_frames = len(patches.corners_yx), len(spectra)
-    k_max = whole.resolved_to(track.shifts_yx, LOCAL_INFORMATION)
     keep = _kept(size, pixel_yx, k_max)
     while n_patches * n_frames * keep[0] * 2 * keep[1] > MAX_PATCH_COEFFICIENTS:
         k_max *= 0.95
@@ -295,7 +298,9 @@ def _fit_local(
     cut = torch.empty(
         n_patches, n_frames, 2 * keep[0], keep[1], dtype=torch.complex64, device=bench.device
     )
-    phase_y, phase_x = shift_phases(whole.rings.ky, whole.rings.kx, track.shifts_yx)
+    phase_y, phase_x = shift_phases(
+        *frequencies_yx(spectrum_yx, pixel_yx, bench.device), track.shifts_yx.to(bench.device)
+    )
     for frame in range(n_frames):
         shifted = spectra[frame] * phase_y[frame][:, None] * phase_x[frame][None, :]
         image = torch.fft.irfft2(shifted, s=spectrum_yx)
