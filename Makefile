@@ -38,7 +38,7 @@ check: $(STAMP)
 	$(PYTEST) -n $(JOBS) -m "not slow and not gpu"
 
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python benchmarks/motion.py
 
 gpu: $(STAMP)
 	$(PYTEST) -m gpu
