@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,12 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 # Before torch is imported, by us or by a child: idle threads that spin slow the others down.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+# Started by nohup or in the background we inherit that signals are ignored, and so would the
+# engines that are tested; a handler, even one that does nothing, is not inherited.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda number, frame: None)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -253,7 +253,7 @@ def test_run_lists_what_failed_and_has_status_one(project: Path, tmp_path: Path)
     assert done.returncode == 1
     answer = json.loads(done.stdout)
     assert [entry["name"] for entry in answer["failed"]] == ["corrupt.mrc"]
-    assert "failed: corrupt.mrc: corrupt.mrc: frame 3 of 7 does not decode" in done.stderr
+    assert "failed: corrupt.mrc: frame 3 of 7 does not decode" in done.stderr
     assert pretended(project, "run", str(project)).returncode == 1
 
 
