@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from warptui.engine.stages.stage import Bench
 
 PREVIEW_PX = 512
+PREVIEW_RESOLUTION = 20.0  # Å
 # Frames whose local shifts differ by less are warped together: a phase error of 0.13 rad
 # at most at the Nyquist frequency.
 LOCAL_TOLERANCE_PX = 0.04
@@ -80,7 +81,7 @@ def run(item: Movie, bench: Bench, settings: AverageSettings) -> AverageResult:
     for half in parts if settings.halves else ():
         bench.save(f"average/{half}", sums[half], pixel_size)
     path = bench.save("average", average, pixel_size)
-    bench.save_preview(_preview(average))
+    bench.save_preview(_preview(average, pixel_size))
     bench.progress(1.0)
     dose = bench.dose_per_frame
     notes = [] if dose is not None or settings.dose_weighting == "none" else ["not dose weighted"]
@@ -278,14 +279,23 @@ def _groups(
     return groups
 
 
-def _preview(average: torch.Tensor) -> torch.Tensor:
-    """``(y, x)`` uint8 picture, long edge 512 px, contrast from the central part."""
+def _preview(average: torch.Tensor, pixel_size: float) -> torch.Tensor:
+    """``(y, x)`` uint8 picture, long edge 512 px, contrast from the central part.
+
+    Finer detail than 20 Å is noise to the eye: it is taken out, so that particles show.
+    """
     import torch
+
+    from warptui.engine.ops.fourier import frequencies_yx
 
     ny, nx = average.shape
     scale = min(1.0, PREVIEW_PX / max(ny, nx))
     size = (max(1, round(ny * scale)), max(1, round(nx * scale)))
     picture = torch.nn.functional.interpolate(average[None, None], size=size, mode="area")[0, 0]
+    ky, kx = frequencies_yx(size, [pixel_size / scale] * 2, average.device)
+    blur_y = torch.exp(-0.5 * (ky * PREVIEW_RESOLUTION) ** 2)
+    blur_x = torch.exp(-0.5 * (kx * PREVIEW_RESOLUTION) ** 2)
+    picture = torch.fft.irfft2(torch.fft.rfft2(picture) * blur_y[:, None] * blur_x, s=size)
     centre = picture[size[0] // 8 : size[0] - size[0] // 8, size[1] // 8 : size[1] - size[1] // 8]
     middle, sigma = centre.median(), centre.std().clamp(min=1e-12)
     return ((picture - middle) / (6 * sigma) + 0.5).clamp(0, 1).mul(255).round().to(torch.uint8)
