@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 PREVIEW_PX = 512
 PREVIEW_RESOLUTION = 20.0  # Å
-# Frames whose local shifts differ by less are warped together: a phase error of 0.13 rad
-# at most at the Nyquist frequency.
-LOCAL_TOLERANCE_PX = 0.04
 
 
 class AverageSettings(StageSettings):
@@ -108,7 +105,7 @@ def _sums(
     """``(y, x)`` sums of the corrected frames: the whole, or odd and even ones."""
     import torch
 
-    from warptui.engine.ops.fourier import crop_spectrum, frequencies_yx, padded_size, shift_phases
+    from warptui.engine.ops.fourier import crop_spectrum, frequencies_yx, padded_size
     from warptui.engine.ops.warping import add_warped, prefilter_yx
 
     frames = bench.frames()
@@ -116,63 +113,43 @@ def _sums(
     sizes = [padded_size(n, bench.input.binning) for n in frames.shape_yx]
     full, small = ((sizes[0][i], sizes[1][i]) for i in (0, 1))
     pixel_yx = [bench.pixel_size * full[i] / small[i] for i in (0, 1)]
-    ny, nx = motion.shape_yx
     ky, kx = frequencies_yx(small, pixel_yx, device)
     dose = _DoseWeights(bench, settings, ky, kx, used)
-    tracks, local = _shifts(motion)
-    rescale = small[0] * small[1] / (full[0] * full[1])  # inverse FFTs divide by their own size
+    nodes = _shift_nodes(motion) / bench.pixel_size
     area = full[0] * full[1] / (small[0] * small[1])  # one binned pixel collects more electrons
 
     padded = torch.zeros(full, device=device)
-    inside = padded[: frames.shape_yx[0], : frames.shape_yx[1]]
     buffer = torch.empty(frames.shape_yx, device=device)
     shape = (small[0], small[1] // 2 + 1)
     spectra = {part: torch.zeros(shape, dtype=torch.complex64, device=device) for part in parts}
-    totals = {part: torch.zeros(ny, nx, device=device) for part in parts}
     means = dict.fromkeys(parts, 0.0)
-    waiting = dict.fromkeys(parts, 0)
-    finish = dose.norm * (rescale * area)  # what all frames have in common, once per group
-    if local is not None:
-        pre_y, pre_x = prefilter_yx(ky, kx, (pixel_yx[0], pixel_yx[1]))
-        finish *= pre_y[:, None] * pre_x[None, :]
-    groups = _groups(local, used, motion.pixel_size, settings.halves)
-
-    def flush(members: list[int]) -> None:
-        """Bring the spectra gathered so far into real space, warped by their mean field."""
-        for part in parts:
-            if not waiting[part]:
-                continue
-            spectrum = spectra[part].mul_(finish)
-            image = torch.fft.irfft2(spectrum, s=small)[:ny, :nx]
-            if local is None:
-                totals[part] += image
-            else:
-                field = local[members].mean(0) / motion.pixel_size
-                add_warped(totals[part], image, field)
-            spectrum.zero_()
-            waiting[part] = 0
-
-    for done, members in enumerate(groups):
-        for index in members:
-            part = parts[0] if len(parts) == 1 else parts[index % 2 == 0]
-            frame = frames.read(index, buffer)
-            mean = frame.mean()
-            means[part] += float(mean) * area
-            inside.copy_(frame).sub_(mean)
-            spectrum = torch.fft.rfft2(padded)
-            if small != full:
-                spectrum = crop_spectrum(spectrum, full, small)
-            phase_y, phase_x = shift_phases(ky, kx, tracks[index].to(device))
-            weight_y, weight_x, weight = dose.of(index)
-            spectrum *= (phase_y * weight_y)[:, None]
-            spectrum *= (phase_x * weight_x)[None, :]
-            if weight is not None:
-                spectrum *= weight
-            spectra[part] += spectrum
-            waiting[part] += 1
-        flush(members)
-        bench.progress((done + 1) / (len(groups) + 1))
-    return {part: totals[part] + means[part] for part in parts}
+    for done, index in enumerate(used):
+        part = parts[0] if len(parts) == 1 else parts[index % 2 == 0]
+        frame = frames.read(index, buffer)
+        mean = frame.mean()
+        means[part] += float(mean) * area
+        padded.zero_()
+        add_warped(padded, frame.sub_(mean), nodes[index])
+        spectrum = torch.fft.rfft2(padded)
+        if small != full:
+            spectrum = crop_spectrum(spectrum, full, small)
+        weight_y, weight_x, weight = dose.of(index)
+        if weight_y is not None:
+            spectrum *= weight_y[:, None]
+            spectrum *= weight_x[None, :]
+        if weight is not None:
+            spectrum *= weight
+        spectra[part] += spectrum
+        bench.progress((done + 1) / (len(used) + 1))
+    # What all frames have in common is done once: the weights' norm, the interpolation's
+    # prefilter (it commutes with a smooth warp), and the scale of a cropped transform.
+    pre_y, pre_x = prefilter_yx(ky * bench.pixel_size, kx * bench.pixel_size)
+    finish = dose.norm * pre_y[:, None] * pre_x[None, :]
+    ny, nx = motion.shape_yx
+    return {
+        part: torch.fft.irfft2(spectra[part] * finish, s=small)[:ny, :nx] + means[part]
+        for part in parts
+    }
 
 
 class _DoseWeights:
@@ -227,7 +204,7 @@ class _DoseWeights:
         from warptui.engine.ops.dose import critical_dose_amplitude, gaussian_amplitude
 
         if self._law == "none":
-            return 1.0, 1.0, None
+            return None, None, None
         dose = torch.tensor([self._dose(index)], device=self._ky.device)
         if self._law == "gaussian":
             return (
@@ -235,20 +212,21 @@ class _DoseWeights:
                 gaussian_amplitude(self._kx, dose)[0],
                 None,
             )
-        return 1.0, 1.0, critical_dose_amplitude(self._k, dose, self._voltage)[0]
+        assert self._k is not None
+        return None, None, critical_dose_amplitude(self._k, dose, self._voltage)[0]
 
 
-def _shifts(motion: MotionResult) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Global shifts ``(frame, 2)`` in Å, and nodes ``(frame, y, x, 2)`` of the local shifts."""
+def _shift_nodes(motion: MotionResult) -> torch.Tensor:
+    """Nodes ``(frame, y, x, 2)`` of the total shift to apply to each frame, Å."""
     import torch
 
     from warptui.engine.ops.splines import spline_weights
 
     time = torch.linspace(0, 1, motion.n_frames, dtype=torch.float64)
     nodes = torch.tensor(motion.global_yx_angstrom, dtype=torch.float64)
-    tracks = spline_weights(len(nodes), time) @ nodes
+    track = (spline_weights(len(nodes), time) @ nodes)[:, None, None, :]
     if not motion.local_used:
-        return tracks, None
+        return track
     n_x, n_y, n_t = motion.local_grid
     grid = torch.stack(
         [
@@ -257,26 +235,7 @@ def _shifts(motion: MotionResult) -> tuple[torch.Tensor, torch.Tensor | None]:
         ],
         dim=-1,
     )
-    return tracks, torch.einsum("tn,nyxc->tyxc", spline_weights(n_t, time), grid)
-
-
-def _groups(
-    local: torch.Tensor | None, used: range, pixel_size: float, halves: bool
-) -> list[list[int]]:
-    """Runs of frames that share one local field to within the tolerance."""
-    if local is None:
-        return [list(used)]
-    groups: list[list[int]] = []
-    for index in used:
-        if groups:
-            candidate = [*groups[-1], index]
-            mean = local[candidate].mean(0)
-            spread = (local[candidate] - mean).norm(dim=-1).max()
-            if float(spread) / pixel_size <= LOCAL_TOLERANCE_PX:
-                groups[-1] = candidate
-                continue
-        groups.append([index])
-    return groups
+    return track + torch.einsum("tn,nyxc->tyxc", spline_weights(n_t, time), grid)
 
 
 def _preview(average: torch.Tensor, pixel_size: float) -> torch.Tensor:
