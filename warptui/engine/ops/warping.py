@@ -18,9 +18,18 @@ from warptui.engine.ops.splines import spline_weights
 TAPS = 6
 
 
-def prefilter_yx(ky: Tensor, kx: Tensor, pixel_yx: tuple[float, float]) -> tuple[Tensor, Tensor]:
-    """Factors by which a spectrum is multiplied before `add_warped`: ``(ny,)`` and ``(nx,)``."""
-    return _prefilter(ky * pixel_yx[0]), _prefilter(kx * pixel_yx[1])
+def prefilter_yx(ky: Tensor, kx: Tensor) -> tuple[Tensor, Tensor]:
+    """Factors ``(ny,)``, ``(nx,)`` that complete the interpolation, in Fourier space.
+
+    They may be applied to the spectrum before `add_warped` or after it: both commute as long
+    as the field is smooth, so that one multiplication serves a sum of many images.
+
+    Parameters
+    ----------
+    ky, kx
+        Frequencies in cycles per pixel of the image that is warped.
+    """
+    return _prefilter(ky), _prefilter(kx)
 
 
 def _prefilter(cycles: Tensor) -> Tensor:
@@ -31,18 +40,21 @@ def _prefilter(cycles: Tensor) -> Tensor:
 
 
 def add_warped(total: Tensor, image: Tensor, nodes_yx: Tensor) -> None:
-    """Add ``image``, each pixel moved by the local shift at its place, to ``total``.
+    """Add ``image``, each pixel moved by the shift at its place, to ``total``.
+
+    What would come from outside the image counts as zero.
 
     Parameters
     ----------
     total
-        ``(y, x)`` float32; changed in place.
+        ``(y, x)`` float32, contiguous, at least as large as the image; changed in place.
     image
-        ``(y, x)`` float32 of the same size, prefiltered.
+        ``(y, x)`` float32; see `prefilter_yx`.
     nodes_yx
-        ``(n_y, n_x, 2)`` y, x shift to apply at the nodes of a natural spline grid, px.
+        ``(n_y, n_x, 2)`` y, x shift to apply at the nodes of a natural spline grid from
+        edge to edge of the image, px.
     """
-    n_y, n_x = total.shape
+    n_y, n_x = image.shape
     weights_y = _edge_to_edge(nodes_yx.shape[0], n_y)
     weights_x = _edge_to_edge(nodes_yx.shape[1], n_x)
     rows = torch.einsum("yn,nmc->ymc", weights_y, nodes_yx.to(weights_y))
@@ -85,7 +97,7 @@ def add_warped_in_torch(total: Tensor, image: Tensor, rows: Tensor, weights_x: T
     for tap in range(TAPS):
         at = first + tap
         inside = (at >= 0) & (at < n_y)
-        total += weights[tap] * inside * moved.gather(0, at.clamp(0, n_y - 1))
+        total[:n_y, :n_x] += weights[tap] * inside * moved.gather(0, at.clamp(0, n_y - 1))
 
 
 def _taps(position: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -21,7 +21,7 @@ MAX_BEND_PX = 0.004  # by which a block's chord may miss the field, else blocks 
 def add_warped(total: Tensor, image: Tensor, rows: Tensor, weights_x: Tensor) -> None:
     """As `warping.add_warped_in_torch`."""
     out, source = total.numpy(), image.numpy()
-    n_y, n_x = out.shape
+    n_y, n_x = source.shape
     block = BLOCK_PX
     while True:
         ends = [*range(0, n_x - 1, block), n_x - 1] if n_x > 1 else [0, 0]
@@ -37,11 +37,12 @@ def add_warped(total: Tensor, image: Tensor, rows: Tensor, weights_x: Tensor) ->
         shift_x = shift_x + shift_y * torch.gradient(shift_x, dim=0)[0]
     down, right = shift_y.numpy(), shift_x.contiguous().numpy()
     blocks = np.array(ends, dtype=np.int64)
-    # rows that the second pass may reach beyond a band
-    reach = int(np.ceil(np.abs(down).max())) + 4
+    # rows around a band that the second pass may need
+    above = int(np.ceil(down.max())) + 3
+    below = int(np.ceil(-down.min())) + 4
 
     def work(y0: int) -> None:
-        _band(out, source, down, right, blocks, y0, min(y0 + BAND_ROWS, n_y), reach)
+        _band(out, source, down, right, blocks, y0, min(y0 + BAND_ROWS, n_y), above, below)
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         list(pool.map(work, range(0, n_y, BAND_ROWS)))
@@ -50,11 +51,11 @@ def add_warped(total: Tensor, image: Tensor, rows: Tensor, weights_x: Tensor) ->
 # No slices inside the loops: making one costs as much as 50 samples. Unsigned indices spare
 # the check for negative ones, which would keep the compiler from using vectors.
 @numba.njit(nogil=True, fastmath=True, cache=True)
-def _band(out, image, down, right, blocks, y0, y1, reach):
+def _band(out, image, down, right, blocks, y0, y1, above, below):
     """Add rows y0..y1 of the warped image to ``out``."""
     n_y, n_x = image.shape
-    first = max(0, y0 - reach)
-    last = min(n_y, y1 + reach)
+    first = min(max(0, y0 - above), n_y)
+    last = max(min(n_y, y1 + below), first)
     moved = np.zeros((last - first, n_x), dtype=np.float32)
     n_blocks = len(blocks) - 1
     for y in range(first, last):
