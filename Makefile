@@ -48,10 +48,10 @@ clean:
 	rm -rf .import_linter_cache .grimp_cache snapshot_report.html
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# A .venv that was moved or whose Python went is made anew.
+# A .venv that was moved, whose Python went or whose installation was interrupted is made anew.
 $(STAMP): pyproject.toml constraints.txt
 	@set -e; \
-	if [ -e $(VENV) ] && ! $(BIN)/python -c "import pip" 2>/dev/null; then rm -rf $(VENV); fi; \
+	if [ -e $(VENV)/unfinished ] || ! $(BIN)/python -c "import pip" 2>/dev/null; then rm -rf $(VENV); fi; \
 	if [ ! -e $(VENV) ]; then \
 	    for candidate in $(PYTHON) $(if $(PYTHON),,python3 python3.13 python3.12 python3.11 python3.14); do \
 	        if "$$candidate" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; \
@@ -66,5 +66,7 @@ $(STAMP): pyproject.toml constraints.txt
 	    echo "making $(VENV) with $$("$$found" --version)"; \
 	    "$$found" -m venv $(VENV); fi; \
 	echo "installing the packages of constraints.txt (once; a few minutes)"; \
-	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $(VENV)/unfinished; \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[dev]"; \
+	rm $(VENV)/unfinished
 	@touch $@
