@@ -50,7 +50,7 @@ clean:
 
 # A .venv that was moved, whose Python went or whose installation was interrupted is made anew.
 $(STAMP): pyproject.toml constraints.txt
-	@set -e; \
+	@set -e; found=; \
 	if [ -e $(VENV)/unfinished ] || ! $(BIN)/python -c "import pip" 2>/dev/null; then rm -rf $(VENV); fi; \
 	if [ ! -e $(VENV) ]; then \
 	    for candidate in $(PYTHON) $(if $(PYTHON),,python3 python3.13 python3.12 python3.11 python3.14); do \
