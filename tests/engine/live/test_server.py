@@ -176,8 +176,8 @@ def test_a_snapshot_of_ten_thousand_items_takes_a_fraction_of_a_second() -> None
         ItemRow(f"movie_{index:05}.tif", index, State.DONE, summary={"motion.early_motion": 0.5})
         for index in range(10_000)
     )
-    began = time.monotonic()
+    began = time.process_time()
     line = wire.line(wire.encode_snapshot(7, Snapshot(rows, EngineStatus("idle", "", ""))))
     sequence, again = wire.decode_snapshot(json.loads(line))
-    assert time.monotonic() - began < 1.0
+    assert time.process_time() - began < 1.0
     assert sequence == 7 and again.rows == rows
