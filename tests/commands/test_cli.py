@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from warptui import cli, config
+from warptui.client import Client
 from warptui.commands import demo, doctor, offline, process, report
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import Choice, EngineStatus, ItemRow, State, Summary
@@ -274,7 +275,13 @@ def test_a_detached_engine_is_steered(project: Path):
         assert json.loads(pretended(project, "status", str(project), "--json").stdout)["state"] == (
             "paused"
         )
+        path = project / "config.toml"
+        path.write_text(path.read_text().replace("skip_first = 0", "skip_first = 1"))
         assert pretended(project, "resume", str(project)).returncode == 0
+        assert pretended(project, "run", str(project)).returncode == 0
+        with Client.connect(project) as client:  # the edit was taken up and acted upon
+            assert client.item("b.mrc").settings["average"]["average"]["skip_first"] == 1
+            assert client.item("b.mrc").row.state is State.DONE
         assert pretended(project, "select", str(project), "a.mrc", "--exclude").returncode == 0
         rows = json.loads(pretended(project, "status", str(project), "--json", "--items").stdout)
         choices = {row["name"]: row["choice"] for row in rows["items"]}

@@ -34,7 +34,7 @@ def engine(project: Path) -> int:
 
 
 def start(project: Path) -> int:
-    """Start a detached engine if none runs, and let it process."""
+    """Start a detached engine if none runs, and let it process with the settings of now."""
     config.load(project)  # a wrong setting is told here, not in the engine's log
     try:
         client = Client.connect(project)
@@ -42,6 +42,7 @@ def start(project: Path) -> int:
         launch_engine(project)
         client = Client.connect(project)
     with client:
+        client.reload()
         client.start()
         say(f"the engine runs (process {client.hello.get('pid')} on {client.hello.get('host')})")
     return DONE
@@ -76,8 +77,10 @@ def pause(project: Path) -> int:
 
 
 def resume(project: Path) -> int:
-    """Go on after `pause`."""
+    """Go on after `pause`, with the settings of now."""
+    config.load(project)
     with Client.connect(project) as client:
+        client.reload()
         client.start()
     say("processing goes on")
     return DONE
