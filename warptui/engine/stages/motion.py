@@ -20,6 +20,7 @@ LOCAL_INFORMATION = 0.97  # share of what the fit range tells that patches must 
 MAX_PATCH_COEFFICIENTS = 45e6  # 360 MB
 SIGNIFICANT = 3.5  # standard errors at which an alignment is trusted as much as not
 CERTAIN = 7.0  # standard errors that need no second test
+DECIMALS = 6  # of an Å
 TRUSTED = 0.5  # confidence below which no motion is reported and none applied
 
 
@@ -135,7 +136,10 @@ def run(item: Movie, bench: Bench, settings: MotionSettings) -> MotionResult:
         grid,
         (int(binned_yx[0]), int(binned_yx[1])),
     )
-    global_nodes = global_nodes - global_nodes.mean(0)
+    # Linear algebra libraries round differently from run to run; the same movie shall give
+    # the same numbers, and its average the same bytes.
+    global_nodes = (global_nodes - global_nodes.mean(0)).round(decimals=DECIMALS)
+    local_nodes = None if local_nodes is None else local_nodes.round(decimals=DECIMALS)
     time = torch.linspace(0, 1, frames.n_frames, dtype=torch.float64)
     centre = torch.full_like(time, 0.5)
     path = spline_weights(nodes, time) @ global_nodes
@@ -146,11 +150,11 @@ def run(item: Movie, bench: Bench, settings: MotionSettings) -> MotionResult:
     first_third = max(1, round(frames.n_frames / 3) - 1)
     return MotionResult(
         **facts,
-        early_motion=float(steps[:first_third].mean()),
-        total_motion=float(steps.sum()),
-        shift_error=error,
-        confidence=confidence,
-        track_yx_angstrom=_pairs(path - path.mean(0)),
+        early_motion=round(float(steps[:first_third].mean()), DECIMALS),
+        total_motion=round(float(steps.sum()), DECIMALS),
+        shift_error=round(error, DECIMALS),
+        confidence=round(confidence, DECIMALS),
+        track_yx_angstrom=_pairs((path - path.mean(0)).round(decimals=DECIMALS)),
         global_yx_angstrom=_pairs(global_nodes),
         local_grid=grid if used else (1, 1, 1),
         local_y_angstrom=local_nodes[:, 0].tolist() if local_nodes is not None else [],
