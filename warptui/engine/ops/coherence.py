@@ -56,8 +56,7 @@ def estimate_coherence(
     fourth = (amplitude**4).sum(0)
     # Cross terms between different frames only: noise has none on average.
     signal = (sum_power - damaged_power) / (square**2 - fourth).clamp(min=1e-6)
-    # A running mean halves the noise of the estimate again and again; its support stays
-    # below a Thon ring's width.
+    # A running mean lowers the noise of the estimate; it stays narrower than a Thon ring.
     kernel = torch.ones(1, 1, n_smooth, dtype=signal.dtype, device=signal.device) / n_smooth
     padded = torch.nn.functional.pad(
         signal[None, None], (n_smooth // 2, n_smooth // 2), mode="replicate"
