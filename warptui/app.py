@@ -21,7 +21,7 @@ from textual.screen import Screen
 
 from warptui import client as engine_client
 from warptui.engine.errors import WarptuiError
-from warptui.engine.items import Choice, ItemRow
+from warptui.engine.items import Choice, ItemRow, State
 from warptui.engine.paths import ProjectPaths
 from warptui.screens.bindings import APP_BINDINGS, all_bindings
 from warptui.screens.dialogs import Question, TextDialog
@@ -343,7 +343,7 @@ class WarptuiApp(App[None]):
 
     def retry_all(self) -> None:
         """Queue every failed item again."""
-        failed = [row.name for row in self.workspace.mirror.rows if row.state == "failed"]
+        failed = self.workspace.mirror.named(State.FAILED)
         if failed:
             self.ask("retry", failed, said=f"{len(failed):,} queued again")
         else:

@@ -63,7 +63,7 @@ class Client:
 
     def items(self) -> list[ItemRow]:
         """All items in order of arrival."""
-        return wire.decode_rows(self._call("items"))
+        return list(wire.decode_rows(self._call("items")))
 
     def item(self, name: str) -> ItemDetail:
         """Everything about one item. Raises KeyError when the engine does not know it."""

@@ -24,6 +24,7 @@ from warptui.engine.paths import ProjectPaths
 from warptui.engine.store import Store
 
 LIVE = Path(__file__).parents[1] / "engine" / "live"
+SOURCES = os.pathsep.join([str(LIVE), str(LIVE.parents[2])])  # not what is installed
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -224,7 +225,7 @@ def test_steering_without_an_engine(run: Run, project: Path):
 
 def pretended(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The program with stages that only pretend, as a process of its own."""
-    environment = {**os.environ, "WARPTUI_STAGES": "pretend_stages", "PYTHONPATH": str(LIVE),
+    environment = {**os.environ, "WARPTUI_STAGES": "pretend_stages", "PYTHONPATH": SOURCES,
                    "PRETEND_FOLDER": str(project)}  # fmt: skip
     return subprocess.run(
         [sys.executable, "-m", "warptui", *arguments],
@@ -397,7 +398,7 @@ def test_the_demo_processes_while_movies_arrive(
     )
     monkeypatch.setattr(demo, "SIMULATE", copy)
     monkeypatch.setenv("WARPTUI_STAGES", "pretend_stages")
-    monkeypatch.setenv("PYTHONPATH", str(LIVE))
+    monkeypatch.setenv("PYTHONPATH", SOURCES)
     monkeypatch.syspath_prepend(str(LIVE))
     monkeypatch.setenv("PRETEND_FOLDER", str(tmp_path))
     folder = tmp_path / "demo"

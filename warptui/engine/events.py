@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -46,7 +47,7 @@ class Snapshot:
     Replaces all that the viewer knew: an item that is not in ``rows`` is gone.
     """
 
-    rows: tuple[ItemRow, ...]
+    rows: Sequence[ItemRow]  # in order of arrival; from the socket as `columns.Columns`
     status: EngineStatus
 
 

@@ -6,22 +6,26 @@
     viewer: {"id": 1, "call": "status", "args": {}}
     engine: {"id": 1, "ok": ...}   or   {"id": 1, "error": {"type": ..., "message": ...}}
     viewer: {"id": 2, "call": "subscribe", "args": {"after": 0}}
-    engine: {"snapshot": {"sequence": n, "fields": [...], "rows": [[...], ...], "status": {...}}}
+    engine: {"snapshot": {"sequence": n, "items": {columns}, "status": {...}}}
     engine: {"events": [[sequence, {"event": ...}], ...]}     ... until {"bye": reason}
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warptui.engine import errors
 from warptui.engine.events import Snapshot
-from warptui.engine.items import EngineStatus, ItemRow
+from warptui.engine.items import EngineStatus
 
-PROTOCOL = 1
-FIELDS = tuple(field.name for field in fields(ItemRow))
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from warptui.engine.columns import Columns
+    from warptui.engine.items import ItemRow
+
+PROTOCOL = 2
 CALLS = (
     "status",
     "items",
@@ -64,27 +68,30 @@ def message(line: bytes) -> dict[str, Any]:
     return found
 
 
-def encode_rows(rows: list[ItemRow]) -> dict[str, Any]:
-    """Rows without the repetition of their field names: 10,000 of them in well under a second."""
-    return {"fields": FIELDS, "rows": [[getattr(row, name) for name in FIELDS] for row in rows]}
+def encode_rows(rows: Iterable[ItemRow]) -> dict[str, Any]:
+    """Rows in columns: 100,000 of them in a fraction of a second."""
+    from warptui.engine.columns import Columns  # NumPy: the command line answers without
+
+    return (rows if isinstance(rows, Columns) else Columns(rows)).to_json()
 
 
-def decode_rows(record: dict[str, Any]) -> list[ItemRow]:
+def decode_rows(record: dict[str, Any]) -> Columns:
     """The inverse of `encode_rows`."""
-    names = record["fields"]
-    return [ItemRow.from_json(dict(zip(names, row, strict=True))) for row in record["rows"]]
+    from warptui.engine.columns import Columns
+
+    return Columns.from_json(record)
 
 
 def encode_snapshot(sequence: int, snapshot: Snapshot) -> dict[str, Any]:
     """A snapshot and the sequence number up to which it is true."""
     status = snapshot.status.to_json()
-    return {"sequence": sequence, "status": status, **encode_rows(list(snapshot.rows))}
+    return {"sequence": sequence, "status": status, "items": encode_rows(snapshot.rows)}
 
 
 def decode_snapshot(record: dict[str, Any]) -> tuple[int, Snapshot]:
     """The inverse of `encode_snapshot`."""
     status = EngineStatus.from_json(record["status"])
-    return record["sequence"], Snapshot(tuple(decode_rows(record)), status)
+    return record["sequence"], Snapshot(decode_rows(record["items"]), status)
 
 
 def encode_error(problem: BaseException) -> dict[str, str]:

@@ -8,10 +8,17 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from warptui.engine.columns import (
+    CHOICE_NUMBERS,
+    CHOICES,
+    STATE_NUMBERS,
+    STATES,
+    Columns,
+)
 from warptui.engine.events import (
     Event,
     ItemChanged,
@@ -22,11 +29,9 @@ from warptui.engine.events import (
 )
 from warptui.engine.items import Choice, EngineStatus, ItemRow, State, Summary
 
-STATES = tuple(State)
-CHOICES = tuple(Choice)
-STATE_NUMBERS = {state: number for number, state in enumerate(STATES)}
-CHOICE_NUMBERS = {choice: number for number, choice in enumerate(CHOICES)}
 LOG_LINES = 2000
+
+__all__ = ["CHOICES", "CHOICE_NUMBERS", "STATES", "STATE_NUMBERS", "Changes", "Mirror"]
 
 
 @dataclass
@@ -42,18 +47,19 @@ class Changes:
 
 
 class Mirror:
-    """The items in order of arrival, the engine's status, and the last lines of its log."""
+    """The items in order of arrival, the engine's status, and the last lines of its log.
+
+    ``rows`` is a sequence of `ItemRow` that makes each when it is asked for: take single ones from
+    it, and read columns (`names`, `states`, `values`) where all items matter.
+    """
 
     def __init__(self) -> None:
-        self.rows: list[ItemRow] = []
+        self.rows = Columns()
         self.index: dict[str, int] = {}
         self.texts: list[str] = []  # name and reason in lower case, for the filter
         self.status: EngineStatus | None = None
         self.status_at = 0.0  # monotonic, of this viewer
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
-        self._columns: dict[str, np.ndarray] = {}
-        self._capacity = 0
-        self._allocate(64)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -64,25 +70,33 @@ class Mirror:
         return self.status.summaries if self.status else ()
 
     @property
+    def names(self) -> list[str]:
+        """(item,) in order of arrival."""
+        return self.rows.names
+
+    @property
     def states(self) -> np.ndarray:
         """(item,) numbers into `STATES`."""
-        return self._columns["state"][: len(self.rows)]
+        return self.rows.number("state")
 
     @property
     def choices(self) -> np.ndarray:
         """(item,) numbers into `CHOICES`."""
-        return self._columns["choice"][: len(self.rows)]
+        return self.rows.number("choice")
 
     @property
     def selected(self) -> np.ndarray:
         """(item,) bool: goes into exports."""
-        return self._columns["selected"][: len(self.rows)]
+        return self.rows.number("selected")
 
     def values(self, key: str) -> np.ndarray:
         """(item,) float64 of a summary value; NaN where it is unknown."""
-        if key not in self._columns:
-            return np.full(len(self.rows), np.nan)
-        return self._columns[key][: len(self.rows)]
+        return self.rows.value(key)
+
+    def named(self, *states: State) -> list[str]:
+        """Names of the items in these states."""
+        numbers = [STATE_NUMBERS[state] for state in states]
+        return [self.names[n] for n in np.flatnonzero(np.isin(self.states, numbers)).tolist()]
 
     def counts(self) -> dict[State, int]:
         """Items in each state."""
@@ -121,7 +135,8 @@ class Mirror:
                     self._rebuild(rows)
                     changes.everything = changes.values = True
         if removed:
-            self._rebuild([row for row in self.rows if row.name not in removed])
+            kept = [n for n, name in enumerate(self.names) if name not in removed]
+            self._rebuild(self.rows.taken(np.array(kept, dtype=np.intp)))
             changes.everything = changes.values = True
         return changes
 
@@ -130,69 +145,52 @@ class Mirror:
         for name in names:
             number = self.index.get(name)
             if number is not None:
-                self._store(number, replace(self.rows[number], choice=choice))
+                self.rows.choose(number, choice)
 
     def _set_status(self, status: EngineStatus, changes: Changes) -> None:
-        declared = self.status.summaries if self.status else ()
+        declared = self.summaries
         self.status, self.status_at = status, time.monotonic()
         changes.status = True
         if status.summaries != declared:
-            self._rebuild(self.rows)
             changes.everything = changes.values = True
 
     def _put(self, row: ItemRow, changes: Changes) -> None:
         number = self.index.get(row.name)
         changes.items.add(row.name)
-        old = None if number is None else self.rows[number]
-        if old is None or (old.summary, old.selected) != (row.summary, row.selected):
-            changes.values = True
-        if number is not None and self.rows[number].sequence == row.sequence:
-            self._store(number, row)
-            return
-        changes.everything = changes.values = True
-        if number is None and (not self.rows or row.sequence >= self.rows[-1].sequence):
-            if len(self.rows) == self._capacity:
-                self._allocate(2 * self._capacity)
+        if number is None:
+            changes.everything = changes.values = True
             self.index[row.name] = len(self.rows)
-            self.rows.append(row)
             self.texts.append("")
-            self._store(len(self.rows) - 1, row)
-            return
-        others = [other for other in self.rows if other.name != row.name]
-        self._rebuild([*others, row])
+            self._store(len(self.rows), row)
+            in_order = len(self) < 2 or self._sequence(-2) <= row.sequence
+        else:
+            old = self.rows[number]
+            if (old.summary, old.selected) != (row.summary, row.selected):
+                changes.values = True
+            self._store(number, row)
+            in_order = old.sequence == row.sequence
+        if not in_order:
+            changes.everything = changes.values = True
+            self._rebuild(self.rows)
+
+    def _sequence(self, number: int) -> int:
+        return int(self.rows.number("sequence")[number])
 
     def _store(self, number: int, row: ItemRow) -> None:
-        self.rows[number] = row
-        self.texts[number] = f"{row.name} {row.reason}".lower()
-        columns = self._columns
-        columns["state"][number] = STATE_NUMBERS[row.state]
-        columns["choice"][number] = CHOICE_NUMBERS[row.choice]
-        columns["selected"][number] = row.selected
-        for summary in self.summaries:
-            value = row.summary.get(summary.key)
-            columns[summary.key][number] = np.nan if value is None else value
+        self.rows.put(number, row)
+        self.texts[number] = _text(row.name, row.reason)
 
     def _rebuild(self, rows: Sequence[ItemRow]) -> None:
-        self.rows = sorted(rows, key=lambda row: row.sequence)
-        self.index = {row.name: number for number, row in enumerate(self.rows)}
-        self.texts = [""] * len(self.rows)
-        self._columns = {}
-        self._allocate(max(64, len(rows) + len(rows) // 4))
-        for number, row in enumerate(self.rows):
-            self._store(number, row)
+        columns = rows if isinstance(rows, Columns) else Columns(rows)
+        sequence = columns.number("sequence")
+        if (sequence[1:] < sequence[:-1]).any():
+            columns = columns.taken(np.argsort(sequence, kind="stable"))
+        self.rows = columns
+        self.index = {name: number for number, name in enumerate(columns.names)}
+        self.texts = [
+            _text(name, reason) for name, reason in zip(columns.names, columns.reason, strict=True)
+        ]
 
-    def _allocate(self, capacity: int) -> None:
-        kinds: dict[str, tuple[type, float]] = {
-            "state": (np.uint8, 0),
-            "choice": (np.uint8, 0),
-            "selected": (np.bool_, 0),
-            **{summary.key: (np.float64, np.nan) for summary in self.summaries},
-        }
-        grown = {}
-        for name, (kind, empty) in kinds.items():
-            grown[name] = np.full(capacity, empty, dtype=kind)
-            old = self._columns.get(name)
-            if old is not None:
-                n = min(len(old), capacity)
-                grown[name][:n] = old[:n]
-        self._columns, self._capacity = grown, capacity
+
+def _text(name: str, reason: str) -> str:
+    return f"{name} {reason}".lower() if reason else name.lower()

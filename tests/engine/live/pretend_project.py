@@ -53,7 +53,7 @@ class Engine:
         self.raw.mkdir(parents=True)
         self.environment = os.environ | {
             "WARPTUI_STAGES": "pretend_stages",
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[2])]),
             "PRETEND_FOLDER": str(root),
             "XDG_RUNTIME_DIR": str(runtime),
             "XDG_STATE_HOME": str(root / "state"),

@@ -166,18 +166,19 @@ def test_another_protocol_is_named(engine: Engine, monkeypatch: pytest.MonkeyPat
     engine.start()
     assert engine.client
     monkeypatch.setattr(wire, "PROTOCOL", 99)
-    with pytest.raises(EngineError, match=r"protocol 1 .* 99"):
+    with pytest.raises(EngineError, match=r"protocol 2 .* 99"):
         Client.connect(engine.project)
     assert engine.end() == 0
 
 
-def test_a_snapshot_of_ten_thousand_items_takes_a_fraction_of_a_second() -> None:
+def test_a_snapshot_of_a_hundred_thousand_items_takes_a_fraction_of_a_second() -> None:
     rows = tuple(
         ItemRow(f"movie_{index:05}.tif", index, State.DONE, summary={"motion.early_motion": 0.5})
-        for index in range(10_000)
+        for index in range(100_000)
     )
     began = time.process_time()
     line = wire.line(wire.encode_snapshot(7, Snapshot(rows, EngineStatus("idle", "", ""))))
     sequence, again = wire.decode_snapshot(json.loads(line))
     assert time.process_time() - began < 1.0
-    assert sequence == 7 and again.rows == rows
+    assert len(line) < 20e6
+    assert sequence == 7 and tuple(again.rows) == rows

@@ -87,9 +87,9 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Repaint the rows of these items, if they are seen."""
         top = self.scroll_offset.y
         seen = self.order[top : top + self.body_height]
-        rows = self.mirror.rows
+        known = self.mirror.names
         for line, number in enumerate(seen.tolist()):
-            if rows[number].name in names:
+            if known[number] in names:
                 self._refresh_line(line + self.header_height)
 
     @property
@@ -123,7 +123,7 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _name_at(self, position: int | None) -> str | None:
         if position is None or position >= len(self.order):
             return None
-        return self.mirror.rows[self.order[position]].name
+        return self.mirror.names[self.order[position]]
 
     def _position_of(self, name: str) -> int | None:
         number = self.mirror.index.get(name)
