@@ -93,6 +93,14 @@ class Client:
         """Run all stages of items again, also where nothing changed."""
         self._call("reprocess", names=list(names))
 
+    def cancel(self, names: Sequence[str]) -> None:
+        """Stop what runs or waits of items; they count as failed until they are retried."""
+        self._call("cancel", names=list(names))
+
+    def queue(self, limit: int = 1000) -> list[tuple[str, str]]:
+        """Names of the items that are next, in the order in which they will run, and why."""
+        return [(name, why) for name, why in self._call("queue", limit=limit)]
+
     def reload(self) -> None:
         """Read config.toml again. Raises SettingsError, keeping the old settings, when wrong."""
         self._call("reload")

@@ -31,6 +31,7 @@ some_rows = st.lists(
         seconds=st.one_of(st.just({}), st.just({"motion": 6.25})),
         arrived_at=st.floats(0, 2e9),
         finished_at=st.floats(0, 2e9),
+        failed_at=st.floats(0, 2e9),
     ),
     max_size=20,
 )

@@ -19,6 +19,7 @@ from warptui.engine.items import EngineStatus, ItemRow
 BATCH_S = 0.25  # no viewer is told more often
 QUIET_S = 5.0  # an empty batch after this long tells the server whether the viewer still listens
 KEPT_LINES = 500
+KEPT_DETAILS = 300  # debug lines, so that they push out no others
 KEPT_REMOVALS = 1000
 
 Batch = list[tuple[int, Event]]
@@ -36,6 +37,7 @@ class Broadcast:
         self._latest: OrderedDict[tuple[str, object], tuple[int, Event]] = OrderedDict()
         self._removals: deque[str] = deque()
         self._lines: deque[int] = deque()
+        self._details: deque[int] = deque()
         self._changed = threading.Condition()
         self._closed = False
 
@@ -58,9 +60,9 @@ class Broadcast:
                         return
                     self._status = status
                     key = ("status", None)
-                case LogLine():
+                case LogLine(level=level):
                     key = ("line", self._sequence)
-                    self._lines.append(self._sequence)
+                    (self._details if level == "debug" else self._lines).append(self._sequence)
                 case Snapshot():
                     raise ValueError("snapshots are made on demand, not published")
             self._sequence += 1
@@ -118,7 +120,7 @@ class Broadcast:
     def _everything(self) -> Batch:
         rows = sorted(self._rows.values(), key=lambda row: row.sequence)
         batch: Batch = [(self._sequence, Snapshot(tuple(rows), self._status))]
-        for number in self._lines:
+        for number in sorted((*self._lines, *self._details)):
             batch.append((self._sequence, self._latest["line", number][1]))
         return batch
 
@@ -134,6 +136,8 @@ class Broadcast:
     def _forget(self) -> None:
         while len(self._lines) > KEPT_LINES:
             self._latest.pop(("line", self._lines.popleft()))
+        while len(self._details) > KEPT_DETAILS:
+            self._latest.pop(("line", self._details.popleft()))
         while len(self._removals) > KEPT_REMOVALS:
             name = self._removals.popleft()
             if name not in self._rows and ("item", name) in self._latest:

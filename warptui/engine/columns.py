@@ -28,6 +28,7 @@ _KINDS = {
     "tries": "<i4",
     "arrived_at": "<f8",
     "finished_at": "<f8",
+    "failed_at": "<f8",
 }
 _VALUE = "<f8"  # of a summary value or of a stage's seconds; NaN = unknown
 _TEXTS = ("reason", "stage")  # few different ones, shared
@@ -113,6 +114,7 @@ class Columns(Sequence[ItemRow]):
         numbers["tries"][number] = row.tries
         numbers["arrived_at"][number] = row.arrived_at
         numbers["finished_at"][number] = row.finished_at
+        numbers["failed_at"][number] = row.failed_at
         self._put_values(self._summary, number, row.summary)
         self._put_values(self._seconds, number, row.seconds)
 
@@ -177,6 +179,7 @@ class Columns(Sequence[ItemRow]):
             {k: v for k, v in _known(self._seconds, number).items() if v is not None},
             float(column["arrived_at"][number]),
             float(column["finished_at"][number]),
+            float(column["failed_at"][number]),
         )
 
     def _fill(self, rows: list[ItemRow]) -> None:
@@ -193,6 +196,7 @@ class Columns(Sequence[ItemRow]):
             "tries": [row.tries for row in rows],
             "arrived_at": [row.arrived_at for row in rows],
             "finished_at": [row.finished_at for row in rows],
+            "failed_at": [row.failed_at for row in rows],
         }
         self._numbers = {name: np.array(given[name], kind) for name, kind in _KINDS.items()}
         # a dict keeps the order in which stages declare their values

@@ -23,13 +23,15 @@ from warptui.engine.events import ItemChanged, ItemRemoved
 from warptui.engine.items import Choice, State
 from warptui.engine.job import FailureKind, Job, encode_config
 from warptui.engine.leftovers import find_leftovers
+from warptui.engine.log_lines import about
 from warptui.engine.plan import make_record
-from warptui.engine.pool import Died, Pool, Said, Slot
+from warptui.engine.pool import Died, Pool, Said, Slot, log_tail
 from warptui.engine.rates import Rates
 from warptui.engine.records import Failure, StoredItem
 from warptui.engine.roster import Entry, Roster, Wanted
-from warptui.engine.schedule import Schedule, Urgency
+from warptui.engine.schedule import Schedule
 from warptui.engine.store import Store
+from warptui.engine.turns import urgency, why
 from warptui.engine.watch import Complete, FolderState, Gone, Refused, Sighting, Waiting
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ MAX_DEATHS = 3  # workers that an item may take with it before it is poisoned
 MAX_HICCUPS = 20  # transient failures in a row, a quarter of an hour, before it counts as failed
 MAX_MEMORY = 3
 LONGEST_BACKOFF_S = 60.0
+CANCELLED = "cancelled by the user; P processes it after all"
 BYTES_PER_DEADLINE = 1e9  # a larger file gets proportionally more time
 
 
@@ -91,7 +94,7 @@ class Foreman:
         if not entry.running:
             steps = self.roster.judge(entry)
             if steps:
-                self.schedule.push(entry.name, _urgency(entry, asked), entry.sequence)
+                self.schedule.push(entry.name, urgency(entry, asked), entry.sequence)
             else:
                 self.schedule.discard(entry.name)
         self.show(entry)
@@ -147,7 +150,7 @@ class Foreman:
                 self._keep_result(slot, entry, running, record)
             case "done" if running.unsaved:
                 self._end_job(slot, entry)
-                self._fail(entry, running, "", running.unsaved, 1)
+                self._fail(entry, running.wanted, "", running.unsaved, 1)
             case "done":
                 entry.fingerprint = record["fingerprint"] or entry.fingerprint
                 entry.deaths = entry.hiccups = 0
@@ -155,7 +158,8 @@ class Foreman:
                 self._storage_backoff_s = 2.0
                 self.rates.item_done(time.monotonic())
                 self._end_job(slot, entry)
-                log.info("%s: done", entry.name)
+                text = self.roster.account(entry)
+                log.info("%s: done%s", entry.name, text, extra=about(entry.name))
             case "failed":
                 self._take_failure(slot, entry, running, record)
 
@@ -174,12 +178,14 @@ class Foreman:
         running = self._jobs.pop(dead.job.number)
         entry = self.roster.entries[running.name]
         entry.running, entry.deaths = False, entry.deaths + 1
-        if entry.deaths < MAX_DEATHS:
+        if entry.cancelled:
+            self._cancelled(entry, stage)
+        elif entry.deaths < MAX_DEATHS:
             entry.delayed = f"{reason}; tried again"
             self._fail_later(entry, entry.deaths)
         else:
             reason = f"{reason}, {entry.deaths} times: not tried again by itself"
-            self._fail(entry, running, stage, reason, entry.deaths, log_tail=dead.log_tail)
+            self._fail(entry, running.wanted, stage, reason, entry.deaths, log_tail=dead.log_tail)
 
     def choose(self, names: Iterable[str], choice: Choice) -> None:
         """Set and store the user's choice. Raises KeyError before anything is changed."""
@@ -208,11 +214,32 @@ class Foreman:
             entry.asked, entry.deaths, entry.hiccups = True, 0, 0
             self.settle(entry, asked=True)
 
+    def cancel(self, names: Iterable[str]) -> None:
+        """Stop what runs or waits; what has nothing to do stays as it is."""
+        numbers = {running.name: number for number, running in self._jobs.items()}
+        for entry in self._named(names):
+            if entry.running and self.pool is not None:
+                entry.cancelled = True
+                self.pool.cancel(numbers[entry.name])
+            elif entry.state in (State.QUEUED, State.OUTDATED):
+                self._cancelled(entry, "")
+
+    def queue(self, limit: int) -> list[tuple[str, str]]:
+        """The items that are next, and why."""
+        now = time.monotonic()
+        return [
+            (name, why(self.roster.entries[name], place, None if due is None else due - now))
+            for name, place, due in self.schedule.first(limit)
+            if name in self.roster.entries
+        ]
+
     def requeue_running(self) -> None:
         """The pool is gone: what ran must run again."""
         for running in self._jobs.values():
             entry = self.roster.entries[running.name]
             entry.running = False
+            if entry.cancelled:
+                self._cancelled(entry, "")
             self.settle(entry)
         self._jobs.clear()
 
@@ -306,6 +333,8 @@ class Foreman:
         entry.state = State.RUNNING
         entry.reason = "; ".join(dict.fromkeys(step.reason for step in steps))
         self.pool.submit(slot, job, limits)
+        begun = f"begun on {slot.plan.name}: {entry.reason}"
+        log.debug("%s: %s", entry.name, begun, extra=about(entry.name))
         self.show(entry)
         return True
 
@@ -347,6 +376,8 @@ class Foreman:
             running.unsaved = str(problem)
         crash_point(f"{stage}.saved")
         self.rates.stage_done(stage, record["seconds"])
+        took = f"{stage} took {record['seconds']:.1f} s on {slot.plan.name}"
+        log.debug("%s: %s", entry.name, took, extra=about(entry.name))
         self.show(entry)
 
     def _save(self, stored: StoredItem) -> StoredItem:
@@ -356,7 +387,7 @@ class Foreman:
         if self.pool is not None and slot.job is not None:
             self._jobs.pop(slot.job.number, None)
             self.pool.release(slot)
-        entry.running = False
+        entry.running = entry.cancelled = False
         self.settle(entry)
 
     def _take_failure(
@@ -364,7 +395,13 @@ class Foreman:
     ) -> None:
         kind, reason = FailureKind(record["kind"]), record["reason"]
         entry.fingerprint = record["fingerprint"] or entry.fingerprint
-        log.warning("%s: %s: %s", entry.name, record["stage"], reason)
+        if entry.cancelled:
+            self._end_job(slot, entry)
+            self._cancelled(entry, record["stage"])
+            return
+        said = reason.removeprefix(f"{entry.name}: ")
+        extra = about(entry.name)
+        log.warning("%s: %s: %s", entry.name, record["stage"] or "reading", said, extra=extra)
         match kind:
             case FailureKind.STORAGE:
                 self._hold_storage(reason)
@@ -387,28 +424,43 @@ class Foreman:
                     entry.delayed = f"{reason}; tried again"
                     self._fail_later(entry, entry.hiccups)
                 else:
-                    self._fail(entry, running, record["stage"], reason, entry.hiccups)
+                    self._fail(entry, running.wanted, record["stage"], reason, entry.hiccups)
             case FailureKind.ITEM:
+                tail = log_tail(slot.log, slot.log_start)
                 self._end_job(slot, entry)
                 tries = 1 + (entry.stored.failure.tries if entry.stored.failure else 0)
-                text = record["traceback"]
-                self._fail(entry, running, record["stage"], reason, tries, traceback=text)
+                self._fail(
+                    entry,
+                    running.wanted,
+                    record["stage"],
+                    reason,
+                    tries,
+                    log_tail=tail,
+                    traceback=record["traceback"],
+                )
 
     def _fail_later(self, entry: Entry, times: int) -> None:
         self.settle(entry)
         due = time.monotonic() + min(LONGEST_BACKOFF_S, 2.0 ** (times - 1))
-        self.schedule.push_later(entry.name, due, _urgency(entry, False), entry.sequence)
+        self.schedule.push_later(entry.name, due, urgency(entry, False), entry.sequence)
+
+    def _cancelled(self, entry: Entry, stage: str) -> None:
+        """The user wants nothing more done with it for now."""
+        entry.cancelled = False
+        log.info("%s: cancelled", entry.name, extra=about(entry.name))
+        self._fail(entry, self.roster.wanted, stage, CANCELLED, entry.tries, cancelled=True)
 
     def _fail(
         self,
         entry: Entry,
-        running: _Running,
+        wanted: Wanted,
         stage: str,
         reason: str,
         tries: int,
         *,
         log_tail: str = "",
         traceback: str = "",
+        cancelled: bool = False,
     ) -> None:
         failure = Failure(
             stage=stage,
@@ -418,7 +470,8 @@ class Foreman:
             log_tail=log_tail,
             traceback=traceback,
             fingerprint=entry.fingerprint,
-            wanted=running.wanted.digest,
+            wanted=wanted.digest,
+            cancelled=cancelled,
         )
         entry.asked, entry.delayed = False, ""
         entry.stored = replace(entry.stored, failure=failure, raw_path=str(entry.path))
@@ -437,13 +490,3 @@ class Foreman:
         self.holds["storage"] = reason
         self.storage_retry = time.monotonic() + self._storage_backoff_s
         self._storage_backoff_s = min(LONGEST_BACKOFF_S, 2 * self._storage_backoff_s)
-
-
-def _urgency(entry: Entry, asked: bool) -> Urgency:
-    if asked or entry.asked:
-        return Urgency.ASKED
-    if entry.stored.choice is Choice.EXCLUDE:
-        return Urgency.EXCLUDED
-    if entry.state is State.OUTDATED:
-        return Urgency.OUTDATED
-    return Urgency.BACKLOG if entry.at_start else Urgency.FRESH

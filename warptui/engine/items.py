@@ -67,6 +67,7 @@ class ItemRow:
     seconds: dict[str, float] = field(default_factory=dict)  # per stage, of the last run
     arrived_at: float = 0.0  # Unix time by the engine's clock, for display only
     finished_at: float = 0.0
+    failed_at: float = 0.0  # the last failure, while it holds
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON-ready values."""
@@ -93,7 +94,8 @@ class ItemDetail:
     raw_path: str = ""
     preview_path: str = ""  # empty while there is none
     average_path: str = ""
-    log_tail: str = ""  # of the worker that died on it
+    failed_stage: str = ""  # where the last failure happened
+    log_tail: str = ""  # of the worker that failed on it
     traceback: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -121,6 +123,18 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """Something that somebody should know; it stands on every screen until it was seen."""
+
+    id: int
+    at: float  # Unix time by the engine's clock
+    rule: str  # the setting in [alerts] that it comes from
+    level: str  # "warning" or "error"
+    text: str
+    item: str = ""
+
+
+@dataclass(frozen=True)
 class EngineStatus:
     """The engine in one record: the header line of every screen."""
 
@@ -134,7 +148,7 @@ class EngineStatus:
     newest_name: str = ""
     disk_free_bytes: int | None = None
     disk_hours_left: float | None = None
-    devices: tuple[dict[str, Any], ...] = ()  # slot, device, item, stage, fraction, pid
+    devices: tuple[dict[str, Any], ...] = ()  # slot, device, item, stage, fraction, seconds, pid
     seconds_per_stage: dict[str, float] = field(default_factory=dict)
     watch_mode: str = ""  # "inotify + poll" or "poll (nfs4)"
     message: str = ""  # banner: why paused, what is wrong
@@ -142,6 +156,8 @@ class EngineStatus:
     host: str = ""
     version: str = ""
     summaries: tuple[Summary, ...] = ()
+    notices: tuple[Notice, ...] = ()  # not seen yet, oldest first
+    exports: tuple[dict[str, Any], ...] = ()  # name, rows, state, path, at
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON-ready values."""
@@ -153,4 +169,6 @@ class EngineStatus:
         known = {key: record[key] for key in cls.__dataclass_fields__ if key in record}
         known["devices"] = tuple(known.get("devices", ()))
         known["summaries"] = tuple(Summary(**entry) for entry in known.get("summaries", ()))
+        known["notices"] = tuple(Notice(**entry) for entry in known.get("notices", ()))
+        known["exports"] = tuple(known.get("exports", ()))
         return cls(**known)

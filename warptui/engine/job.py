@@ -1,5 +1,6 @@
 """What a worker is asked, and how settings and stages reach its process.
 
+Cancelling is a line of its own, ``{"cancel": number}``: the job ends at its next progress call.
 A worker answers with one JSON object a line, its type under ``is``::
 
     ready     device, pid
@@ -56,10 +57,15 @@ class Job:
         return json.dumps(asdict(self)).encode() + b"\n"
 
     @classmethod
-    def from_line(cls, line: bytes) -> Job:
-        """The inverse of `line`."""
-        record = json.loads(line)
-        return cls(**record | {"stages": tuple(record["stages"])})
+    def from_json(cls, record: dict[str, Any]) -> Job:
+        """The job of a decoded `line`."""
+        values: dict[str, Any] = record | {"stages": tuple(record["stages"])}
+        return cls(**values)
+
+
+def cancel_line(number: int) -> bytes:
+    """The line that stops a job."""
+    return json.dumps({"cancel": number}).encode() + b"\n"
 
 
 def encode_config(config: Config) -> dict[str, Any]:

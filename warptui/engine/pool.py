@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 from warptui.engine.devices import SlotPlan
 from warptui.engine.errors import WorkerError
-from warptui.engine.job import Job
+from warptui.engine.job import Job, cancel_line
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +150,16 @@ class Pool:
                 slot.fraction = said.record["fraction"]
         return slot
 
+    def cancel(self, number: int) -> None:
+        """Ask the worker that has this job to stop it at its next progress call."""
+        for slot in self.slots.values():
+            if slot.job is None or slot.job.number != number or slot.process is None:
+                continue
+            if slot.process.stdin is not None:
+                with suppress(BrokenPipeError):  # it just died: `Died` is on its way
+                    slot.process.stdin.write(cancel_line(number))
+                    slot.process.stdin.flush()
+
     def release(self, slot: Slot) -> None:
         """The job is over."""
         slot.job, slot.stage, slot.fraction = None, "", 0.0
@@ -217,6 +227,7 @@ class Pool:
 
     def describe(self) -> tuple[dict[str, Any], ...]:
         """What each slot does, for `EngineStatus.devices`."""
+        now = time.monotonic()
         return tuple(
             {
                 "slot": slot.plan.name,
@@ -224,6 +235,7 @@ class Pool:
                 "item": Path(slot.job.path).name if slot.job else "",
                 "stage": slot.stage,
                 "fraction": round(slot.fraction, 3),
+                "seconds": max(0, round(now - slot.began)) if slot.job else 0,  # of the stage
                 "pid": slot.process.pid if slot.process else 0,
                 "problem": slot.given_up,
             }

@@ -54,6 +54,7 @@ class Failure:
     traceback: str = ""
     fingerprint: str = ""  # of the raw file that it failed with
     wanted: str = ""  # `plan.wanted_hash` of the settings that it failed with
+    cancelled: bool = False  # by the user, and so whatever the settings, until he says otherwise
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ class Entry:
     note: str = ""
     at_start: bool = False
     asked: bool = False  # the user asked for all stages to run again
+    cancelled: bool = False  # the user asked for what runs to stop
     delayed: str = ""  # why it waits for another try
     deaths: int = 0  # of workers, in a row
     hiccups: int = 0  # transient failures, in a row
@@ -189,6 +190,8 @@ class Roster:
         if entry.waiting is not None:
             return State.WAITING, entry.waiting, ()
         failure = entry.stored.failure
+        if failure and failure.cancelled and not entry.asked:
+            return State.FAILED, failure.reason, ()
         if failure and not entry.asked:
             same_file = not failure.fingerprint or failure.fingerprint == entry.fingerprint
             if same_file and failure.wanted == self.wanted.digest:
@@ -231,7 +234,22 @@ class Roster:
             seconds={name: round(record.seconds, 2) for name, record in records.items()},
             arrived_at=entry.arrived_at,
             finished_at=max((record.finished_at for record in records.values()), default=0.0),
+            failed_at=entry.stored.failure.at if entry.stored.failure else 0.0,
         )
+
+    def account(self, entry: Entry) -> str:
+        """What came of an item, for the log: its seconds and the first value of each stage."""
+        records = entry.stored.records
+        parts = [f" in {sum(record.seconds for record in records.values()):.1f} s"]
+        for stage in self.wanted.stages:
+            first = next(iter(stage.summaries()), None)
+            if first is None or stage.name not in records:
+                continue
+            value = records[stage.name].result.get(first.key.partition(".")[2])
+            if value is not None:
+                unit = f" {first.unit}" if first.unit else ""
+                parts.append(f"{first.label} {value:.{first.digits}f}{unit}")
+        return ", ".join(parts)
 
     def detail(self, entry: Entry, stored: StoredItem | None) -> ItemDetail:
         """Everything about an item; ``stored`` is its unabridged record."""
@@ -253,6 +271,7 @@ class Roster:
             raw_path=str(entry.path),
             preview_path=str(preview) if preview.exists() else "",
             average_path=str(average) if average.exists() else "",
+            failed_stage=failure.stage if failure else "",
             log_tail=failure.log_tail if failure else "",
             traceback=failure.traceback if failure else "",
         )

@@ -61,6 +61,15 @@ class Schedule:
                 return entry[2]
         return None
 
+    def first(self, n: int) -> list[tuple[str, Urgency, float | None]]:
+        """The next names in order, each with its urgency and, where it waits, when it is due."""
+        ready = heapq.nsmallest(n, self._wanted.values())
+        found: list[tuple[str, Urgency, float | None]] = [
+            (name, Urgency(urgency), None) for urgency, _, name in ready
+        ]
+        waiting = heapq.nsmallest(n - len(found), self._later.items(), key=lambda entry: entry[1])
+        return found + [(name, urgency, due) for name, (due, urgency, _) in waiting]
+
     def discard(self, name: str) -> None:
         """Take an item out, if it is in."""
         self._wanted.pop(name, None)

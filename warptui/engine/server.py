@@ -133,6 +133,10 @@ class Server:
                 return session.retry(given["names"])
             case "reprocess":
                 return session.reprocess(given["names"])
+            case "cancel":
+                return session.cancel(given["names"])
+            case "queue":
+                return session.queue(int(given.get("limit", 1000)))
             case "start":
                 return session.start()
             case "pause":
@@ -239,11 +243,12 @@ def _write_log(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     logging.raiseExceptions = False  # a full disk must not end us: viewers still get the lines
     root = logging.getLogger("warptui")
-    root.setLevel(logging.INFO)
+    root.setLevel(logging.DEBUG)  # details go to the viewers' live log
     form = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     handlers: list[logging.Handler] = [logging.FileHandler(path, delay=True)]
     if sys.stderr.isatty():
         handlers.append(logging.StreamHandler())
     for handler in handlers:
         handler.setFormatter(form)
+        handler.setLevel(logging.INFO)
         root.addHandler(handler)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import queue
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,25 +18,25 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-import warptui
-from warptui.engine import mounts
 from warptui.engine.broadcast import Broadcast
 from warptui.engine.devices import plan_slots
 from warptui.engine.errors import EngineError
-from warptui.engine.events import Event, LogLine, StatusChanged
+from warptui.engine.events import Event
 from warptui.engine.foreman import Foreman
 from warptui.engine.items import Choice, EngineStatus, ItemDetail, ItemRow
 from warptui.engine.job import load_stages
 from warptui.engine.leftovers import PRODUCT_FOLDERS, find_leftovers
 from warptui.engine.lock import ProjectLock
+from warptui.engine.log_lines import LogLines
 from warptui.engine.lookout import Lookout
 from warptui.engine.paths import TEMPORARY_SUFFIX, ProjectPaths
 from warptui.engine.pool import Died, Patience, Pool, Said, boot_clock
 from warptui.engine.references import ReferenceFiles
-from warptui.engine.roster import Roster, Wanted, as_json, summaries
+from warptui.engine.roster import Roster, Wanted, as_json
 from warptui.engine.settings import Config
 from warptui.engine.stages import Stage
 from warptui.engine.store import Store
+from warptui.engine.vitals import Vitals
 from warptui.engine.watch import (
     FolderWatch,
     Patterns,
@@ -49,7 +48,6 @@ from warptui.engine.watch import (
 log = logging.getLogger(__name__)
 
 TICK_S = 0.25
-COUNTING_SHARE = 20  # counting takes at most one part in so many of the time
 REFERENCES_S = 5.0  # between looks at the gain reference
 STOP_GRACE_S = 3.0  # for a worker to unwind
 ANSWER_S = 55.0
@@ -98,7 +96,7 @@ class Session:
         self._broadcast = Broadcast(
             EngineStatus("starting", str(self.project), self._config.input.folder, pid=os.getpid())
         )
-        self._log_lines = _LogLines(self._broadcast)
+        self._log_lines = LogLines(self._broadcast)
         logging.getLogger("warptui").addHandler(self._log_lines)
         try:
             self._lock = ProjectLock(self._paths.lock, self._lock_lost)
@@ -154,6 +152,18 @@ class Session:
     def reprocess(self, names: Sequence[str]) -> None:
         """Run all stages of items again, also where nothing changed."""
         self._ask(lambda: self._foreman.reprocess(names))
+
+    def cancel(self, names: Sequence[str]) -> None:
+        """Stop what runs or waits of items; they count as failed until they are retried.
+
+        A job that runs ends at its next progress call. Items that have nothing to do stay as they
+        are. Raises KeyError, changing nothing, for unknown ones.
+        """
+        self._ask(lambda: self._foreman.cancel(names))
+
+    def queue(self, limit: int = 1000) -> list[tuple[str, str]]:
+        """Names of the items that are next, in the order in which they will run, and why."""
+        return self._ask(lambda: self._foreman.queue(limit))
 
     def apply(self, config: Config) -> None:
         """Work with other settings from now on; what differs becomes outdated."""
@@ -224,10 +234,8 @@ class Session:
             self._foreman.holds["references"] = problem
         self._foreman.judge_all()
         self._patience = Patience()
-        self._counts = roster.counts()
-        self._counted_at = (self._foreman.n_shown, 0.0)
+        self._vitals = Vitals(self.project, self._foreman, self._broadcast, self._stages)
         self._next_references = time.monotonic() + REFERENCES_S
-        self._newest: tuple[float, str] | None = None
         self._new_pool()
         self._new_lookout()
         self._publish_status()
@@ -348,58 +356,13 @@ class Session:
         self._foreman.holds.pop("storage", None)
 
     def _publish_status(self) -> None:
-        foreman, now = self._foreman, time.monotonic()
-        free = mounts.free_bytes(self.project)
-        if free is not None:
-            foreman.rates.disk_seen(now, free)
-        counts, choices = self._count()
-        newest = foreman.roster.newest()
-        pool = foreman.pool
-        problems = [*(pool.given_up if pool else ()), *([self.problem] if self.problem else ())]
-        self._broadcast.publish(
-            StatusChanged(
-                EngineStatus(
-                    state=self._state(),
-                    project=str(self.project),
-                    input_folder=str(self.project / self._config.input.folder),
-                    counts=counts,
-                    choices=choices,
-                    rate_per_hour=_rounded(foreman.rates.per_hour(now), 1),
-                    newest_age_s=_rounded(now - newest.arrived, 0) if newest else None,
-                    newest_name=newest.name if newest else "",
-                    disk_free_bytes=free,
-                    disk_hours_left=_rounded(foreman.rates.disk_hours_left(), 1),
-                    devices=pool.describe() if pool else (),
-                    seconds_per_stage=foreman.rates.seconds_per_stage(),
-                    watch_mode=self._lookout.mode if self._lookout else "",
-                    message="; ".join([*foreman.holds.values(), *problems]),
-                    pid=os.getpid(),
-                    host=socket.gethostname(),
-                    version=warptui.__version__,
-                    summaries=summaries(self._stages),
-                )
-            )
+        self._vitals.publish(
+            self._config.input.folder,
+            self._lookout.mode if self._lookout else "",
+            stopping=self._stopping,
+            problem=self.problem,
+            notices=(),
         )
-
-    def _count(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Counts as they are, or as they were a moment ago where counting takes long."""
-        n_shown, now = self._foreman.n_shown, time.monotonic()
-        if n_shown != self._counted_at[0] and now >= self._counted_at[1]:
-            self._counts = self._foreman.roster.counts()
-            end = time.monotonic()
-            self._counted_at = (n_shown, end + COUNTING_SHARE * (end - now))
-        return self._counts
-
-    def _state(self) -> str:
-        if self._stopping:
-            return "stopped"
-        if "storage" in self._foreman.holds:
-            return "disk full"
-        pool = self._foreman.pool
-        broken = pool is not None and len(pool.given_up) == len(pool.slots)
-        if self._foreman.paused or self._foreman.holds or broken:
-            return "paused"
-        return "running" if self._foreman.busy else "idle"
 
     def _set_paused(self, paused: bool) -> None:
         self._foreman.paused = paused
@@ -451,7 +414,7 @@ class Session:
         """Keep what workers have said already, then end them."""
         if self._lookout is not None:
             self._lookout.stop()
-        if hasattr(self, "_foreman"):
+        if hasattr(self, "_vitals"):
             self._foreman.paused = True
             self._drain()
             if self._foreman.pool is not None:
@@ -474,19 +437,3 @@ class Session:
                     self._note(message)
                 elif isinstance(message, tuple):
                     message[1].set_exception(EngineError("the engine is stopping"))
-
-
-class _LogLines(logging.Handler):
-    """The program's log, as the viewers' live log."""
-
-    def __init__(self, broadcast: Broadcast) -> None:
-        super().__init__(logging.INFO)
-        self._broadcast = broadcast
-
-    def emit(self, record: logging.LogRecord) -> None:
-        line = LogLine(record.created, record.levelname.lower(), record.getMessage())
-        self._broadcast.publish(line)
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)

@@ -36,6 +36,8 @@ CALLS = (
     "override",
     "retry",
     "reprocess",
+    "cancel",
+    "queue",
     "reload",
     "config",
     "subscribe",

@@ -73,12 +73,17 @@ class Inbox:
     def __init__(self, source: BinaryIO) -> None:
         self.jobs: queue.Queue[Job | None] = queue.Queue()
         self.closed = threading.Event()
+        self.cancelled = 0  # number of the job that is to stop
         self._source = source
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
         for line in self._source:
-            self.jobs.put(Job.from_line(line))
+            record = json.loads(line)
+            if "cancel" in record:
+                self.cancelled = record["cancel"]
+            else:
+                self.jobs.put(Job.from_json(record))
         self.closed.set()
         self.jobs.put(None)
         time.sleep(CANCEL_GRACE_S)
@@ -141,6 +146,8 @@ def _run_stages(
         nonlocal told
         if inbox.closed.is_set():
             raise Cancelled("the engine stops")
+        if inbox.cancelled == job.number:
+            raise Cancelled("cancelled by the user")
         now = time.monotonic()
         if now - told >= PROGRESS_S:
             told = now

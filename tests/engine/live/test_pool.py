@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_jobs_and_settings_survive_the_wire() -> None:
     motion = STAGES[0].Settings(enabled=False)
     config = Config(stages={"motion": motion})
     job = Job(1, "/a b/ü.mrc", "/p", ("motion",), encode_config(config), {"motion": {"x": 1.0}})
-    again = Job.from_line(job.line())
+    again = Job.from_json(json.loads(job.line()))
     assert again == job
     decoded = decode_config(again.config, STAGES)
     assert decoded.stage("motion") == motion and decoded.input == config.input
