@@ -143,36 +143,106 @@ window_px = 1024    # for later
 def test_writing_keeps_comments_order_and_what_did_not_change(tmp_path: Path):
     path = tmp_path / "config.toml"
     path.write_text(COMMENTED)
-    now = config.read_config(tmp_path)
-    changed = now.model_copy(
-        update={
-            "optics": now.optics.model_copy(update={"cs": 0.01}),
-            "stages": {
-                **now.stages,
-                "motion": now.stages["motion"].model_copy(update={"local_grid": (1, 1, 1)}),
-            },
-        }
-    )
-    config.write_config(tmp_path, changed)
+    changes = {
+        "optics": {"cs": 0.01},
+        "motion": {"local_grid": [1, 1, 1]},
+        "input": {"dose_per_frame": 1.1},
+    }
+    would_be = config.read_config(tmp_path, changes)
+    assert path.read_text() == COMMENTED
+    changed = config.write_config(tmp_path, changes)
     text = path.read_text()
     assert text.startswith(COMMENTED.replace("cs = 2.7 ", "cs = 0.01 "))
     assert "[motion]\nlocal_grid = [1, 1, 1]" in text
-    assert config.read_config(tmp_path) == changed
-    config.write_config(tmp_path, changed)
+    assert config.read_config(tmp_path) == changed == would_be
+    config.write_config(tmp_path, changes)
     assert path.read_text() == text
 
 
-def test_writing_into_an_empty_folder_explains_itself(tmp_path: Path):
-    config.write_config(tmp_path, Config())
-    assert "# kV: acceleration voltage" in (tmp_path / "config.toml").read_text()
-
-
-def test_a_wrong_file_is_not_overwritten(tmp_path: Path):
+def test_none_takes_a_key_out_and_its_default_holds(tmp_path: Path):
     path = tmp_path / "config.toml"
-    path.write_text("[optics]\ncs = 'big'\n")
-    with pytest.raises(SettingsError):
-        config.write_config(tmp_path, Config())
-    assert path.read_text() == "[optics]\ncs = 'big'\n"
+    path.write_text(COMMENTED)
+    changed = config.write_config(tmp_path, {"input": {"gain": None, "binning": None}})
+    assert changed.input.gain == ""
+    assert path.read_text() == COMMENTED.replace('gain = "gain.mrc"\n', "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "optics = {cs = 2.7, voltage = 200.0}\n",
+        "optics.cs = 2.7\noptics.voltage = 200.0\n",
+        "[optics]\r\ncs = 2.7 # ours\r\nvoltage = 200.0\r\n",
+        "# nothing but this\n",
+        "",
+    ],
+)
+def test_any_way_to_write_a_section_can_be_changed(tmp_path: Path, text: str):
+    path = tmp_path / "config.toml"
+    path.write_bytes(text.encode())
+    before = config.read_config(tmp_path)
+    config.write_config(tmp_path, {"optics": {"cs": 0.5, "amplitude_contrast": 0.1}})
+    found = config.read_config(tmp_path)
+    assert (found.optics.cs, found.optics.amplitude_contrast) == (0.5, 0.1)
+    assert found.optics.voltage == before.optics.voltage
+    if "\r" in text:
+        assert b"cs = 0.5 # ours\r\nvoltage = 200.0\r\n" in path.read_bytes()
+
+
+def test_an_edit_on_disk_meanwhile_is_kept(tmp_path: Path):
+    path = tmp_path / "config.toml"
+    path.write_text("[optics]\ncs = 2.7\n")
+    config.read_config(tmp_path)
+    path.write_text("[optics]\ncs = 2.7\nvoltage = 120.0  # the old one\n")
+    assert config.write_config(tmp_path, {"optics": {"cs": 1.0}}).optics.voltage == 120.0
+    assert path.read_text() == "[optics]\ncs = 1.0\nvoltage = 120.0  # the old one\n"
+
+
+@pytest.mark.parametrize(
+    "text, changes, words, keys",
+    [
+        ("[optics]\ncs = 'big'\n", {"motion": {"b_factor": -5.0}}, "optics.cs", {"optics.cs"}),
+        ("[optics]\n", {"optics": {"cs": -1.0}}, "expected a number at least 0", {"optics.cs"}),
+        ("[optics]\n", {"optics": {"sc": 1.0}}, "no such setting", {"optics.sc"}),
+        ("[optics]\n", {"optik": {"cs": 1.0}}, "did you mean [optics]?", {"optik"}),
+        ("[optics\n", {"optics": {"cs": 1.0}}, "not valid TOML", set()),
+        (
+            "[motion]\nfit_min_resolution = 100.0\n",
+            {"motion": {"fit_max_resolution": 200.0}},
+            "expected less than motion.fit_min_resolution = 100",
+            {"motion.fit_max_resolution"},
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_or_change_is_refused_and_nothing_written(
+    tmp_path: Path, text: str, changes: Any, words: str, keys: set[str]
+):
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as raised:
+        config.write_config(tmp_path, changes)
+    assert words in str(raised.value)
+    assert set(raised.value.problems) == keys
+    assert path.read_text() == text
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "config.toml").write_text("[optics]\n")
+
+    def full(path: Path, text: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(config, "write_text", full)
+    with pytest.raises(SettingsError, match="cannot be written: No space left"):
+        config.write_config(tmp_path, {"optics": {"cs": 1.0}})
+
+
+def test_writing_keeps_who_may_read_and_write(tmp_path: Path):
+    path = tmp_path / "config.toml"
+    path.write_text("[optics]\n")
+    path.chmod(0o664)
+    config.write_config(tmp_path, {"optics": {"cs": 1.0}})
+    assert path.stat().st_mode & 0o777 == 0o664
 
 
 values: dict[str, Any] = {

@@ -106,6 +106,10 @@ class WarptuiApp(App[None]):
                     news.append(notice)
         changes = workspace.mirror.apply(news)
         changes.status = changes.status or bool(notices)
+        status = workspace.mirror.status
+        if status is not None and status.settings_version != workspace.settings_version:
+            workspace.settings_version = status.settings_version
+            self.ask("config", done=self._take_config)
         changes.everything = changes.everything or news_is_bad
         current = workspace.current
         if changes.everything or (changes.items and workspace.filter is not None):

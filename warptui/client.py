@@ -17,6 +17,7 @@ from warptui.engine.errors import EngineError
 from warptui.engine.events import Event
 from warptui.engine.items import Choice, EngineStatus, ItemDetail, ItemRow
 from warptui.engine.paths import ProjectPaths, socket_path
+from warptui.engine.settings import Changes
 
 CALL_TIMEOUT_S = 60.0
 LAUNCH_TIMEOUT_S = 30.0
@@ -104,6 +105,17 @@ class Client:
     def reload(self) -> None:
         """Read config.toml again. Raises SettingsError, keeping the old settings, when wrong."""
         self._call("reload")
+
+    def change(self, changes: Changes) -> None:
+        """Change settings, in config.toml and at once; None takes a key out of the file.
+
+        Raises SettingsError, changing nothing, when a value or the file is wrong.
+        """
+        self._call("change", changes=changes)
+
+    def preview(self, changes: Changes) -> dict[str, Any]:
+        """What `change` would do: problems by key, items outdated per stage, n_items, seconds."""
+        return self._call("preview", changes=changes)
 
     def config(self) -> dict[str, Any]:
         """The engine's current settings as JSON values."""

@@ -1,7 +1,8 @@
 """config.toml <-> Config.
 
-Reading names every wrong key with the value found and what is allowed. Writing changes only the
-values that differ, so that the user's comments and order stay.
+Reading names every wrong key with the value found and what is allowed. Writing touches only the
+keys that are to change, in the file as it is at that moment: the user's comments, order and
+edits stay.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, NamedTuple, get_args, get_origin
 
 import tomli
 import tomlkit
@@ -20,7 +23,14 @@ from pydantic.fields import FieldInfo
 
 from warptui.engine.errors import SettingsError
 from warptui.engine.paths import CONFIG_NAME, temporary
-from warptui.engine.settings import ComputeSettings, Config, InputSettings, OpticsSettings
+from warptui.engine.settings import (
+    NO_CHANGES,
+    Changes,
+    ComputeSettings,
+    Config,
+    InputSettings,
+    OpticsSettings,
+)
 from warptui.engine.stages import STAGES
 
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -35,17 +45,32 @@ PATHS = ("folder", "gain", "defects")  # of [input]; relative to the folder of c
 MAX_LOCAL_NODES = 64
 
 
+class Problem(NamedTuple):
+    """What is wrong with a setting."""
+
+    key: str  # "motion.b_factor"
+    found: str  # as TOML; "" where it is not the value that is wrong
+    text: str  # what is allowed
+
+    def __str__(self) -> str:
+        return f"{self.key} = {self.found}: {self.text}" if self.found else self.text
+
+
 @dataclass(frozen=True)
 class Loaded:
     """Settings and what there is to say about the file that they came from."""
 
     config: Config
     notes: tuple[str, ...] = ()
+    written: dict[str, Any] = field(default_factory=dict)  # what the file itself says, as it stands
 
 
-def read_config(project: Path) -> Config:
-    """The settings of a project folder; see `load`."""
-    return load(project).config
+def read_config(project: Path, changes: Changes = NO_CHANGES) -> Config:
+    """The settings of a project folder, as they would be with ``changes``; see `load`."""
+    if not changes:
+        return load(project).config
+    path = _path(project)
+    return parse(_edited(path, changes), path).config
 
 
 def load(project: Path) -> Loaded:
@@ -56,16 +81,8 @@ def load(project: Path) -> Loaded:
     SettingsError
         If there is no config.toml, it cannot be read, or settings in it are wrong.
     """
-    path = project if project.name == CONFIG_NAME else project / CONFIG_NAME
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise SettingsError(
-            f"{path} does not exist: make one with `warptui init {path.parent} --input FOLDER`"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from error
-    return parse(text, path)
+    path = _path(project)
+    return parse(_read_text(path), path)
 
 
 def parse(text: str, path: Path) -> Loaded:
@@ -76,11 +93,8 @@ def parse(text: str, path: Path) -> Loaded:
     SettingsError
         Naming every wrong key, the value found, and what is allowed.
     """
-    try:
-        document = tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from error
-    problems: list[str] = []
+    document = _document(text, path)
+    problems: list[Problem] = []
     notes: list[str] = []
     sections: dict[str, Any] = {}
     for name, values in document.items():
@@ -89,52 +103,40 @@ def parse(text: str, path: Path) -> Loaded:
         elif name == "keys" and isinstance(values, dict):
             sections["keys"] = _keys(values, problems)
         elif name not in SECTIONS:
-            problems.append(_unknown_section(name))
+            problems.append(Problem(name, "", _unknown_section(name)))
         elif not isinstance(values, dict):
-            problems.append(f"{name} = {as_toml(values)}: expected a section, [{name}]")
+            problems.append(Problem(name, as_toml(values), f"expected a section, [{name}]"))
         else:
             sections[name] = _section(name, values, problems)
-    if problems:
-        raise SettingsError("\n".join(f"{path}: {problem}" for problem in problems))
+    _refuse(problems, path)
     stages = {stage.name: sections.pop(stage.name, stage.Settings()) for stage in STAGES}
     sections["input"] = _resolved(sections.get("input") or InputSettings(), path.parent)
     config = Config(**sections, stages=stages)
-    problems = _contradictions(config)
-    if problems:
-        raise SettingsError("\n".join(f"{path}: {problem}" for problem in problems))
+    _refuse(_contradictions(config), path)
     if config.compute.scheduler:
         notes.append("compute.scheduler is not used by this version: workers run on this machine")
-    return Loaded(config, tuple(notes))
+    return Loaded(config, tuple(notes), document)
 
 
-def write_config(project: Path, config: Config) -> None:
-    """Bring the project's config.toml into accord with ``config``; comments and order stay.
+def write_config(project: Path, changes: Changes) -> Config:
+    """Change settings in the project's config.toml; returns the settings from then on.
 
-    Only values that differ from the file's are touched; a missing file is written with comments.
+    Only the keys that ``changes`` names are touched, in the file as it is now: comments, order and
+    what was edited by hand stay. A value None takes the key out, so that its default holds.
 
     Raises
     ------
     SettingsError
-        If the present file is wrong.
+        If the file is wrong, or would be; then nothing is written.
     """
-    path = project / CONFIG_NAME
-    if not path.exists():
-        write_text(path, config_text(config))
-        return
-    now = load(project).config.to_json()
-    document = tomlkit.parse(path.read_text(encoding="utf-8-sig"))
-    for section, values in config.to_json().items():
-        changed = {key: value for key, value in values.items() if now[section].get(key) != value}
-        removed = [key for key in now[section] if key not in values]
-        if section not in document and changed:
-            document.add(section, tomlkit.table())
-        for key, value in changed.items():
-            document[section][key] = value  # type: ignore[index]
-        for key in removed:
-            document[section].pop(key, None)  # type: ignore[union-attr]
-    text = tomlkit.dumps(document)
-    parse(text, path)
-    write_text(path, text)
+    path = _path(project)
+    text = _edited(path, changes)
+    config = parse(text, path).config
+    try:
+        write_text(path, text)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror or error}") from error
+    return config
 
 
 def config_text(config: Config) -> str:
@@ -148,9 +150,9 @@ def config_text(config: Config) -> str:
     for name, model in SECTIONS.items():
         lines += ["", f"[{name}]"]
         for key, value in sections[name].items():
-            unit = _unit(model.model_fields[key])
+            unit_ = unit(model.model_fields[key])
             comment = model.model_fields[key].description
-            comment = f"{unit}: {comment}" if unit else comment
+            comment = f"{unit_}: {comment}" if unit_ else comment
             lines.append(f"{f'{key} = {as_toml(value)}':<34} # {comment}")
     lines += ["", f'{"[keys]":<34} # rebind by id, e.g. toggle-include = "space"']
     lines += [f"{_key(key)} = {as_toml(value)}" for key, value in sections["keys"].items()]
@@ -165,12 +167,71 @@ def write_text(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, part)  # a group that may edit the file may do so on
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _section(name: str, values: dict[str, Any], problems: list[str]) -> BaseModel | None:
+def check(section: str, values: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with values of one section, each on its own."""
+    problems: list[Problem] = []
+    _section(section, dict(values), problems)
+    return problems
+
+
+def _path(project: Path) -> Path:
+    return project if project.name == CONFIG_NAME else project / CONFIG_NAME
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")  # line ends stay as they are
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{path} does not exist: make one with `warptui init {path.parent} --input FOLDER`"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+
+
+def _document(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from error
+
+
+def _edited(path: Path, changes: Changes) -> str:
+    """The text of the file with other values in it."""
+    text = _read_text(path)
+    now = _document(text, path)
+    document = tomlkit.parse(text)
+    for section, values in changes.items():
+        if section not in SECTIONS and section != "keys":
+            _refuse([Problem(section, "", _unknown_section(section))], path)
+        there = now.get(section, {})
+        if not isinstance(there, dict):
+            continue  # `parse` says what is wrong with it
+        if section not in document and any(value is not None for value in values.values()):
+            document.add(section, tomlkit.table())
+        for key, value in values.items():
+            if value is None:
+                if key in there:
+                    document[section].pop(key)  # type: ignore[union-attr]
+            elif key not in there or (type(there[key]), there[key]) != (type(value), value):
+                document[section][key] = value  # type: ignore[index]
+    return tomlkit.dumps(document)
+
+
+def _refuse(problems: Iterable[Problem], path: Path) -> None:
+    found = {problem.key: problem.text for problem in problems}
+    if found:
+        raise SettingsError("\n".join(f"{path}: {problem}" for problem in problems), found)
+
+
+def _section(name: str, values: dict[str, Any], problems: list[Problem]) -> BaseModel | None:
     model = SECTIONS[name]
     try:
         # JSON mode is strict about types (no "5" for a number) but takes arrays for tuples.
@@ -185,46 +246,44 @@ def _section(name: str, values: dict[str, Any], problems: list[str]) -> BaseMode
                 continue  # a union reports once per member
             seen.add(key)
             if entry["type"] == "extra_forbidden":
-                problems.append(_unknown_key(name, key, values[key]))
+                text = _unknown_key(name, key)
             else:
-                allowed = _allowed(model.model_fields[key])
-                problems.append(f"{name}.{key} = {as_toml(values[key])}: expected {allowed}")
+                text = f"expected {allowed(model.model_fields[key])}"
+            problems.append(Problem(f"{name}.{key}", as_toml(values[key]), text))
         return None
 
 
-def _keys(values: dict[str, Any], problems: list[str]) -> dict[str, str]:
+def _keys(values: dict[str, Any], problems: list[Problem]) -> dict[str, str]:
     for key, value in values.items():
         if not isinstance(value, str) or not value:
-            problems.append(f'keys.{key} = {as_toml(value)}: expected the name of a key, like "f5"')
+            text = 'expected the name of a key, like "f5"'
+            problems.append(Problem(f"keys.{key}", as_toml(value), text))
     return values
 
 
-def _contradictions(config: Config) -> list[str]:
+def _contradictions(config: Config) -> list[Problem]:
     """What no single value shows."""
     problems = []
     motion = config.stage("motion").model_dump()
     low, high = motion["fit_min_resolution"], motion["fit_max_resolution"]
     if high >= low:
-        problems.append(
-            f"motion.fit_max_resolution = {high:g}: expected less than "
-            f"motion.fit_min_resolution = {low:g} (Å: a smaller number is a higher resolution)"
+        text = (
+            f"expected less than motion.fit_min_resolution = {low:g} "
+            "(Å: a smaller number is a higher resolution)"
         )
+        problems.append(Problem("motion.fit_max_resolution", f"{high:g}", text))
     if not all(1 <= nodes <= MAX_LOCAL_NODES for nodes in motion["local_grid"]):
-        problems.append(
-            f"motion.local_grid = {as_toml(motion['local_grid'])}: expected three whole numbers "
-            f"from 1 to {MAX_LOCAL_NODES}: x, y, time"
-        )
+        text = f"expected three whole numbers from 1 to {MAX_LOCAL_NODES}: x, y, time"
+        problems.append(Problem("motion.local_grid", as_toml(motion["local_grid"]), text))
     if not config.input.pattern or not all(config.input.pattern):
-        problems.append(
-            f"input.pattern = {as_toml(config.input.pattern)}: expected at least one file name "
-            'pattern, such as ["*.tif"]'
-        )
+        text = 'expected at least one file name pattern, such as ["*.tif"]'
+        problems.append(Problem("input.pattern", as_toml(config.input.pattern), text))
     devices = config.compute.devices
     named = (devices,) if isinstance(devices, str) else devices
     wrong = [name for name in named if not _is_device(name, alone=isinstance(devices, str))]
     if wrong or not named:
-        allowed = _allowed(ComputeSettings.model_fields["devices"])
-        problems.append(f"compute.devices = {as_toml(devices)}: expected {allowed}")
+        text = f"expected {allowed(ComputeSettings.model_fields['devices'])}"
+        problems.append(Problem("compute.devices", as_toml(devices), text))
     return problems
 
 
@@ -257,7 +316,7 @@ def _unknown_section(name: str) -> str:
     return f"[{name}] is no section: {hint}"
 
 
-def _unknown_key(section: str, key: str, value: Any) -> str:
+def _unknown_key(section: str, key: str) -> str:
     fields = SECTIONS[section].model_fields
     close = difflib.get_close_matches(key, fields, 1, cutoff=0.7)
     owners = [name for name, model in SECTIONS.items() if key in model.model_fields]
@@ -267,12 +326,12 @@ def _unknown_key(section: str, key: str, value: Any) -> str:
         hint = f"it belongs to [{owners[0]}]"
     else:
         hint = f"[{section}] has {', '.join(fields)}"
-    return f"{section}.{key} = {as_toml(value)}: no such setting: {hint}"
+    return f"no such setting: {hint}"
 
 
-def _allowed(info: FieldInfo) -> str:
+def allowed(info: FieldInfo) -> str:
     """What a setting may be, in words."""
-    unit = _unit(info)
+    unit_ = unit(info)
     words = _type_words(info.annotation)
     bounds = []
     for constraint in info.metadata:
@@ -286,7 +345,7 @@ def _allowed(info: FieldInfo) -> str:
             )
     if info.annotation == ComputeSettings.model_fields["devices"].annotation:
         words = info.description or words
-    return f"{words}{' ' if bounds else ''}{' and '.join(bounds)}{f' ({unit})' if unit else ''}"
+    return f"{words}{' ' if bounds else ''}{' and '.join(bounds)}{f' ({unit_})' if unit_ else ''}"
 
 
 def _type_words(annotation: Any) -> str:
@@ -301,7 +360,8 @@ def _type_words(annotation: Any) -> str:
     return " or ".join(_type_words(member) for member in get_args(annotation))
 
 
-def _unit(info: FieldInfo) -> str:
+def unit(info: FieldInfo) -> str:
+    """The unit of a setting; "" where it has none."""
     extra = info.json_schema_extra
     return str(extra.get("unit") or "") if isinstance(extra, dict) else ""
 

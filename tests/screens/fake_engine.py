@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import queue
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from warptui.config import SECTIONS, check
+from warptui.engine.errors import SettingsError
 from warptui.engine.events import Event, ItemChanged, Snapshot, StatusChanged
 from warptui.engine.items import Choice, EngineStatus, ItemDetail, ItemRow, State
+from warptui.engine.settings import Changes, Config
 from warptui.engine.stages import STAGES
 
 SUMMARIES = tuple(summary for stage in STAGES for summary in stage.summaries())
@@ -27,8 +31,12 @@ class FakeEngine:
         self.rows = {row.name: row for row in synthetic_rows(n_items)}
         self.calls: list[tuple] = []
         self.settings: dict[str, Any] = {
-            "input": {"folder": "/data/k3/movies", "pattern": ["*.tif", "*.eer"]},
-            "keys": {},
+            **Config().to_json(),
+            "input": {
+                **Config().to_json()["input"],
+                "folder": "/data/k3/movies",
+                "pattern": ["*.tif", "*.eer"],
+            },
         }
         self._events: queue.Queue = queue.Queue()
         self.state = EngineStatus(
@@ -98,7 +106,38 @@ class FakeEngine:
         self.calls.append(("reprocess", tuple(names)))
 
     def config(self) -> dict[str, Any]:
-        return self.settings
+        return copy.deepcopy(self.settings)
+
+    def preview(self, changes: Changes) -> dict[str, Any]:
+        problems = {
+            problem.key: problem.text
+            for section, values in changes.items()
+            if section in SECTIONS
+            for problem in check(section, {k: v for k, v in values.items() if v is not None})
+        }
+        n_done = sum(row.state is State.DONE for row in self.rows.values())
+        touched = set() if problems else set(changes) & {"input", "optics", "motion"}
+        stages = ("motion", "average") if touched else ("average",) if "average" in changes else ()
+        seconds = [self.state.seconds_per_stage[stage] for stage in stages]
+        return {
+            "problems": problems,
+            "outdated": dict.fromkeys(stages, n_done),
+            "n_items": n_done if stages else 0,
+            "n_restored": 0,
+            "seconds": None if problems else n_done * sum(seconds) / len(self.state.devices),
+        }
+
+    def change(self, changes: Changes) -> None:
+        self.calls.append(("change", {name: dict(values) for name, values in changes.items()}))
+        if problems := self.preview(changes)["problems"]:
+            raise SettingsError("; ".join(f"{k}: {text}" for k, text in problems.items()))
+        defaults = Config().to_json()
+        for section, values in changes.items():
+            for key, value in values.items():
+                if value is None:
+                    value = defaults[section].get(key)
+                self.settings.setdefault(section, {})[key] = value
+        self.say_status(settings_version=self.state.settings_version + 1)
 
     def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
         yield 1, Snapshot(tuple(self.rows.values()), self.state)

@@ -58,7 +58,7 @@ def process(project: Path, *, as_json: bool, arriving: Callable[[], bool]) -> li
     except EngineError:
         from warptui.engine.session import Session
 
-        with Session(project, config.read_config) as session:
+        with Session(project, config.read_config, config.write_config) as session:
             rows = _follow(session, n_files, arriving)
     else:
         with client:

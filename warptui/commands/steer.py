@@ -30,7 +30,7 @@ def engine(project: Path) -> int:
         say(f"config.toml: {note}")
     from warptui.engine.server import serve
 
-    return serve(project, config.read_config)
+    return serve(project, config.read_config, config.write_config)
 
 
 def start(project: Path) -> int:

@@ -22,13 +22,22 @@ A message names the item or file, what was found, what was expected, and what to
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class WarptuiError(Exception):
     """Root of all errors that warptui raises on purpose."""
 
 
 class SettingsError(WarptuiError):
-    """A setting is wrong: the message names the key, the value found, and what is allowed."""
+    """A setting is wrong: the message names the key, the value found, and what is allowed.
+
+    ``problems`` says what is allowed by key ("motion.b_factor"); empty where no key is to blame.
+    """
+
+    def __init__(self, message: str, problems: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.problems = dict(problems or {})
 
 
 class ItemError(WarptuiError):

@@ -69,6 +69,7 @@ class Foreman:
         self.pool: Pool | None = None
         self.paused = False
         self.n_shown = 0  # changes so far
+        self.settings_version = 0  # counts the settings that were applied
         self.holds: dict[str, str] = {}  # why nothing is started, by cause
         self.storage_retry = 0.0  # monotonic: when to try writing again
         self.rates = Rates(time.monotonic())

@@ -158,6 +158,7 @@ class EngineStatus:
     summaries: tuple[Summary, ...] = ()
     notices: tuple[Notice, ...] = ()  # not seen yet, oldest first
     exports: tuple[dict[str, Any], ...] = ()  # name, rows, state, path, at
+    settings_version: int = 0  # of this engine: another number, other settings
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON-ready values."""

@@ -27,7 +27,7 @@ from warptui.engine.events import Snapshot
 from warptui.engine.items import Choice
 from warptui.engine.paths import ProjectPaths, socket_path
 from warptui.engine.session import Session
-from warptui.engine.settings import Config
+from warptui.engine.settings import ReadConfig, WriteConfig
 
 log = logging.getLogger(__name__)
 
@@ -145,6 +145,10 @@ class Server:
                 return session.reload()
             case "config":
                 return session.config()
+            case "change":
+                return session.change(given["changes"])
+            case "preview":
+                return session.preview(given["changes"])
             case "stop":
                 # Answered first; the end of the session ends this connection too.
                 threading.Thread(target=session.stop, name="stop").start()
@@ -169,7 +173,8 @@ class Server:
 
 def serve(
     project: Path,
-    read_config: Callable[[Path], Config],
+    read_config: ReadConfig,
+    write_config: WriteConfig | None = None,
     *,
     prepare: Callable[[Session], None] | None = None,
 ) -> int:
@@ -196,7 +201,7 @@ def serve(
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
             signal.signal(number, stop)
-    session = Session(project, read_config)
+    session = Session(project, read_config, write_config)
     if prepare is not None:
         prepare(session)
     server = Server(session)

@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 
 from warptui.engine.broadcast import Broadcast
 from warptui.engine.devices import plan_slots
-from warptui.engine.errors import EngineError
+from warptui.engine.errors import EngineError, SettingsError
 from warptui.engine.events import Event
+from warptui.engine.forecast import Forecast, forecast
 from warptui.engine.foreman import Foreman
 from warptui.engine.items import Choice, EngineStatus, ItemDetail, ItemRow
 from warptui.engine.job import load_stages
@@ -33,7 +34,7 @@ from warptui.engine.paths import TEMPORARY_SUFFIX, ProjectPaths
 from warptui.engine.pool import Died, Patience, Pool, Said, boot_clock
 from warptui.engine.references import ReferenceFiles
 from warptui.engine.roster import Roster, Wanted, as_json
-from warptui.engine.settings import Config
+from warptui.engine.settings import Changes, Config, ReadConfig, WriteConfig
 from warptui.engine.stages import Stage
 from warptui.engine.store import Store
 from warptui.engine.vitals import Vitals
@@ -64,7 +65,10 @@ class Session:
     project
         The project folder.
     read_config
-        Reads the settings of a project folder; raises SettingsError.
+        Reads the settings of a project folder, as they would be with changes; raises SettingsError.
+    write_config
+        Writes changes into the settings' file and returns the settings from then on. Without it
+        `change` is refused.
     stages
         The processing steps, in order.
 
@@ -79,14 +83,15 @@ class Session:
     def __init__(
         self,
         project: Path,
-        read_config: Callable[[Path], Config],
+        read_config: ReadConfig,
+        write_config: WriteConfig | None = None,
         *,
         stages: tuple[Stage, ...] | None = None,
     ) -> None:
         self.project = project.resolve()
         self.ended = threading.Event()
         self.problem = ""  # why it ended by itself
-        self._read_config = read_config
+        self._read_config, self._write_config = read_config, write_config
         self._stages = load_stages() if stages is None else stages
         self._config = read_config(self.project)
         self._paths = ProjectPaths(self.project)
@@ -172,6 +177,38 @@ class Session:
     def reload(self) -> None:
         """Read config.toml again. Raises SettingsError, keeping the old settings, when wrong."""
         self.apply(self._read_config(self.project))
+
+    def change(self, changes: Changes) -> None:
+        """Write changed settings into config.toml and work with them; None takes a key out.
+
+        Raises SettingsError, changing nothing, when a value or the file is wrong.
+        """
+        self._ask(lambda: self._change(changes))
+
+    def preview(self, changes: Changes) -> dict[str, Any]:
+        """What `change` would do: ``problems`` by key, and the fields of `Forecast`.
+
+        Raises SettingsError when the file itself is broken. Nobody waits for it but who asks.
+        """
+        try:
+            config = self._read_config(self.project, changes)
+        except SettingsError as problem:
+            if not problem.problems:
+                raise
+            return {"problems": problem.problems, **Forecast({}).to_json()}
+        roster, pool = self._foreman.roster, self._foreman.pool
+        references = roster.wanted.references
+        if config.input != self._config.input:
+            references, _ = ReferenceFiles(self.project, config.input).look()
+        n_workers = len(pool.slots) - len(pool.given_up) if pool else 1
+        told = forecast(
+            list(roster.entries.values()),
+            roster.wanted,
+            Wanted.of(config, references, self._stages),
+            self._foreman.rates.seconds_per_stage(),
+            n_workers,
+        )
+        return {"problems": {}, **told.to_json()}
 
     def config(self) -> dict[str, Any]:
         """The current settings as JSON values."""
@@ -377,9 +414,15 @@ class Session:
             raise KeyError(f"no item is called {name!r}")
         return self._foreman.roster.detail(entry, self._store.load(name))
 
+    def _change(self, changes: Changes) -> None:
+        if self._write_config is None:
+            raise EngineError("this engine was started without a way to write config.toml")
+        self._apply(self._write_config(self.project, changes))
+
     def _apply(self, config: Config) -> None:
         before, self._config = self._config, config
         foreman = self._foreman
+        foreman.settings_version += 1
         self._reference_files = ReferenceFiles(self.project, config.input)
         references, problem = self._reference_files.look()
         foreman.holds.pop("references", None)

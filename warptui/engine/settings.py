@@ -5,14 +5,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from functools import lru_cache
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 from pydantic import BaseModel, ConfigDict
 
 from warptui.engine.stages import STAGES, StageSettings
 from warptui.engine.stages.stage import setting
+
+Changes = Mapping[str, Mapping[str, Any]]  # by section and key; None takes the key out of the file
+NO_CHANGES: Changes = {}
+
+
+class ReadConfig(Protocol):
+    """The settings of a project as they would be with ``changes``; raises SettingsError."""
+
+    def __call__(self, project: Path, changes: Changes = NO_CHANGES, /) -> Config: ...
+
+
+class WriteConfig(Protocol):
+    """Writes changes for good; returns the settings then, or raises SettingsError."""
+
+    def __call__(self, project: Path, changes: Changes, /) -> Config: ...
 
 
 class Section(BaseModel):

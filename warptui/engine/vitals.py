@@ -71,6 +71,7 @@ class Vitals:
                     version=warptui.__version__,
                     summaries=self._summaries,
                     notices=notices,
+                    settings_version=foreman.settings_version,
                 )
             )
         )

@@ -40,6 +40,8 @@ CALLS = (
     "queue",
     "reload",
     "config",
+    "change",
+    "preview",
     "subscribe",
 )
 _RAISED = {

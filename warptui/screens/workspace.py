@@ -28,6 +28,7 @@ class Workspace:
         self.lost = ""  # why the engine is not reachable; empty while it is
         self.connecting = True
         self.config: dict[str, Any] = {}  # the engine's settings as JSON values
+        self.settings_version = 0  # of the engine's settings that were asked for last
 
     @property
     def current_number(self) -> int | None:

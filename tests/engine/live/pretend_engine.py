@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from warptui.config import read_config
+from warptui.config import read_config, write_config
 from warptui.engine import lock, pool, server, session
 
 if __name__ == "__main__":
@@ -14,4 +14,4 @@ if __name__ == "__main__":
     pool.Patience.GAP_S = float(os.environ.get("PRETEND_GAP", "10"))
     lock.BEAT_S = 0.1
     session.REFERENCES_S = 0.3
-    raise SystemExit(server.serve(Path(sys.argv[1]), read_config))
+    raise SystemExit(server.serve(Path(sys.argv[1]), read_config, write_config))

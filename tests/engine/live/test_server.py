@@ -182,3 +182,58 @@ def test_a_snapshot_of_a_hundred_thousand_items_takes_a_fraction_of_a_second() -
     assert time.process_time() - began < 1.0
     assert len(line) < 20e6
     assert sequence == 7 and tuple(again.rows) == rows
+
+
+def test_a_change_is_previewed_written_and_acted_upon_and_other_viewers_hear(
+    engine: Engine,
+) -> None:
+    engine.configure(more="[average]\nskip_first = 0  # as ever\n")
+    engine.add("a.mrc")
+    engine.start()
+    engine.wait_for("a.mrc", State.DONE)
+    client = engine.client
+    changes = {"average": {"skip_first": 1}}
+    told = client.preview(changes)
+    assert (told["problems"], told["n_items"]) == ({}, 1)
+    assert told["outdated"] == {"motion": 0, "average": 1}
+    assert told["seconds"] is not None
+    with Client.connect(engine.project) as other:
+        before = other.status().settings_version
+        client.change(changes)
+        until(lambda: other.status().settings_version != before)
+        assert other.config()["average"]["skip_first"] == 1
+    until(lambda: client.item("a.mrc").settings["average"]["average"]["skip_first"] == 1)
+    written = (engine.project / "config.toml").read_text()
+    assert written.endswith("skip_first = 1  # as ever\n")
+    assert engine.end() == 0
+
+
+def test_a_wrong_change_or_a_broken_file_changes_nothing(engine: Engine) -> None:
+    engine.start()
+    client = engine.client
+    path = engine.project / "config.toml"
+    before = path.read_text()
+    wrong = {"average": {"skip_first": -1}}
+    told = client.preview(wrong)
+    assert list(told["problems"]) == ["average.skip_first"]
+    assert "at least 0" in told["problems"]["average.skip_first"]
+    with pytest.raises(SettingsError, match=r"average\.skip_first = -1: expected a whole number"):
+        client.change(wrong)
+    assert path.read_text() == before
+    path.write_text(before + "[average\n")
+    for call in (client.preview, client.change):
+        with pytest.raises(SettingsError, match="not valid TOML"):
+            call({"average": {"skip_first": 1}})
+    assert client.config()["average"]["skip_first"] == 0
+    assert path.read_text() == before + "[average\n"
+    assert engine.end() == 0
+
+
+def test_an_edit_on_disk_goes_along_with_a_change(engine: Engine) -> None:
+    engine.start()
+    assert engine.client.config()["average"]["skip_last"] == 0
+    engine.configure(more="[average]\nskip_last = 2\n")
+    engine.client.change({"average": {"skip_first": 1}})
+    found = engine.client.config()["average"]
+    assert (found["skip_first"], found["skip_last"]) == (1, 2)
+    assert engine.end() == 0
