@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from warptui import config
 from warptui.engine.errors import SettingsError
-from warptui.engine.settings import Config
+from warptui.engine.settings import Config, FilterSettings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PATH = Path("/project/config.toml")
@@ -55,6 +55,12 @@ def problem(text: str) -> str:
         ('[compute]\ndevices = ["auto"]', "expected auto, cpu, or a list"),
         ("[compute]\ndevices = [1]", "compute.devices = [1]: expected auto, cpu, or a list"),
         ("[keys]\nquit = 3", "keys.quit = 3: expected the name of a key"),
+        ("[filters]\nmotion_max = -1", "expected a number at least 0 and at most 1000 (Å/frame)"),
+        ("[filters]\nparticles_min = 1.5", "particles_min = 1.5: expected a whole number"),
+        (
+            "[filters]\ndefocus_min_um = 3.0\ndefocus_max_um = 2.0",
+            "filters.defocus_min_um = 3: expected at most filters.defocus_max_um = 2",
+        ),
         ("[input\n", "not valid TOML"),
         ("[input]\ngain = 'a'\ngain = 'b'", "not valid TOML"),
     ],
@@ -70,12 +76,24 @@ def test_every_wrong_setting_is_named_at_once():
 
 
 def test_sections_of_later_versions_are_accepted_and_mentioned():
-    loaded = config.parse("[ctf]\nwindow_px = 512\n[filters]\n[optics]\ncs = 0.01", PATH)
+    loaded = config.parse("[ctf]\nwindow_px = 512\n[picking]\n[optics]\ncs = 0.01", PATH)
     assert loaded.config.optics.cs == 0.01
     assert loaded.notes == (
         "section [ctf] is not used by this version",
-        "section [filters] is not used by this version",
+        "section [picking] is not used by this version",
     )
+
+
+def test_limits_of_values_that_nothing_measures_yet_are_accepted_and_mentioned():
+    loaded = config.parse("[filters]\nmotion_max = 1.5\nresolution_max = 5\n", PATH)
+    assert loaded.config.filters.limits() == {"motion_max": 1.5, "resolution_max": 5.0}
+    (note,) = loaded.notes
+    assert note.startswith("filters.resolution_max has no effect yet")
+
+
+def test_a_limit_on_a_stage_that_is_switched_off_is_mentioned():
+    loaded = config.parse("[filters]\nmotion_max = 1.5\n[motion]\nenabled = false\n", PATH)
+    assert loaded.notes == ("filters.motion_max has no effect: [motion] is not enabled",)
 
 
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path):
@@ -157,6 +175,14 @@ def test_writing_keeps_comments_order_and_what_did_not_change(tmp_path: Path):
     assert config.read_config(tmp_path) == changed == would_be
     config.write_config(tmp_path, changes)
     assert path.read_text() == text
+
+
+def test_a_limit_is_written_and_taken_away_again(tmp_path: Path):
+    path = tmp_path / "config.toml"
+    path.write_text("[filters]  # mine\nmotion_max = 1.5  # strict\n")
+    changed = config.write_config(tmp_path, {"filters": {"motion_max": None, "particles_min": 20}})
+    assert changed.filters == FilterSettings(particles_min=20)
+    assert path.read_text() == "[filters]  # mine\nparticles_min = 20\n"
 
 
 def test_none_takes_a_key_out_and_its_default_holds(tmp_path: Path):
@@ -255,6 +281,9 @@ values: dict[str, Any] = {
     "motion": st.fixed_dictionaries({}, optional={
         "local_grid": st.tuples(*[st.integers(1, 64)] * 3).map(list),
         "b_factor": st.floats(-10000, 0),
+    }),
+    "filters": st.fixed_dictionaries({}, optional={
+        "motion_max": st.floats(0, 1000), "particles_min": st.integers(0, 1000),
     }),
     "compute": st.fixed_dictionaries({}, optional={
         "devices": st.sampled_from(["auto", "cpu", ["cuda:0", "cuda:1"]]),

@@ -24,8 +24,9 @@ def settings_rows() -> Iterator[str]:
         for key, info in model.model_fields.items():
             extra = info.json_schema_extra
             unit = extra.get("unit") if isinstance(extra, dict) else ""
-            default = config.as_toml(values[section][key])
-            yield f"| `{section}.{key}` | `{default}` | {unit or ''} | {info.description} |"
+            given = values[section].get(key)
+            default = "not set" if given is None else f"`{config.as_toml(given)}`"
+            yield f"| `{section}.{key}` | {default} | {unit or ''} | {info.description} |"
 
 
 def test_every_setting_is_in_the_table_with_its_default_unit_and_meaning():

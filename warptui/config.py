@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import Any, NamedTuple, get_args, get_origin
 
 import tomli
@@ -28,6 +29,7 @@ from warptui.engine.settings import (
     Changes,
     ComputeSettings,
     Config,
+    FilterSettings,
     InputSettings,
     OpticsSettings,
 )
@@ -37,10 +39,11 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "input": InputSettings,
     "optics": OpticsSettings,
     **{stage.name: stage.Settings for stage in STAGES},
+    "filters": FilterSettings,
     "compute": ComputeSettings,
 }
 # Sections of the documented settings that this version has no use for yet.
-LATER_SECTIONS = ("ctf", "picking", "particles", "filters", "alerts")
+LATER_SECTIONS = ("ctf", "picking", "particles", "alerts")
 PATHS = ("folder", "gain", "defects")  # of [input]; relative to the folder of config.toml
 MAX_LOCAL_NODES = 64
 
@@ -115,6 +118,7 @@ def parse(text: str, path: Path) -> Loaded:
     _refuse(_contradictions(config), path)
     if config.compute.scheduler:
         notes.append("compute.scheduler is not used by this version: workers run on this machine")
+    notes += _idle_limits(config)
     return Loaded(config, tuple(notes), document)
 
 
@@ -149,11 +153,14 @@ def config_text(config: Config) -> str:
     sections = config.to_json()
     for name, model in SECTIONS.items():
         lines += ["", f"[{name}]"]
-        for key, value in sections[name].items():
-            unit_ = unit(model.model_fields[key])
-            comment = model.model_fields[key].description
-            comment = f"{unit_}: {comment}" if unit_ else comment
-            lines.append(f"{f'{key} = {as_toml(value)}':<34} # {comment}")
+        for key, info in model.model_fields.items():
+            unit_ = unit(info)
+            comment = f"{unit_}: {info.description}" if unit_ else info.description
+            if key in sections[name]:
+                setting = f"{key} = {as_toml(sections[name][key])}"
+            else:  # not set; an example shows how it would be
+                setting = f"# {key} = {as_toml((info.examples or [''])[0])}"
+            lines.append(f"{setting:<34} # {comment}")
     lines += ["", f'{"[keys]":<34} # rebind by id, e.g. toggle-include = "space"']
     lines += [f"{_key(key)} = {as_toml(value)}" for key, value in sections["keys"].items()]
     return "\n".join(lines) + "\n"
@@ -278,6 +285,14 @@ def _contradictions(config: Config) -> list[Problem]:
     if not config.input.pattern or not all(config.input.pattern):
         text = 'expected at least one file name pattern, such as ["*.tif"]'
         problems.append(Problem("input.pattern", as_toml(config.input.pattern), text))
+    limits = config.filters.limits()
+    for low, high in (
+        ("defocus_min_um", "defocus_max_um"),
+        ("phase_shift_min_deg", "phase_shift_max_deg"),
+    ):
+        if low in limits and high in limits and limits[low] > limits[high]:
+            text = f"expected at most filters.{high} = {limits[high]:g}"
+            problems.append(Problem(f"filters.{low}", f"{limits[low]:g}", text))
     devices = config.compute.devices
     named = (devices,) if isinstance(devices, str) else devices
     wrong = [name for name in named if not _is_device(name, alone=isinstance(devices, str))]
@@ -285,6 +300,23 @@ def _contradictions(config: Config) -> list[Problem]:
         text = f"expected {allowed(ComputeSettings.model_fields['devices'])}"
         problems.append(Problem("compute.devices", as_toml(devices), text))
     return problems
+
+
+def _idle_limits(config: Config) -> list[str]:
+    """Limits that are set but judge nothing."""
+    stages = {
+        key: stage.name
+        for stage in STAGES
+        for summary in stage.summaries()
+        for key in (summary.filter_min, summary.filter_max)
+    }
+    notes = []
+    for key in config.filters.limits():
+        if key not in stages:
+            notes.append(f"filters.{key} has no effect yet: no stage of this version measures it")
+        elif not config.stage(stages[key]).enabled:
+            notes.append(f"filters.{key} has no effect: [{stages[key]}] is not enabled")
+    return notes
 
 
 def _is_device(name: str, *, alone: bool) -> bool:
@@ -357,7 +389,8 @@ def _type_words(annotation: Any) -> str:
         if members[-1] is Ellipsis:
             return f"a list, each {simple.get(members[0], 'a value')}"
         return f"a list of {len(members)}, each {simple.get(members[0], 'a value')}"
-    return " or ".join(_type_words(member) for member in get_args(annotation))
+    members = (member for member in get_args(annotation) if member is not NoneType)
+    return " or ".join(_type_words(member) for member in members)
 
 
 def unit(info: FieldInfo) -> str:

@@ -84,4 +84,5 @@ def status(project: Path, roster: Roster, problem: str) -> EngineStatus:
         disk_free_bytes=free_bytes(project),
         message=problem,
         summaries=summaries(roster.wanted.stages),
+        filters=roster.wanted.config.filters.limits(),
     )

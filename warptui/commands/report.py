@@ -55,7 +55,8 @@ def lines(status: EngineStatus) -> list[str]:
         f"input     {status.input_folder}{f', {status.watch_mode}' if status.watch_mode else ''}",
         f"items     {counts or 'none'}",
         f"selected  {choices.get('selected', 0)}"
-        f" ({choices.get('include', 0)} included, {choices.get('exclude', 0)} excluded by hand)",
+        f" ({choices.get('include', 0)} included, {choices.get('exclude', 0)} excluded by hand,"
+        f" {choices.get('filtered', 0)} filtered)",
     ]
     if status.rate_per_hour is not None:
         found.append(f"rate      {status.rate_per_hour:.0f} per hour")

@@ -24,6 +24,7 @@ _KINDS = {
     "state": "<u1",  # number into STATES
     "choice": "<u1",  # number into CHOICES
     "selected": "|b1",
+    "filtered": "|b1",
     "fraction": "<f8",
     "tries": "<i4",
     "arrived_at": "<f8",
@@ -110,6 +111,7 @@ class Columns(Sequence[ItemRow]):
         numbers["state"][number] = STATE_NUMBERS[row.state]
         numbers["choice"][number] = CHOICE_NUMBERS[row.choice]
         numbers["selected"][number] = row.selected
+        numbers["filtered"][number] = row.filtered
         numbers["fraction"][number] = row.fraction
         numbers["tries"][number] = row.tries
         numbers["arrived_at"][number] = row.arrived_at
@@ -180,6 +182,7 @@ class Columns(Sequence[ItemRow]):
             float(column["arrived_at"][number]),
             float(column["finished_at"][number]),
             float(column["failed_at"][number]),
+            bool(column["filtered"][number]),
         )
 
     def _fill(self, rows: list[ItemRow]) -> None:
@@ -192,6 +195,7 @@ class Columns(Sequence[ItemRow]):
             "state": [STATE_NUMBERS[row.state] for row in rows],
             "choice": [CHOICE_NUMBERS[row.choice] for row in rows],
             "selected": [row.selected for row in rows],
+            "filtered": [row.filtered for row in rows],
             "fraction": [row.fraction for row in rows],
             "tries": [row.tries for row in rows],
             "arrived_at": [row.arrived_at for row in rows],

@@ -90,6 +90,13 @@ class Foreman:
         for entry in self.roster.entries.values():
             self.settle(entry)
 
+    def reselect_all(self) -> None:
+        """Apply other limits to all items, and tell the viewers of those that it concerns."""
+        for entry in self.roster.reselect():
+            self.n_shown += 1
+            row = self.roster.row_reselected(entry, self._broadcast.row(entry.name))
+            self._broadcast.publish(ItemChanged(row))
+
     def settle(self, entry: Entry, *, asked: bool = False) -> None:
         """Decide where an item stands, queue it if it needs work, and tell the viewers."""
         if not entry.running:

@@ -68,6 +68,7 @@ class ItemRow:
     arrived_at: float = 0.0  # Unix time by the engine's clock, for display only
     finished_at: float = 0.0
     failed_at: float = 0.0  # the last failure, while it holds
+    filtered: bool = False  # out by a limit of [filters]; `reason` says which
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON-ready values."""
@@ -120,6 +121,8 @@ class Summary:
     unit: str  # "Å/frame"
     help: str = ""
     digits: int = 2
+    filter_min: str = ""  # the key of [filters] that limits it from below; empty = none does
+    filter_max: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ class EngineStatus:
     project: str
     input_folder: str
     counts: dict[str, int] = field(default_factory=dict)  # per State
-    choices: dict[str, int] = field(default_factory=dict)  # per Choice, and "selected"
+    choices: dict[str, int] = field(default_factory=dict)  # per Choice, "selected", "filtered"
     rate_per_hour: float | None = None
     newest_age_s: float | None = None  # since the newest file arrived, by our own clock
     newest_name: str = ""
@@ -159,6 +162,7 @@ class EngineStatus:
     notices: tuple[Notice, ...] = ()  # not seen yet, oldest first
     exports: tuple[dict[str, Any], ...] = ()  # name, rows, state, path, at
     settings_version: int = 0  # of this engine: another number, other settings
+    filters: dict[str, float] = field(default_factory=dict)  # [filters]: the limits that are set
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON-ready values."""

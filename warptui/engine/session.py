@@ -423,6 +423,12 @@ class Session:
         before, self._config = self._config, config
         foreman = self._foreman
         foreman.settings_version += 1
+        if config == before.model_copy(update={"filters": config.filters}):
+            foreman.roster.wanted = foreman.roster.wanted.with_filters(config)
+            foreman.reselect_all()
+            self._publish_status()
+            log.info("filters applied")
+            return
         self._reference_files = ReferenceFiles(self.project, config.input)
         references, problem = self._reference_files.look()
         foreman.holds.pop("references", None)

@@ -85,6 +85,31 @@ class OpticsSettings(Section):
     amplitude_contrast: float = setting(0.07, "amplitude contrast", ge=0, le=1)
 
 
+def limit(help: str, example: float, *, unit: str = "", **bounds: float) -> Any:
+    """A limit of [filters]; absent means that there is none."""
+    return setting(None, help, unit=unit, affects=False, examples=[example], **bounds)
+
+
+class FilterSettings(Section):
+    """[filters]: which items go into exports. Judges results, so that it makes none outdated."""
+
+    defocus_min_um: float | None = limit("lowest defocus", 0.3, unit="µm", ge=-100, le=100)
+    defocus_max_um: float | None = limit("highest defocus", 5.0, unit="µm", ge=-100, le=100)
+    astigmatism_max_sigma: float | None = limit(
+        "farthest astigmatism from the session's mean", 3.0, unit="σ", ge=0, le=1000
+    )
+    phase_shift_min_deg: float | None = limit("lowest phase shift", 0.0, unit="°", ge=0, le=180)
+    phase_shift_max_deg: float | None = limit("highest phase shift", 180.0, unit="°", ge=0, le=180)
+    resolution_max: float | None = limit("worst resolution", 8.0, unit="Å", ge=0, le=1000)
+    motion_max: float | None = limit("most early motion", 1.5, unit="Å/frame", ge=0, le=1000)
+    particles_min: int | None = limit("fewest particles", 1, ge=0, le=10_000_000)
+    mask_max_percent: float | None = limit("most masked area", 10.0, unit="%", ge=0, le=100)
+
+    def limits(self) -> dict[str, float]:
+        """The limits that are set."""
+        return {key: value for key, value in self if value is not None}
+
+
 class ComputeSettings(Section):
     """[compute]: devices and processes. Changes no result."""
 
@@ -105,6 +130,7 @@ class Config(Section):
 
     input: InputSettings = InputSettings()
     optics: OpticsSettings = OpticsSettings()
+    filters: FilterSettings = FilterSettings()
     compute: ComputeSettings = ComputeSettings()
     keys: dict[str, str] = {}  # key bindings by id
     stages: dict[str, StageSettings] = {}  # by stage name; see `stage`
@@ -117,9 +143,12 @@ class Config(Section):
 
     def to_json(self) -> dict[str, Any]:
         """Every section by name, as in config.toml, as JSON-ready values."""
-        sections = {name: getattr(self, name) for name in ("input", "optics", "compute")}
+        sections = {name: getattr(self, name) for name in ("input", "optics", "filters", "compute")}
         sections |= {stage.name: self.stage(stage.name) for stage in STAGES}
-        values = {name: section.model_dump(mode="json") for name, section in sections.items()}
+        values = {
+            name: section.model_dump(mode="json", exclude_none=True)  # a limit that is not set
+            for name, section in sections.items()
+        }
         return {**values, "keys": dict(self.keys)}
 
     @classmethod

@@ -72,6 +72,7 @@ class Vitals:
                     summaries=self._summaries,
                     notices=notices,
                     settings_version=foreman.settings_version,
+                    filters=foreman.roster.wanted.config.filters.limits(),
                 )
             )
         )

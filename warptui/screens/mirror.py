@@ -89,6 +89,16 @@ class Mirror:
         """(item,) bool: goes into exports."""
         return self.rows.number("selected")
 
+    @property
+    def filtered(self) -> np.ndarray:
+        """(item,) bool: a limit of [filters] takes it out."""
+        return self.rows.number("filtered")
+
+    @property
+    def arrived_at(self) -> np.ndarray:
+        """(item,) Unix time of the arrival, by the engine's clock."""
+        return self.rows.number("arrived_at")
+
     def values(self, key: str) -> np.ndarray:
         """(item,) float64 of a summary value; NaN where it is unknown."""
         return self.rows.value(key)
@@ -165,7 +175,11 @@ class Mirror:
             in_order = len(self) < 2 or self._sequence(-2) <= row.sequence
         else:
             old = self.rows[number]
-            if (old.summary, old.selected) != (row.summary, row.selected):
+            if (old.summary, old.selected, old.filtered) != (
+                row.summary,
+                row.selected,
+                row.filtered,
+            ):
                 changes.values = True
             self._store(number, row)
             in_order = old.sequence == row.sequence

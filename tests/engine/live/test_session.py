@@ -35,3 +35,26 @@ def test_a_movie_that_lands_in_the_folder_becomes_a_micrograph(engine: Engine) -
     engine.client.override(["a.mrc"], Choice.EXCLUDE)
     assert engine.rows()["a.mrc"].selected is False
     assert engine.end() == 0
+
+
+def test_limits_take_items_out_without_processing_them_again(engine: Engine) -> None:
+    engine.start()
+    names = [f"m{index}.mrc" for index in range(4)]
+    for index, name in enumerate(names):
+        engine.add(name, seed=index)
+    engine.wait_all(State.DONE, 4)
+    motions = {row.name: row.summary["motion.early_motion"] for row in engine.client.items()}
+    limit = sorted(motions.values())[1]
+    with (engine.project / "config.toml").open("a") as file:
+        file.write(f"[filters]\nmotion_max = {limit}\n")
+    engine.client.reload()
+    status = engine.client.status()
+    assert status.filters == {"motion_max": limit}
+    rows = engine.rows()
+    assert {name for name in names if rows[name].filtered} == {
+        name for name in names if motions[name] > limit
+    }
+    assert all(row.selected is not row.filtered for row in rows.values())
+    assert {row.state for row in rows.values()} == {State.DONE}
+    until(lambda: engine.client.status().state == "idle")
+    assert engine.end() == 0

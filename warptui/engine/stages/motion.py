@@ -49,7 +49,10 @@ class MotionResult(StageResult):
     """Shifts are those *to apply* to a frame so that it lands in the common frame, in Å."""
 
     early_motion: float | None = summary(
-        "motion", "mean motion per frame over the first third of the movie", unit="Å/frame"
+        "motion",
+        "mean motion per frame over the first third of the movie",
+        unit="Å/frame",
+        filter_max="motion_max",
     )
     total_motion: float | None = summary("total", "length of the global track", unit="Å", digits=1)
     shift_error: float | None = summary(

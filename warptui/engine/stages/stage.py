@@ -40,12 +40,26 @@ def setting(default: Any, help: str, *, unit: str = "", affects: bool = True, **
     )
 
 
-def summary(label: str, help: str, *, unit: str = "", digits: int = 2, default: Any = None) -> Any:
-    """A result value that tables, plots and filters show; None is unknown."""
+def summary(
+    label: str,
+    help: str,
+    *,
+    unit: str = "",
+    digits: int = 2,
+    default: Any = None,
+    filter_min: str = "",
+    filter_max: str = "",
+) -> Any:
+    """A result value that tables, plots and filters show; None is unknown.
+
+    ``filter_min`` and ``filter_max`` name the keys of [filters] that limit it.
+    """
+    shown = {"label": label, "unit": unit, "digits": digits}
+    limits = {"filter_min": filter_min, "filter_max": filter_max}
     return Field(
         default,
         description=help,
-        json_schema_extra={"summary": True, "label": label, "unit": unit, "digits": digits},
+        json_schema_extra={"summary": True, **shown, **limits},
     )
 
 
@@ -104,6 +118,8 @@ class Stage(NamedTuple):
                         unit=str(extra["unit"]),
                         help=info.description or "",
                         digits=int(str(extra["digits"])),
+                        filter_min=str(extra["filter_min"]),
+                        filter_max=str(extra["filter_max"]),
                     )
                 )
         return tuple(found)
