@@ -7,13 +7,14 @@ arithmetic. Rows of a patch are independent but for sums, so that threads share 
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
 import torch
 from torch import Tensor
+
+from warptui.engine.ops.threads import share_out
 
 if TYPE_CHECKING:
     from warptui.engine.ops.agreement import Rings
@@ -47,11 +48,10 @@ def evaluate(
     values = np.zeros(n_patches)
     scores = np.zeros((n_patches, n_frames, 2))
     powers = np.zeros(rings.n_rings + 1)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        for (p, _, _), (value, score, power) in zip(tasks, pool.map(work, tasks), strict=True):
-            values[p] += value
-            scores[p] += score
-            powers += power
+    for (p, _, _), (value, score, power) in zip(tasks, share_out(work, tasks), strict=True):
+        values[p] += value
+        scores[p] += score
+        powers += power
     mean = torch.from_numpy(powers[: rings.n_rings] / n_patches)
     return (
         torch.from_numpy(values),

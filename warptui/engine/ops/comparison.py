@@ -49,13 +49,8 @@ class Comparison:
         weights = likelihood_weights(coherence, self.amplitude, self.extra)
         return self.area * information(coherence, weights, self.rings.k, self.rings.n_coefficients)
 
-    def resolved_to(self, shifts_yx: Tensor, share: float) -> float:
-        """Frequency in 1/Å below which ``share`` of the information about shifts lies.
-
-        ``shifts_yx`` ``(frame, 2)`` are those of a single patch.
-        """
-        agreement = self.evaluate(shifts_yx[None], torch.zeros_like(self.extra))
-        coherence = self.coherence(agreement)
+    def resolved_to(self, coherence: Coherence, share: float) -> float:
+        """Frequency in 1/Å below which ``share`` of the information about shifts lies."""
         per_ring = (
             self.rings.n_coefficients
             * self.rings.k**2
@@ -104,10 +99,8 @@ def make_comparison(
     damaged = torch.zeros_like(total)
     for frame in range(n_frames):
         image = spectra[:, frame]
-        mean = torch.zeros(spectra.shape[2:], device=spectra.device)
-        for patch in image:
-            mean += patch.real.square() + patch.imag.square()
-        power = ring_mean(mean / n_patches, rings) / area
+        square = (image.real.square() + image.imag.square()).sum(0)
+        power = ring_mean(square / n_patches, rings) / area
         total += power / n_frames
         damaged += power * amplitude[frame] ** 2
         image *= rings.spread(amplitude[frame])

@@ -143,17 +143,37 @@ def fit_field(
         coherence = comparison.coherence(agreement)
         if change < CONVERGED:
             break
+    if prior.local > 0:
+        # Far from the truth the quadratic picture misleads, and patches that hold little may
+        # be torn apart: the exact likelihood has the last word.
+        likelihood = comparison.likelihood(coherence)
+        still = torch.cat([start_nodes, torch.zeros(n_local, 2, dtype=torch.float64)])
+        without, found = (
+            comparison.evaluate(model.shifts(each) - applied_yx, likelihood).value.sum()
+            for each in (still, nodes)
+        )
+        evaluations += 2
+        if found <= without:
+            prior, gain = prior._replace(local=0.0), 0.0
+    if prior.local == 0:
+        nothing = torch.zeros(n_local, 2, dtype=torch.float64)
+        error = motion_prior.centred_error(_everywhere(model), posterior)
+        return Field(start_nodes, nothing, prior, gain, error, evaluations)
     root = family.roots(prior).scaled(prior)
     nodes, more = _polish(comparison, model, applied_yx, nodes, root, coherence)
-    everywhere = torch.cat([model.track.expand(len(model.local), -1, -1), model.local], 2)
     return Field(
         nodes[:n_global],
         nodes[n_global:],
         prior,
         gain,
-        motion_prior.centred_error(everywhere, posterior),
+        motion_prior.centred_error(_everywhere(model), posterior),
         evaluations + more,
     )
+
+
+def _everywhere(model: Model) -> Tensor:
+    """``(patch, frame, node)`` weights of all nodes, global first."""
+    return torch.cat([model.track.expand(len(model.local), -1, -1), model.local], 2)
 
 
 def _polish(
@@ -165,8 +185,6 @@ def _polish(
     coherence: Coherence,
 ) -> tuple[Tensor, int]:
     """L-BFGS on the exact cost and prior, in coordinates where both are about round."""
-    if root.shape[1] == 0:
-        return nodes, 0
     likelihood = comparison.likelihood(coherence)
     information = model.information(comparison.information(coherence).cpu())
     identity = torch.eye(root.shape[1], dtype=root.dtype)

@@ -44,10 +44,16 @@ class Roots(NamedTuple):
     walk: Tensor
     local: Tensor  # (node, 0) where there is no local grid
 
+    def amplitudes(self, prior: MotionPrior) -> Tensor:
+        """``(rank,)`` by which ``prior`` scales the columns of all three."""
+        values = torch.tensor([prior.drift, prior.jitter, prior.local], dtype=torch.float64)
+        return values.repeat_interleave(torch.tensor([part.shape[1] for part in self]))
+
     def scaled(self, prior: MotionPrior) -> Tensor:
-        """``(node, rank)`` R with the amplitudes of ``prior``."""
-        parts = [self.drift * prior.drift, self.walk * prior.jitter, self.local * prior.local]
-        return torch.cat([part for part in parts if bool(part.any())] or [self.drift[:, :0]], 1)
+        """``(node, rank)`` R with the amplitudes of ``prior``, without the columns of zeros."""
+        scale = self.amplitudes(prior)
+        used = scale.nonzero()[:, 0]
+        return torch.cat(self, 1)[:, used] * scale[used]
 
 
 class PriorFamily:
@@ -113,7 +119,8 @@ class PriorFamily:
         self, information: Tensor, score: Tensor, start: MotionPrior, names: tuple[str, ...]
     ) -> tuple[MotionPrior, Posterior]:
         """Prior with the largest evidence: each of ``names`` climbs its `CHOICES` in turn."""
-        best, posterior = start, self.solve(start, information, score)
+        data = _Data(self, information, score)
+        best, evidence = start, data.log_evidence(start)
         for _ in range(4):
             before = best
             for name in names:
@@ -122,14 +129,14 @@ class PriorFamily:
                     at = choices.index(getattr(best, name)) + direction
                     while 0 <= at < len(choices):
                         candidate = best._replace(**{name: choices[at]})
-                        attempt = self.solve(candidate, information, score)
-                        if attempt.log_evidence <= posterior.log_evidence + 1e-6:
+                        attempt = data.log_evidence(candidate)
+                        if attempt <= evidence + 1e-6:
                             break
-                        best, posterior = candidate, attempt
+                        best, evidence = candidate, attempt
                         at += direction
             if best == before:
                 break
-        return best, posterior
+        return best, data.posterior(best)
 
     def solve(self, prior: MotionPrior, information: Tensor, score: Tensor) -> Posterior:
         """Posterior of the nodes under a quadratic log-likelihood.
@@ -141,14 +148,54 @@ class PriorFamily:
         score
             ``(node, 2)`` gradient of the log-likelihood at nodes = 0.
         """
-        root = self.roots(prior).scaled(prior)
-        identity = torch.eye(root.shape[1], dtype=root.dtype)
-        factor = torch.linalg.cholesky(identity + root.T @ information @ root)
+        return _Data(self, information, score).posterior(prior)
+
+
+class _Data:
+    """A quadratic log-likelihood, asked about many priors.
+
+    Amplitudes only scale the rows and columns of Rᵀ J R, which is made once for all priors of
+    the same lengths and times.
+    """
+
+    def __init__(self, family: PriorFamily, information: Tensor, score: Tensor) -> None:
+        self._family = family
+        self._information, self._score = information, score
+        self._seen: dict[tuple[float, float, float], tuple[Tensor, Tensor]] = {}
+        self._tried: dict[MotionPrior, float] = {}
+
+    def log_evidence(self, prior: MotionPrior) -> float:
+        """Of the data, up to a constant that is the same for all priors."""
+        if prior not in self._tried:
+            self._tried[prior] = self._factorise(prior)[2]
+        return self._tried[prior]
+
+    def posterior(self, prior: MotionPrior) -> Posterior:
+        """Nodes, their covariance and the evidence under ``prior``."""
+        factor, projected, evidence = self._factorise(prior)
+        root = self._family.roots(prior).scaled(prior)
         whitened = torch.linalg.solve_triangular(factor, root.T, upper=False)  # (rank, node)
-        projected = whitened @ score
+        return Posterior(whitened.T @ projected, whitened, evidence)
+
+    def _factorise(self, prior: MotionPrior) -> tuple[Tensor, Tensor, float]:
+        """Cholesky factor of 1 + Rᵀ J R, whitened Rᵀ score, and the log evidence."""
+        key = prior[3:]
+        roots = self._family.roots(prior)
+        if key not in self._seen:
+            unit = torch.cat(roots, 1)
+            self._seen[key] = (unit.T @ self._information @ unit, unit.T @ self._score)
+        square, score = self._seen[key]
+        scale = roots.amplitudes(prior)
+        used = scale.nonzero()[:, 0]
+        if len(used) < len(scale):
+            scale, square, score = scale[used], square[used[:, None], used], score[used]
+        inner = scale[:, None] * square * scale
+        inner.diagonal().add_(1)
+        factor = torch.linalg.cholesky(inner)
+        projected = torch.linalg.solve_triangular(factor, scale[:, None] * score, upper=False)
         # two axes share the covariance: twice half the log determinant
         evidence = 0.5 * projected.square().sum() - 2 * factor.diagonal().log().sum()
-        return Posterior(whitened.T @ projected, whitened, float(evidence))
+        return factor, projected, float(evidence)
 
 
 def _root(covariance: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from warptui.engine.ops import motion_prior
 from warptui.engine.ops.agreement import make_rings, ring_mean
+from warptui.engine.ops.coherence import Coherence
 from warptui.engine.ops.comparison import Comparison
 from warptui.engine.ops.fourier import crop_spectrum, frequencies_yx, good_size, shift_phases
 from warptui.engine.ops.motion_prior import MotionPrior
@@ -28,6 +29,7 @@ class Track(NamedTuple):
     shifts_yx: Tensor  # (frame, 2) to apply, Å, mean 0, float64
     prior: MotionPrior
     error: float  # estimated RMS error of the shift vector, Å
+    coherence: Coherence  # of the frames, within 0.01 Å of these shifts
     n_evaluations: int
 
 
@@ -59,6 +61,17 @@ def search_track(
         ``(frame, 2)`` shifts to apply in Å, mean 0.
     """
     _, shifts = _Search(spectra, shape_yx, pixel_yx, keep).best()
+    return shifts - shifts.mean(0)
+
+
+def refine_track(
+    spectra: Tensor, shape_yx: tuple[int, int], pixel_yx: tuple[float, float], shifts_yx: Tensor
+) -> Tensor:
+    """Compare every frame of a track that is beyond doubt with the sum of all others again.
+
+    ``shifts_yx`` ``(frame, 2)`` in Å; the other arguments and the result as in `search_track`.
+    """
+    shifts = _Search(spectra, shape_yx, pixel_yx, None).refine(shifts_yx)
     return shifts - shifts.mean(0)
 
 
@@ -128,7 +141,9 @@ class _Search:
     def find(self, references: Tensor, frames: Tensor, expected: Tensor, sigma: float) -> Tensor:
         """Shifts ``(n, 2)`` in Å that bring ``frames`` onto ``references``, near ``expected``."""
         correlation = torch.fft.irfft2(references * frames.conj(), s=self.shape)
-        scale = correlation.std((1, 2)).clamp(min=1e-30)
+        # its mean is zero: the innermost frequencies are left out
+        scale = torch.linalg.vector_norm(correlation, dim=(1, 2)) / math.sqrt(math.prod(self.shape))
+        scale = scale.clamp(min=1e-30)
         # only places within reach are looked at: there the expectation costs under 8 sigma
         n_y, n_x = self.shape
         centre = [
@@ -208,7 +223,9 @@ def _vertex(before: float, at: float, after: float) -> float:
     return 0.5 * (before - after) / bend if bend < 0 else 0.0
 
 
-def fit_track(comparison: Comparison, start_yx: Tensor, n_nodes: int, max_rounds: int = 8) -> Track:
+def fit_track(
+    comparison: Comparison, start_yx: Tensor, n_nodes: int, max_rounds: int = 24
+) -> Track:
     """Most probable global track, its smoothness chosen by the movie itself.
 
     Each round measures the agreement at the current track, picks the prior with the largest
@@ -252,4 +269,4 @@ def fit_track(comparison: Comparison, start_yx: Tensor, n_nodes: int, max_rounds
         coherence = comparison.coherence(agreement)
         if change < CONVERGED:
             break
-    return Track(shifts, prior, error, evaluations)
+    return Track(shifts, prior, error, coherence, evaluations)

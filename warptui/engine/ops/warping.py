@@ -8,6 +8,7 @@ after the other: 12 instead of 36 samples a pixel.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -64,6 +65,7 @@ def add_warped(total: Tensor, image: Tensor, nodes_yx: Tensor) -> None:
         add_warped_in_torch(total, image, rows.float(), weights_x.T.float())
 
 
+@lru_cache(maxsize=8)  # every frame of a movie asks for the same two
 def _edge_to_edge(n_nodes: int, n: int) -> Tensor:
     return spline_weights(n_nodes, torch.linspace(0, 1, n, dtype=torch.float64))
 

@@ -6,12 +6,12 @@ and interpolated inside them, where nearly always all samples have the same whol
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numba
 import numpy as np
 import torch
 from torch import Tensor
+
+from warptui.engine.ops.threads import share_out
 
 BAND_ROWS = 96
 BLOCK_PX = 64
@@ -44,8 +44,7 @@ def add_warped(total: Tensor, image: Tensor, rows: Tensor, weights_x: Tensor) ->
     def work(y0: int) -> None:
         _band(out, source, down, right, blocks, y0, min(y0 + BAND_ROWS, n_y), above, below)
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(work, range(0, n_y, BAND_ROWS)))
+    list(share_out(work, range(0, n_y, BAND_ROWS)))
 
 
 # No slices inside the loops: making one costs as much as 50 samples. Unsigned indices spare

@@ -85,7 +85,7 @@ def run(item: Movie, bench: Bench, settings: MotionSettings) -> MotionResult:
 
     from warptui.engine.ops.fourier import padded_size
     from warptui.engine.ops.splines import grid_weights, spline_weights
-    from warptui.engine.ops.track import fit_track, search_track
+    from warptui.engine.ops.track import fit_track, refine_track, search_track
 
     frames = bench.frames()
     binning = bench.input.binning
@@ -112,15 +112,19 @@ def run(item: Movie, bench: Bench, settings: MotionSettings) -> MotionResult:
     spectra, spectrum_yx, pixel_yx = _low_frequencies(bench, [size[0] for size in sizes], k_max)
     bench.progress(0.45)
     whole = _compare_frames(bench, settings, spectra, spectrum_yx, pixel_yx, k_max)
-    confidence = _confidence(whole, spectra, spectrum_yx, pixel_yx)
+    confidence, found = _confidence(whole, spectra, spectrum_yx, pixel_yx)
     if confidence < TRUSTED:
         note = (
             "no common signal found in the frames: they are summed as they are, "
             "and their motion is unknown"
         )
         return MotionResult(**still, confidence=confidence, notes=[*bench.notes, note])
-    track = fit_track(whole, search_track(spectra, spectrum_yx, pixel_yx), nodes)
-    k_local = whole.resolved_to(track.shifts_yx, LOCAL_INFORMATION)
+    if found is None:
+        found = search_track(spectra, spectrum_yx, pixel_yx)
+    else:
+        found = refine_track(spectra, spectrum_yx, pixel_yx, found)
+    track = fit_track(whole, found, nodes)
+    k_local = whole.resolved_to(track.coherence, LOCAL_INFORMATION)
     del whole  # as large as all spectra, and the patches need the room
     bench.progress(0.6)
 
@@ -244,8 +248,14 @@ def _confidence(
     spectra: torch.Tensor,
     shape_yx: tuple[int, int],
     pixel_yx: tuple[float, float],
-) -> float:
-    """Whether a track found with every other ring brings the remaining rings together too."""
+) -> tuple[float, torch.Tensor | None]:
+    """Whether a track found with every other ring brings the remaining rings together too.
+
+    Returns
+    -------
+    tuple
+        Confidence, 0..1, and that track if it is beyond doubt, ``(frame, 2)`` Å.
+    """
     import torch
 
     from warptui.engine.ops.coherence import held_out_significance
@@ -261,10 +271,12 @@ def _confidence(
         whole.amplitude,
         whole.rings.n_coefficients,
     )
-    if z < CERTAIN:
+    certain = z >= CERTAIN
+    if not certain:
         # Half of the data may not be enough to find a weak track: ask with all of them.
         z = max(z, search_significance(spectra, shape_yx, pixel_yx))
-    return 0.5 * math.erfc(-(z - SIGNIFICANT) / math.sqrt(2))
+    confidence = 0.5 * math.erfc(-(z - SIGNIFICANT) / math.sqrt(2))
+    return confidence, shifts if certain else None
 
 
 def _fit_local(
