@@ -98,6 +98,10 @@ class Client:
         """Stop what runs or waits of items; they count as failed until they are retried."""
         self._call("cancel", names=list(names))
 
+    def acknowledge(self, ids: Sequence[int]) -> None:
+        """Somebody saw these notices: no viewer shows them any more."""
+        self._call("acknowledge", ids=list(ids))
+
     def queue(self, limit: int = 1000) -> list[tuple[str, str]]:
         """Names of the items that are next, in the order in which they will run, and why."""
         return [(name, why) for name, why in self._call("queue", limit=limit)]

@@ -26,6 +26,7 @@ from warptui.engine.errors import SettingsError
 from warptui.engine.paths import CONFIG_NAME, temporary
 from warptui.engine.settings import (
     NO_CHANGES,
+    AlertSettings,
     Changes,
     ComputeSettings,
     Config,
@@ -41,9 +42,10 @@ SECTIONS: dict[str, type[BaseModel]] = {
     **{stage.name: stage.Settings for stage in STAGES},
     "filters": FilterSettings,
     "compute": ComputeSettings,
+    "alerts": AlertSettings,
 }
 # Sections of the documented settings that this version has no use for yet.
-LATER_SECTIONS = ("ctf", "picking", "particles", "alerts")
+LATER_SECTIONS = ("ctf", "picking", "particles")
 PATHS = ("folder", "gain", "defects")  # of [input]; relative to the folder of config.toml
 MAX_LOCAL_NODES = 64
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,9 @@ def lines(status: EngineStatus) -> list[str]:
     for device in status.devices:
         item = device.get("item") or "idle"
         found.append(f"device    {device.get('slot', device.get('device'))}: {one_line(str(item))}")
+    for notice in status.notices:
+        at = time.strftime("%m-%d %H:%M", time.localtime(notice.at))
+        found.append(f"notice    {at} {one_line(notice.text)}")
     if status.message:
         found.append(f"message   {one_line(status.message)}")
     return found

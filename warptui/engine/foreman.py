@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import warptui
+from warptui.engine.alerts import Alerts
 from warptui.engine.broadcast import Broadcast
 from warptui.engine.crash import crash_point
 from warptui.engine.errors import ItemError
 from warptui.engine.events import ItemChanged, ItemRemoved
 from warptui.engine.items import Choice, State
-from warptui.engine.job import FailureKind, Job, encode_config
+from warptui.engine.job import FailureKind, Job, deadlines, encode_config
 from warptui.engine.leftovers import find_leftovers
 from warptui.engine.log_lines import about
 from warptui.engine.plan import make_record
@@ -41,7 +42,6 @@ MAX_HICCUPS = 20  # transient failures in a row, a quarter of an hour, before it
 MAX_MEMORY = 3
 LONGEST_BACKOFF_S = 60.0
 CANCELLED = "cancelled by the user; P processes it after all"
-BYTES_PER_DEADLINE = 1e9  # a larger file gets proportionally more time
 
 
 @dataclass
@@ -64,6 +64,7 @@ class Foreman:
         project: Path,
         recheck: Callable[[Path], None],
         suspect: Callable[[Path], None],
+        alerts: Alerts,
     ) -> None:
         self.roster, self.store = roster, store
         self.pool: Pool | None = None
@@ -76,6 +77,7 @@ class Foreman:
         self.schedule = Schedule()
         self._broadcast, self._project = broadcast, project
         self._recheck, self._suspect = recheck, suspect
+        self._alerts = alerts
         self._jobs: dict[int, _Running] = {}
         self._numbers = itertools.count(1)
         self._storage_backoff_s = 2.0
@@ -166,6 +168,7 @@ class Foreman:
                 self._storage_backoff_s = 2.0
                 self.rates.item_done(time.monotonic())
                 self._end_job(slot, entry)
+                self._alerts.item_done(entry.sequence, self.roster.motion(entry))
                 text = self.roster.account(entry)
                 log.info("%s: done%s", entry.name, text, extra=about(entry.name))
             case "failed":
@@ -177,7 +180,9 @@ class Foreman:
         if dead is None:
             return
         stage, reason = dead.stage, dead.reason
-        log.warning("slot %s: %s%s", died.slot, reason, f" at {stage}" if stage else "")
+        said = f"{died.slot}: {reason}{f' at {stage}' if stage else ''}"
+        log.warning("%s", said)
+        self._alerts.died(said, self._jobs[dead.job.number].name if dead.job else "")
         with suppress(OSError):  # else the next start removes them
             for leftover in find_leftovers(self._project, dead.pid):
                 leftover.unlink(missing_ok=True)
@@ -320,22 +325,11 @@ class Foreman:
         except OSError as problem:
             self._blame_file(entry, problem)
             return False
-        results = {
-            name: record.result
-            for name, record in (full.records.items() if full else ())
-            if name not in names
-        }
-        number = next(self._numbers)
-        job = Job(
-            number,
-            str(entry.path),
-            str(self._project),
-            names,
-            encode_config(wanted.config),
-            results,
-        )
-        generosity = max(1.0, size / BYTES_PER_DEADLINE)
-        limits = {stage.name: stage.deadline_s * generosity for stage in wanted.stages}
+        records = full.records.items() if full else ()
+        results = {name: record.result for name, record in records if name not in names}
+        number, config = next(self._numbers), encode_config(wanted.config)
+        job = Job(number, str(entry.path), str(self._project), names, config, results)
+        limits = deadlines(wanted.stages, size)
         self._jobs[number] = _Running(entry.name, wanted)
         entry.running, entry.stage, entry.fraction = True, names[0], 0.0
         entry.state = State.RUNNING
@@ -481,6 +475,8 @@ class Foreman:
             wanted=wanted.digest,
             cancelled=cancelled,
         )
+        if not cancelled:
+            self._alerts.item_failed(entry.name, failure.reason)
         entry.asked, entry.delayed = False, ""
         entry.stored = replace(entry.stored, failure=failure, raw_path=str(entry.path))
         try:

@@ -26,6 +26,7 @@ from warptui.engine.settings import Config
 from warptui.engine.stages import STAGES, Stage
 
 BEAT_S = 2.0
+BYTES_PER_DEADLINE = 1e9  # a larger file gets proportionally more time
 STAGES_VARIABLE = "WARPTUI_STAGES"
 
 
@@ -84,6 +85,12 @@ def decode_config(values: dict[str, Any], stages: Sequence[Stage]) -> Config:
         stage.name: stage.Settings.model_validate(given.get(stage.name, {})) for stage in stages
     }
     return Config.model_validate(values | {"stages": sections})
+
+
+def deadlines(stages: Sequence[Stage], n_bytes: int) -> dict[str, float]:
+    """The longest that each stage may take on a file of this size, in seconds."""
+    generosity = max(1.0, n_bytes / BYTES_PER_DEADLINE)
+    return {stage.name: stage.deadline_s * generosity for stage in stages}
 
 
 def load_stages() -> tuple[Stage, ...]:

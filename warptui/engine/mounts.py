@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 # Other hosts' writes to these raise no inotify event here.
@@ -28,6 +29,8 @@ TRANSIENT = frozenset(
         errno.ENOMEM,
     }
 )
+
+PROBE_BYTES = 1 << 20
 
 # No result can be written; every item would fail alike.
 UNWRITABLE = {
@@ -75,3 +78,18 @@ def free_bytes(path: Path) -> int | None:
 def is_transient(problem: OSError) -> bool:
     """Whether trying again later may help."""
     return problem.errno in TRANSIENT or isinstance(problem, TimeoutError)
+
+
+def try_writing(path: Path) -> OSError | None:
+    """Write a little to ``path``, which is removed again; what hindered it, if anything did."""
+    try:
+        with path.open("wb") as file:
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as problem:
+        return problem
+    finally:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    return None

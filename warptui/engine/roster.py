@@ -310,6 +310,11 @@ class Roster:
             filtered=selection.filtered,
         )
 
+    def motion(self, entry: Entry) -> float | None:
+        """The early motion in Å/frame, where it is known."""
+        record = entry.stored.records.get("motion")
+        return record.result.get("early_motion") if record else None
+
     def detail(self, entry: Entry, stored: StoredItem | None) -> ItemDetail:
         """Everything about an item; ``stored`` is its unabridged record."""
         stored = stored or entry.stored

@@ -135,6 +135,8 @@ class Server:
                 return session.reprocess(given["names"])
             case "cancel":
                 return session.cancel(given["names"])
+            case "acknowledge":
+                return session.acknowledge([int(number) for number in given["ids"]])
             case "queue":
                 return session.queue(int(given.get("limit", 1000)))
             case "start":

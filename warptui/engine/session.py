@@ -18,12 +18,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from warptui.engine import mounts
 from warptui.engine.broadcast import Broadcast
 from warptui.engine.devices import plan_slots
 from warptui.engine.errors import EngineError, SettingsError
 from warptui.engine.events import Event
 from warptui.engine.forecast import Forecast, forecast
 from warptui.engine.foreman import Foreman
+from warptui.engine.herald import Herald
 from warptui.engine.items import Choice, EngineStatus, ItemDetail, ItemRow
 from warptui.engine.job import load_stages
 from warptui.engine.leftovers import PRODUCT_FOLDERS, find_leftovers
@@ -52,7 +54,6 @@ TICK_S = 0.25
 REFERENCES_S = 5.0  # between looks at the gain reference
 STOP_GRACE_S = 3.0  # for a worker to unwind
 ANSWER_S = 55.0
-PROBE_BYTES = 1 << 20
 
 Answer = TypeVar("Answer")
 
@@ -98,6 +99,7 @@ class Session:
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._stopping = False
         self._lookout: Lookout | None = None
+        self._herald = Herald(self.project, self._config.alerts)
         self._broadcast = Broadcast(
             EngineStatus("starting", str(self.project), self._config.input.folder, pid=os.getpid())
         )
@@ -169,6 +171,10 @@ class Session:
     def queue(self, limit: int = 1000) -> list[tuple[str, str]]:
         """Names of the items that are next, in the order in which they will run, and why."""
         return self._ask(lambda: self._foreman.queue(limit))
+
+    def acknowledge(self, ids: Sequence[int]) -> None:
+        """Somebody saw these notices: no viewer shows them any more."""
+        self._ask(lambda: self._acknowledge(ids))
 
     def apply(self, config: Config) -> None:
         """Work with other settings from now on; what differs becomes outdated."""
@@ -247,13 +253,16 @@ class Session:
             self._loop()
         except Exception as problem:
             self.problem = f"the engine failed: {type(problem).__name__}: {problem}"
-            log.critical("the engine failed and ends", exc_info=True)
+            log.critical("%s", self.problem, exc_info=True)
+            self._herald.alerts.died(self.problem)
+            self._herald.look(self._foreman, self._vitals.free_bytes)
         finally:
             self._close()
 
     def _open(self) -> None:
         if self._lock.taken_from is not None:
             log.warning("took over the project from %s, which is gone", self._lock.taken_from)
+            self._herald.alerts.died(f"the engine before this one died ({self._lock.taken_from})")
         for leftover in find_leftovers(self.project):
             log.info("removing %s, left behind by a crash", leftover)
             with suppress(OSError):
@@ -265,7 +274,13 @@ class Session:
         roster = Roster(self._paths, wanted)
         roster.adopt(self._store.load_all().values())
         self._foreman = Foreman(
-            roster, self._store, self._broadcast, self.project, self._recheck, self._suspect
+            roster,
+            self._store,
+            self._broadcast,
+            self.project,
+            self._recheck,
+            self._suspect,
+            self._herald.alerts,
         )
         if problem:
             self._foreman.holds["references"] = problem
@@ -358,6 +373,7 @@ class Session:
             self._look_at_references()
         if "storage" in self._foreman.holds and now >= self._foreman.storage_retry:
             self._try_storage()
+        self._herald.look(self._foreman, self._vitals.free_bytes)
         self._publish_status()
 
     def _look_at_references(self) -> None:
@@ -377,18 +393,10 @@ class Session:
     def _try_storage(self) -> None:
         """Write a little: only the next item proves that there is room for its results."""
         probe = self._paths.lock.with_name(f"probe.{os.getpid()}{TEMPORARY_SUFFIX}")
-        try:
-            with probe.open("wb") as file:
-                file.write(bytes(PROBE_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as problem:
+        if problem := mounts.try_writing(probe):
             self._foreman.storage_retry = time.monotonic() + 2.0
             log.debug("still no room: %s", problem)
             return
-        finally:
-            with suppress(OSError):
-                probe.unlink(missing_ok=True)
         log.info("there is room again: processing goes on")
         self._foreman.holds.pop("storage", None)
 
@@ -398,8 +406,12 @@ class Session:
             self._lookout.mode if self._lookout else "",
             stopping=self._stopping,
             problem=self.problem,
-            notices=(),
+            notices=self._herald.alerts.unseen,
         )
+
+    def _acknowledge(self, ids: Sequence[int]) -> None:
+        self._herald.alerts.acknowledge(set(ids))
+        self._publish_status()
 
     def _set_paused(self, paused: bool) -> None:
         self._foreman.paused = paused
@@ -423,11 +435,14 @@ class Session:
         before, self._config = self._config, config
         foreman = self._foreman
         foreman.settings_version += 1
-        if config == before.model_copy(update={"filters": config.filters}):
+        self._herald.alerts.settings = config.alerts
+        light = {"filters": config.filters, "alerts": config.alerts, "keys": config.keys}
+        if config == before.model_copy(update=light):
             foreman.roster.wanted = foreman.roster.wanted.with_filters(config)
-            foreman.reselect_all()
+            if config.filters != before.filters:
+                foreman.reselect_all()
             self._publish_status()
-            log.info("filters applied")
+            log.info("settings applied")
             return
         self._reference_files = ReferenceFiles(self.project, config.input)
         references, problem = self._reference_files.look()
@@ -472,6 +487,7 @@ class Session:
         if hasattr(self, "_store"):
             self._store.close()
         self._lock.release()
+        self._herald.close()
         log.info("stopped")
         logging.getLogger("warptui").removeHandler(self._log_lines)
         self._broadcast.close()

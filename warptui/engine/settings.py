@@ -125,6 +125,45 @@ class ComputeSettings(Section):
     )
 
 
+class AlertSettings(Section):
+    """[alerts]: what somebody is to be told about. Changes no result."""
+
+    failed_item: bool = setting(True, "an item failed", affects=False)
+    no_new_file_minutes: float = setting(
+        0.0, "no new file for so long; 0 = off", unit="min", affects=False, ge=0, le=100000
+    )
+    motion_above: float = setting(
+        0.0,
+        "median motion of the newest items above this; 0 = off",
+        unit="Å/frame",
+        affects=False,
+        ge=0,
+        le=1000,
+    )
+    motion_items: int = setting(
+        20, "how many items that median is of", affects=False, ge=1, le=10000
+    )
+    disk_low_hours: float = setting(
+        4.0, "disk full in less, at the present rate; 0 = off", unit="h", affects=False, ge=0
+    )
+    disk_low_gb: float = setting(
+        5.0, "less is free on the project's disk; 0 = off", unit="GB", affects=False, ge=0
+    )
+    engine_trouble: bool = setting(
+        True, "a worker or the engine died, or processing had to stop", affects=False
+    )
+    bell: bool = setting(True, "ring the terminal's bell in the app", affects=False)
+    command: str = setting(
+        "", "shell command to run; $WARPTUI_TEXT says what happened", affects=False
+    )
+    command_seconds: float = setting(
+        30.0, "the command is ended after this long", unit="s", affects=False, gt=0, le=3600
+    )
+
+
+SHARED = ("input", "optics", "filters", "compute", "alerts")  # sections that belong to no stage
+
+
 class Config(Section):
     """All settings of a project."""
 
@@ -132,6 +171,7 @@ class Config(Section):
     optics: OpticsSettings = OpticsSettings()
     filters: FilterSettings = FilterSettings()
     compute: ComputeSettings = ComputeSettings()
+    alerts: AlertSettings = AlertSettings()
     keys: dict[str, str] = {}  # key bindings by id
     stages: dict[str, StageSettings] = {}  # by stage name; see `stage`
 
@@ -143,7 +183,7 @@ class Config(Section):
 
     def to_json(self) -> dict[str, Any]:
         """Every section by name, as in config.toml, as JSON-ready values."""
-        sections = {name: getattr(self, name) for name in ("input", "optics", "filters", "compute")}
+        sections = {name: getattr(self, name) for name in SHARED}
         sections |= {stage.name: self.stage(stage.name) for stage in STAGES}
         values = {
             name: section.model_dump(mode="json", exclude_none=True)  # a limit that is not set

@@ -37,6 +37,7 @@ CALLS = (
     "retry",
     "reprocess",
     "cancel",
+    "acknowledge",
     "queue",
     "reload",
     "config",

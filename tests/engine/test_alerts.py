@@ -1,0 +1,154 @@
+"""What is told, when, and how often."""
+
+from __future__ import annotations
+
+import pytest
+
+from warptui.engine.alerts import AGAIN_S, WINDOW_S, Alerts, Facts
+from warptui.engine.items import Notice
+from warptui.engine.settings import AlertSettings
+
+WELL = Facts(newest_age_s=1.0, free_bytes=10**13, hours_left=500.0)
+
+
+def alerts(**settings) -> Alerts:
+    return Alerts(AlertSettings(**settings))
+
+
+def test_nothing_is_told_while_all_is_well() -> None:
+    rules = alerts(no_new_file_minutes=5, motion_above=1.0)
+    assert rules.look(0.0, 0.0, WELL) == [] and rules.unseen == ()
+
+
+def test_a_failed_item_is_told_with_its_name_and_reason() -> None:
+    rules = alerts()
+    rules.item_failed("a.tif", "frame 3 does not decode")
+    (told,) = rules.look(0.0, 77.0, WELL)
+    assert told == Notice(
+        1, 77.0, "failed_item", "error", "a.tif failed: frame 3 does not decode", "a.tif"
+    )
+    assert rules.unseen == (told,)
+    assert rules.look(1.0, 78.0, WELL) == []
+
+
+def test_fifty_failures_in_a_minute_are_one_notice_and_two_commands() -> None:
+    rules = alerts()
+    commands: list[Notice] = []
+    ids = set()
+    for second in range(50):
+        rules.item_failed(f"m{second}.tif", "truncated")
+        commands += rules.look(float(second), 0.0, WELL)
+        ids.update(notice.id for notice in rules.unseen)
+    commands += rules.look(WINDOW_S + 1, 0.0, WELL)
+    assert len(ids) == 1
+    (notice,) = rules.unseen
+    assert notice.text == "50 items failed, the last: m49.tif: truncated"
+    assert [command.text for command in commands] == ["m0.tif failed: truncated", notice.text]
+
+
+def test_the_pauses_between_commands_grow_while_nobody_looks() -> None:
+    rules = alerts()
+    n = 0
+    for second in range(0, 24 * 3600, 10):
+        rules.item_failed("a.tif", "truncated")
+        n += len(rules.look(float(second), 0.0, WELL))
+    assert n < 32 and len(rules.unseen) == 1
+
+
+def test_what_was_seen_is_told_anew_only_when_it_happens_again() -> None:
+    rules = alerts()
+    rules.item_failed("a.tif", "truncated")
+    (first,) = rules.look(0.0, 0.0, WELL)
+    rules.acknowledge([first.id, 99])
+    assert rules.unseen == ()
+    assert rules.look(WINDOW_S + 1, 0.0, WELL) == []
+    rules.item_failed("b.tif", "truncated")
+    (second,) = rules.look(WINDOW_S + 2, 0.0, WELL)
+    assert second.id != first.id and second.text == "b.tif failed: truncated"
+
+
+def test_failures_right_after_one_was_seen_wait_for_the_end_of_the_minute() -> None:
+    rules = alerts()
+    rules.item_failed("a.tif", "truncated")
+    (first,) = rules.look(0.0, 0.0, WELL)
+    rules.acknowledge([first.id])
+    for name in ("b.tif", "c.tif"):
+        rules.item_failed(name, "truncated")
+        assert rules.look(10.0, 0.0, WELL) == [] and rules.unseen == ()
+    (second,) = rules.look(WINDOW_S + 1, 0.0, WELL)
+    assert second.text == "2 items failed, the last: c.tif: truncated"
+
+
+def test_a_pause_in_the_data_is_told_once_and_again_after_the_next_pause() -> None:
+    rules = alerts(no_new_file_minutes=10)
+    told = []
+    for minute in range(60):
+        told += rules.look(60.0 * minute, 0.0, Facts(60.0 * minute, "x.tif"))
+    assert [notice.text for notice in told] == ["no new file for 10 min (the newest: x.tif)"]
+    assert rules.look(3600.0, 0.0, WELL) == []
+    (again,) = rules.look(4300.0, 0.0, Facts(700.0))
+    assert again.text == "no new file for 10 min"
+    assert rules.unseen == (again,)  # two of a kind say no more than one
+
+
+def test_a_disk_that_wavers_around_its_limit_is_told_once() -> None:
+    rules = alerts(disk_low_gb=100, disk_low_hours=0)
+    told = []
+    for step in range(400):
+        free = (99 if step % 2 else 120) * 10**9
+        told += rules.look(10.0 * step, 0.0, Facts(1.0, free_bytes=free))
+    assert len(told) == 1 and "99.0 GB" in told[0].text and told[0].level == "error"
+    assert rules.look(5000.0, 0.0, Facts(1.0, free_bytes=130 * 10**9)) == []
+    assert len(rules.look(5001.0, 0.0, Facts(1.0, free_bytes=90 * 10**9))) == 1
+
+
+def test_a_disk_that_soon_is_full_is_told_in_hours() -> None:
+    rules = alerts(disk_low_hours=4)
+    (told,) = rules.look(0.0, 0.0, Facts(1.0, free_bytes=10**13, hours_left=3.2))
+    assert "full in 3.2 h" in told.text
+    assert rules.look(1.0, 0.0, Facts(1.0, free_bytes=10**13, hours_left=None)) == []
+
+
+def test_motion_is_the_median_of_the_newest_items_by_arrival() -> None:
+    rules = alerts(motion_above=1.5, motion_items=5)
+    for sequence in range(5):
+        rules.item_done(100 + sequence, 0.5)
+    for sequence in range(50):  # a backlog that is processed late tells nothing about now
+        rules.item_done(sequence, 9.0)
+    rules.item_done(200, None)
+    assert rules.look(0.0, 0.0, WELL) == []
+    for sequence in range(3):
+        rules.item_done(300 + sequence, 2.0)
+    (told,) = rules.look(1.0, 0.0, WELL)
+    assert "2.00 Å/frame" in told.text and "1.5" in told.text
+    for sequence in range(5):
+        rules.item_done(400 + sequence, 1.4)  # under the limit, but hardly
+    assert rules.look(AGAIN_S, 0.0, WELL) == []
+
+
+def test_too_few_items_make_no_median() -> None:
+    rules = alerts(motion_above=1.0, motion_items=5)
+    for sequence in range(4):
+        rules.item_done(sequence, 9.0)
+    assert rules.look(0.0, 0.0, WELL) == []
+
+
+def test_deaths_and_a_standstill_are_told_apart() -> None:
+    rules = alerts()
+    rules.died("gpu0: the worker died of SIGKILL at motion", "a.tif")
+    stuck = Facts(1.0, trouble="No space left on device")
+    told = rules.look(0.0, 0.0, stuck)
+    assert [notice.text for notice in told] == [
+        "gpu0: the worker died of SIGKILL at motion",
+        "processing stands still: No space left on device",
+    ]
+    assert rules.look(1.0, 0.0, stuck) == []
+
+
+@pytest.mark.parametrize("settings", [{"failed_item": False, "engine_trouble": False}])
+def test_a_rule_that_is_off_tells_nothing(settings) -> None:
+    rules = alerts(disk_low_gb=0, disk_low_hours=0, **settings)
+    rules.item_failed("a.tif", "x")
+    rules.died("y")
+    rules.item_done(1, 99.0)
+    assert rules.look(0.0, 0.0, Facts(1e9, free_bytes=0, hours_left=0.0, trouble="z")) == []
