@@ -174,7 +174,7 @@ class Session:
 
     def acknowledge(self, ids: Sequence[int]) -> None:
         """Somebody saw these notices: no viewer shows them any more."""
-        self._ask(lambda: self._acknowledge(ids))
+        self._ask(lambda: self._herald.alerts.acknowledge(set(ids)))
 
     def apply(self, config: Config) -> None:
         """Work with other settings from now on; what differs becomes outdated."""
@@ -408,10 +408,6 @@ class Session:
             problem=self.problem,
             notices=self._herald.alerts.unseen,
         )
-
-    def _acknowledge(self, ids: Sequence[int]) -> None:
-        self._herald.alerts.acknowledge(set(ids))
-        self._publish_status()
 
     def _set_paused(self, paused: bool) -> None:
         self._foreman.paused = paused

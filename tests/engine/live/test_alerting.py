@@ -34,7 +34,7 @@ def test_a_failure_reaches_the_command_and_all_viewers_and_is_seen_once(engine: 
         said = json.loads((engine.project / "told.json").read_text())
         assert said["text"] == notice.text and said["project"] == str(engine.project)
         other.acknowledge([notice.id])
-        assert engine.client.status().notices == ()
+        until(lambda: engine.client.status().notices == ())
     until(lambda: "status 3" in (engine.project / ".warptui" / "engine.log").read_text())
     engine.client.cancel([])
     assert engine.end() == 0
