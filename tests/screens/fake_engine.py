@@ -13,7 +13,7 @@ import numpy as np
 
 from warptui.config import SECTIONS, check
 from warptui.engine.errors import SettingsError
-from warptui.engine.events import Event, ItemChanged, Snapshot, StatusChanged
+from warptui.engine.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
 from warptui.engine.items import Choice, EngineStatus, ItemDetail, ItemRow, State
 from warptui.engine.settings import Changes, Config
 from warptui.engine.stages import STAGES
@@ -30,6 +30,7 @@ class FakeEngine:
         self.folder = folder
         self.rows = {row.name: row for row in synthetic_rows(n_items)}
         self.calls: list[tuple] = []
+        self.lines = synthetic_log(list(self.rows.values()))
         self.settings: dict[str, Any] = {
             **Config().to_json(),
             "input": {
@@ -55,6 +56,7 @@ class FakeEngine:
                         "item": "FoilHole_0042_Data_1278.tif",
                         "stage": "motion",
                         "fraction": 0.45,
+                        "seconds": 3,
                         "pid": 11,
                     },
                     {
@@ -63,6 +65,7 @@ class FakeEngine:
                         "item": "FoilHole_0042_Data_1279.tif",
                         "stage": "average",
                         "fraction": 0.8,
+                        "seconds": 1,
                         "pid": 12,
                     },
                 ),
@@ -105,6 +108,25 @@ class FakeEngine:
     def reprocess(self, names: Sequence[str]) -> None:
         self.calls.append(("reprocess", tuple(names)))
 
+    def cancel(self, names: Sequence[str]) -> None:
+        self.calls.append(("cancel", tuple(names)))
+        for name in names:
+            row = replace(self.rows[name], state=State.FAILED, stage="", failed_at=START)
+            self.say(replace(row, reason="cancelled by the user"))
+
+    def acknowledge(self, ids: Sequence[int]) -> None:
+        self.calls.append(("acknowledge", tuple(ids)))
+        left = tuple(notice for notice in self.state.notices if notice.id not in ids)
+        self.say_status(notices=left)
+
+    def queue(self, limit: int = 1000) -> list[tuple[str, str]]:
+        self.calls.append(("queue", limit))
+        queued = [row.name for row in self.rows.values() if row.state is State.QUEUED]
+        outdated = [row.name for row in self.rows.values() if row.state is State.OUTDATED]
+        found = [(name, "new") for name in reversed(queued)]
+        found += [(name, "outdated: motion.b_factor -100 -> -200") for name in outdated]
+        return found[:limit]
+
     def config(self) -> dict[str, Any]:
         return copy.deepcopy(self.settings)
 
@@ -141,6 +163,8 @@ class FakeEngine:
 
     def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
         yield 1, Snapshot(tuple(self.rows.values()), self.state)
+        for line in self.lines:
+            yield 1, line
         number = 1
         while (event := self._events.get()) is not _END:
             if isinstance(event, Exception):
@@ -162,6 +186,10 @@ class FakeEngine:
         """The status changed."""
         self.state = replace(self.state, **changes)
         self._events.put(StatusChanged(self.state))
+
+    def say_line(self, text: str, level: str = "info", item: str = "", at: float = START) -> None:
+        """A line of the log."""
+        self._events.put(LogLine(at, level, text, item))
 
     def die(self, problem: Exception) -> None:
         """Go away without good-bye."""
@@ -199,6 +227,7 @@ def synthetic_rows(n: int) -> list[ItemRow]:
                 selected=False,
                 summary={},
                 tries=3,
+                failed_at=START + 11 * i + 20,
                 reason="21 of 40 frames can be read: the file is truncated. Copy it again",
             )
         elif i % 611 == 300:
@@ -230,12 +259,30 @@ def synthetic_rows(n: int) -> list[ItemRow]:
     return rows
 
 
+def synthetic_log(rows: list[ItemRow]) -> list[LogLine]:
+    """What the engine said about the last items."""
+    lines = [LogLine(START, "info", "watching /data/k3/movies with 0 known items")]
+    for row in rows[-60:]:
+        at, name = row.arrived_at, row.name
+        if row.state is State.FAILED:
+            lines.append(LogLine(at + 20, "warning", f"motion: {row.reason}", name))
+        elif row.state is State.DONE:
+            lines.append(LogLine(at + 14, "debug", "motion took 6.0 s on cuda0", name))
+            motion = row.summary["motion.early_motion"]
+            lines.append(
+                LogLine(at + 20, "info", f"done in 8.1 s, motion {motion:.2f} Å/frame", name)
+            )
+    lines.append(LogLine(START + 15000, "error", "cuda1: the worker died of SIGKILL at motion"))
+    return lines
+
+
 def synthetic_detail(row: ItemRow, folder: Path | None) -> ItemDetail:
     """Tracks of a specimen that drifts and domes, and a picture of round particles."""
     if row.state is State.FAILED:
         return ItemDetail(
             row,
             raw_path=f"/data/k3/movies/{row.name}",
+            failed_stage="motion",
             log_tail="worker 0: reading frame 21\nworker 0: strip 3 ends at byte 1 048 576",
             traceback="Traceback (most recent call last):\n  ...\nTruncatedError: frame 21",
         )
