@@ -54,13 +54,16 @@ class Model(NamedTuple):
 
 
 class Field(NamedTuple):
-    """Nodes of the motion model and what they rest on."""
+    """Nodes of the motion model and what they rest on.
+
+    Without local motion (``prior.local`` is 0) the global nodes are those of the start.
+    """
 
     global_nodes: Tensor  # (node, 2) y, x to apply, Å
     local_nodes: Tensor  # (node, 2), x fastest, then y, then time
     prior: MotionPrior
     evidence_gain: float  # log evidence over that of the same model without local motion
-    error: float  # estimated RMS error of the shift vectors, Å
+    error: float  # estimated RMS error of the shift vectors, Å; NaN without local motion
     n_evaluations: int
 
 
@@ -157,23 +160,18 @@ def fit_field(
             prior, gain = prior._replace(local=0.0), 0.0
     if prior.local == 0:
         nothing = torch.zeros(n_local, 2, dtype=torch.float64)
-        error = motion_prior.centred_error(_everywhere(model), posterior)
-        return Field(start_nodes, nothing, prior, gain, error, evaluations)
+        return Field(start_nodes, nothing, prior, gain, float("nan"), evaluations)
     root = family.roots(prior).scaled(prior)
     nodes, more = _polish(comparison, model, applied_yx, nodes, root, coherence)
+    everywhere = torch.cat([model.track.expand(len(model.local), -1, -1), model.local], 2)
     return Field(
         nodes[:n_global],
         nodes[n_global:],
         prior,
         gain,
-        motion_prior.centred_error(_everywhere(model), posterior),
+        motion_prior.centred_error(everywhere, posterior),
         evaluations + more,
     )
-
-
-def _everywhere(model: Model) -> Tensor:
-    """``(patch, frame, node)`` weights of all nodes, global first."""
-    return torch.cat([model.track.expand(len(model.local), -1, -1), model.local], 2)
 
 
 def _polish(
