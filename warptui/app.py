@@ -31,6 +31,7 @@ from warptui.screens.item import ItemScreen
 from warptui.screens.mirror import Changes
 from warptui.screens.overview import Overview
 from warptui.screens.page import Page
+from warptui.screens.stages.view import Side
 from warptui.screens.widgets.glyphs import Drawing, suggested_drawing
 from warptui.screens.widgets.palette import VARIABLES
 from warptui.screens.workspace import Workspace
@@ -294,10 +295,11 @@ class WarptuiApp(App[None]):
         if not isinstance(self.screen, ItemScreen) and self.workspace.current is not None:
             self.push_screen(ItemScreen(self.workspace, lambda: self.feed.client))
 
-    def action_real_space(self) -> None:
+    def action_side(self, side: str) -> None:
         self.action_item()
-        if isinstance(self.screen, ItemScreen):
-            self.screen.toggle_full_picture()
+        page = self.screen
+        if isinstance(page, ItemScreen):
+            self.call_later(page.show_side, Side(side))
 
     def on_item_table_opened(self) -> None:
         self.action_item()
@@ -323,11 +325,16 @@ class WarptuiApp(App[None]):
                 page.set_drawing()
         self.notify(f"glyphs: {self.workspace.drawing}")
 
-    def action_copy_path(self) -> None:
-        rows = self._targets()
-        text = "\n".join(self.screen.raw_paths()) if isinstance(self.screen, Page) else ""
-        self.copy_to_clipboard(text)
-        self.notify(text if len(rows) == 1 else f"{len(rows):,} paths copied", markup=False)
+    def action_copy_path(self, raw: bool = False) -> None:
+        if not isinstance(self.screen, Page):
+            return
+        kind, paths = self.screen.paths(raw)
+        if not paths:
+            self.notify("no item: nothing to copy")
+            return
+        self.copy_to_clipboard("\n".join(paths))
+        said = paths[0] if len(paths) == 1 else f"{len(paths):,} paths"
+        self.notify(said, title=f"copied: {kind}", markup=False)
 
     def action_help(self) -> None:
         self.push_screen(TextDialog("Help", help_text(self, self.screen, self.workspace.drawing)))

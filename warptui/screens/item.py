@@ -1,58 +1,34 @@
-"""One item: its picture, its motion, its numbers and its story."""
+"""One item: its pictures, its motion, its numbers and its story."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
-import numpy as np
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Horizontal, Vertical
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
-from warptui.engine.errors import WarptuiError
-from warptui.engine.items import ItemDetail, State
-from warptui.screens import item_text
+from warptui.screens import item_reading, item_text
+from warptui.screens.comparison import Comparison
 from warptui.screens.dialogs import TextDialog
 from warptui.screens.feed import Engine
+from warptui.screens.item_reading import Shelf
 from warptui.screens.mirror import Changes
-from warptui.screens.motion import Motion, read_motion
 from warptui.screens.page import Page
-from warptui.screens.previews import PreviewError, read_preview
-from warptui.screens.widgets.image import Image
+from warptui.screens.stages import VIEWS, StageView
+from warptui.screens.stages.view import LayerSwitch, Loaded, Pane, Side
+from warptui.screens.widgets.glyphs import plain
+from warptui.screens.widgets.image import Image, Picture
 from warptui.screens.widgets.line import LineWidget, Piece
-from warptui.screens.widgets.line_plot import Line, LinePlot
 from warptui.screens.widgets.text_pane import TextPane
 from warptui.screens.workspace import Workspace
 
-KEPT = 16  # items whose detail and picture stay in memory
-AHEAD = (1, -1, 2, -2)  # neighbours that are read before they are asked for
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """An item as it is drawn."""
-
-    detail: ItemDetail | None = None
-    picture: np.ndarray | None = None
-    motion: Motion | None = None
-    problem: str = ""
-
-    @property
-    def pixel_angstrom(self) -> float:
-        """Å of a pixel of the picture; 0 = unknown."""
-        if self.detail is None or self.picture is None:
-            return 0.0
-        for stage in ("average", "motion"):
-            result = self.detail.results.get(stage, {})
-            shape, pixel = result.get("shape_yx"), result.get("pixel_size")
-            if shape and shape[1] and pixel:
-                return float(pixel) * shape[1] / self.picture.shape[1]
-        return 0.0
+MICROGRAPH = "picture"  # the pane that layers are drawn on
+SPARE_LINES = 9  # of a pane that is shown only where there is room to spare
+TALL = 46  # lines from which there is room in any case
 
 
 class HeadLine(LineWidget):
@@ -81,44 +57,109 @@ class HeadLine(LineWidget):
 class ItemScreen(Page):
     """The current item; ←/→ go to its neighbours."""
 
-    PANES = ("Picture", "Motion", "Numbers", "Story")
     BINDINGS = [
         Binding("right", "app.step(1)", "item", id="item.next", key_display="←/→"),
         Binding("left", "app.step(-1)", "previous item", id="item.previous", show=False),
-        Binding("d", "details", "details", id="details", show=False),
+        *(
+            Binding(
+                switch.key,
+                f"layer('{switch.id}')",
+                switch.label,
+                id=f"layer.{switch.id}",
+                tooltip=f"{switch.label}: shown or hidden on the picture",
+            )
+            for view in VIEWS
+            for switch in view.layers
+        ),
+        Binding(
+            "H",
+            "compare",
+            "compare",
+            id="item.compare",
+            tooltip="where this item's values stand among those of all items",
+        ),
+        Binding(
+            "i,enter",
+            "details",
+            "details",
+            id="details",
+            tooltip="every number and setting; of a failure the log and the traceback",
+            show=False,
+        ),
+        Binding(
+            "Y",
+            "app.copy_path(True)",
+            "copy raw path",
+            id="copy-raw-path",
+            tooltip="copy the path of the raw file",
+            show=False,
+        ),
     ]
     topic = "item"
 
-    def __init__(self, workspace: Workspace, client: Callable[[], Engine | None]) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        client: Callable[[], Engine | None],
+        views: Sequence[StageView] = VIEWS,
+    ) -> None:
         super().__init__(workspace)
         self._client = client
-        self._kept: OrderedDict[str, Loaded] = OrderedDict()
-        self._loading = ""
+        self._views = views
+        self._panes = [pane for view in views for pane in view.panes]
+        self._switches = [switch for view in views for switch in view.layers]
+        self._layers = {switch.id for switch in self._switches if switch.shown}
+        self._ordered = [pane for side in Side for pane in self._panes if pane.side is side]
+        self._ids = (*(pane.id for pane in self._ordered), "numbers", "story")
+        self.PANES = (*(pane.title.split(",")[0] for pane in self._ordered), "Numbers", "Story")
+        self._pane = self._ids.index(MICROGRAPH) if MICROGRAPH in self._ids else 0
+        self._shelf = Shelf()
         self._shown: tuple[str | None, Loaded | None] = (None, None)
 
     def content(self) -> Iterable[Widget]:
         yield HeadLine(id="head")
         yield Static(classes="tabs", markup=False)
         with Horizontal(id="panes"):
-            yield Image(id="picture")
-            with Vertical(id="facts"):
-                yield LinePlot(id="motion")
-                yield TextPane(id="numbers")
-                yield TextPane(id="story")
+            with Vertical(id="fourier-side", classes="side"):
+                yield from self._widgets(Side.FOURIER)
+            with Container(id="rest"):
+                with Vertical(id="real-side", classes="side"):
+                    yield from self._widgets(Side.REAL)
+                with Container(id="facts-side", classes="side"):
+                    yield from self._widgets(Side.FACTS)
+                    yield TextPane(id="numbers", classes="pane")
+                    yield TextPane(id="story", classes="pane")
+
+    def _widgets(self, side: Side) -> Iterable[Widget]:
+        for pane in self._panes:
+            if pane.side is side:
+                classes = "pane spare" if pane.spare else "pane"
+                yield pane.widget(id=pane.id, classes=classes)
 
     def on_mount(self) -> None:
-        self.query_one("#motion").border_title = "Motion"
         self.query_one("#numbers").border_title = "Numbers"
         self.query_one("#story").border_title = "Settings and history"
-        self.query_one(Image).focus()
+        has_fourier = any(pane.side is Side.FOURIER for pane in self._panes)
+        self.set_class(not has_fourier, "-no-fourier")
+        self.query_one(f"#{MICROGRAPH}").focus()
 
     def draw(self, changes: Changes) -> None:
         super().draw(changes)
-        for name in changes.items:
-            self._kept.pop(name, None)
+        mirror = self.workspace.mirror
+        known = (mirror.index.get(name) for name in changes.items)
+        self._shelf.forget(mirror.rows[number] for number in known if number is not None)
         if changes.everything and not changes.items and changes.status:
             self._shown = (None, None)  # resized or resumed: draw all anew
         self._show_item()
+
+    def set_drawing(self) -> None:
+        super().set_drawing()
+        for pane in self._panes:
+            widget = self.query_one(f"#{pane.id}")
+            if isinstance(widget, Image):
+                widget.entitle(pane.title)
+            else:
+                widget.border_title = plain(pane.title, self.workspace.drawing)
 
     def draw_current(self) -> None:
         super().draw_current()
@@ -127,43 +168,43 @@ class ItemScreen(Page):
     def draw_choices(self, names: set[str]) -> None:
         self._show_head()
 
-    # loading: in a thread, the current item first, then its neighbours
+    # reading: in a thread, the current item first, then its neighbours
 
-    def _wanted(self) -> str | None:
-        names = [self.workspace.current]
-        if self.workspace.current in self._kept:
-            names += [self.workspace.step(step) for step in AHEAD]
-        return next((name for name in names if name and name not in self._kept), None)
-
-    def _load_next(self) -> None:
-        name, client = self._wanted(), self._client()
-        if self._loading or name is None or client is None:
+    def _read_next(self) -> None:
+        client = self._client()
+        if client is None:
             return
-        self._loading = name
+        neighbours = (self.workspace.step(step) for step in item_reading.AHEAD)
+        name = self._shelf.wanted([self.workspace.current, *neighbours])
+        if name is None:
+            return
 
         def work() -> None:
-            loaded = load(client, name)
+            loaded = item_reading.read(client, name, self._views)
             self.app.call_from_thread(self._take, name, loaded)
 
         self.run_worker(work, thread=True, group="details")
 
     def _take(self, name: str, loaded: Loaded) -> None:
-        self._loading = ""
-        self._kept[name] = loaded
-        self._kept.move_to_end(name)
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
+        self._shelf.put(name, loaded)
         if name == self.workspace.current and self.is_mounted:
             self._show_item()
         else:
-            self._load_next()
+            self._read_next()
 
     # drawing
 
     @property
     def loaded(self) -> Loaded | None:
         """The current item, once it is read."""
-        return self._kept.get(self.workspace.current or "")
+        return self._shelf.get(self.workspace.current)
+
+    @property
+    def read_ahead(self) -> bool:
+        """All neighbours are read."""
+        steps = (0, *item_reading.AHEAD)
+        names = [self.workspace.step(step) for step in steps]
+        return not self._shelf.reading and all(self._shelf.get(name) for name in names)
 
     def _show_head(self) -> None:
         workspace, row = self.workspace, self.workspace.current_row
@@ -181,38 +222,34 @@ class ItemScreen(Page):
         loaded = self.loaded
         if (self.workspace.current, loaded) != self._shown:
             self._shown = (self.workspace.current, loaded)
-            self._show_picture(loaded)
-            self._show_motion(loaded)
+            for pane in self._panes:
+                self._show_content(pane, loaded)
+            self._share_room()
         self._show_texts(loaded)
-        self._load_next()
+        self._read_next()
 
-    def _show_picture(self, loaded: Loaded | None) -> None:
-        row = self.workspace.current_row
-        image = self.query_one(Image)
-        message = "reading"
-        if row is None:
-            message = "no item"
-        elif loaded is not None:
-            message = loaded.problem or _why_no_picture(row.state, row.reason)
-        picture = loaded.picture if loaded else None
-        motion = loaded.motion if loaded else None
-        image.show(picture, motion, loaded.pixel_angstrom if loaded else 0.0, message)
-        image.border_title = image.caption if picture is not None else "Picture"
+    def _show_content(self, pane: Pane, loaded: Loaded | None) -> None:
+        if loaded is not None:
+            content = pane.content(loaded)
+        else:
+            content = "reading" if self.workspace.current else "no item"
+        if pane.id == MICROGRAPH and isinstance(content, Picture) and loaded is not None:
+            layers = (switch.layer(loaded) for switch in self._visible_switches())
+            content = replace(content, layers=tuple(layer for layer in layers if layer))
+        self.query_one(f"#{pane.id}").show(content)  # pyright: ignore[reportAttributeAccessIssue]
 
-    def _show_motion(self, loaded: Loaded | None) -> None:
-        plot = self.query_one(LinePlot)
-        self.set_class(
-            loaded is not None and loaded.motion is None and not self.narrow, "-no-motion"
-        )
-        if loaded is None or loaded.motion is None:
-            plot.show("", [], "no motion yet" if loaded else "reading")
-            return
-        path = loaded.motion.path_yx
-        frames = np.arange(1, len(path) + 1)
-        plot.show(
-            "specimen, Å against frame",
-            [Line("x", frames, path[:, 1], "axis-x"), Line("y", frames, path[:, 0], "axis-y")],
-        )
+    def _visible_switches(self) -> list[LayerSwitch]:
+        return [switch for switch in self._switches if switch.id in self._layers]
+
+    def _share_room(self) -> None:
+        """Show what needs room to spare where the shape of the picture leaves some."""
+        image, side = self.query_one(f"#{MICROGRAPH}", Image), self.query_one("#real-side")
+        room = side.size.height >= TALL
+        if image.picture is not None and side.size.width > 2:
+            ny, nx = image.picture.pixels.shape
+            lines = (side.size.width - 2) * ny / nx / 2 + 2
+            room = room or side.size.height - lines >= SPARE_LINES
+        self.set_class(room, "-spare")
 
     def _show_texts(self, loaded: Loaded | None) -> None:
         row = self.workspace.current_row
@@ -221,18 +258,31 @@ class ItemScreen(Page):
             texts.show([])
             story.show([])
             return
-        detail = loaded.detail if loaded else None
+        facts = [fact for view in self._views for fact in view.facts(loaded or Loaded())]
         summaries = self.workspace.mirror.summaries
-        texts.show(item_text.numbers(row, detail, summaries, texts.colours, texts.glyphs))
+        detail = loaded.detail if loaded else None
+        texts.show(item_text.numbers(row, detail, summaries, facts, texts.colours, texts.glyphs))
         story.show(item_text.story(detail, story.colours) if detail else [])
 
-    def raw_paths(self) -> list[str]:
-        loaded = self.loaded
-        if loaded is None or loaded.detail is None or not loaded.detail.raw_path:
-            return super().raw_paths()
-        return [loaded.detail.raw_path]
+    def _show_pane(self) -> None:
+        super()._show_pane()
+        for number, name in enumerate(self._ids):
+            for widget in self.query(f"#{name}"):
+                widget.set_class(number == self._pane, "-shown")
+        for side in self.query(".side"):
+            side.set_class(any(pane.has_class("-shown") for pane in side.query(".pane")), "-shown")
 
     # keys
+
+    def action_layer(self, name: str) -> None:
+        self._layers ^= {name}
+        loaded = self.loaded
+        switch = next(switch for switch in self._switches if switch.id == name)
+        if loaded is not None and name in self._layers and switch.layer(loaded) is None:
+            self.notify(f"{switch.label}: this item has none")
+        for pane in self._panes:
+            if pane.id == MICROGRAPH:
+                self._show_content(pane, loaded)
 
     def action_details(self) -> None:
         loaded = self.loaded
@@ -242,37 +292,33 @@ class ItemScreen(Page):
         title = self.workspace.current or ""
         self.app.push_screen(TextDialog(title, item_text.everything(loaded.detail)))
 
-    def toggle_full_picture(self) -> None:
-        """The picture alone, as wide as the window; and back."""
-        if self.maximized is not None:
-            self.minimize()
+    def action_compare(self) -> None:
+        row = self.workspace.current_row
+        if row is not None:
+            self.app.push_screen(Comparison(self.workspace, row))
+
+    def show_side(self, side: Side) -> None:
+        """One side as wide as the window; both again when it was already."""
+        pane = next((pane for pane in self._ordered if pane.side is side), None)
+        if pane is None:
+            self.notify("the Fourier side is empty: no stage of this version fills it")
+            return
+        if self.narrow:
+            self._pane = self._ids.index(pane.id)
+            self._show_pane()
         else:
-            self.maximize(self.query_one(Image), container=False)
+            wanted = f"-full-{side}"
+            full = not self.has_class(wanted)
+            self.remove_class("-full-fourier", "-full-real")
+            self.set_class(full, wanted)
+        self.query_one(f"#{pane.id}").focus()
+        self.call_after_refresh(self.show, Changes(everything=True, values=True, status=True))
 
-
-def load(client: Engine, name: str) -> Loaded:
-    """An item's record and picture. Runs in a thread."""
-    try:
-        detail = client.item(name)
-    except (WarptuiError, KeyError) as problem:
-        return Loaded(problem=str(problem))
-    motion = read_motion(detail.results.get("motion", {}))
-    if not detail.preview_path:
-        return Loaded(detail, None, motion)
-    try:
-        return Loaded(detail, read_preview(Path(detail.preview_path)), motion)
-    except PreviewError as problem:
-        return Loaded(detail, None, motion, str(problem))
-
-
-def _why_no_picture(state: State, reason: str) -> str:
-    match state:
-        case State.FAILED:
-            return f"failed\n{reason}"
-        case State.WAITING:
-            return "still being written"
-        case State.QUEUED:
-            return "waits for its turn"
-        case State.RUNNING:
-            return "being processed now"
-    return "no preview"
+    def paths(self, raw: bool = False) -> tuple[str, list[str]]:
+        loaded = self.loaded
+        detail = loaded.detail if loaded is not None else None
+        if detail is not None and detail.average_path and not raw:
+            return "average", [detail.average_path]
+        if detail is not None and detail.raw_path:
+            return "raw file", [detail.raw_path]
+        return super().paths(raw)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from warptui.engine.items import Choice, ItemDetail, ItemRow, State, Summary
 from warptui.screens import words
+from warptui.screens.stages.view import Fact
 from warptui.screens.widgets.glyphs import Glyphs
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.palette import Palette
@@ -45,6 +47,7 @@ def numbers(
     row: ItemRow,
     detail: ItemDetail | None,
     summaries: tuple[Summary, ...],
+    facts: Sequence[Fact],
     colours: Palette,
     characters: Glyphs,
 ) -> Lines:
@@ -57,23 +60,12 @@ def numbers(
         lines.append([(" why  ", muted), (row.reason, colours.state(row.state))])
     for summary in summaries:
         text = words.with_unit(row.summary.get(summary.key), summary.unit, summary.digits, unknown)
-        lines.append([_label(summary.label, colours), (text, BOLD)])
-    motion, average = _result(detail, "motion"), _result(detail, "average")
-    pixel = average.get("pixel_size") or motion.get("pixel_size") or None
-    dose, per_frame = average.get("dose"), motion.get("dose_per_frame")
-    shape = average.get("shape_yx") or motion.get("shape_yx")
-    frames = motion.get("n_frames") or None
-    used = average.get("n_frames")
-    facts = [
-        ("pixel", words.with_unit(pixel, "Å/px", 3, unknown)),
-        ("dose", words.with_unit(dose, "e/Å²", 1, unknown)),
-        ("dose per frame", words.with_unit(per_frame, "e/Å²", 2, unknown)),
-        ("size", f"{shape[1]} × {shape[0]} px" if shape and shape[0] else unknown),
-        ("frames", _frames(frames, used, unknown)),
-        ("local motion", _grid(motion, unknown)),
-    ]
+        label = summary.label
+        if label.startswith("±"):  # an error: its sign stands before the number
+            label, text = f"error of {label[1:].strip()}", f"± {text}" if text != unknown else text
+        lines.append([_label(label, colours), (text, BOLD)])
     lines += [[_label(label, colours), (text, PLAIN)] for label, text in facts]
-    for result in (motion, average):
+    for result in detail.results.values() if detail is not None else ():
         lines += [[(" note ", muted), (str(note), PLAIN)] for note in result.get("notes") or ()]
     return lines
 
@@ -91,7 +83,7 @@ def failure(row: ItemRow, detail: ItemDetail | None, colours: Palette) -> Lines:
             lines += [[], [(" the worker's last words", muted)]]
             lines += [[(f"   {line}", PLAIN)] for line in tail]
         if detail.traceback or detail.log_tail:
-            lines += [[], [(" d shows all of it   P tries again", muted)]]
+            lines += [[], [(" i shows all of it   P tries again", muted)]]
     return [*lines, []]
 
 
@@ -140,27 +132,8 @@ def everything(detail: ItemDetail) -> str:
     return "\n".join(parts)
 
 
-def _result(detail: ItemDetail | None, stage: str) -> dict[str, Any]:
-    return detail.results.get(stage, {}) if detail is not None else {}
-
-
 def _label(text: str, colours: Palette) -> Piece:
     return f" {text:{LABEL_WIDTH}}", colours["muted"]
-
-
-def _frames(frames: int | None, used: int | None, unknown: str) -> str:
-    if not frames:
-        return unknown
-    return f"{frames}" if not used or used == frames else f"{frames}, {used} in the average"
-
-
-def _grid(motion: dict[str, Any], unknown: str) -> str:
-    if not motion:
-        return unknown
-    grid = motion.get("local_grid") or (1, 1, 1)
-    if not motion.get("local_used") or tuple(grid) == (1, 1, 1):
-        return "not used: the whole image moves as one"
-    return " × ".join(str(n) for n in grid) + " nodes (x, y, time)"
 
 
 def _value(value: Any) -> str:

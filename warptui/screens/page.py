@@ -58,11 +58,11 @@ class Page(Screen[None]):
         row = self.workspace.current_row
         return [] if row is None else [row]
 
-    def raw_paths(self) -> list[str]:
-        """Where the raw files of the targets lie."""
+    def paths(self, raw: bool = False) -> tuple[str, list[str]]:
+        """What `y` copies: what kind of file, and where those of the targets lie."""
         status = self.workspace.mirror.status
         folder = Path(status.input_folder) if status else Path()
-        return [str(folder / row.name) for row in self.targets()]
+        return "raw file", [str(folder / row.name) for row in self.targets()]
 
     def clear_marks(self) -> bool:
         """Forget a marked range; False when there was none."""

@@ -1,4 +1,4 @@
-"""A picture in a terminal: square pixels, zoom, pan, contrast, and motion tracks on top."""
+"""A picture in a terminal: square pixels, zoom, pan, contrast, and layers on top."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 from rich.style import Style
 from textual.binding import Binding
+from textual.content import Content
 from textual.strip import Strip
 
-from warptui.screens.motion import Motion, magnification
-from warptui.screens.widgets import raster
+from warptui.screens.widgets import layers, raster
 from warptui.screens.widgets.glyphs import Drawing, plain
-from warptui.screens.widgets.line import LineWidget
+from warptui.screens.widgets.layers import GREYS, LINE, TINT, Layer, Tint
+from warptui.screens.widgets.line import PLAIN, LineWidget, Piece
+from warptui.screens.widgets.palette import MAP, hexadecimal
 from warptui.screens.widgets.raster import DEFAULT, Cells
+from warptui.screens.widgets.view import ZOOMS, View, look
 
-GREYS = 24  # as many as 256-colour terminals have; neighbours merge, so bytes are saved too
-ZOOMS = (1, 2, 4, 8, 16)
-_TRACK, _START = 200, 201
+CONTRASTS = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # % of the pixels beyond black, and white
+USUAL_CONTRAST = 3
+PAN = 0.125  # of what is seen
+_BAR_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # nm
 _SAMPLES = {  # samples a cell, y and x
     Drawing.QUADRANT: (2, 2),
     Drawing.HALF: (2, 1),
@@ -27,16 +31,16 @@ _SAMPLES = {  # samples a cell, y and x
 
 
 @dataclass(frozen=True)
-class View:
-    """The part of the picture that is seen: its place and scale in pixels."""
+class Picture:
+    """What an `Image` shows. The first row of ``pixels`` is at the bottom of the screen."""
 
-    top: float
-    left: float
-    scale: float  # pixels of the picture in a cell's width; a cell is two such units high
+    pixels: np.ndarray  # (y, x)
+    pixel_angstrom: float = 0.0  # 0 = unknown
+    layers: tuple[Layer, ...] = ()
 
 
 class Image(LineWidget, can_focus=True):
-    """Shows a uint8 picture (y, x), row 0 at the top."""
+    """Shows a picture, or says why there is none."""
 
     BINDINGS = [
         Binding(
@@ -46,12 +50,13 @@ class Image(LineWidget, can_focus=True):
             show=False,
             id="image.zoom-in",
             key_display="+",
+            tooltip="zoom in about the crosshair: 1, 2, 4, 8",
         ),
         Binding("minus", "zoom(-1)", "zoom out", show=False, id="image.zoom-out", key_display="-"),
-        Binding("h", "pan(0,-1)", "pan left", show=False, id="image.left"),
-        Binding("l", "pan(0,1)", "pan right", show=False, id="image.right"),
-        Binding("k", "pan(-1,0)", "pan up", show=False, id="image.up"),
-        Binding("j", "pan(1,0)", "pan down", show=False, id="image.down"),
+        Binding("h", "pan(0,-1)", "crosshair left", show=False, id="image.left"),
+        Binding("l", "pan(0,1)", "crosshair right", show=False, id="image.right"),
+        Binding("k", "pan(1,0)", "crosshair up", show=False, id="image.up"),
+        Binding("j", "pan(-1,0)", "crosshair down", show=False, id="image.down"),
         Binding(
             "greater_than_sign",
             "contrast(1)",
@@ -68,48 +73,70 @@ class Image(LineWidget, can_focus=True):
             id="image.less-contrast",
             key_display="<",
         ),
-        Binding("0", "fit", "whole picture", show=False, id="image.fit"),
-        Binding("t", "tracks", "tracks", id="image.tracks"),
+        Binding(
+            "0",
+            "fit",
+            "whole picture",
+            show=False,
+            id="image.fit",
+            tooltip="the whole picture, crosshair in the middle",
+        ),
     ]
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.picture: np.ndarray | None = None
-        self.motion: Motion | None = None
-        self.with_tracks = True
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.picture: Picture | None = None
+        self.centre_yx = (0.5, 0.5)  # the crosshair, in fractions of the picture
         self._message = ""
-        self._pixel_angstrom = 0.0  # of the picture
         self._zoom = 0  # index into ZOOMS
-        self._centre = (0.5, 0.5)  # fractions of the picture
-        self._contrast = 0
+        self._contrast = USUAL_CONTRAST
+        self._title = ""
 
-    def show(
-        self,
-        picture: np.ndarray | None,
-        motion: Motion | None,
-        pixel_angstrom: float,
-        message: str = "",
-    ) -> None:
-        """Show another picture at the same zoom and place; ``message`` where there is none."""
-        self.picture, self.motion = picture, motion
-        self._pixel_angstrom, self._message = pixel_angstrom, message
-        self.repaint()
+    def show(self, content: Picture | str) -> None:
+        """Show another picture at the same zoom and place, or a text where there is none."""
+        self.picture = content if isinstance(content, Picture) else None
+        self._message = content if isinstance(content, str) else ""
+        self._changed()
+
+    def entitle(self, title: str) -> None:
+        """What stands before zoom and contrast in the frame."""
+        self._title = title
+        self._changed()
+
+    @property
+    def zoom(self) -> int:
+        """Enlargement over the whole picture in the pane."""
+        return ZOOMS[self._zoom]
 
     @property
     def caption(self) -> str:
-        """Zoom, contrast and magnification of the tracks, in words."""
-        said = [f"zoom {ZOOMS[self._zoom]}"]
-        if self._contrast:
-            said.append(f"contrast {self._contrast:+d}")
-        if self.motion is not None and self.with_tracks and self.picture is not None:
-            kind = "local" if self.motion.local else "global"
-            said.append(f"{kind} motion ×{self._magnified()}")
-        return plain("  ".join(said), self.drawing)
+        """Zoom, place of the crosshair and contrast, in words."""
+        if self.picture is None:
+            return ""
+        share = CONTRASTS[self._contrast]
+        said = [f"zoom {self.zoom}"]
+        if self.centre_yx != (0.5, 0.5):
+            ny, nx = self.picture.pixels.shape
+            to_um = self.picture.pixel_angstrom / 1e4
+            y, x = self.centre_yx[0] * ny * to_um, self.centre_yx[1] * nx * to_um
+            said.append(f"x {x:.3f} y {y:.3f} µm" if to_um else "moved")
+        said.append(f"grey {share:g}…{100 - share:g} %")
+        return "  ".join(said)
 
-    def _magnified(self) -> int:
-        if self.picture is None or self.motion is None:
-            return 1
-        return magnification(self.motion, max(self.picture.shape) * self._pixel_angstrom)
+    @property
+    def legend(self) -> list[Piece]:
+        """What the layers show, with a map's range and its colours."""
+        pieces: list[Piece] = []
+        for layer in self.picture.layers if self.picture is not None else ():
+            pieces.append((f"{'  ' if pieces else ''}{layer.caption}", PLAIN))
+            if isinstance(layer, Tint) and layer.levels > 1:
+                pieces.append((f" {layer.low:.1f} ", PLAIN))
+                if not self.app.no_color and self.drawing in (Drawing.QUADRANT, Drawing.HALF):
+                    pieces += [("  ", Style(bgcolor=hexadecimal(colour))) for colour in MAP]
+                else:
+                    pieces.append(("…", PLAIN))
+                pieces.append((f" {layer.high:.1f} {layer.unit}", PLAIN))
+        return pieces
 
     # keys
 
@@ -118,136 +145,148 @@ class Image(LineWidget, can_focus=True):
         self._changed()
 
     def action_pan(self, y: int, x: int) -> None:
-        step = 0.25 / ZOOMS[self._zoom]
-        self._centre = (
-            min(max(self._centre[0] + y * step, 0.0), 1.0),
-            min(max(self._centre[1] + x * step, 0.0), 1.0),
+        if self.picture is None or not self.size.width or not self.size.height:
+            return
+        view = self.view(self.size.width, self.size.height)
+        seen = [min(seen / n, 1.0) for seen, n in zip(view.seen_yx, view.shape_yx, strict=True)]
+        self.centre_yx = (
+            min(max(self.centre_yx[0] + y * PAN * seen[0], 0.0), 1.0),
+            min(max(self.centre_yx[1] + x * PAN * seen[1], 0.0), 1.0),
         )
         self._changed()
 
     def action_contrast(self, step: int) -> None:
-        self._contrast = min(max(self._contrast + step, -4), 6)
+        self._contrast = min(max(self._contrast + step, 0), len(CONTRASTS) - 1)
         self._changed()
 
     def action_fit(self) -> None:
-        self._zoom, self._centre = 0, (0.5, 0.5)
-        self._changed()
-
-    def action_tracks(self) -> None:
-        self.with_tracks = not self.with_tracks
+        self._zoom, self.centre_yx = 0, (0.5, 0.5)
         self._changed()
 
     def _changed(self) -> None:
-        self.border_title = self.caption
+        title = "  ".join(filter(None, (self._title, self.caption)))
+        self.border_title = plain(title, self.drawing)
+        legend = Content.assemble(
+            *(
+                (plain(text, self.drawing), f"on {style.bgcolor.name}" if style.bgcolor else "")
+                for text, style in self.legend
+            )
+        )
+        self.border_subtitle = legend.markup
         self.repaint()
+
+    def watch_drawing(self) -> None:
+        """The caption is drawn with the same characters."""
+        self._changed()
 
     # drawing
 
     def view(self, width: int, height: int) -> View:
         """The part of the picture that a pane of so many cells shows."""
         assert self.picture is not None
-        ny, nx = self.picture.shape
-        scale = max(nx / width, ny / (2 * height)) / ZOOMS[self._zoom]
-        seen_y, seen_x = scale * 2 * height, scale * width
-        return View(
-            _place(self._centre[0] * ny - seen_y / 2, seen_y, ny),
-            _place(self._centre[1] * nx - seen_x / 2, seen_x, nx),
-            scale,
-        )
+        ny, nx = self.picture.pixels.shape
+        return look((ny, nx), width, height, self.zoom, self.centre_yx)
 
     def paint(self, width: int, height: int) -> list[Strip]:
         if self.picture is None:
-            blank = self.line()
-            return [blank] * (height // 2) + [
-                self.line((line.center(width), self.colours["muted"]))
-                for line in self._message.split("\n")
+            return self._paint_message(width, height)
+        framed = bool(self.styles.border_top[0])
+        if not framed and height > 4:  # no frame to write it on
+            said = [(text, self.colours["muted"] + style) for text, style in self.legend]
+            return [
+                *self._paint_picture(self.picture, width, height - 1),
+                self.line((f"{self.caption}  ", self.colours["muted"]), *said),
             ]
+        return self._paint_picture(self.picture, width, height)
+
+    def _paint_message(self, width: int, height: int) -> list[Strip]:
+        lines = self.wrapped(self._message, width)
+        if len(lines) == 1:
+            centred = (self._message.center(width), self.colours["muted"])
+            return [self.line()] * (height // 2) + [self.line(centred)]
+        return [self.line(*line) for line in lines[:height]]
+
+    def _paint_picture(self, picture: Picture, width: int, height: int) -> list[Strip]:
         view = self.view(width, height)
         fine_y, fine_x = _SAMPLES[self.drawing]
         shape = (height * fine_y, width * fine_x)
-        seen = (view.scale * 2 * height, view.scale * width)
-        part = raster.resample(self.picture, view.top, view.left, *seen, shape)
-        grey = self._with_contrast(part)
-        match self.drawing:
-            case Drawing.QUADRANT:
-                cells = raster.quadrant_cells(grey, GREYS)
-            case Drawing.HALF:
-                cells = raster.half_block_cells(grey, GREYS)
-            case Drawing.BRAILLE:
-                cells = raster.dither_cells(grey)
-            case _:
-                cells = raster.ascii_cells(grey)
-        if self.motion is not None and self.with_tracks:
-            self._draw_tracks(cells, view, self.motion)
+        part = raster.resample(picture.pixels[::-1], view.top, view.left, *view.seen_yx, shape)
+        if self.drawing is Drawing.BRAILLE:
+            part = raster.smoothed(part)  # ordered dither makes a mess of pixel noise
+        grey = stretched(part, CONTRASTS[self._contrast])
+        if self.drawing in (Drawing.BRAILLE, Drawing.ASCII):
+            grey = balanced(grey)
+        cells = drawn(grey, self.drawing)
+        for layer in picture.layers:
+            layers.draw(layer, cells, view, self.drawing, not self.app.no_color)
+        if self.zoom > 1 or self.centre_yx != (0.5, 0.5):
+            layers.draw_cross(cells, view, self.centre_yx, self.drawing)
+        self._draw_bar(cells, view, picture.pixel_angstrom)
         return cells.strips(self._style)
 
-    def _with_contrast(self, part: np.ndarray) -> np.ndarray:
-        """0..1 of what is seen: averaging flattens noise, so the greys are stretched anew."""
-        known = part[np.isfinite(part)]
-        if not known.size:
-            return part
-        middle, spread = float(known.mean()), float(known.std()) or 1.0
-        reach = 2.5 * spread * 0.8**self._contrast
-        return np.clip((part - middle) / (2 * reach) + 0.5, 0, 1)
-
-    def _draw_tracks(self, cells: Cells, view: View, motion: Motion) -> None:
-        """Paths as braille on the mean grey of their cell; the start of each is marked."""
-        assert self.picture is not None
+    def _draw_bar(self, cells: Cells, view: View, pixel_angstrom: float) -> None:
+        """A length to compare with, in the lower left corner."""
         height, width = cells.codes.shape
-        ny, nx = self.picture.shape
-        factor = self._magnified() / self._pixel_angstrom if self._pixel_angstrom else 0.0
-        dots = np.zeros((height * 4, width * 2), dtype=bool)
-        starts = []
-        for place, track in zip(motion.places_yx, motion.tracks_yx, strict=True):
-            inset = 0.05 + 0.9 * place  # tracks at the very edge would be cut off
-            y = (inset[0] * ny + track[:, 0] * factor - view.top) / view.scale * 2
-            x = (inset[1] * nx + track[:, 1] * factor - view.left) / view.scale * 2
-            raster.draw_polyline(dots, y, x)
-            starts.append((int(y[0] // 4), int(x[0] // 2)))
-        touched = dots.reshape(height, 4, width, 2).any(axis=(1, 3))
-        if self.drawing is Drawing.BRAILLE:  # dots on dots: make room around the tracks
-            cells.codes[_grown(np.asarray(touched))] = ord(" ")
-        if self.drawing is Drawing.ASCII:
-            cells.codes[touched] = ord("o")
-        elif self.drawing is Drawing.HALF:
-            coarse = dots[0::2] | dots[1::2]
-            cells.codes[touched] = raster.quadrant_codes(coarse)[touched]
-        else:
-            cells.codes[touched] = raster.braille_codes(dots)[touched]
-        both = touched & (cells.front >= 0) & (cells.back >= 0)
-        mean = (cells.front.astype(np.int32) + cells.back) // 2
-        cells.back[both] = np.minimum(mean, GREYS // 2)[both]  # dark, so that the line is seen
-        cells.front[touched] = _TRACK
-        for y, x in starts:
-            if 0 <= y < height and 0 <= x < width:
-                cells.codes[y, x] = ord("#" if self.drawing is Drawing.ASCII else "•")
-                cells.front[y, x] = _START
+        nm_a_cell = view.scale * pixel_angstrom / 10
+        fitting = [nm for nm in _BAR_STEPS if 4 * nm_a_cell <= nm <= 0.3 * width * nm_a_cell]
+        if not fitting or height < 8:
+            return
+        nm = fitting[-1]
+        rule = ("=" if self.drawing is Drawing.ASCII else "━") * round(nm / nm_a_cell)
+        text = f"{rule} {nm} nm "
+        cells.write(height - 1, 1, text, layers.CROSS)
+        cells.back[height - 1, 1 : 1 + len(text)] = DEFAULT
 
     def _style(self, front: int, back: int) -> Style:
         style = self.rich_style
-        if front == _TRACK:
+        if front == LINE:
             style += self.colours["track"]
-        elif front == _START:
+        elif front > LINE:
             style += self.colours["strong"] + Style(bold=True)
         elif front != DEFAULT:
-            style += Style(color=_grey(front))
-        return style + Style(bgcolor=_grey(back)) if back != DEFAULT else style
+            style += Style(color=_colour(front))
+        return style + Style(bgcolor=_colour(back)) if back != DEFAULT else style
 
 
-def _place(start: float, seen: float, n: int) -> float:
-    """Where the window begins: centred when it is larger than the picture, else inside of it."""
-    return (n - seen) / 2 if seen >= n else min(max(start, 0.0), n - seen)
+def stretched(part: np.ndarray, share: float) -> np.ndarray:
+    """0..1 of what is seen, ``share`` per cent of it black and as much white.
+
+    Averaging flattens noise, so the greys are chosen anew for every zoom.
+    """
+    known = part[np.isfinite(part)]
+    if not known.size:
+        return part
+    low, high = np.percentile(known, [share, 100 - share])
+    if high <= low:
+        return np.where(np.isfinite(part), np.float32(0.5), part)
+    return np.clip((part - low) / (high - low), 0, 1)
 
 
-def _grown(mask: np.ndarray) -> np.ndarray:
-    """``mask`` and its neighbours to all sides."""
-    padded = np.pad(mask, 1)
-    height, width = mask.shape
-    return np.logical_or.reduce(
-        [padded[y : y + height, x : x + width] for y in range(3) for x in range(3)]
-    )
+def balanced(grey: np.ndarray) -> np.ndarray:
+    """Greys 0..1 with their median in the middle, where ink and its absence tell most apart."""
+    known = grey[np.isfinite(grey)]
+    median = float(np.median(known)) if known.size else 0.5
+    return grey ** (np.log(0.5) / np.log(median)) if 0.05 < median < 0.95 else grey
 
 
-def _grey(number: int) -> str:
-    value = 8 + 10 * number  # the greys 232..255 of 256-colour terminals
-    return f"#{value:02x}{value:02x}{value:02x}"
+def drawn(grey: np.ndarray, drawing: Drawing) -> Cells:
+    """Greys 0..1, sampled as ``drawing`` wants them, as characters."""
+    match drawing:
+        case Drawing.QUADRANT:
+            return raster.quadrant_cells(grey, GREYS)
+        case Drawing.HALF:
+            return raster.half_block_cells(grey, GREYS)
+        case Drawing.BRAILLE:
+            return raster.dither_cells(grey)
+        case Drawing.ASCII:
+            return raster.ascii_cells(grey)
+
+
+def _colour(number: int) -> str:
+    """The greys 232..255 of 256-colour terminals, half transparent under a map's colour."""
+    step, grey = divmod(number, TINT)
+    value = 8 + 10 * grey
+    if not step:
+        return f"#{value:02x}{value:02x}{value:02x}"
+    red, green, blue = (round(0.55 * value + 0.45 * part) for part in MAP[step - 1])
+    return hexadecimal((red, green, blue))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from itertools import zip_longest
 
 from rich.segment import Segment
@@ -71,6 +72,15 @@ class LineWidget(Widget):
         return Strip(
             [Segment(plain(text, drawing), base + style) for text, style in pieces if text]
         )
+
+    def wrapped(self, text: str, width: int) -> list[list[Piece]]:
+        """A quiet text in lines that fit: what is said where there is nothing to draw."""
+        muted = self.colours["muted"]
+        return [
+            [(f" {part}", muted)]
+            for line in text.split("\n")
+            for part in textwrap.wrap(line, max(width - 1, 8)) or [""]
+        ]
 
     def on_focus(self) -> None:
         self.refresh()

@@ -39,6 +39,22 @@ VARIABLES = {
 }
 
 
+# A map's colours from low to high: dark blue to yellow, told apart also by the colour-blind.
+MAP = (
+    (38, 52, 148),
+    (30, 105, 175),
+    (24, 155, 155),
+    (78, 195, 107),
+    (175, 220, 50),
+    (255, 225, 40),
+)
+
+
+def hexadecimal(colour: tuple[int, int, int]) -> str:
+    """A colour as styles name it."""
+    return "#" + "".join(f"{part:02x}" for part in colour)
+
+
 @dataclass(frozen=True)
 class Palette:
     """Styles by the names of `VARIABLES`."""

@@ -23,6 +23,7 @@ _QUADRANTS = np.array([ord(c) for c in " ▘▝▀▖▌▞▛▗▚▐▜▄▙
 _BAYER = (
     np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], dtype=np.float32) + 0.5
 ) / 16
+BRAILLE = 0x2800  # the first of 256 code points, one bit a dot
 _RAMP = np.array([ord(c) for c in " .:-=+*#%@"], dtype=np.uint32)
 
 
@@ -76,7 +77,7 @@ def braille_codes(dots: np.ndarray) -> np.ndarray:
     height, width = dots.shape[0] // 4, dots.shape[1] // 2
     cells = dots.reshape(height, 4, width, 2).transpose(0, 2, 1, 3)
     bits = (cells * _BRAILLE_BITS).sum(axis=(2, 3)).astype(np.uint32)
-    return np.where(bits == 0, np.uint32(ord(" ")), bits + 0x2800).astype(np.uint32)
+    return np.where(bits == 0, np.uint32(ord(" ")), bits + BRAILLE).astype(np.uint32)
 
 
 def quadrant_codes(dots: np.ndarray) -> np.ndarray:
@@ -90,7 +91,7 @@ def quadrant_codes(dots: np.ndarray) -> np.ndarray:
 def resample(
     image: np.ndarray, top: float, left: float, height: float, width: float, shape: tuple[int, int]
 ) -> np.ndarray:
-    """Area means of the window of ``image`` (y, x) on a grid of ``shape``; NaN outside of it."""
+    """The window of ``image`` (y, x) on a grid of ``shape``; NaN outside of the image."""
     rows = _window_weights(image.shape[0], top, height, shape[0])
     columns = _window_weights(image.shape[1], left, width, shape[1])
     result = rows @ image.astype(np.float32) @ columns.T
@@ -98,30 +99,72 @@ def resample(
     return np.where(covered, result, np.float32(np.nan))
 
 
+def smoothed(part: np.ndarray) -> np.ndarray:
+    """(y, x) averaged over nearest neighbours; NaN stays where it is, and spreads nowhere."""
+    known = np.isfinite(part)
+    filled = np.where(known, part, np.nanmean(part) if known.any() else 0.0)
+    padded = np.pad(filled, 1, mode="edge")
+    rows = padded[:-2] + 2 * padded[1:-1] + padded[2:]
+    result = (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 16
+    return np.where(known, result, np.nan)
+
+
 def _window_weights(n: int, start: float, length: float, n_out: int) -> np.ndarray:
-    """(n_out, n): the share of each input pixel in each output pixel."""
+    """(n_out, n): the share of each input pixel in each output pixel.
+
+    Area means where an output pixel is larger than an input pixel, linear interpolation where
+    it is smaller: a picture that is enlarged shows no steps.
+    """
     edges = start + length * np.arange(n_out + 1) / n_out
     low, high = edges[:-1, None], edges[1:, None]
     pixel = np.arange(n)[None, :]
-    share = np.clip(np.minimum(high, pixel + 1) - np.maximum(low, pixel), 0, None)
+    covered = np.clip(np.minimum(high, n) - np.maximum(low, 0), 0, None)
+    if length < n_out:
+        place = np.clip((low + high) / 2 - 0.5, 0, n - 1)
+        share = np.clip(1 - np.abs(place - pixel), 0, None)
+    else:
+        share = np.clip(np.minimum(high, pixel + 1) - np.maximum(low, pixel), 0, None)
     total = share.sum(axis=1, keepdims=True)
     # a cell that the picture covers by less than half stays empty: no ragged bright border
-    inside = total >= 0.5 * (high - low)
+    inside = covered >= 0.5 * (high - low)
     return np.where(inside, share / np.where(total > 0, total, 1), 0).astype(np.float32)
 
 
 def draw_polyline(dots: np.ndarray, ys: np.ndarray, xs: np.ndarray) -> None:
-    """Set the dots (bool, y, x) on the line through the points, given in dots."""
-    for y0, x0, y1, x1 in zip(ys, xs, ys[1:], xs[1:], strict=False):
-        n = int(max(abs(y1 - y0), abs(x1 - x0))) + 1
-        draw_points(dots, np.linspace(y0, y1, n + 1), np.linspace(x0, x1, n + 1))
+    """Set the dots (bool, y, x) on the line through the points, given in dots.
+
+    Points that are not finite interrupt it.
+    """
+    ys, xs = np.asarray(ys, dtype=float), np.asarray(xs, dtype=float)
+    steps = np.maximum(np.abs(np.diff(ys)), np.abs(np.diff(xs)))
+    known = np.isfinite(steps)
+    limit = 4.0 * max(dots.shape)  # far outside, nothing is seen of a line
+    counts = np.where(known, np.minimum(np.nan_to_num(steps), limit), 0).astype(int) + 2
+    segment = np.repeat(np.arange(len(steps)), counts)
+    first = np.repeat(np.cumsum(counts) - counts, counts)
+    part = (np.arange(len(segment)) - first) / (counts[segment] - 1)
+    part[~known[segment]] = np.nan
+    draw_points(
+        dots,
+        ys[segment] * (1 - part) + ys[segment + 1] * part,
+        xs[segment] * (1 - part) + xs[segment + 1] * part,
+    )
+
+
+def draw_circles(dots: np.ndarray, ys: np.ndarray, xs: np.ndarray, radius: float) -> None:
+    """Set the dots (bool, y, x) on circles of the same radius, all given in dots."""
+    angles = np.linspace(0, 2 * np.pi, max(8, int(np.ceil(8 * radius))), endpoint=False)
+    draw_points(
+        dots,
+        np.add.outer(np.asarray(ys), radius * np.sin(angles)),
+        np.add.outer(np.asarray(xs), radius * np.cos(angles)),
+    )
 
 
 def draw_points(dots: np.ndarray, ys: np.ndarray, xs: np.ndarray) -> None:
-    """Set the dots (bool, y, x) nearest to the points; points outside are left out."""
-    iy, ix = np.floor(ys).astype(int), np.floor(xs).astype(int)
-    inside = (iy >= 0) & (iy < dots.shape[0]) & (ix >= 0) & (ix < dots.shape[1])
-    dots[iy[inside], ix[inside]] = True
+    """Set the dots (bool, y, x) nearest to the points; those outside or not finite are left out."""
+    inside = (ys >= 0) & (ys < dots.shape[0]) & (xs >= 0) & (xs < dots.shape[1])
+    dots[ys[inside].astype(int), xs[inside].astype(int)] = True
 
 
 def half_block_cells(grey: np.ndarray, levels: int) -> Cells:

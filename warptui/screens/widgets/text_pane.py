@@ -18,8 +18,8 @@ class TextPane(LineWidget, can_focus=True):
         Binding("k,up", "scroll_lines(-1)", "up", show=False, id="text.up"),
     ]
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
         self._lines: list[list[Piece]] = []
         self._top = 0
 

@@ -1,0 +1,80 @@
+"""The average on the item screen: its preview, its dose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from warptui.engine.items import ItemDetail, State
+from warptui.screens import words
+from warptui.screens.previews import PreviewError, read_preview
+from warptui.screens.stages.view import Fact, Loaded, Pane, Side, StageView
+from warptui.screens.widgets.image import Image, Picture
+
+_WAITING = {
+    State.WAITING: "still being written",
+    State.QUEUED: "waits for its turn",
+    State.RUNNING: "being processed now",
+}
+
+
+def _read(detail: ItemDetail) -> np.ndarray | str:
+    """The preview, or why there is none."""
+    row = detail.row
+    if detail.preview_path:
+        try:
+            return read_preview(Path(detail.preview_path))
+        except PreviewError as problem:
+            return str(problem)
+    if row.state in (State.FAILED, State.MISSING):
+        parts = [f"{row.state}: {row.reason}"]
+        if detail.log_tail:
+            parts += ["the worker's last words:", detail.log_tail.rstrip()]
+        if detail.traceback:
+            parts += ["", detail.traceback.rstrip()]
+        return "\n".join(parts)
+    return _WAITING.get(row.state, "no preview")
+
+
+def _picture(loaded: Loaded) -> Picture | str:
+    found = loaded.parts.get("average")
+    if not isinstance(found, np.ndarray):
+        return found or loaded.problem or "no preview"
+    extent = max(pixels_angstrom(loaded))
+    return Picture(found, extent / max(found.shape))
+
+
+def pixels_angstrom(loaded: Loaded) -> tuple[float, float]:
+    """The extent (y, x) of the micrograph in Å; 0 = unknown."""
+    for stage in ("average", "motion"):
+        result = loaded.result(stage)
+        shape, pixel = result.get("shape_yx"), result.get("pixel_size")
+        if shape and all(shape) and pixel:
+            return float(pixel) * shape[0], float(pixel) * shape[1]
+    return 0.0, 0.0
+
+
+def _facts(loaded: Loaded) -> list[Fact]:
+    motion, average = loaded.result("motion"), loaded.result("average")
+    pixel = average.get("pixel_size") or motion.get("pixel_size") or None
+    shape = average.get("shape_yx") or motion.get("shape_yx")
+    dose, per_frame = average.get("dose"), motion.get("dose_per_frame")
+    used, frames = average.get("n_frames"), motion.get("n_frames")
+    facts = [
+        ("pixel", words.with_unit(pixel, "Å/px", 3)),
+        ("size", f"{shape[1]} × {shape[0]} px" if shape and shape[0] else words.UNKNOWN),
+        ("dose", words.with_unit(dose, "e/Å²", 1)),
+        ("dose per frame", words.with_unit(per_frame, "e/Å²", 2)),
+    ]
+    if used and frames and used != frames:
+        facts.append(("in the average", f"{used} of {frames} frames"))
+    return facts
+
+
+VIEW = StageView(
+    "average",
+    read=_read,
+    panes=(Pane("picture", "Average", Side.REAL, Image, _picture),),
+    facts=_facts,
+)

@@ -1,0 +1,177 @@
+"""What is drawn over a picture: paths, marks, and maps that let it shine through. Pure NumPy.
+
+Places are fractions of the picture (see `view`), so that a layer knows nothing of previews.
+Colour numbers of the cells: 0 .. GREYS-1 are greys, TINT * n + grey is grey under colour n.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from warptui.screens.widgets import raster
+from warptui.screens.widgets.glyphs import Drawing
+from warptui.screens.widgets.raster import Cells
+from warptui.screens.widgets.view import View
+
+GREYS = 24  # as many as 256-colour terminals have; neighbours merge, so bytes are saved too
+TINT = 32  # distance of the colour numbers of two tints
+LEVELS = 6  # steps of a map
+LINE, START, CROSS = 1000, 1001, 1002
+SMALLEST_CIRCLE = 4.0  # dots; a smaller one would hide what it surrounds
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Tracks. Their starts are marked."""
+
+    points_yx: np.ndarray  # (path, point, 2)
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Places such as particles: circles where there is room for them, else dots."""
+
+    places_yx: np.ndarray  # (mark, 2)
+    radius: float  # in widths of the picture
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Tint:
+    """A map over the picture, NaN = nothing there; a mask is a map of one level."""
+
+    values: np.ndarray  # (y, x), first row at the bottom; its nodes reach from edge to edge
+    low: float
+    high: float
+    caption: str = ""
+    unit: str = ""
+    levels: int = LEVELS
+
+
+Layer = Paths | Marks | Tint
+
+
+def draw(layer: Layer, cells: Cells, view: View, drawing: Drawing, coloured: bool) -> None:
+    """Draw ``layer`` over the picture in ``cells``."""
+    match layer:
+        case Paths():
+            _draw_paths(layer, cells, view, drawing)
+        case Marks():
+            _draw_marks(layer, cells, view, drawing)
+        case Tint() if coloured and drawing in (Drawing.QUADRANT, Drawing.HALF):
+            _tint(layer, cells, view)
+        case Tint():
+            _draw_contours(layer, cells, view, drawing)
+
+
+def draw_cross(cells: Cells, view: View, place_yx: tuple[float, float], drawing: Drawing) -> None:
+    """Four ticks around a place, which itself stays visible."""
+    y, x = view.units(np.array(place_yx))
+    row, column = int(y // 2), int(x)
+    horizontal, vertical = ("-", "|") if drawing is Drawing.ASCII else ("─", "│")
+    for dy, dx, tick in ((0, -2, horizontal), (0, 2, horizontal), (-1, 0, vertical)):
+        _put(cells, row + dy, column + dx, tick, CROSS)
+    _put(cells, row + 1, column, vertical, CROSS)
+
+
+def _draw_paths(layer: Paths, cells: Cells, view: View, drawing: Drawing) -> None:
+    dots = _canvas(cells)
+    y, x = view.units(layer.points_yx)
+    for path_y, path_x in zip(y * 2, x * 2, strict=True):
+        raster.draw_polyline(dots, path_y, path_x)
+    _draw_dots(dots, cells, drawing)
+    start = "#" if drawing is Drawing.ASCII else "•"
+    for row, column in zip(y[:, 0] // 2, x[:, 0] // 1, strict=True):
+        _put(cells, int(row), int(column), start, START)
+
+
+def _draw_marks(layer: Marks, cells: Cells, view: View, drawing: Drawing) -> None:
+    dots = _canvas(cells)
+    y, x = (2 * units for units in view.units(layer.places_yx))
+    radius = layer.radius * view.shape_yx[1] / view.scale * 2
+    if radius >= SMALLEST_CIRCLE:
+        raster.draw_circles(dots, y, x, radius)
+    else:
+        raster.draw_points(dots, y, x)
+    _draw_dots(dots, cells, drawing)
+
+
+def _canvas(cells: Cells) -> np.ndarray:
+    height, width = cells.codes.shape
+    return np.zeros((height * 4, width * 2), dtype=bool)
+
+
+def _draw_dots(dots: np.ndarray, cells: Cells, drawing: Drawing) -> None:
+    """Dots (4 h, 2 w) on the mean grey of their cells."""
+    height, width = cells.codes.shape
+    touched = np.asarray(dots.reshape(height, 4, width, 2).any(axis=(1, 3)))
+    if drawing is Drawing.ASCII:
+        cells.codes[touched] = ord("o")
+    elif drawing is Drawing.HALF:  # the font may have no braille
+        coarse = dots[0::2] | dots[1::2]
+        cells.codes[touched] = raster.quadrant_codes(coarse)[touched]
+    else:
+        cells.codes[touched] = raster.braille_codes(dots)[touched]
+    both = touched & (cells.front >= 0) & (cells.back >= 0)
+    mean = (cells.front % TINT + cells.back % TINT) // 2
+    dark = np.minimum(mean, GREYS // 2)  # so that the line is seen
+    cells.back[both] = (cells.back // TINT * TINT + dark)[both]
+    cells.front[touched] = LINE
+
+
+def _tint(layer: Tint, cells: Cells, view: View) -> None:
+    number = _steps(layer, view, *cells.codes.shape)
+    for plane in (cells.front, cells.back):
+        grey = (plane >= 0) & (plane < GREYS) & (number > 0)
+        plane[grey] += (TINT * number).astype(plane.dtype)[grey]
+
+
+def _draw_contours(layer: Tint, cells: Cells, view: View, drawing: Drawing) -> None:
+    """Lines between the steps: a map where there is no colour to lay over."""
+    height, width = cells.codes.shape
+    number = _steps(layer, view, height * 4, width * 2)
+    dots = np.zeros(number.shape, dtype=bool)
+    dots[1:] |= number[1:] != number[:-1]
+    dots[:, 1:] |= number[:, 1:] != number[:, :-1]
+    y, x = view.fractions(*number.shape)
+    dots &= ((y > 0) & (y < 1))[:, None] & ((x > 0) & (x < 1))
+    _draw_dots(dots, cells, drawing)
+
+
+def _steps(layer: Tint, view: View, rows: int, columns: int) -> np.ndarray:
+    """(rows, columns) 1 .. levels of the map; 0 = nothing there."""
+    y, x = view.fractions(rows, columns)
+    values = _between(layer.values, y, x)
+    span = (layer.high - layer.low) or 1.0
+    with np.errstate(invalid="ignore"):
+        number = 1 + np.clip((values - layer.low) / span * layer.levels, 0, layer.levels - 1)
+    known = np.isfinite(values)
+    known &= ((y >= 0) & (y <= 1))[:, None] & ((x >= 0) & (x <= 1))
+    return np.where(known, np.nan_to_num(number), 0).astype(np.int16)
+
+
+def _between(values: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Bilinear between nodes that reach from edge to edge."""
+    low_y, part_y = _neighbours(values.shape[0], y)
+    low_x, part_x = _neighbours(values.shape[1], x)
+    high_y = np.minimum(low_y + 1, values.shape[0] - 1)
+    high_x = np.minimum(low_x + 1, values.shape[1] - 1)
+    below = values[low_y][:, low_x] * (1 - part_x) + values[low_y][:, high_x] * part_x
+    above = values[high_y][:, low_x] * (1 - part_x) + values[high_y][:, high_x] * part_x
+    return below * (1 - part_y[:, None]) + above * part_y[:, None]
+
+
+def _neighbours(n: int, fractions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    place = np.clip(fractions, 0, 1) * (n - 1)
+    low = np.minimum(place.astype(int), max(n - 2, 0))
+    return low, place - low
+
+
+def _put(cells: Cells, row: int, column: int, character: str, colour: int) -> None:
+    height, width = cells.codes.shape
+    if 0 <= row < height and 0 <= column < width:
+        cells.codes[row, column] = ord(character)
+        cells.front[row, column] = colour
