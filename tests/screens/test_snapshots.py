@@ -29,7 +29,7 @@ def case(engine: FakeEngine | None, keys: tuple[str, ...] = (), drawing=Drawing.
         await pilot.press(*keys)
         screen = pilot.app.screen
         if isinstance(screen, ItemScreen):
-            await until(pilot, lambda: screen.loaded is not None and screen._wanted() is None)
+            await until(pilot, lambda: screen.read_ahead)
         await pilot.pause(0.2)
 
     return app, before

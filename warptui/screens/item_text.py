@@ -88,7 +88,10 @@ def failure(row: ItemRow, detail: ItemDetail | None, colours: Palette) -> Lines:
 
 
 def story(detail: ItemDetail, colours: Palette) -> Lines:
-    """Per stage: are its settings current, and if not why; then what was done when."""
+    """Per stage: are its settings current, and if not why; what was done when; with which settings.
+
+    Whatever must be known first stands first.
+    """
     muted = colours["muted"]
     lines: Lines = []
     for stage in detail.results:
@@ -97,22 +100,24 @@ def story(detail: ItemDetail, colours: Palette) -> Lines:
             lines.append([(f" {stage} ", BOLD), ("outdated ", outdated), (reason, PLAIN)])
         else:
             lines.append([(f" {stage} ", BOLD), ("settings are current", colours["state-done"])])
-        for section, values in detail.settings.get(stage, {}).items():
-            used = {name: value for name, value in values.items() if value not in ("", False)}
-            text = "  ".join(f"{name} {_value(value)}" for name, value in used.items())
-            lines.append([(f"   [{section}] ", muted), (text, muted)])
     for stage, reason in detail.outdated.items():
         if stage not in detail.results:
             lines.append([(f" {stage} ", BOLD), ("to do ", muted), (reason, PLAIN)])
-    if detail.history:
-        lines += [[], [(" history", muted)]]
+    if not lines:
+        lines.append([(" nothing was processed yet", muted)])
     for entry in reversed(detail.history):
         seconds = words.with_unit(entry.get("seconds"), "s", 1)
         at = words.clock(float(entry.get("finished_at") or 0))
-        more = f"{seconds}  {entry.get('device', '')}  {entry.get('version', '')}"
+        version = entry.get("program_version") or entry.get("version", "")
+        more = f"{seconds}  on {entry.get('device') or words.UNKNOWN}  {version}"
         lines.append([(f" {at}  ", muted), (f"{entry.get('stage', '?'):8} ", BOLD), (more, PLAIN)])
     paths = [("raw", detail.raw_path), ("average", detail.average_path)]
-    lines += [[], *([(f" {name:8} ", muted), (path, PLAIN)] for name, path in paths if path)]
+    lines += [[(f" {name:8} ", muted), (path, PLAIN)] for name, path in paths if path]
+    for stage, sections in detail.settings.items():
+        for section, values in sections.items():
+            used = {name: value for name, value in values.items() if value not in ("", False)}
+            text = "  ".join(f"{name} {_value(value)}" for name, value in used.items())
+            lines.append([(f" {stage} with [{section}] ", muted), (text, muted)])
     return lines
 
 
