@@ -113,7 +113,7 @@ class WarptuiApp(App[None]):
             self.ask("config", done=self._take_config)
         changes.everything = changes.everything or news_is_bad
         current = workspace.current
-        if changes.everything or (changes.items and workspace.filter is not None):
+        if changes.everything or (changes.items and workspace.order_depends_on_items):
             workspace.refresh()
             changes.order = True
         elif changes.items and workspace.following:

@@ -1,6 +1,7 @@
 """``python -m tests.screens.fake_app [N_ITEMS] [STATE...]``: the app by hand, without an engine.
 
-``nobody``: no engine answers; ``empty``: nothing there yet; ``paused``; ``grow``: items arrive.
+``nobody``: no engine answers; ``empty``: nothing there yet; ``paused``; ``grow``: items arrive;
+``later``: more values, as stages of later versions will declare them.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ if __name__ == "__main__":
     n_items = next((int(word) for word in words if word.isdigit()), 1284)
     previews = Path(tempfile.mkdtemp(prefix="warptui-fake-"))
     status = {"state": "paused"} if "paused" in words else {}
-    fake = FakeEngine(0 if "empty" in words else n_items, previews, **status)
+    number = 0 if "empty" in words else n_items
+    fake = FakeEngine(number, previews, later="later" in words, **status)
     if "grow" in words:
         threading.Thread(target=_grow, args=(fake, n_items), daemon=True).start()
     make_app(None if "nobody" in words else fake).run()

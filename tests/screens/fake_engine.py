@@ -14,21 +14,36 @@ import numpy as np
 from warptui.config import SECTIONS, check
 from warptui.engine.errors import SettingsError
 from warptui.engine.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
-from warptui.engine.items import Choice, EngineStatus, ItemDetail, ItemRow, State
+from warptui.engine.items import Choice, EngineStatus, ItemDetail, ItemRow, State, Summary
+from warptui.engine.selection import limits, select
 from warptui.engine.settings import Changes, Config
 from warptui.engine.stages import STAGES
 
 SUMMARIES = tuple(summary for stage in STAGES for summary in stage.summaries())
 START = 1_790_000_000.0  # a fixed clock: screens must not depend on the day
+FILTERS = {"motion_max": 1.5}
+# What later stages will declare: the screens must bear them without knowing them.
+LATER = (
+    Summary(
+        "ctf.defocus_um", "defocus", "µm", "mean defocus", 2, "defocus_min_um", "defocus_max_um"
+    ),
+    Summary("ctf.resolution", "res", "Å", "how far the fit holds", 1, "", "resolution_max"),
+    Summary("ctf.phase_shift_deg", "phase", "°", "", 0, "phase_shift_min_deg"),
+    Summary("picking.n_particles", "part", "", "particles picked", 0, "particles_min"),
+    Summary("picking.mask_percent", "mask", "%", "masked area", 0, "", "mask_max_percent"),
+)
 _END = object()
 
 
 class FakeEngine:
     """The methods of `warptui.client.Client`, answered from memory."""
 
-    def __init__(self, n_items: int = 1284, folder: Path | None = None, **status: Any) -> None:
+    def __init__(
+        self, n_items: int = 1284, folder: Path | None = None, *, later: bool = False, **status: Any
+    ) -> None:
         self.folder = folder
-        self.rows = {row.name: row for row in synthetic_rows(n_items)}
+        summaries = SUMMARIES + LATER if later else SUMMARIES
+        self.rows = {row.name: row for row in synthetic_rows(n_items, later=later)}
         self.calls: list[tuple] = []
         self.lines = synthetic_log(list(self.rows.values()))
         self.settings: dict[str, Any] = {
@@ -71,10 +86,12 @@ class FakeEngine:
                 ),
                 "seconds_per_stage": {"motion": 6.04, "average": 2.11},
                 "watch_mode": "poll (nfs4)",
-                "summaries": SUMMARIES,
+                "summaries": summaries,
+                "filters": dict(FILTERS),
                 **status,
             }
         )
+        self.settings["filters"] = dict(self.state.filters)
 
     def status(self) -> EngineStatus:
         return self.state
@@ -94,11 +111,8 @@ class FakeEngine:
     def override(self, names: Sequence[str], choice: Choice) -> None:
         self.calls.append(("override", tuple(names), choice))
         for name in names:
-            row = self.rows[name]
-            selected = choice is Choice.INCLUDE or (
-                choice is Choice.AUTO and row.state is State.DONE
-            )
-            self.say(replace(row, choice=choice, selected=selected))
+            row = replace(self.rows[name], choice=choice)
+            self.say(judged(row, self.state.summaries, self.state.filters))
 
     def retry(self, names: Sequence[str]) -> None:
         self.calls.append(("retry", tuple(names)))
@@ -159,7 +173,13 @@ class FakeEngine:
                 if value is None:
                     value = defaults[section].get(key)
                 self.settings.setdefault(section, {})[key] = value
-        self.say_status(settings_version=self.state.settings_version + 1)
+        filters = {key: v for key, v in self.settings["filters"].items() if v is not None}
+        if filters != self.state.filters:
+            for row in list(self.rows.values()):
+                now = judged(row, self.state.summaries, filters)
+                if now != row:
+                    self.say(now)
+        self.say_status(settings_version=self.state.settings_version + 1, filters=filters)
 
     def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
         yield 1, Snapshot(tuple(self.rows.values()), self.state)
@@ -196,19 +216,34 @@ class FakeEngine:
         self._events.put(problem)
 
 
-def synthetic_rows(n: int) -> list[ItemRow]:
+def judged(row: ItemRow, summaries: tuple[Summary, ...], filters: dict[str, float]) -> ItemRow:
+    """The row as the engine's filters make it."""
+    bounds = limits(summaries, filters)
+    found = select(
+        row.choice,
+        row.state,
+        has_result=bool(row.summary),
+        values=[row.summary.get(bound.key) for bound in bounds],
+        limits=bounds,
+    )
+    reason = row.reason.partition("filtered: ")[0].removesuffix("; ")
+    if found.filtered:
+        reason = f"{reason}; {found.reason}" if reason else found.reason
+    return replace(row, selected=found.selected, filtered=found.filtered, reason=reason)
+
+
+def synthetic_rows(n: int, *, later: bool = False) -> list[ItemRow]:
     """A session with drifting values, a few failures, and the newest still in work."""
     random = np.random.default_rng(7)
     early = np.abs(0.62 + 0.15 * np.sin(np.arange(n) / 90) + random.gamma(1.2, 0.12, n))
     early[random.random(n) < 0.02] += 2.5
     rows = []
+    pause = 6 * 3600  # a night in which nothing came
     for i in range(n):
         row = ItemRow(
             name=f"FoilHole_{2900 + i // 12:04d}_Data_{i:04d}.tif",
             sequence=i,
             state=State.DONE,
-            selected=bool(early[i] < 1.5),
-            reason="" if early[i] < 1.5 else "motion 1.5 Å/frame at most",
             summary={
                 "motion.early_motion": float(early[i]),
                 "motion.total_motion": float(early[i] * 9 + random.normal(0, 1)),
@@ -217,14 +252,17 @@ def synthetic_rows(n: int) -> list[ItemRow]:
                 "average.mean_electrons": float(31 + random.normal(0, 0.7)),
             },
             seconds={"motion": 6.0, "average": 2.1},
-            arrived_at=START + 11 * i,
-            finished_at=START + 11 * i + 20,
+            arrived_at=START + 11 * i + (pause if i > 0.6 * n else 0),
+            finished_at=START + 11 * i + 20 + (pause if i > 0.6 * n else 0),
         )
+        if later:
+            row = replace(row, summary=row.summary | _later_values(i))
+        if i % 283 == 241:  # empty ice
+            row = replace(row, summary=row.summary | dict.fromkeys(_MOTION))
         if i % 397 == 211:
             row = replace(
                 row,
                 state=State.FAILED,
-                selected=False,
                 summary={},
                 tries=3,
                 failed_at=START + 11 * i + 20,
@@ -233,9 +271,9 @@ def synthetic_rows(n: int) -> list[ItemRow]:
         elif i % 611 == 300:
             row = replace(row, state=State.OUTDATED, reason="motion.b_factor -100 -> -200")
         elif i % 150 == 77:
-            row = replace(row, choice=Choice.EXCLUDE, selected=False)
+            row = replace(row, choice=Choice.EXCLUDE)
         elif i % 331 == 99:
-            row = replace(row, choice=Choice.INCLUDE, selected=True)
+            row = replace(row, choice=Choice.INCLUDE)
         rows.append(row)
     for back, (state, extra) in enumerate(
         [
@@ -252,11 +290,26 @@ def synthetic_rows(n: int) -> list[ItemRow]:
                 rows[i],
                 state=state,
                 choice=Choice.AUTO,
-                selected=False,
                 summary={},
                 **{"reason": "", **extra},
             )
-    return rows
+    summaries = SUMMARIES + LATER if later else SUMMARIES
+    return [judged(row, summaries, FILTERS) for row in rows]
+
+
+_MOTION = tuple(summary.key for summary in SUMMARIES if summary.label in ("motion", "total"))
+
+
+def _later_values(number: int) -> dict[str, float | None]:
+    random = np.random.default_rng(number)
+    defocus = 1.4 + 0.5 * np.sin(number / 7) + random.normal(0, 0.1)
+    return {
+        "ctf.defocus_um": float(defocus),
+        "ctf.resolution": float(3.1 + random.gamma(1.5, 0.4)),
+        "ctf.phase_shift_deg": 0.0,
+        "picking.n_particles": float(random.poisson(205)),
+        "picking.mask_percent": float(random.gamma(1, 2)),
+    }
 
 
 def synthetic_log(rows: list[ItemRow]) -> list[LogLine]:
@@ -269,9 +322,8 @@ def synthetic_log(rows: list[ItemRow]) -> list[LogLine]:
         elif row.state is State.DONE:
             lines.append(LogLine(at + 14, "debug", "motion took 6.0 s on cuda0", name))
             motion = row.summary["motion.early_motion"]
-            lines.append(
-                LogLine(at + 20, "info", f"done in 8.1 s, motion {motion:.2f} Å/frame", name)
-            )
+            said = "" if motion is None else f", motion {motion:.2f} Å/frame"
+            lines.append(LogLine(at + 20, "info", f"done in 8.1 s{said}", name))
     lines.append(LogLine(START + 15000, "error", "cuda1: the worker died of SIGKILL at motion"))
     return lines
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -44,7 +46,7 @@ def test_the_reason_of_a_failure_is_searched_too() -> None:
 
 def test_an_unknown_value_matches_no_limit() -> None:
     below, above = names("motion<=1"), names("motion>1")
-    known = {r.name for r in filled(1000).rows if r.summary}
+    known = {r.name for r in filled(1000).rows} - names("motion=?")
     assert below | above == known
 
 
@@ -52,3 +54,46 @@ def test_an_unknown_value_matches_no_limit() -> None:
 def test_an_unknown_word_says_what_would_do(text: str) -> None:
     with pytest.raises(FilterError, match=r"failed|exclude|motion"):
         parse(text, SUMMARIES)
+
+
+def test_what_is_left_out_is_found() -> None:
+    rows = filled(1000).rows
+    left_out = {r.name for r in rows if r.filtered or r.choice is Choice.EXCLUDE}
+    assert names("sel:out") == left_out != set()
+    assert names("sel:filt") == {r.name for r in rows if r.filtered}
+    assert names("sel:in") == {r.name for r in rows if r.selected}
+    assert names("sel:included") == names("choice:include")
+
+
+def test_a_minus_turns_a_word_round() -> None:
+    everything = {r.name for r in filled(1000).rows}
+    assert names("-state:failed") == everything - names("state:failed")
+    assert names("-data_01") == everything - names("data_01")
+
+
+def test_unknown_values_can_be_asked_for() -> None:
+    unknown = {r.name for r in filled(1000).rows if r.summary.get("motion.early_motion") is None}
+    assert names("motion=?") == unknown != set()
+
+
+@pytest.mark.parametrize(
+    "text", ["motion<", "motion<.", "motion>=", "state:", "sel:", "-", "motion>-"]
+)
+def test_a_word_that_is_still_being_typed_hides_nothing(text: str) -> None:
+    assert len(names(text)) == 1000
+
+
+def test_a_comma_is_a_decimal_point_too() -> None:
+    assert names("motion<0,8") == names("motion<0.8") != set()
+
+
+@pytest.mark.slow
+def test_100_000_items_are_filtered_within_50_ms() -> None:
+    mirror = filled(100_000)
+    found = parse("motion<0.8 -state:failed conf>=0.8 sel:in data_01", SUMMARIES)
+    spent = []
+    for _ in range(7):
+        began = time.process_time()
+        found.mask(mirror)
+        spent.append(time.process_time() - began)
+    assert sorted(spent)[3] < 0.05, spent

@@ -161,9 +161,56 @@ async def test_enter_opens_the_item_and_esc_comes_back(driven) -> None:
 
 
 async def test_nothing_is_repainted_while_nothing_changes(driven, monkeypatch) -> None:
-    async with driven(FakeEngine(100)) as (app, pilot):
+    async with driven(FakeEngine(100, newest_age_s=10.0)) as (app, pilot):
         await pilot.pause(1.0)
         painted = []
         monkeypatch.setattr(type(app), "_display", lambda self, *a: painted.append(a))
         await pilot.pause(1.0)
         assert not painted
+
+
+async def test_the_list_is_sorted_by_a_column_and_turned_round(driven) -> None:
+    async with driven(FakeEngine(300)) as (app, pilot):
+        await pilot.press("g", "greater_than_sign", "greater_than_sign", "greater_than_sign")
+        await pilot.pause()
+        assert app.workspace.sort == ("motion.early_motion", True)
+        assert "motion▼" in text_of(app)
+        values = app.workspace.mirror.values("motion.early_motion")[app.workspace.order]
+        assert values[0] == max(values[values == values])
+        await pilot.press("S")
+        await pilot.pause()
+        assert app.workspace.sort == ("motion.early_motion", False)
+        await pilot.press("less_than_sign", "less_than_sign", "less_than_sign")
+        await pilot.pause()
+        assert app.workspace.sort is None
+        await pilot.press("S", "g")
+        await pilot.pause()
+        assert "newest first" in text_of(app)
+        assert app.workspace.current_number == 299
+
+
+async def test_a_range_of_a_sorted_and_filtered_list_is_what_one_saw(driven) -> None:
+    engine = FakeEngine(300)
+    async with driven(engine) as (app, pilot):
+        await pilot.press("slash", *"state:done", "enter", *[">"] * 3, "g", "v", "j")
+        await pilot.pause()
+        wanted = [app.workspace.mirror.names[int(n)] for n in app.workspace.order[:2]]
+        worse = replace(engine.rows[app.workspace.mirror.names[5]])
+        engine.say(replace(worse, summary={**worse.summary, "motion.early_motion": 99.0}))
+        await until(pilot, lambda: app.workspace.mirror.values("motion.early_motion")[5] == 99.0)
+        await pilot.press("f")
+        await until(pilot, lambda: any(call[0] == "override" for call in engine.calls))
+        assert ("override", tuple(wanted), Choice.EXCLUDE) in engine.calls
+        await pilot.pause()
+        assert app.workspace.order[0] == 5
+
+
+async def test_a_row_of_a_sorted_list_is_repainted_when_it_changes(driven) -> None:
+    engine = FakeEngine(300)
+    async with driven(engine) as (app, pilot):
+        await pilot.press(*[">"] * 3, "G")
+        await pilot.pause()
+        row = app.workspace.mirror.rows[int(app.workspace.order[0])]
+        engine.say(replace(row, state=State.FAILED, reason="the disk is on fire"))
+        await pilot.press("g")
+        await until(pilot, lambda: "the disk is on fire" in text_of(app))

@@ -1,7 +1,8 @@
-"""The filter line: ``motion<0.8 state:failed choice:exclude 0412``, all of it must hold.
+"""The filter line: ``motion<0.8 state:failed sel:out -0412``, all of it must hold.
 
-A word with ``<``, ``>``, ``<=``, ``>=`` or ``=`` compares a summary value by its label or key;
-``state:`` and ``choice:`` compare those; any other word must occur in the item's name or reason.
+A word with ``<``, ``>``, ``<=``, ``>=`` or ``=`` compares a summary value by its label or key,
+and ``=?`` asks for unknown ones; ``state:``, ``choice:`` and ``sel:`` compare those; any other
+word must occur in the item's name or reason. A ``-`` before a word turns it round.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 import numpy as np
 
 from warptui.engine.items import Choice, State, Summary
 from warptui.screens.mirror import CHOICE_NUMBERS, STATE_NUMBERS, Mirror
 
-_COMPARISON = re.compile(r"^([^<>=]+)(<=|>=|<|>|=)([-+]?[0-9.]+(?:e[-+]?\d+)?)$")
+_COMPARISON = re.compile(r"^([^<>=]+)(<=|>=|<|>|=)(\?|[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[-+]?\d+)?)$")
+_UNFINISHED = re.compile(r"[<>=][-+.,]?$|^-?(state|choice|sel):$|^-$")  # still being typed
+Condition = Callable[[Mirror], np.ndarray]  # (item,) bool
 _OPERATORS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -36,23 +40,24 @@ class Filter:
     """A parsed filter line."""
 
     text: str
-    states: frozenset[int]
-    choices: frozenset[int]
-    limits: tuple[tuple[str, str, float], ...]  # key, operator, value
-    words: tuple[str, ...]
+    conditions: tuple[Condition, ...]
 
     def mask(self, mirror: Mirror) -> np.ndarray:
-        """(item,) bool: which items of ``mirror`` match. An unknown value matches no limit."""
+        """(item,) bool: which items of ``mirror`` match."""
         kept = np.ones(len(mirror), dtype=bool)
-        if self.states:
-            kept &= np.isin(mirror.states, list(self.states))
-        if self.choices:
-            kept &= np.isin(mirror.choices, list(self.choices))
-        for key, sign, value in self.limits:
-            kept &= _OPERATORS[sign](mirror.values(key), value)
-        for word in self.words:
-            kept &= np.fromiter((word in text for text in mirror.texts), bool, len(mirror))
+        for condition in self.conditions:
+            kept &= condition(mirror)
         return kept
+
+
+class Selected(StrEnum):
+    """What ``sel:`` asks for."""
+
+    IN = "in"  # goes into exports
+    OUT = "out"  # does not: filtered or excluded
+    FILTERED = "filtered"
+    EXCLUDED = "excluded"
+    INCLUDED = "included"
 
 
 def parse(text: str, summaries: tuple[Summary, ...]) -> Filter:
@@ -63,22 +68,59 @@ def parse(text: str, summaries: tuple[Summary, ...]) -> Filter:
     FilterError
         For an unknown state, choice or value name.
     """
-    states, choices, limits, words = set(), set(), [], []
+    conditions = []
     for word in text.split():
-        if word.startswith("state:"):
-            states |= _numbers(word[6:], State, STATE_NUMBERS, "state")
-        elif word.startswith("choice:"):
-            choices |= _numbers(word[7:], Choice, CHOICE_NUMBERS, "choice")
-        elif match := _COMPARISON.match(word):
-            label, sign, number = match.groups()
-            limits.append((_key(label, summaries), sign, float(number)))
-        elif not word.endswith(("<", ">", "=")):  # a comparison that is still being typed
-            words.append(word.lower())
-    return Filter(text, frozenset(states), frozenset(choices), tuple(limits), tuple(words))
+        if not _UNFINISHED.search(word):
+            turned = word.startswith("-")
+            condition = _condition(word[1:] if turned else word, summaries)
+            conditions.append(_turned(condition) if turned else condition)
+    return Filter(text, tuple(conditions))
 
 
-def _numbers(start: str, kind: type[StrEnum], numbers: dict, what: str) -> set[int]:
-    found = {numbers[value] for value in kind if start and value.startswith(start.lower())}
+def _condition(word: str, summaries: tuple[Summary, ...]) -> Condition:
+    if word.startswith("state:"):
+        states = [STATE_NUMBERS[state] for state in _beginning(word, State)]
+        return lambda mirror: np.isin(mirror.states, states)
+    if word.startswith("choice:"):
+        choices = [CHOICE_NUMBERS[choice] for choice in _beginning(word, Choice)]
+        return lambda mirror: np.isin(mirror.choices, choices)
+    if word.startswith("sel:"):
+        (wanted,) = _beginning(word, Selected)[:1]
+        return _SELECTED[wanted]
+    if match := _COMPARISON.match(word):
+        label, sign, number = match.groups()
+        key = _key(label, summaries)
+        if number == "?":
+            return lambda mirror: np.isnan(mirror.values(key))
+        compare, limit = _OPERATORS[sign], float(number.replace(",", "."))
+        return lambda mirror: compare(mirror.values(key), limit)  # an unknown value never matches
+    part = word.lower()
+    return lambda mirror: np.array([part in text for text in mirror.texts], dtype=bool)
+
+
+def _turned(condition: Condition) -> Condition:
+    return lambda mirror: ~condition(mirror)
+
+
+def _excluded(mirror: Mirror) -> np.ndarray:
+    return mirror.choices == CHOICE_NUMBERS[Choice.EXCLUDE]
+
+
+_SELECTED: dict[Selected, Condition] = {
+    Selected.IN: lambda mirror: mirror.selected,
+    Selected.OUT: lambda mirror: mirror.filtered | _excluded(mirror),
+    Selected.FILTERED: lambda mirror: mirror.filtered,
+    Selected.EXCLUDED: _excluded,
+    Selected.INCLUDED: lambda mirror: mirror.choices == CHOICE_NUMBERS[Choice.INCLUDE],
+}
+
+AnyWord = TypeVar("AnyWord", bound=StrEnum)
+
+
+def _beginning(word: str, kind: type[AnyWord]) -> list[AnyWord]:
+    """The values of ``kind`` that begin with what stands after the colon."""
+    what, _, start = word.partition(":")
+    found = [value for value in kind if value.startswith(start.lower())]
     if not found:
         raise FilterError(f"{what}:{start}? one of {', '.join(kind)}")
     return found

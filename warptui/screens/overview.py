@@ -13,6 +13,7 @@ from warptui.engine.items import ItemRow
 from warptui.screens.filters import FilterError, parse
 from warptui.screens.mirror import Changes
 from warptui.screens.page import Page
+from warptui.screens.sorting import ARRIVAL
 from warptui.screens.widgets.glyphs import plain
 from warptui.screens.widgets.item_table import ItemTable
 from warptui.screens.widgets.navigation_bar import NavigationBar
@@ -66,6 +67,8 @@ class Overview(Page):
         had = self.table.mark_from is not None
         self.table.mark_from = None
         self.table.refresh()
+        if had:
+            self.on_item_table_marked()
         return had
 
     def draw(self, changes: Changes) -> None:
@@ -73,7 +76,9 @@ class Overview(Page):
         workspace = self.workspace
         if changes.everything or changes.order:
             self._show_empty()
-            self.table.show_items(workspace.mirror, workspace.order, workspace.current)
+            self.table.show_items(
+                workspace.mirror, workspace.order, workspace.current, workspace.sort
+            )
         elif changes.items:
             self.table.refresh_items(changes.items)
         if changes.everything:
@@ -106,6 +111,8 @@ class Overview(Page):
         if self.table.mark_from is not None:
             said = f"{len(self.table.marked):,} marked"
         title = "Items"
+        if workspace.sort is not None and workspace.sort[0] == ARRIVAL:
+            title = "Items  newest first"
         follow = " · following the newest" if workspace.following and n else ""
         if self._filter_problem:
             title = f"Items  ! {self._filter_problem}"
@@ -230,6 +237,21 @@ class Overview(Page):
         return had
 
     # messages of the widgets
+
+    def on_item_table_marked(self) -> None:
+        """A range is marked by its ends: what lies between must stay there."""
+        workspace = self.workspace
+        workspace.frozen = self.table.mark_from is not None
+        if not workspace.frozen and workspace.order_depends_on_items:
+            workspace.refresh()
+            self.show(Changes(order=True))
+        self._show_titles()
+
+    def on_item_table_sorted(self, message: ItemTable.Sorted) -> None:
+        self.clear_marks()
+        self.workspace.sort = message.sort
+        self.workspace.refresh()
+        self.show(Changes(order=True))
 
     def on_item_table_moved(self, message: ItemTable.Moved) -> None:
         workspace = self.workspace

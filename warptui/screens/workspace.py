@@ -1,4 +1,4 @@
-"""What all screens share: the mirror of the session, the filter, the current item, the glyphs."""
+"""What all screens share: the mirror of the session, the list's filter and order, the cursor."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.items import ItemRow, State
+from warptui.screens.acquisition import Along
 from warptui.screens.filters import Filter
+from warptui.screens.limits import Limits
 from warptui.screens.mirror import STATE_NUMBERS, Mirror
+from warptui.screens.problems import problems
+from warptui.screens.sorting import Sort, ordered, places
 from warptui.screens.widgets.glyphs import Drawing
 
 _TOUCHED = (State.DONE, State.OUTDATED, State.FAILED)
-_PROBLEMS = (State.FAILED, State.MISSING)
 
 
 class Workspace:
@@ -20,8 +23,14 @@ class Workspace:
 
     def __init__(self) -> None:
         self.mirror = Mirror()
-        self.order = np.zeros(0, dtype=np.intp)  # shown items: numbers into the mirror's rows
+        # shown items as they are listed: numbers into the mirror's rows
+        self.order = np.zeros(0, dtype=np.intp)
+        self._ordered = (self.mirror.rows, 0)  # what `order` was made of
         self.filter: Filter | None = None
+        self.sort: Sort | None = None  # None: as they arrived
+        self.frozen = False  # a range is being marked: the order stays as long as that is possible
+        self.along = Along.ORDER
+        self.limits = Limits(self.mirror)
         self.current: str | None = None
         self.following = True  # the cursor goes with the newest processed item
         self.drawing = Drawing.QUADRANT
@@ -41,51 +50,67 @@ class Workspace:
         number = self.current_number
         return None if number is None else self.mirror.rows[number]
 
+    @property
+    def order_depends_on_items(self) -> bool:
+        """Whether an item that changed may be shown elsewhere, or no more."""
+        return self.filter is not None or self.sort is not None
+
     def refresh(self) -> None:
-        """Apply the filter again, and keep the current item or follow the newest."""
-        n = len(self.mirror)
-        if self.filter is None:
-            self.order = np.arange(n)
-        else:
-            self.order = np.flatnonzero(self.filter.mask(self.mirror))
+        """Filter and sort again, and keep the current item or follow the newest."""
+        if not self._keep_order():
+            if self.filter is None:
+                shown = np.arange(len(self.mirror))
+            else:
+                shown = np.flatnonzero(self.filter.mask(self.mirror))
+            self.order = ordered(self.mirror, shown, self.sort)
+            self._ordered = (self.mirror.rows, len(self.mirror))
         number = self.current_number
         if self.following or number is None:
             self.current = self.newest()
-        elif self.filter is not None and len(self.order):
+        elif len(self.order):
             # never act on an item that is not shown: its nearest neighbour that is takes over
-            nearest = min(int(np.searchsorted(self.order, number)), len(self.order) - 1)
-            self.current = self.mirror.rows[self.order[nearest]].name
+            self.current = self.mirror.names[self.order[self.place(number)]]
+
+    def _keep_order(self) -> bool:
+        """While a range is marked the order stays, and what is new comes last."""
+        rows, n = self._ordered
+        if not self.frozen or rows is not self.mirror.rows:
+            return False  # numbers mean other items now
+        self.order = np.concatenate([self.order, np.arange(n, len(self.mirror))])
+        self._ordered = (rows, len(self.mirror))
+        return True
+
+    def place(self, number: int) -> int:
+        """Place in `order` of an item, or of the shown one that arrived nearest to it."""
+        found = int(places(self.order, len(self.mirror))[number])
+        return found if found >= 0 else int(np.argmin(np.abs(self.order - number)))
 
     def newest(self) -> str | None:
         """The newest shown item that something was done with, else the newest."""
         if not len(self.order):
             return None
         touched = np.isin(self.mirror.states[self.order], [STATE_NUMBERS[s] for s in _TOUCHED])
-        found = np.flatnonzero(touched)
-        number = self.order[found[-1]] if len(found) else self.order[-1]
-        return self.mirror.rows[number].name
+        found = self.order[touched]
+        return self.mirror.names[found.max() if len(found) else self.order.max()]
 
     def step(self, steps: int) -> str | None:
-        """The shown item so many places from the current one; stays at the ends."""
+        """The item so many places from the current one in the list; stays at the ends."""
         if not len(self.order):
             return None
-        here = int(np.searchsorted(self.order, self.current_number or 0))
-        there = min(max(here + steps, 0), len(self.order) - 1)
-        return self.mirror.rows[self.order[there]].name
+        there = self.place(self.current_number or 0) + steps
+        return self.mirror.names[self.order[min(max(there, 0), len(self.order) - 1)]]
+
+    def step_in_session(self, steps: int) -> str | None:
+        """The shown item so many further on in the order of arrival; stays at the ends."""
+        if not len(self.order):
+            return None
+        shown = np.sort(self.order)
+        here = int(np.searchsorted(shown, self.current_number or 0))
+        return self.mirror.names[shown[min(max(here + steps, 0), len(shown) - 1)]]
 
     def next_problem(self, direction: int = 1) -> str | None:
-        """The next failed or missing item, round the end; None when there is none."""
-        problems = np.isin(self.mirror.states, [STATE_NUMBERS[s] for s in _PROBLEMS])
-        return self._next(problems, direction)
-
-    def next_match(self, direction: int) -> str | None:
-        """The next item that the filter shows, round the end."""
-        shown = np.zeros(len(self.mirror), dtype=bool)
-        shown[self.order] = True
-        return self._next(shown, direction)
-
-    def _next(self, wanted: np.ndarray, direction: int) -> str | None:
-        found = np.flatnonzero(wanted)
+        """The next item that failed, is missing or has no signal, round the end; None: none is."""
+        found = np.flatnonzero(problems(self.mirror))
         if not len(found):
             return None
         here = -1 if self.current_number is None else self.current_number
@@ -95,4 +120,11 @@ class Workspace:
         else:
             earlier = found[found < here]
             number = earlier[-1] if len(earlier) else found[-1]
-        return self.mirror.rows[number].name
+        return self.mirror.names[number]
+
+    def next_match(self, direction: int) -> str | None:
+        """The next item in the list, round the end."""
+        if not len(self.order):
+            return None
+        there = self.place(self.current_number or 0) + direction
+        return self.mirror.names[self.order[there % len(self.order)]]

@@ -37,6 +37,10 @@ class Glyphs:
     bars: str  # growing heights; the first is empty
     rule: str
     vertical: str
+    limit: str  # a line that is no axis
+    point: str  # the one under the cursor
+    rising: str  # sorted so
+    falling: str
 
 
 UNICODE = Glyphs(
@@ -67,6 +71,10 @@ UNICODE = Glyphs(
     bars=" ▏▎▍▌▋▊▉█",
     rule="─",
     vertical="│",
+    limit="┈",
+    point="◆",
+    rising="▲",
+    falling="▼",
 )
 
 ASCII = Glyphs(
@@ -97,6 +105,10 @@ ASCII = Glyphs(
     bars=" -=#",
     rule="-",
     vertical="|",
+    limit="-",
+    point="@",
+    rising="^",
+    falling="v",
 )
 
 
@@ -119,7 +131,7 @@ def choice_glyph(row: ItemRow, characters: Glyphs) -> str:
         return characters.excluded
     if row.choice is Choice.INCLUDE:
         return characters.included
-    if row.state is State.DONE and not row.selected:
+    if row.filtered:
         return characters.filtered
     return " "
 

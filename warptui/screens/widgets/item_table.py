@@ -18,6 +18,7 @@ from textual.strip import Strip
 from warptui.engine.items import ItemRow, State, Summary
 from warptui.screens import words
 from warptui.screens.mirror import Mirror
+from warptui.screens.sorting import ARRIVAL, NAME, STATE, Sort, first_look, places, sortable
 from warptui.screens.widgets.glyphs import Drawing, Glyphs, choice_glyph, glyphs, plain
 from warptui.screens.widgets.palette import Palette, palette
 
@@ -36,6 +37,30 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
         Binding("g,home", "jump(0)", "first", show=False, id="list.first"),
         Binding("G,end", "jump(-1)", "last", show=False, id="list.last"),
         Binding("enter", "open", "open", id="list.open", key_display="enter"),
+        Binding(
+            "greater_than_sign",
+            "sort_by(1)",
+            "sort by next column",
+            show=False,
+            id="list.sort-right",
+            key_display=">",
+        ),
+        Binding(
+            "less_than_sign",
+            "sort_by(-1)",
+            "sort by previous column",
+            show=False,
+            id="list.sort-left",
+            key_display="<",
+        ),
+        Binding(
+            "S",
+            "turn_order",
+            "turn order",
+            show=False,
+            id="list.sort-turn",
+            tooltip="turn the order round; newest first where nothing is sorted",
+        ),
         Binding(
             "v",
             "mark",
@@ -61,18 +86,32 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
 
         name: str
 
+    @dataclass
+    class Sorted(Message):
+        """The list is to be sorted in another way."""
+
+        sort: Sort | None
+
+    class Marked(Message):
+        """The marking of a range began or ended."""
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.mirror = Mirror()
+        self.sort: Sort | None = None
         self.order = np.zeros(0, dtype=np.intp)
+        self._places = np.zeros(0, dtype=np.intp)  # of every item in `order`; -1 = nowhere
         self.mark_from: int | None = None  # where the marked range began
 
     # what is shown
 
-    def show_items(self, mirror: Mirror, order: np.ndarray, current: str | None) -> None:
+    def show_items(
+        self, mirror: Mirror, order: np.ndarray, current: str | None, sort: Sort | None = None
+    ) -> None:
         """Show the items ``order`` (numbers into the mirror's rows), the cursor on ``current``."""
         marked = self._name_at(self.mark_from)
-        self.mirror, self.order = mirror, order
+        self.mirror, self.order, self.sort = mirror, order, sort
+        self._places = places(order, len(mirror))
         self.virtual_size = Size(self.width, len(order) + self.header_height)
         self.mark_from = self._position_of(marked) if marked else None
         position = self._position_of(current) if current else None
@@ -129,8 +168,8 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
         number = self.mirror.index.get(name)
         if number is None:
             return None
-        found = int(np.searchsorted(self.order, number))
-        return found if found < len(self.order) and self.order[found] == number else None
+        found = int(self._places[number]) if number < len(self._places) else -1
+        return found if found >= 0 else None
 
     # moving
 
@@ -188,15 +227,48 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def action_mark(self) -> None:
         self.mark_from = self.cursor if self.mark_from is None else None
+        self.post_message(self.Marked())
         self.refresh()
+
+    def action_sort_by(self, step: int) -> None:
+        keys = (None, *sortable(self.mirror.summaries))
+        now = self.sort[0] if self.sort is not None and self.sort[0] in keys else None
+        key = keys[(keys.index(now) + step) % len(keys)]
+        sort = None if key is None else first_look(key, self.mirror.summaries)
+        self.post_message(self.Sorted(sort))
+
+    def action_turn_order(self) -> None:
+        key, descending = self.sort or (ARRIVAL, False)
+        turned = (key, not descending)
+        self.post_message(self.Sorted(None if turned == (ARRIVAL, False) else turned))
 
     def on_click(self, event: events.Click) -> None:
         position = event.y - self.header_height + self.scroll_offset.y
+        if event.y < self.header_height:
+            self._sort_by_click(event.x)
         if 0 <= position < len(self.order) and event.y >= self.header_height:
             again = position == self.cursor and event.chain == 2
             self._go_by_hand(position)
             if again:
                 self.action_open()
+
+    def _sort_by_click(self, x: int) -> None:
+        edges = [(self.width - width, summary.key) for summary, width in self._with_right_edges()]
+        key = next((key for left, key in reversed(edges) if x >= left), None)
+        key = key or (STATE if x < MARKS_WIDTH else NAME)
+        if self.sort is not None and self.sort[0] == key:
+            self.action_turn_order()
+        else:
+            self.post_message(self.Sorted(first_look(key, self.mirror.summaries)))
+
+    def _with_right_edges(self) -> list[tuple[Summary, int]]:
+        """Columns with the room that they and those to their right take."""
+        columns, rest = self.columns(), 0
+        found = []
+        for summary, width in reversed(columns):
+            rest += width
+            found.append((summary, rest))
+        return found[::-1]
 
     # drawing
 
@@ -215,16 +287,24 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh(Region(0, y, self.width, 1))
 
     def columns(self) -> list[tuple[Summary, int]]:
-        """The summary values that fit, with their widths."""
+        """The summary values that fit, with their widths; what is sorted by is always there."""
+        widths = [
+            (summary, max(len(summary.label) + 1, 4 + summary.digits) + 1)
+            for summary in self.mirror.summaries
+        ]
         room = self.width - MARKS_WIDTH - NAME_WIDTH
-        fitting = []
-        for summary in self.mirror.summaries:
-            width = max(len(summary.label), 5 + summary.digits - 1) + 1
-            if room < width:
-                break
-            room -= width
-            fitting.append((summary, width))
-        return fitting
+        fitting = 0
+        while fitting < len(widths) and widths[fitting][1] <= room:
+            room -= widths[fitting][1]
+            fitting += 1
+        shown, rest = widths[:fitting], widths[fitting:]
+        wanted = [entry for entry in rest if self.sort and entry[0].key == self.sort[0]]
+        if wanted:
+            room -= wanted[0][1]
+            while shown and room < 0:
+                room += shown.pop()[1]
+            shown += wanted
+        return shown
 
     def render_line(self, y: int) -> Strip:
         colours, characters = palette(self.app), glyphs(self.drawing)
@@ -250,13 +330,23 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
         name_width = self.width - MARKS_WIDTH - sum(width for _, width in columns)
         style = base + colours["muted"] + Style(bold=y == 0)
         if y == 0:
-            text = "st".ljust(MARKS_WIDTH) + "item".ljust(name_width)
-            text += "".join(summary.label.rjust(width) for summary, width in columns)
+            text = ("st" + self._arrow(STATE)).ljust(MARKS_WIDTH)
+            text += ("item" + (self._arrow(NAME) or self._arrow(ARRIVAL))).ljust(name_width)
+            text += "".join(
+                (summary.label + self._arrow(summary.key)).rjust(width)
+                for summary, width in columns
+            )
         else:
             text = " " * (MARKS_WIDTH + name_width)
             text += "".join(_unit(summary, width).rjust(width) for summary, width in columns)
         text = plain(text[: self.width], self.drawing)
         return Strip([Segment(text, style)]).adjust_cell_length(self.width, style)
+
+    def _arrow(self, key: str) -> str:
+        if self.sort is None or self.sort[0] != key:
+            return ""
+        characters = glyphs(self.drawing)
+        return characters.falling if self.sort[1] else characters.rising
 
     def _row(self, row: ItemRow, base: Style, colours: Palette, characters: Glyphs) -> Strip:
         columns = self.columns()
