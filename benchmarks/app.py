@@ -37,7 +37,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 PRESSES = 40
 WATCH_S = 12.0
-BURST_S = 0.1  # output with shorter pauses is one repaint
+BURST_S = 0.2  # output with shorter pauses is one repaint
 TICKS = os.sysconf("SC_CLK_TCK")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ __all__ = ["driven"]
 def test_the_app_imports_no_number_cruncher() -> None:
     code = (
         "import sys, warptui.app; "
-        "print([m for m in ('torch', 'scipy', 'numba', 'pandas', 'cupy') if m in sys.modules])"
+        "heavy = ('torch', 'scipy', 'numba', 'pandas', 'cupy', 'pydantic'); "
+        "print([name for name in heavy if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr
@@ -97,6 +99,19 @@ async def test_a_window_of_60x20_is_never_a_wall(driven) -> None:
         await until(pilot, lambda: "too small" in text_of(app))
         await pilot.resize_terminal(120, 40)
         await until(pilot, lambda: "RUNNING" in text_of(app))
+
+
+async def test_the_engine_is_followed_at_2_hz_and_no_faster(driven) -> None:
+    engine = FakeEngine(50)
+    async with driven(engine) as (app, pilot):
+        shown: list[float] = []
+        show = app.screen.show
+        app.screen.show = lambda changes: (shown.append(time.monotonic()), show(changes))
+        began = time.monotonic()
+        while time.monotonic() < began + 2.0:
+            engine.say_status(newest_age_s=time.monotonic() % 100)
+            await pilot.pause(0.02)
+        assert 2 <= len(shown) <= 5, shown
 
 
 async def test_items_arrive_while_an_item_is_looked_at(driven) -> None:

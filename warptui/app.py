@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +39,8 @@ from warptui.screens.widgets.glyphs import Drawing, suggested_drawing
 from warptui.screens.widgets.palette import VARIABLES
 from warptui.screens.workspace import Workspace
 
-UPDATE_S = 0.4  # the screen follows the engine at 2.5 Hz at most
+UPDATE_S = 0.5  # the screen follows the engine at 2 Hz at most
+AGES_S = 5.0  # between looks at what grows older while the engine says nothing
 LOG_TAIL_BYTES = 16_000
 _CYCLE = {
     Choice.AUTO: Choice.EXCLUDE,
@@ -70,6 +74,7 @@ class WarptuiApp(App[None]):
         self.feed = Feed(attach, connect)
         self._launch = launch
         self._clashes: set[str] = set()
+        self._followed_at = float("-inf")
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return VARIABLES
@@ -78,19 +83,35 @@ class WarptuiApp(App[None]):
         return Overview(self.workspace)
 
     def on_mount(self) -> None:
+        loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+
+        def heard() -> None:  # in the feed's thread, which knows nothing of the app
+            loop.call_soon_threadsafe(self._hear, context=context)
+
+        self.feed.heard = heard
         self.feed.start()
-        self.set_interval(UPDATE_S, self.follow_engine)
+        self.set_interval(AGES_S, self.follow_engine)
 
     def on_unmount(self) -> None:
         self.feed.stop()
 
     # the engine's words
 
+    def _hear(self) -> None:
+        """There is news: take it in at once, or when the last time is long enough ago."""
+        wait = self._followed_at + UPDATE_S - time.monotonic()
+        if wait > 0:
+            self.set_timer(wait, self.follow_engine)
+        else:
+            self.call_next(self.follow_engine)
+
     def follow_engine(self) -> None:
         """Take in what the engine said since the last time, and show it."""
         if not self.is_running:
             return  # when the app closes, its widgets go before its timer
         workspace = self.workspace
+        if workspace.mirror.status is not None:  # the first items are waited for
+            self._followed_at = time.monotonic()
         notices = self.feed.take()
         news: list[Any] = []
         news_is_bad = False
@@ -106,7 +127,7 @@ class WarptuiApp(App[None]):
                 case _:
                     news.append(notice)
         changes = workspace.mirror.apply(news)
-        changes.status = changes.status or bool(notices)
+        changes.status = True  # ages go on
         status = workspace.mirror.status
         if status is not None and status.settings_version != workspace.settings_version:
             workspace.settings_version = status.settings_version
@@ -361,8 +382,11 @@ class WarptuiApp(App[None]):
             self.notify("no item failed")
 
 
-def run_app(project: Path) -> int:
-    """Open the app on a project, starting its engine when none runs; returns the exit status."""
+def run_app(project: Path, running: engine_client.Client | None = None) -> int:
+    """Open the app on a project, starting its engine when none runs; returns the exit status.
+
+    ``running`` is a client of the engine, where one is known to run.
+    """
     if os.environ.get("TERM", "dumb") == "dumb" or not (sys.stdin.isatty() and sys.stderr.isatty()):
         print(
             "warptui: this is no terminal that can show the app (TERM="
@@ -373,7 +397,7 @@ def run_app(project: Path) -> int:
         return 2
     app = WarptuiApp(
         project,
-        attach=lambda: engine_client.attach(project),
+        attach=lambda: running or engine_client.attach(project),
         connect=lambda: engine_client.Client.connect(project),
         launch=lambda: engine_client.launch_engine(project),
     )

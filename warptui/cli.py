@@ -195,13 +195,17 @@ def _open_app(arguments: list[str]) -> int:
     project = Path(arguments[0] if arguments else ".")
     if len(arguments) > 1 or not project.is_dir():
         _refuse(arguments, project)
-    from warptui import config
+    from warptui import client
 
-    for note in config.load(project).notes:
-        say(f"config.toml: {note}")
+    running = client.hasten(project)
+    if running is None:  # the engine will read the settings: what is wrong is better told here
+        from warptui import config
+
+        for note in config.load(project).notes:
+            say(f"config.toml: {note}")
     from warptui.app import run_app
 
-    return run_app(project)
+    return run_app(project, running)
 
 
 def _refuse(arguments: list[str], project: Path) -> NoReturn:

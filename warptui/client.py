@@ -10,16 +10,20 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warptui.engine import events, wire
 from warptui.engine.errors import EngineError
 from warptui.engine.events import Event
 from warptui.engine.items import Choice, EngineStatus, ItemDetail, ItemRow
 from warptui.engine.paths import ProjectPaths, socket_path
-from warptui.engine.settings import Changes
+
+if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
+    from warptui.engine.columns import Columns
+    from warptui.engine.settings import Changes
 
 CALL_TIMEOUT_S = 60.0
+BUFFER = 1 << 20  # each read costs a turn with the interpreter, while the app is busy elsewhere
 LAUNCH_TIMEOUT_S = 30.0
 LOG_TAIL_LINES = 15
 
@@ -32,6 +36,7 @@ class Client:
         self._ids = 0
         self._turn = threading.Lock()
         self._subscriptions: set[_Connection] = set()
+        self._ahead: _Connection | None = None
         self._calls = _Connection(self.project)
         self.hello: dict[str, Any] = self._calls.hello  # protocol, version, pid, host, project
 
@@ -135,16 +140,21 @@ class Client:
         EngineError
             When the engine went away without saying good-bye.
         """
-        connection = _Connection(self.project)
-        self._subscriptions.add(connection)
+        if after == 0 and self._ahead is not None:
+            connection, self._ahead = self._ahead, None
+        else:
+            connection = self._subscribe(after)
         try:
-            connection.send({"id": 0, "call": "subscribe", "args": {"after": after}})
             connection.wait_for_ever()
+            parts: list[Columns] = []
             while (message := connection.receive()) is not None:
                 if "bye" in message:
                     return
+                if "part" in message:
+                    parts.append(wire.decode_rows(message["part"]))
                 if "snapshot" in message:
-                    yield wire.decode_snapshot(message["snapshot"])
+                    yield wire.decode_snapshot(parts, message["snapshot"])
+                    parts = []
                 for sequence, record in message.get("events", ()):
                     yield sequence, events.decode(record)
             if not connection.closed:
@@ -152,6 +162,16 @@ class Client:
         finally:
             self._subscriptions.discard(connection)
             connection.close()
+
+    def subscribe_ahead(self) -> None:
+        """Let the engine prepare its snapshot now; `events` will take it up."""
+        self._ahead = self._subscribe(0)
+
+    def _subscribe(self, after: int) -> _Connection:
+        connection = _Connection(self.project)
+        self._subscriptions.add(connection)
+        connection.send({"id": 0, "call": "subscribe", "args": {"after": after}})
+        return connection
 
     def _call(self, call: str, /, **args: Any) -> Any:
         with self._turn:
@@ -181,7 +201,7 @@ class _Connection:
             self._socket.close()
             said = problem.strerror or problem
             raise EngineError(f"no engine runs on {project} ({said})") from problem
-        self._reader = self._socket.makefile("rb")
+        self._reader = self._socket.makefile("rb", BUFFER)
         greeting = self.receive() or {}
         self.hello: dict[str, Any] = greeting.get("hello", {})
         if self.hello.get("protocol") != wire.PROTOCOL:
@@ -237,6 +257,16 @@ def find_socket(project: Path) -> Path:
         if not expected.exists() and other.exists() and other.parent.stat().st_uid == user:
             return other
     return expected
+
+
+def hasten(project: Path) -> Client | None:
+    """A client of the engine that runs, which prepares its snapshot from now on; None without."""
+    try:
+        client = Client.connect(project)
+        client.subscribe_ahead()
+    except EngineError:
+        return None
+    return client
 
 
 def attach(project: Path) -> Client:

@@ -42,6 +42,8 @@ def test_rows_come_back_from_the_wire(rows: list[ItemRow]) -> None:
     with_all_keys = any(row.summary for row in rows)
     again = Columns.from_json(json.loads(json.dumps(Columns(rows).to_json())))
     assert list(again) == rows
+    halves = [Columns(rows[: len(rows) // 2]), Columns(rows[len(rows) // 2 :])]
+    assert Columns.joined(halves) == again
     assert len(again.value("a.x")) == len(rows)
     assert np.isnan(again.value("a.x")).all() or with_all_keys
 

@@ -7,6 +7,7 @@ items reads the columns; making 100,000 rows takes a second.
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, overload
 
@@ -50,8 +51,7 @@ class Columns(Sequence[ItemRow]):
         self._summary: dict[str, np.ndarray] = {}
         self._seconds: dict[str, np.ndarray] = {}
         self._capacity = 0
-        rows = list(rows)
-        self._fill(rows)
+        self._fill(list(rows))
 
     # as a sequence of rows
 
@@ -136,6 +136,26 @@ class Columns(Sequence[ItemRow]):
         part._seconds = {stage: column[numbers] for stage, column in self._seconds.items()}
         part._capacity = len(chosen)
         return part
+
+    @classmethod
+    def joined(cls, parts: Sequence[Columns]) -> Columns:
+        """The items of all parts, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        made = cls()
+        for part in parts:
+            made.names += part.names
+            made.reason += part.reason
+            made.stage += part.stage
+        made._numbers = {
+            name: np.concatenate([part.number(name) for part in parts]) for name in _KINDS
+        }
+        keys = dict.fromkeys(key for part in parts for key in part._summary)
+        stages = dict.fromkeys(stage for part in parts for stage in part._seconds)
+        made._summary = {key: np.concatenate([p.value(key) for p in parts]) for key in keys}
+        made._seconds = {s: np.concatenate([p.seconds(s) for p in parts]) for s in stages}
+        made._capacity = len(made.names)
+        return made
 
     # over the wire
 
@@ -257,5 +277,5 @@ def _encode_texts(texts: list[str]) -> dict[str, Any]:
 
 
 def _decode_texts(record: dict[str, Any]) -> list[str]:
-    texts = record["texts"]
+    texts = [sys.intern(text) for text in record["texts"]]  # the same in every part
     return [texts[code] for code in _decode(record["codes"], "<i4").tolist()]

@@ -165,8 +165,8 @@ class Server:
             told = []
             for sequence, event in batch:
                 if isinstance(event, Snapshot):
-                    message = {"snapshot": wire.encode_snapshot(sequence, event)}
-                    connection.sendall(wire.line(message))
+                    for message in wire.encode_snapshot(sequence, event):
+                        connection.sendall(wire.line(message))
                 else:
                     told.append([sequence, events.encode(event)])
             connection.sendall(wire.line({"events": told}))

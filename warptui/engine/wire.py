@@ -6,6 +6,7 @@
     viewer: {"id": 1, "call": "status", "args": {}}
     engine: {"id": 1, "ok": ...}   or   {"id": 1, "error": {"type": ..., "message": ...}}
     viewer: {"id": 2, "call": "subscribe", "args": {"after": 0}}
+    engine: {"part": {columns}}        ... while a snapshot has more items than go in one message
     engine: {"snapshot": {"sequence": n, "items": {columns}, "status": {...}}}
     engine: {"events": [[sequence, {"event": ...}], ...]}     ... until {"bye": reason}
 """
@@ -20,12 +21,13 @@ from warptui.engine.events import Snapshot
 from warptui.engine.items import EngineStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from warptui.engine.columns import Columns
     from warptui.engine.items import ItemRow
 
 PROTOCOL = 2
+PART = 4096  # items in a message: neither side holds the text of 100,000 at once
 CALLS = (
     "status",
     "items",
@@ -87,16 +89,25 @@ def decode_rows(record: dict[str, Any]) -> Columns:
     return Columns.from_json(record)
 
 
-def encode_snapshot(sequence: int, snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot and the sequence number up to which it is true."""
+def encode_snapshot(sequence: int, snapshot: Snapshot) -> Iterator[dict[str, Any]]:
+    """Messages with a snapshot and the sequence number up to which it is true."""
+    from warptui.engine.columns import Columns
+
+    rows, last = snapshot.rows, 0
+    for last in range(PART, len(rows), PART):
+        yield {"part": Columns(rows[last - PART : last]).to_json()}
+    items = Columns(rows[last:]).to_json()
     status = snapshot.status.to_json()
-    return {"sequence": sequence, "status": status, "items": encode_rows(snapshot.rows)}
+    yield {"snapshot": {"sequence": sequence, "status": status, "items": items}}
 
 
-def decode_snapshot(record: dict[str, Any]) -> tuple[int, Snapshot]:
-    """The inverse of `encode_snapshot`."""
+def decode_snapshot(parts: list[Columns], record: dict[str, Any]) -> tuple[int, Snapshot]:
+    """The inverse of `encode_snapshot`, given the decoded parts and the last message's content."""
+    from warptui.engine.columns import Columns
+
     status = EngineStatus.from_json(record["status"])
-    return record["sequence"], Snapshot(decode_rows(record["items"]), status)
+    rows = Columns.joined([*parts, Columns.from_json(record["items"])])
+    return record["sequence"], Snapshot(rows, status)
 
 
 def encode_error(problem: BaseException) -> dict[str, str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from warptui.engine.errors import EngineError
 from warptui.engine.events import Event
 from warptui.engine.items import Choice, ItemDetail
-from warptui.engine.settings import Changes
+
+if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
+    from warptui.engine.settings import Changes
 
 RETRY_S = 2.0
 
@@ -55,6 +57,7 @@ class Feed:
     def __init__(self, first: Callable[[], Engine], again: Callable[[], Engine]) -> None:
         self.client: Engine | None = None
         self._first, self._again = first, again
+        self.heard: Callable[[], None] = _do_nothing  # called in the thread when there is news
         self._notices: list[Notice] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -67,6 +70,7 @@ class Feed:
 
     def stop(self) -> None:
         """Leave the engine alone from now on."""
+        self.heard = _do_nothing
         self._ended.set()
         self._wake.set()
         if self.client is not None:
@@ -85,6 +89,9 @@ class Feed:
     def _say(self, notice: Notice) -> None:
         with self._lock:
             self._notices.append(notice)
+            first = len(self._notices) == 1
+        if first and not self._ended.is_set():
+            self.heard()
 
     def _listen(self) -> None:
         connect, told = self._first, False
@@ -116,3 +123,7 @@ class Feed:
         finally:
             client.close()
         return "the engine was stopped"
+
+
+def _do_nothing() -> None:
+    """Nobody listens yet, or any more."""
