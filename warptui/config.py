@@ -98,7 +98,17 @@ def parse(text: str, path: Path) -> Loaded:
     SettingsError
         Naming every wrong key, the value found, and what is allowed.
     """
-    document = _document(text, path)
+    return interpret(_document(text, path), path)
+
+
+def interpret(document: dict[str, Any], path: Path) -> Loaded:
+    """Settings from values by section and key, as if they stood in the config.toml ``path``.
+
+    Raises
+    ------
+    SettingsError
+        As `parse`.
+    """
     problems: list[Problem] = []
     notes: list[str] = []
     sections: dict[str, Any] = {}

@@ -1,0 +1,40 @@
+"""Pure: what a change of the settings costs, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def cost(told: Mapping[str, Any]) -> str:
+    """The engine's preview as a phrase: "1,244 items outdated: motion and average, about 58 min"."""
+    n_items, n_restored = told.get("n_items", 0), told.get("n_restored", 0)
+    phrases = []
+    if n_items:
+        stages = [stage for stage, count in told.get("outdated", {}).items() if count]
+        phrases.append(
+            f"{n_items:,} {'item' if n_items == 1 else 'items'} outdated: "
+            f"{listed(stages)}, {about(told.get('seconds'))}"
+        )
+    if n_restored:
+        are = "item is" if n_restored == 1 else "items are"
+        phrases.append(f"{n_restored:,} outdated {are} current again")
+    return "; ".join(phrases) or "no item becomes outdated"
+
+
+def about(seconds: float | None) -> str:
+    """A duration that is only an estimate."""
+    if seconds is None:
+        return "for an unknown time"
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"about {round(seconds / 60)} min"
+    if seconds < 172_800:
+        return f"about {seconds / 3600:.1f} h"
+    return f"about {seconds / 86_400:.1f} days"
+
+
+def listed(names: list[str]) -> str:
+    """motion, ctf and average."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
