@@ -34,6 +34,8 @@ from warptui.screens.item import ItemScreen
 from warptui.screens.mirror import Changes
 from warptui.screens.overview import Overview
 from warptui.screens.page import Page
+from warptui.screens.prompts import keeping, leaving
+from warptui.screens.settings import SettingsScreen
 from warptui.screens.stages.view import Side
 from warptui.screens.widgets.glyphs import Drawing, suggested_drawing
 from warptui.screens.widgets.palette import VARIABLES
@@ -316,6 +318,48 @@ class WarptuiApp(App[None]):
         if not isinstance(self.screen, ItemScreen) and self.workspace.current is not None:
             self.push_screen(ItemScreen(self.workspace, lambda: self.feed.client))
 
+    def action_settings(self) -> None:
+        if not isinstance(self.screen, SettingsScreen):
+            self.push_screen(SettingsScreen(self.workspace, lambda: self.feed.client, self.project))
+
+    def action_adopt(self) -> None:
+        name = self.workspace.current
+        if name is None:
+            self.notify("there is no item")
+            return
+        self.action_settings()
+        self.call_later(self._adopt, name)
+
+    def _adopt(self, name: str) -> None:
+        if isinstance(self.screen, SettingsScreen):
+            self.screen.adopt(name)
+
+    async def action_quit(self) -> None:
+        if not self.workspace.draft:
+            self.exit()
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer == "x":
+                self.exit()
+            else:
+                self.action_settings()
+
+        self.push_screen(leaving(self.workspace.n_drafted), answered)
+
+    def ask_about_draft(self) -> None:
+        """The settings were left with changes: are they still wanted?"""
+
+        def answered(answer: str | None) -> None:
+            if answer == "x":
+                self.workspace.draft.clear()
+
+        self.push_screen(keeping(self.workspace.n_drafted), answered)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        page = self.screen_stack[-1] if self.screen_stack else None
+        return not (isinstance(page, Page) and action in page.HIDDEN)
+
     def action_side(self, side: str) -> None:
         self.action_item()
         page = self.screen
@@ -368,6 +412,8 @@ class WarptuiApp(App[None]):
         yield SystemCommand("Start / pause", "processing on or off", self.action_process)
         yield SystemCommand("Retry all failed", "forget failures", self.retry_all)
         yield SystemCommand("Next problem", "failed or missing", self.action_problem)
+        yield SystemCommand("Settings", "look at and change them", self.action_settings)
+        yield SystemCommand("Adopt settings", "those of the current item", self.action_adopt)
         yield SystemCommand("Glyphs", "quadrants, half blocks, braille, ASCII", self.action_drawing)
         yield SystemCommand("Theme", "colours", self.action_change_theme)
         yield SystemCommand("Help", "keys and glyphs", self.action_help)

@@ -15,11 +15,14 @@ from pathlib import Path
 
 from tests.screens.fake_engine import FakeEngine, synthetic_rows
 from warptui.app import WarptuiApp
+from warptui.config import config_text, read_config
 from warptui.engine.errors import EngineError
+from warptui.engine.settings import Config
 
 
 def make_app(engine: FakeEngine | None, **options) -> WarptuiApp:
     """The app on a fake engine; None: none answers."""
+    project = options.pop("project", None) or (engine.project if engine else None)
 
     def connect() -> FakeEngine:
         if engine is None:
@@ -29,7 +32,14 @@ def make_app(engine: FakeEngine | None, **options) -> WarptuiApp:
     def launch() -> None:
         raise EngineError("the engine ended with 1; the end of engine.log:\nout of memory")
 
-    return WarptuiApp(Path("/data/k3"), connect, connect, launch, **options)
+    return WarptuiApp(project or Path("/data/k3"), connect, connect, launch, **options)
+
+
+def write_project(folder: Path) -> Path:
+    """A project folder with the settings that the fake engine uses."""
+    text = config_text(Config()).replace('folder = "."   ', 'folder = "/data/k3/movies"')
+    (folder / "config.toml").write_text(text)
+    return folder
 
 
 def _grow(engine: FakeEngine, n: int) -> None:
@@ -47,6 +57,8 @@ if __name__ == "__main__":
     status = {"state": "paused"} if "paused" in words else {}
     number = 0 if "empty" in words else n_items
     fake = FakeEngine(number, previews, later="later" in words, **status)
+    fake.project = write_project(previews)
+    fake.settings = read_config(fake.project).to_json()
     if "grow" in words:
         threading.Thread(target=_grow, args=(fake, n_items), daemon=True).start()
     make_app(None if "nobody" in words else fake).run()

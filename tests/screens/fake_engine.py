@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from warptui.config import SECTIONS, check
+from warptui.config import SECTIONS, check, read_config, write_config
 from warptui.engine.errors import SettingsError
 from warptui.engine.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
 from warptui.engine.items import Choice, EngineStatus, ItemDetail, ItemRow, State, Summary
@@ -42,6 +42,7 @@ class FakeEngine:
         self, n_items: int = 1284, folder: Path | None = None, *, later: bool = False, **status: Any
     ) -> None:
         self.folder = folder
+        self.project: Path | None = None  # where `change` writes config.toml
         summaries = SUMMARIES + LATER if later else SUMMARIES
         self.rows = {row.name: row for row in synthetic_rows(n_items, later=later)}
         self.calls: list[tuple] = []
@@ -144,6 +145,12 @@ class FakeEngine:
     def config(self) -> dict[str, Any]:
         return copy.deepcopy(self.settings)
 
+    def reload(self) -> None:
+        self.calls.append(("reload",))
+        if self.project is not None:
+            self.settings = read_config(self.project).to_json()
+        self.say_status(settings_version=self.state.settings_version + 1)
+
     def preview(self, changes: Changes) -> dict[str, Any]:
         problems = {
             problem.key: problem.text
@@ -167,6 +174,8 @@ class FakeEngine:
         self.calls.append(("change", {name: dict(values) for name, values in changes.items()}))
         if problems := self.preview(changes)["problems"]:
             raise SettingsError("; ".join(f"{k}: {text}" for k, text in problems.items()))
+        if self.project is not None:
+            write_config(self.project, changes)
         defaults = Config().to_json()
         for section, values in changes.items():
             for key, value in values.items():

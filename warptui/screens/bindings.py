@@ -76,6 +76,15 @@ APP_BINDINGS = [
         tooltip="the Fourier side as wide as the window; again: both",
         show=False,
     ),
+    Binding("6", "settings", "settings", id="settings", show=False),
+    Binding(
+        "A",
+        "adopt",
+        "adopt settings",
+        id="adopt",
+        tooltip="the settings that the item was processed with, as changes to look at",
+        show=False,
+    ),
     Binding(
         "r",
         "side('real')",

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def cost(told: Mapping[str, Any]) -> str:
-    """The engine's preview as a phrase: "1,244 items outdated: motion and average, about 58 min"."""
+    """The engine's preview in words: "12 items outdated: motion and average, about 2 min"."""
     n_items, n_restored = told.get("n_items", 0), told.get("n_restored", 0)
     phrases = []
     if n_items:

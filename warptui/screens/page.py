@@ -33,6 +33,7 @@ class Page(Screen[None]):
         Binding("z", "zoom_pane", "zoom pane", id="pane.zoom", show=False),
     ]
     PANES: tuple[str, ...] = ()  # ids; side by side where there is room, else one at a time
+    HIDDEN: frozenset[str] = frozenset()  # actions of the app that make no sense here
     topic = ""  # of the help
 
     def __init__(self, workspace: Workspace) -> None:

@@ -37,7 +37,13 @@ class Workspace:
         self.lost = ""  # why the engine is not reachable; empty while it is
         self.connecting = True
         self.config: dict[str, Any] = {}  # the engine's settings as JSON values
+        self.draft: dict[str, dict[str, Any]] = {}  # settings changed here, not applied yet
         self.settings_version = 0  # of the engine's settings that were asked for last
+
+    @property
+    def n_drafted(self) -> int:
+        """How many settings are changed but not applied."""
+        return sum(map(len, self.draft.values()))
 
     @property
     def current_number(self) -> int | None:

@@ -112,7 +112,7 @@ ASCII = Glyphs(
 )
 
 
-_PLAIN = str.maketrans("Å±²µ×–·…", "A~2ux--~")
+_PLAIN = str.maketrans("Å±²³µσ°×–·…", "A~23usox--~")
 
 
 def plain(text: str, drawing: Drawing) -> str:
