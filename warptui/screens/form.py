@@ -1,6 +1,7 @@
 """Pure: the settings as fields of a form, and what a person changed in it but has not applied.
 
-The fields come from the settings' models, so that a new setting needs no line here.
+The fields come from the settings' models, so that a new setting needs no line here. The models
+are imported when the form is opened: pydantic takes 0.2 s, which a start of the app can do without.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 import tomli
-from pydantic.fields import FieldInfo
 
-from warptui import config
 from warptui.engine.errors import SettingsError
 from warptui.engine.paths import CONFIG_NAME
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 Values = dict[str, dict[str, Any]]  # by section and key, as in config.toml
 
@@ -59,6 +61,8 @@ class Field:
             return ""
         if isinstance(value, str):
             return value
+        from warptui import config
+
         text = config.as_toml(value)
         return text.removesuffix(".0") if isinstance(value, float) else text
 
@@ -96,6 +100,8 @@ class Field:
 
 def all_fields() -> tuple[Field, ...]:
     """Every setting of every section, in the order of config.toml."""
+    from warptui import config
+
     return tuple(
         _field(section, key, info)
         for section, model in config.SECTIONS.items()
@@ -104,6 +110,8 @@ def all_fields() -> tuple[Field, ...]:
 
 
 def _field(section: str, key: str, info: FieldInfo) -> Field:
+    from warptui import config
+
     is_union = get_origin(info.annotation) in (Union, UnionType)
     members = set(get_args(info.annotation) if is_union else (info.annotation,)) - {NoneType}
     choices = _choices(info)
@@ -217,6 +225,8 @@ class Draft:
 
     def check(self, trial: tuple[Field, Any] | None = None) -> dict[str, str]:
         """What is wrong with the values, with ``trial`` in place of a field's; by name."""
+        from warptui import config
+
         document: Values = {}
         for field in self.fields:
             value = self.value(field)

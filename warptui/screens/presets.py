@@ -11,7 +11,6 @@ from typing import Any
 
 import tomli
 
-from warptui import config
 from warptui.engine.errors import SettingsError
 from warptui.screens.form import Values
 
@@ -49,6 +48,8 @@ def write(path: Path, values: Values, project: Path) -> None:
     SettingsError
         If the file cannot be written.
     """
+    from warptui import config
+
     lines = [HEADER]
     for section, entries in _portable(values, project).items():
         lines += [f"[{section}]", *(f"{k} = {config.as_toml(v)}" for k, v in entries.items()), ""]
@@ -79,6 +80,8 @@ def read(path: Path) -> Values:
 
 def _portable(values: dict[str, Any], base: Path) -> Values:
     """Without what belongs to one session, and with paths that hold everywhere."""
+    from warptui import config
+
     found = {
         section: dict(entries) if isinstance(entries, dict) else entries
         for section, entries in values.items()

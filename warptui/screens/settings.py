@@ -11,7 +11,6 @@ from textual.binding import Binding
 from textual.timer import Timer
 from textual.widget import Widget
 
-from warptui import config
 from warptui.engine.errors import SettingsError, WarptuiError
 from warptui.screens import presets
 from warptui.screens.cost import cost
@@ -322,6 +321,8 @@ class SettingsScreen(Page):
         lost = bool(self.workspace.lost)
 
         def work() -> None:
+            from warptui import config
+
             try:
                 if lost or client is None:
                     config.write_config(self._project, changes)
@@ -461,6 +462,8 @@ NOTHING = "enter edits, d compares, S and O save and load, A takes an item's set
 
 def read_disk(project: Path) -> OnDisk:
     """config.toml as it is now."""
+    from warptui import config
+
     try:
         loaded = config.load(project)
     except SettingsError as problem:
