@@ -31,7 +31,15 @@ from warptui.engine.errors import (
     WarptuiError,
 )
 from warptui.engine.items import Movie
-from warptui.engine.job import BEAT_S, FailureKind, Job, decode_config, load_bench, load_stages
+from warptui.engine.job import (
+    BEAT_S,
+    STAGES_VARIABLE,
+    FailureKind,
+    Job,
+    decode_config,
+    load_bench,
+    load_stages,
+)
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.store import fingerprint as calculate_fingerprint
 
@@ -232,6 +240,15 @@ def _beat(voice: Voice) -> None:
         voice.say("beat")
 
 
+def _warm_up(device: str, threads: int) -> None:
+    from warptui.engine.warm_up import warm_up
+
+    try:
+        note(f"warm after {warm_up(device, threads):.1f} s")
+    except Exception:  # noqa: BLE001 - a real movie will say what is wrong, with the item
+        note(f"the made-up movie failed:\n{traceback.format_exc()}")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Serve jobs until stdin closes."""
     parser = argparse.ArgumentParser(prog="warptui.engine.worker", description=__doc__)
@@ -253,6 +270,8 @@ def main(arguments: list[str] | None = None) -> int:
     threading.Thread(target=_beat, args=(voice,), daemon=True).start()
     load_bench()  # imports torch once; the process stays warm
     voice.say("ready", device=options.device, pid=os.getpid())
+    if STAGES_VARIABLE not in os.environ and inbox.jobs.empty():
+        _warm_up(options.device, options.threads)
     while (job := inbox.jobs.get()) is not None:
         note(f"job {job.number}: {job.path}: {', '.join(job.stages)}")
         if not run_job(job, inbox, voice, options.device, options.threads):
