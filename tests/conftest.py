@@ -31,11 +31,11 @@ for _number in (signal.SIGINT, signal.SIGHUP):
 
 @pytest.fixture(scope="session", autouse=True)
 def own_folders() -> Iterator[None]:
-    """Sockets and indices of this run alone: never those of the user or of another run."""
+    """Sockets, indices, preferences of this run alone: never the user's or another run's."""
     # Not below pytest's own folder: the path of a socket has 107 bytes at most.
     folder = Path(tempfile.mkdtemp(prefix="wt-"))
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
+        for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
             (folder / name).mkdir(mode=0o700)
             patch.setenv(name, str(folder / name))
         yield

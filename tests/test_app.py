@@ -14,7 +14,7 @@ from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import text_of
 from warptui.app import WarptuiApp, run_app
 from warptui.screens.bindings import all_bindings
-from warptui.screens.widgets.glyphs import Drawing, suggested_drawing
+from warptui.screens.widgets.glyphs import Drawing, speaks_utf8, suggested_drawing
 
 __all__ = ["driven"]
 
@@ -135,14 +135,29 @@ def test_the_way_of_drawing_fits_the_terminal(
     monkeypatch, term, color_system, no_color, drawing
 ) -> None:
     monkeypatch.setenv("TERM", term)
-    monkeypatch.setattr("locale.getpreferredencoding", lambda _=False: "UTF-8")
+    monkeypatch.setattr("warptui.screens.widgets.glyphs.speaks_utf8", lambda *_: True)
     assert suggested_drawing(color_system, no_color) is drawing
 
 
 def test_a_locale_without_utf8_gets_ascii(monkeypatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setattr("locale.getpreferredencoding", lambda _=False: "ANSI_X3.4-1968")
+    monkeypatch.setattr("warptui.screens.widgets.glyphs.speaks_utf8", lambda *_: False)
     assert suggested_drawing("256", False) is Drawing.ASCII
+
+
+@pytest.mark.parametrize(
+    ("environment", "utf8_mode", "encoding", "expected"),
+    [
+        ({"LANG": "en_US.UTF-8"}, False, "UTF-8", True),
+        ({"LANG": "de_DE"}, False, "ISO-8859-1", False),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, True, "utf-8", False),  # what Python makes of C
+        ({"LANG": "de_DE.utf8", "LC_CTYPE": "C.UTF-8"}, True, "utf-8", True),  # not installed
+        ({"LC_ALL": "POSIX", "LANG": "en_US.UTF-8"}, True, "utf-8", False),
+        ({}, True, "utf-8", False),
+    ],
+)
+def test_whether_the_terminal_speaks_utf8(environment, utf8_mode, encoding, expected) -> None:
+    assert speaks_utf8(environment, utf8_mode, encoding) is expected
 
 
 def test_a_dumb_terminal_gets_a_sentence(monkeypatch, capsys) -> None:

@@ -17,7 +17,7 @@ if "SSH_CONNECTION" in os.environ:
     os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
@@ -31,14 +31,14 @@ from warptui.screens.dialogs import Question, TextDialog
 from warptui.screens.feed import Engine, Feed, Found, Lost
 from warptui.screens.help import help_text
 from warptui.screens.item import ItemScreen
+from warptui.screens.look import LookApp
 from warptui.screens.mirror import Changes
 from warptui.screens.overview import Overview
 from warptui.screens.page import Page
 from warptui.screens.prompts import keeping, leaving
 from warptui.screens.settings import SettingsScreen
 from warptui.screens.stages.view import Side
-from warptui.screens.widgets.glyphs import Drawing, suggested_drawing
-from warptui.screens.widgets.palette import VARIABLES
+from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.workspace import Workspace
 
 UPDATE_S = 0.5  # the screen follows the engine at 2 Hz at most
@@ -51,7 +51,7 @@ _CYCLE = {
 }
 
 
-class WarptuiApp(App[None]):
+class WarptuiApp(LookApp):
     """One viewer of one session."""
 
     TITLE = "warptui"
@@ -67,19 +67,14 @@ class WarptuiApp(App[None]):
         launch: Callable[[], None],
         drawing: Drawing | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(drawing)
         self.project = project
         self.workspace = Workspace()
-        self.workspace.drawing = drawing or suggested_drawing(
-            self.console.color_system, self.no_color
-        )
+        self.workspace.drawing = self.drawing
         self.feed = Feed(attach, connect)
         self._launch = launch
         self._clashes: set[str] = set()
         self._followed_at = float("-inf")
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return VARIABLES
 
     def get_default_screen(self) -> Screen:
         return Overview(self.workspace)
@@ -384,7 +379,8 @@ class WarptuiApp(App[None]):
 
     def action_drawing(self) -> None:
         ways = list(Drawing)
-        self.workspace.drawing = ways[(ways.index(self.workspace.drawing) + 1) % len(ways)]
+        self.keep_drawing(ways[(ways.index(self.drawing) + 1) % len(ways)])
+        self.workspace.drawing = self.drawing
         for page in self.screen_stack:
             if isinstance(page, Page):
                 page.set_drawing()

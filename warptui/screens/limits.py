@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from warptui import config
 from warptui.engine.items import Choice, Summary
 from warptui.screens.mirror import CHOICE_NUMBERS, Mirror
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 HELD_S = 0.35  # a key that comes again sooner is held
 _GROWTH = ((25, 10), (12, 5), (4, 2))  # presses in a row, and the factor from then on
@@ -138,7 +141,7 @@ def moved(
 def allowed(key: str) -> tuple[float, float]:
     """The least and the greatest value that [filters] takes for ``key``."""
     low, high = -math.inf, math.inf
-    for bound in config.SECTIONS["filters"].model_fields[key].metadata:
+    for bound in _field(key).metadata:
         low = max(low, getattr(bound, "ge", low))
         high = min(high, getattr(bound, "le", high))
     return low, high
@@ -146,4 +149,10 @@ def allowed(key: str) -> tuple[float, float]:
 
 def is_whole(key: str) -> bool:
     """Whether only whole numbers are allowed for ``key``."""
-    return "int" in str(config.SECTIONS["filters"].model_fields[key].annotation)
+    return "int" in str(_field(key).annotation)
+
+
+def _field(key: str) -> FieldInfo:
+    from warptui import config  # pydantic takes 0.2 s: not when the app starts
+
+    return config.SECTIONS["filters"].model_fields[key]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import locale
 import os
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -136,12 +138,26 @@ def choice_glyph(row: ItemRow, characters: Glyphs) -> str:
     return " "
 
 
+def speaks_utf8(environment: Mapping[str, str], utf8_mode: bool, encoding: str) -> bool:
+    """Whether the terminal takes UTF-8, as far as the locale says.
+
+    Python turns to UTF-8 where the locale is C or not installed here; then the locale's name
+    tells what the user's terminal speaks. C.UTF-8 in LC_CTYPE is what Python itself put there.
+    """
+    if not utf8_mode:
+        return encoding.upper().replace("-", "") == "UTF8"
+    coerced = environment.get("LC_CTYPE")
+    names = (environment.get("LC_ALL"), "" if coerced == "C.UTF-8" else coerced)
+    name = next((name for name in names if name), environment.get("LANG", ""))
+    return name.upper().replace("-", "").endswith("UTF8")
+
+
 def suggested_drawing(color_system: str | None, no_color: bool) -> Drawing:
     """What this terminal can most likely show.
 
     With 16 colours a half-block picture has four greys, so braille dither is better there.
     """
-    if "UTF-8" not in locale.getpreferredencoding(False).upper().replace("UTF8", "UTF-8"):
+    if not speaks_utf8(os.environ, bool(sys.flags.utf8_mode), locale.getpreferredencoding(False)):
         return Drawing.ASCII
     if os.environ.get("TERM") in ("linux", "vt100", "vt220", "ansi", "dumb"):
         return Drawing.ASCII  # console fonts have no braille and few blocks

@@ -93,4 +93,11 @@ def _palette(colours: tuple[tuple[str, str], ...]) -> Palette:
 def palette(app: Any) -> Palette:
     """The palette of the app's current theme."""
     variables = app.theme_variables
-    return _palette(tuple((name, variables.get(name, VARIABLES[name])) for name in VARIABLES))
+    known = _LATEST.get("palette")
+    if known is None or known[0] is not variables:  # asked for with every line that is drawn
+        colours = tuple((name, variables.get(name, VARIABLES[name])) for name in VARIABLES)
+        known = _LATEST["palette"] = (variables, _palette(colours))
+    return known[1]
+
+
+_LATEST: dict[str, tuple[dict[str, str], Palette]] = {}

@@ -1,0 +1,68 @@
+"""How the app looks to this person: theme and glyphs, chosen once and remembered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from textual.app import App
+from textual.theme import Theme
+
+from warptui.screens import preferences
+from warptui.screens.preferences import Preferences, PreferencesError
+from warptui.screens.themes import DARK, THEMES
+from warptui.screens.widgets.glyphs import Drawing, suggested_drawing
+from warptui.screens.widgets.palette import VARIABLES
+
+
+class LookApp(App[None]):
+    """An app with our themes, and with the user's preferences among them."""
+
+    def __init__(self, drawing: Drawing | None = None) -> None:
+        super().__init__()
+        for name in [name for name in self.available_themes if name != self.theme]:
+            self.unregister_theme(name)
+        for theme in THEMES:
+            self.register_theme(theme)
+        builtin, self.theme = self.theme, DARK.name
+        self.unregister_theme(builtin)
+        self._complaint = ""
+        try:
+            self._preferred = preferences.read()
+        except PreferencesError as problem:
+            self._preferred = Preferences()
+            self._complaint = str(problem)
+        if self._preferred.theme in self.available_themes:
+            self.theme = self._preferred.theme
+        self.drawing = drawing or self._suitable_drawing()
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return VARIABLES
+
+    def _suitable_drawing(self) -> Drawing:
+        """The preferred one, unless this terminal can show nothing but ASCII."""
+        suggested = suggested_drawing(self.console.color_system, self.no_color)
+        if suggested is Drawing.ASCII or self._preferred.glyphs not in list(Drawing):
+            return suggested
+        return Drawing(self._preferred.glyphs)
+
+    def on_mount(self) -> None:
+        """Also called for derived classes, after their own."""
+        self.theme_changed_signal.subscribe(self, self._keep_theme)
+        if self._complaint:
+            self.notify(self._complaint, severity="warning", markup=False)
+
+    def _keep_theme(self, theme: Theme) -> None:
+        if theme.name != (self._preferred.theme or DARK.name):
+            self._keep(replace(self._preferred, theme=theme.name))
+
+    def keep_drawing(self, drawing: Drawing) -> None:
+        """Draw so from now on, also after the next start."""
+        self.drawing = drawing
+        self._keep(replace(self._preferred, glyphs=str(drawing)))
+
+    def _keep(self, preferred: Preferences) -> None:
+        self._preferred = preferred
+        try:
+            preferences.write(preferred)
+        except PreferencesError as problem:
+            self.notify(f"not kept for the next start: {problem}", severity="warning", markup=False)
