@@ -40,6 +40,7 @@ def test_every_key_of_the_app_has_an_id() -> None:
 
 
 def _kinds(app: type, package: str) -> set[type]:
+    list(all_bindings())  # imports every screen
     from textual.dom import DOMNode
 
     pending, found = [DOMNode], set()

@@ -36,7 +36,6 @@ from warptui.screens.mirror import Changes
 from warptui.screens.overview import Overview
 from warptui.screens.page import Page
 from warptui.screens.prompts import keeping, leaving
-from warptui.screens.settings import SettingsScreen
 from warptui.screens.stages.view import Side
 from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.workspace import Workspace
@@ -143,7 +142,7 @@ class WarptuiApp(LookApp):
     def _take_config(self, config: dict[str, Any]) -> None:
         self.workspace.config = config
         keys = {str(name): str(key) for name, key in config.get("keys", {}).items()}
-        known = {binding.id for binding in all_bindings()}
+        known = {binding.id for binding in all_bindings()} if keys else set()
         if strange := sorted(set(keys) - known):
             self.notify(
                 f"[keys] in config.toml: no binding is called {', '.join(strange)}; ? lists them",
@@ -314,6 +313,8 @@ class WarptuiApp(LookApp):
             self.push_screen(ItemScreen(self.workspace, lambda: self.feed.client))
 
     def action_settings(self) -> None:
+        from warptui.screens.settings import SettingsScreen  # pydantic: not when the app starts
+
         if not isinstance(self.screen, SettingsScreen):
             self.push_screen(SettingsScreen(self.workspace, lambda: self.feed.client, self.project))
 
@@ -326,6 +327,8 @@ class WarptuiApp(LookApp):
         self.call_later(self._adopt, name)
 
     def _adopt(self, name: str) -> None:
+        from warptui.screens.settings import SettingsScreen
+
         if isinstance(self.screen, SettingsScreen):
             self.screen.adopt(name)
 

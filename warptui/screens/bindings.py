@@ -117,6 +117,8 @@ APP_BINDINGS = [
 
 def all_bindings() -> Iterable[Binding]:
     """Those of the app and of every screen and widget, also of Textual's own."""
+    import warptui.screens.settings  # noqa: F401  (the app imports it when it is opened)
+
     pending: list[type] = [DOMNode]
     while pending:
         kind = pending.pop()
