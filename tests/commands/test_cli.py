@@ -17,7 +17,7 @@ import pytest
 
 from warptui import cli, config
 from warptui.client import Client
-from warptui.commands import demo, doctor, offline, process, report
+from warptui.commands import card, demo, doctor, offline, process, report
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import Choice, EngineStatus, ItemRow, State, Summary
 from warptui.engine.paths import ProjectPaths
@@ -434,3 +434,29 @@ def test_output_may_be_cut_off(project: Path):
         shell=True, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("term", "no_color", "expected"),
+    [
+        ("xterm-256color", False, "quadrant"),
+        ("xterm", False, "braille"),
+        ("xterm", True, "braille"),
+    ],
+)
+def test_the_card_names_the_way_of_drawing_that_the_app_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, term, no_color, expected
+):
+    for name in ("COLORTERM", "NO_COLOR", "TEXTUAL_COLOR_SYSTEM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", term)
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("locale.getpreferredencoding", lambda _=False: "UTF-8")
+    card.print_card()
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert f"The app takes: {expected}." in plain
+    assert f"{expected} <- app" in plain
+    assert all(len(line) <= 80 for line in plain.splitlines())
+    for way in ("quadrant", "half block", "braille", "ascii"):
+        assert way in plain

@@ -64,6 +64,10 @@ def doctor(project: Path, *, as_json: bool) -> int:
             print(f"{mark} {finding.name.ljust(width)}  {first}")
             for line in rest:
                 print(f"  {'':{width}}  {line}")
+        if sys.stdout.isatty():
+            from warptui.commands.card import print_card
+
+            print_card()
     return WRONG_CALL if any(finding.problem for finding in findings) else DONE
 
 
@@ -112,13 +116,8 @@ def terminal() -> list[Finding]:
     """Colours and glyphs: what the app can draw with here."""
     environment = os.environ
     size = shutil.get_terminal_size((0, 0))
-    colours = "16 colours"
-    if environment.get("COLORTERM") in ("truecolor", "24bit"):
-        colours = "16 million colours"
-    elif "256color" in environment.get("TERM", ""):
-        colours = "256 colours"
-    if "NO_COLOR" in environment:
-        colours = "no colours (NO_COLOR is set)"
+    from warptui.commands import card  # imports Textual, which other commands need not
+
     encoding = sys.stdout.encoding or "unknown"
     is_utf8 = "utf" in encoding.lower()
     small = sys.stdout.isatty() and (size.columns < 80 or size.lines < 24)
@@ -126,7 +125,7 @@ def terminal() -> list[Finding]:
     found = [
         Finding(
             "terminal",
-            f"TERM={environment.get('TERM', '')}, {where}, {colours}"
+            f"TERM={environment.get('TERM', '')}, {where}, {card.colour_words()}"
             + ("; the app wants 80x24" if small else ""),
             problem=small,
         ),
@@ -137,10 +136,11 @@ def terminal() -> list[Finding]:
             problem=not is_utf8,
         ),
     ]
-    card = "\n".join(f"{name:<12} {glyphs}" for name, glyphs in GLYPHS.items())
+    rows = "\n".join(f"{name:<12} {glyphs}" for name, glyphs in GLYPHS.items())
+    text = f"the app draws with: {card.app_drawing()}"
     if is_utf8:
-        found.append(Finding("glyphs", f"each row should be even and free of boxes:\n{card}"))
-    return found
+        text += f"; each row should be even and free of boxes:\n{rows}"
+    return [*found, Finding("glyphs", text)]
 
 
 def settings(project: Path) -> list[Finding]:

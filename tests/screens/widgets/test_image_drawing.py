@@ -9,7 +9,7 @@ import pytest
 
 from warptui.screens.widgets import layers, raster
 from warptui.screens.widgets.glyphs import Drawing
-from warptui.screens.widgets.image import _SAMPLES, drawn, stretched
+from warptui.screens.widgets.image import SAMPLES, drawn, stretched
 from warptui.screens.widgets.layers import GREYS, LINE, TINT, Marks, Paths, Tint
 from warptui.screens.widgets.raster import Cells
 from warptui.screens.widgets.view import View, look
@@ -19,7 +19,7 @@ SHAPES = [(256, 256), (364, 512), (512, 364)]
 
 def shown(picture: np.ndarray, view: View, drawing: Drawing) -> Cells:
     """As `Image` draws a picture."""
-    fine_y, fine_x = _SAMPLES[drawing]
+    fine_y, fine_x = SAMPLES[drawing]
     shape = (view.height * fine_y, view.width * fine_x)
     part = raster.resample(picture[::-1], view.top, view.left, *view.seen_yx, shape)
     return drawn(stretched(part, 0.0), drawing)

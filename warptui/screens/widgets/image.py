@@ -12,7 +12,7 @@ from textual.strip import Strip
 
 from warptui.screens.widgets import layers, raster
 from warptui.screens.widgets.glyphs import Drawing, plain
-from warptui.screens.widgets.layers import GREYS, LINE, TINT, Layer, Tint
+from warptui.screens.widgets.layers import GREYS, LINE, Layer, Tint
 from warptui.screens.widgets.line import PLAIN, LineWidget, Piece
 from warptui.screens.widgets.palette import MAP, hexadecimal
 from warptui.screens.widgets.raster import DEFAULT, Cells
@@ -22,7 +22,7 @@ CONTRASTS = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # % of the pixels beyond
 USUAL_CONTRAST = 3
 PAN = 0.125  # of what is seen
 _BAR_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # nm
-_SAMPLES = {  # samples a cell, y and x
+SAMPLES = {  # samples a cell, y and x
     Drawing.QUADRANT: (2, 2),
     Drawing.HALF: (2, 1),
     Drawing.BRAILLE: (4, 2),
@@ -208,7 +208,7 @@ class Image(LineWidget, can_focus=True):
 
     def _paint_picture(self, picture: Picture, width: int, height: int) -> list[Strip]:
         view = self.view(width, height)
-        fine_y, fine_x = _SAMPLES[self.drawing]
+        fine_y, fine_x = SAMPLES[self.drawing]
         shape = (height * fine_y, width * fine_x)
         part = raster.resample(picture.pixels[::-1], view.top, view.left, *view.seen_yx, shape)
         if self.drawing is Drawing.BRAILLE:
@@ -238,14 +238,19 @@ class Image(LineWidget, can_focus=True):
         cells.back[height - 1, 1 : 1 + len(text)] = DEFAULT
 
     def _style(self, front: int, back: int) -> Style:
-        style = self.rich_style
-        if front == LINE:
-            style += self.colours["track"]
-        elif front > LINE:
-            style += self.colours["strong"] + Style(bold=True)
-        elif front != DEFAULT:
-            style += Style(color=_colour(front))
-        return style + Style(bgcolor=_colour(back)) if back != DEFAULT else style
+        strong = self.colours["strong"] + Style(bold=True)
+        line = self.colours["track"] if front == LINE else strong
+        return self.rich_style + cell_style(front, back, line)
+
+
+def cell_style(front: int, back: int, line: Style) -> Style:
+    """The style of a cell's colour numbers; ``line``: of what is drawn over the picture."""
+    style = Style()
+    if front >= LINE:
+        style += line
+    elif front != DEFAULT:
+        style += Style(color=layers.colour(front))
+    return style + Style(bgcolor=layers.colour(back)) if back != DEFAULT else style
 
 
 def stretched(part: np.ndarray, share: float) -> np.ndarray:
@@ -280,13 +285,3 @@ def drawn(grey: np.ndarray, drawing: Drawing) -> Cells:
             return raster.dither_cells(grey)
         case Drawing.ASCII:
             return raster.ascii_cells(grey)
-
-
-def _colour(number: int) -> str:
-    """The greys 232..255 of 256-colour terminals, half transparent under a map's colour."""
-    step, grey = divmod(number, TINT)
-    value = 8 + 10 * grey
-    if not step:
-        return f"#{value:02x}{value:02x}{value:02x}"
-    red, green, blue = (round(0.55 * value + 0.45 * part) for part in MAP[step - 1])
-    return hexadecimal((red, green, blue))

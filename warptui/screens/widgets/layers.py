@@ -12,6 +12,7 @@ import numpy as np
 
 from warptui.screens.widgets import raster
 from warptui.screens.widgets.glyphs import Drawing
+from warptui.screens.widgets.palette import MAP, hexadecimal
 from warptui.screens.widgets.raster import Cells
 from warptui.screens.widgets.view import View
 
@@ -175,3 +176,13 @@ def _put(cells: Cells, row: int, column: int, character: str, colour: int) -> No
     if 0 <= row < height and 0 <= column < width:
         cells.codes[row, column] = ord(character)
         cells.front[row, column] = colour
+
+
+def colour(number: int) -> str:
+    """The greys 232..255 of 256-colour terminals, shining through a map's colour."""
+    step, grey = divmod(number, TINT)
+    value = 8 + 10 * grey
+    if not step:
+        return hexadecimal((value, value, value))
+    red, green, blue = (round(0.55 * value + 0.45 * part) for part in MAP[step - 1])
+    return hexadecimal((red, green, blue))
