@@ -67,7 +67,7 @@ def print_card() -> None:
     for name, characters in (("states", UNICODE), ("in ASCII", ASCII)):
         if unicode or characters is ASCII:
             states = (
-                Segment(f"{glyph} {state}  ", Style(color=VARIABLES[f"state-{state}"]))
+                Segment(f"{glyph} {state} ", Style(color=VARIABLES[f"state-{state}"]))
                 for state, glyph in characters.states.items()
             )
             _print(console, [Segment(f"  {name:9}"), *states])

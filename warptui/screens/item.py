@@ -122,7 +122,7 @@ class ItemScreen(Page):
         with Horizontal(id="panes"):
             with Vertical(id="fourier-side", classes="side"):
                 yield from self._widgets(Side.FOURIER)
-            with Container(id="rest"):
+            with Container(id="rest", classes="side"):
                 with Vertical(id="real-side", classes="side"):
                     yield from self._widgets(Side.REAL)
                 with Container(id="facts-side", classes="side"):
@@ -140,6 +140,7 @@ class ItemScreen(Page):
         self.query_one("#numbers").border_title = "Numbers"
         self.query_one("#story").border_title = "Settings and history"
         has_fourier = any(pane.side is Side.FOURIER for pane in self._panes)
+        self.set_class(has_fourier, "-fourier")
         self.set_class(not has_fourier, "-no-fourier")
         self.query_one(f"#{MICROGRAPH}").focus()
 

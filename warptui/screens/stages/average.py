@@ -61,12 +61,13 @@ def _facts(loaded: Loaded) -> list[Fact]:
     shape = average.get("shape_yx") or motion.get("shape_yx")
     dose, per_frame = average.get("dose"), motion.get("dose_per_frame")
     used, frames = average.get("n_frames"), motion.get("n_frames")
-    facts = [
-        ("pixel", words.with_unit(pixel, "Å/px", 3)),
-        ("size", f"{shape[1]} × {shape[0]} px" if shape and shape[0] else words.UNKNOWN),
-        ("dose", words.with_unit(dose, "e/Å²", 1)),
-        ("dose per frame", words.with_unit(per_frame, "e/Å²", 2)),
-    ]
+    size = words.with_unit(pixel, "Å/px", 3)
+    if shape and shape[0]:
+        size = f"{shape[1]} × {shape[0]} px, {size}"
+    total = words.with_unit(dose, "e/Å²", 1)
+    if per_frame:
+        total += f", {per_frame:.2f} per frame"
+    facts = [("size", size), ("dose", total)]
     if used and frames and used != frames:
         facts.append(("in the average", f"{used} of {frames} frames"))
     return facts

@@ -95,26 +95,17 @@ def _map(loaded: Loaded) -> Layer | None:
 
 
 def _facts(loaded: Loaded) -> list[Fact]:
-    result = loaded.result("motion")
-    if not result:
+    result, motion = loaded.result("motion"), _motion(loaded)
+    if motion is None:
         return []
-    grid = tuple(result.get("local_grid") or (1, 1, 1))
-    if not result.get("local_used") or grid == (1, 1, 1):
+    if not motion.known:
+        local = "none applied"
+    elif not motion.local:
         local = "not used: the whole image moves as one"
     else:
-        local = " × ".join(str(n) for n in grid) + " nodes (x, y, time)"
-    motion = _motion(loaded)
-    if motion is not None and not motion.known:
-        local = "none applied"
-    nodes = len(result.get("global_yx_angstrom") or ())
-    facts = [
-        ("frames", str(result.get("n_frames") or words.UNKNOWN)),
-        ("global track", f"{nodes} nodes" if nodes else words.UNKNOWN),
-        ("local motion", local),
-    ]
-    if motion is not None and motion.local:
-        facts.append(("local, rms", f"up to {local_motion(motion).max():.2f} Å"))
-    return facts
+        grid = " × ".join(str(n) for n in result["local_grid"])
+        local = f"{grid} nodes, up to {local_motion(motion).max():.1f} Å"
+    return [("frames", str(result.get("n_frames") or words.UNKNOWN)), ("local motion", local)]
 
 
 VIEW = StageView(

@@ -15,7 +15,7 @@ from textual.strip import Strip
 
 from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.line import BOLD, LineWidget, Piece
-from warptui.screens.widgets.line_plot import FRAME, Curve, draw_curves
+from warptui.screens.widgets.line_plot import FRAME, Curve, axis, draw_curves
 from warptui.screens.widgets.raster import DEFAULT, Cells
 
 LARGE = (90, 20)  # cells from which plotext draws: it has the better axes, and they fit there
@@ -101,12 +101,15 @@ class Chart(LineWidget, can_focus=True):
             middles = (plot.bars.edges[1:] + plot.bars.edges[:-1]) / 2
             heights = plot.bars.heights.astype(float).tolist()
             figure.draw(figure.bar(middles.tolist(), heights, width=1.0))
-            figure.ruler("x").frequency(max(2, width // 12))
         for curve in plot.curves:
             known = np.isfinite(curve.x) & np.isfinite(curve.y)
             marker = curve.label[0] if self._letters else coarse
             x, y = curve.x[known].tolist(), curve.y[known].tolist()
             figure.draw(figure.signal(x, y, marker=marker).lines())
+        for name, values, n_ticks in self._ranges(plot, width, height):
+            found = axis(values, n_ticks, padded=False)
+            labels = [found.label(tick) for tick in found.ticks]
+            figure.ruler(name).ticks(list(found.ticks), labels)
         for value, _ in plot.marked:
             figure.line(value, 1, pixel=_MARK_PIXEL)
         cells = _read(figure.build().string(), height, width)
@@ -116,6 +119,16 @@ class Chart(LineWidget, can_focus=True):
             text = "".join(map(chr, cells.codes.ravel().tolist())).translate(_PLAIN)
             cells.codes[:] = np.array([ord(c) for c in text]).reshape(cells.codes.shape)
         return cells
+
+    @staticmethod
+    def _ranges(plot: Plot, width: int, height: int) -> list[tuple[str, np.ndarray, int]]:
+        """Per axis: the values that it spans, and how many ticks there is room for."""
+        if plot.bars is not None:
+            spans = (plot.bars.edges, np.append(plot.bars.heights, 0))
+        else:
+            x, y = [curve.x for curve in plot.curves], [curve.y for curve in plot.curves]
+            spans = (np.concatenate(x), np.concatenate(y))
+        return [("x", spans[0], width // 12), ("y", spans[1], max(2, height // 5))]
 
     def _style(self, front: int, back: int) -> Style:
         base, curves = self.rich_style, self._plot.curves if self._plot else ()
