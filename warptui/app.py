@@ -31,6 +31,7 @@ from warptui.screens.dialogs import Question, TextDialog
 from warptui.screens.feed import Engine, Feed, Found, Lost
 from warptui.screens.help import help_text
 from warptui.screens.item import ItemScreen
+from warptui.screens.jobs import Jobs
 from warptui.screens.look import LookApp
 from warptui.screens.mirror import Changes
 from warptui.screens.overview import Overview
@@ -74,6 +75,7 @@ class WarptuiApp(LookApp):
         self._launch = launch
         self._clashes: set[str] = set()
         self._followed_at = float("-inf")
+        self._rung: set[tuple[int, int]] | None = None  # notices that the bell rang for
 
     def get_default_screen(self) -> Screen:
         return Overview(self.workspace)
@@ -124,6 +126,7 @@ class WarptuiApp(LookApp):
                     news.append(notice)
         changes = workspace.mirror.apply(news)
         changes.status = True  # ages go on
+        self._ring(news_is_bad)
         status = workspace.mirror.status
         if status is not None and status.settings_version != workspace.settings_version:
             workspace.settings_version = status.settings_version
@@ -138,6 +141,17 @@ class WarptuiApp(LookApp):
             changes.order = workspace.current != current
         if isinstance(self.screen, Page):
             self.screen.show(changes)
+
+    def _ring(self, news_is_bad: bool) -> None:
+        """The bell, once for each notice that came while one watched, or if the engine died."""
+        status = self.workspace.mirror.status
+        if status is None:
+            return
+        notices = {(status.pid, notice.id) for notice in status.notices}
+        new = notices - self._rung if self._rung is not None else set()
+        self._rung = notices | (self._rung or set())
+        if (new or news_is_bad) and self.workspace.config.get("alerts", {}).get("bell", True):
+            self.bell()
 
     def _take_config(self, config: dict[str, Any]) -> None:
         self.workspace.config = config
@@ -248,6 +262,8 @@ class WarptuiApp(LookApp):
         self.push_screen(TextDialog("The engine does not start", reason, at_end=True))
 
     def action_reprocess(self) -> None:
+        if isinstance(self.screen, Page) and self.screen.retry():
+            return
         rows = self._targets()
         if not rows:
             return
@@ -291,12 +307,16 @@ class WarptuiApp(LookApp):
         self._go(name, "no item failed")
 
     def action_match(self, direction: int) -> None:
+        if isinstance(self.screen, Page) and self.screen.match(direction):
+            return
         self._go(self.workspace.next_match(direction), "nothing matches")
 
     def action_step(self, steps: int) -> None:
         self._go(self.workspace.step(steps))
 
     def action_follow(self) -> None:
+        if isinstance(self.screen, Page) and self.screen.follow():
+            return
         workspace = self.workspace
         workspace.following = not workspace.following
         if workspace.following:
@@ -311,6 +331,22 @@ class WarptuiApp(LookApp):
     def action_item(self) -> None:
         if not isinstance(self.screen, ItemScreen) and self.workspace.current is not None:
             self.push_screen(ItemScreen(self.workspace, lambda: self.feed.client))
+
+    def action_jobs(self) -> None:
+        while any(isinstance(page, Jobs) for page in self.screen_stack[:-1]):
+            self.pop_screen()
+        if not isinstance(self.screen, Jobs):
+            self.push_screen(Jobs(self.workspace, self.ask))
+
+    def on_jobs_opened(self) -> None:
+        self.action_item()
+
+    def action_seen(self) -> None:
+        status = self.workspace.mirror.status
+        if status is None or not status.notices:
+            self.notify("there is no notice")
+            return
+        self.ask("acknowledge", [status.notices[-1].id])
 
     def action_settings(self) -> None:
         from warptui.screens.settings import SettingsScreen  # pydantic: not when the app starts
@@ -410,6 +446,7 @@ class WarptuiApp(LookApp):
         yield SystemCommand("Engine log", "the end of the engine's log", self.action_engine_log)
         yield SystemCommand("Start / pause", "processing on or off", self.action_process)
         yield SystemCommand("Retry all failed", "forget failures", self.retry_all)
+        yield SystemCommand("Jobs and log", "what runs, waits and failed", self.action_jobs)
         yield SystemCommand("Next problem", "failed or missing", self.action_problem)
         yield SystemCommand("Settings", "look at and change them", self.action_settings)
         yield SystemCommand("Adopt settings", "those of the current item", self.action_adopt)

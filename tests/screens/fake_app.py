@@ -1,7 +1,7 @@
 """``python -m tests.screens.fake_app [N_ITEMS] [STATE...]``: the app by hand, without an engine.
 
 ``nobody``: no engine answers; ``empty``: nothing there yet; ``paused``; ``grow``: items arrive;
-``later``: more values, as stages of later versions will declare them.
+``later``: more values, as stages of later versions will declare them; ``notices``: two are unseen.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tests.screens.fake_engine import FakeEngine, synthetic_rows
+from tests.screens.fake_engine import FakeEngine, synthetic_notices, synthetic_rows
 from warptui.app import WarptuiApp
 from warptui.config import config_text, read_config
 from warptui.engine.errors import EngineError
@@ -54,7 +54,9 @@ if __name__ == "__main__":
     words = sys.argv[1:]
     n_items = next((int(word) for word in words if word.isdigit()), 1284)
     previews = Path(tempfile.mkdtemp(prefix="warptui-fake-"))
-    status = {"state": "paused"} if "paused" in words else {}
+    status: dict = {"state": "paused"} if "paused" in words else {}
+    if "notices" in words:
+        status["notices"] = synthetic_notices()
     number = 0 if "empty" in words else n_items
     fake = FakeEngine(number, previews, later="later" in words, **status)
     fake.project = write_project(previews)

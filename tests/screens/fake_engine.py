@@ -14,7 +14,15 @@ import numpy as np
 from warptui.config import SECTIONS, check, read_config, write_config
 from warptui.engine.errors import SettingsError
 from warptui.engine.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
-from warptui.engine.items import Choice, EngineStatus, ItemDetail, ItemRow, State, Summary
+from warptui.engine.items import (
+    Choice,
+    EngineStatus,
+    ItemDetail,
+    ItemRow,
+    Notice,
+    State,
+    Summary,
+)
 from warptui.engine.selection import limits, select
 from warptui.engine.settings import Changes, Config
 from warptui.engine.stages import STAGES
@@ -335,6 +343,15 @@ def synthetic_log(rows: list[ItemRow]) -> list[LogLine]:
             lines.append(LogLine(at + 20, "info", f"done in 8.1 s{said}", name))
     lines.append(LogLine(START + 15000, "error", "cuda1: the worker died of SIGKILL at motion"))
     return lines
+
+
+def synthetic_notices() -> tuple[Notice, ...]:
+    """What nobody has seen yet."""
+    failed = "3 items failed, the last: FoilHole_2983_Data_1005.tif: the file is truncated"
+    return (
+        Notice(1, START, "no_new_file_minutes", "warning", "no new file for 20 min"),
+        Notice(2, START + 9, "failed_item", "error", failed, "FoilHole_2983_Data_1005.tif"),
+    )
 
 
 def synthetic_detail(row: ItemRow, folder: Path | None) -> ItemDetail:

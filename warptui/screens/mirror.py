@@ -60,6 +60,8 @@ class Mirror:
         self.status: EngineStatus | None = None
         self.status_at = 0.0  # monotonic, of this viewer
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
+        self.n_logged = 0  # lines so far, with those that are forgotten
+        self._replayed: set[LogLine] = set()  # lines that a snapshot may bring once more
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -137,10 +139,10 @@ class Mirror:
                 case StatusChanged(status):
                     self._set_status(status, changes)
                 case LogLine():
-                    self.log.append(event)
-                    changes.log = True
+                    changes.log = self.take_line(event) or changes.log
                 case Snapshot(rows, status):
                     removed.clear()
+                    self._replayed = set(self.log)
                     self._set_status(status, changes)
                     self._rebuild(rows)
                     changes.everything = changes.values = True
@@ -149,6 +151,14 @@ class Mirror:
             self._rebuild(self.rows.taken(np.array(kept, dtype=np.intp)))
             changes.everything = changes.values = True
         return changes
+
+    def take_line(self, line: LogLine) -> bool:
+        """Add a line to the log, unless it is there already."""
+        if line in self._replayed:
+            return False
+        self.log.append(line)
+        self.n_logged += 1
+        return True
 
     def choose(self, names: Iterable[str], choice: Choice) -> None:
         """Show the user's choice before the engine has confirmed it."""

@@ -15,6 +15,7 @@ from warptui.engine.items import ItemRow
 from warptui.screens import words
 from warptui.screens.mirror import Changes
 from warptui.screens.widgets.navigation_bar import NavigationBar
+from warptui.screens.widgets.notice_bar import NoticeBar
 from warptui.screens.widgets.status_bar import StatusBar
 from warptui.screens.workspace import Workspace
 
@@ -44,6 +45,7 @@ class Page(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield StatusBar(id="status-bar")
+        yield NoticeBar(id="notice-bar")
         yield Static(id="banner", markup=False)
         yield Static("this window is too small\n(40x10 at least)", id="too-small", markup=False)
         yield from self.content()
@@ -67,6 +69,20 @@ class Page(Screen[None]):
 
     def clear_marks(self) -> bool:
         """Forget a marked range; False when there was none."""
+        return False
+
+    # keys of the app that a screen may give a meaning of its own; False: the usual one
+
+    def retry(self) -> bool:
+        """Process again or retry."""
+        return False
+
+    def follow(self) -> bool:
+        """Follow the newest."""
+        return False
+
+    def match(self, direction: int) -> bool:
+        """Go to the next match."""
         return False
 
     def on_mount(self) -> None:
@@ -101,7 +117,9 @@ class Page(Screen[None]):
     def draw(self, changes: Changes) -> None:
         """Repaint what the changes touch; the widgets exist."""
         workspace = self.workspace
+        status = workspace.mirror.status
         self.query_one(StatusBar).show(workspace.mirror, not workspace.lost)
+        self.query_one(NoticeBar).show(status.notices if status else ())
         self._show_banner()
         if changes.everything or changes.items:
             self.query_one(NavigationBar).show(workspace.mirror, workspace.current_number)

@@ -62,6 +62,12 @@ def clock(at: float, unknown: str = UNKNOWN) -> str:
     return time.strftime("%H:%M:%S" if same_day else "%m-%d %H:%M", then)
 
 
+def short_clock(at: float, unknown: str = UNKNOWN) -> str:
+    """The same without seconds."""
+    text = clock(at, unknown)
+    return text[:5] if text.count(":") == 2 else text
+
+
 def shorten_left(text: str, width: int, ellipsis: str) -> str:
     """``text`` without its beginning, since the names of a session differ at their ends."""
     if len(text) <= width:

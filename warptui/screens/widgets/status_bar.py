@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.style import Style
@@ -14,13 +15,26 @@ from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 
 QUIET_AFTER_S = 600.0  # no new file for so long is worth a second look
 DISK_HOURS = 4.0
+NAME_WIDTH = 30
 
 _SIGNS = {"running": "●", "paused": "‖", "idle": "○", "stopped": "■"}
 _ASCII_SIGNS = {"running": "*", "paused": "=", "idle": "o", "stopped": "#"}
 
 
+@dataclass
+class _Group:
+    """One thing that is said, in forms from long to short; the highest rank gives way first."""
+
+    rank: int
+    forms: list[list[Piece]]
+
+    @property
+    def length(self) -> int:
+        return sum(len(text) for text, _ in self.forms[0])
+
+
 class StatusBar(LineWidget):
-    """One line; what is less urgent is left out first when it gets narrow."""
+    """One line; what is less urgent gets shorter and is left out first when it gets narrow."""
 
     DEFAULT_CSS = "StatusBar { height: 1; dock: top; }"
 
@@ -35,35 +49,31 @@ class StatusBar(LineWidget):
         self.repaint()
 
     def paint(self, width: int, height: int) -> list[Strip]:
-        pieces = self._pieces()
-        while len(pieces) > 1 and _length(pieces) > width:
-            least = max(pieces, key=lambda entry: entry[0])
-            pieces.remove(least)
-        return [self.line(*(piece for _, group in pieces for piece in group))]
+        groups = _fitted(self._groups(), width)
+        return [self.line(*(piece for group in groups for piece in group.forms[0]))]
 
-    def _pieces(self) -> list[tuple[int, list[Piece]]]:
-        """Groups of styled texts with their rank: the highest is left out first."""
+    def _groups(self) -> list[_Group]:
         status = self.mirror.status
         muted = self.colours["muted"]
         if status is None:
             said = "connecting" if self.reachable else "engine not reachable"
             alarm = PLAIN if self.reachable else self.colours["alert"] + Style(reverse=True)
-            return [(0, [(f" {said} ", BOLD + alarm)])]
-        pieces: list[tuple[int, list[Piece]]] = [(0, [self._state(status)])]
-        pieces.append((6, [(f" {Path(status.project).name} ", BOLD)]))
-        pieces.append((1, [(f" {len(self.mirror):,} items ", PLAIN)]))
+            return [_Group(0, [[(f" {said} ", BOLD + alarm)]])]
+        name = words.shorten_left(Path(status.project).name, NAME_WIDTH, self.glyphs.ellipsis)
         rate = words.number(status.rate_per_hour, 0, self.glyphs.unknown)
-        pieces.append((2, [(f" {rate}/h ", PLAIN)]))
-        counts = self.mirror.counts()
-        if problems := counts[State.FAILED] + counts[State.MISSING]:
-            pieces.append((1, [(f" ! {problems:,} failed ", self.colours["alert"] + BOLD)]))
-        pieces.append((1, [(" newest ", muted), self._newest()]))
+        n = f"{len(self.mirror):,}"
+        groups = [
+            _Group(0, [[self._state(status)]]),
+            _Group(7, [[(f" {name} ", BOLD)]]),
+            _Group(2, [[(f" {n} items ", PLAIN)], [(f" {n} ", PLAIN)]]),
+            _Group(3, [[(f" {rate}/h ", PLAIN)]]),
+            *self._problems(),
+            _Group(1, [[(" newest ", muted), self._newest()], [(" new ", muted), self._newest()]]),
+        ]
         if status.devices:
-            busy = sum(bool(device.get("item")) for device in status.devices)
-            workers = f"{busy}/{len(status.devices)}"
-            pieces.append((4, [(" workers ", muted), (f"{workers} busy ", PLAIN)]))
-        pieces.append((3, [(" disk ", muted), self._disk(status)]))
-        return pieces
+            groups.append(_Group(5, self._devices(status)))
+        groups.append(self._disk(status))
+        return groups
 
     def _state(self, status: EngineStatus) -> Piece:
         state = status.state if self.reachable else "stopped"
@@ -76,6 +86,17 @@ class StatusBar(LineWidget):
         }.get(state, "state-failed")
         return text, self.colours[name] + Style(reverse=True, bold=True)
 
+    def _problems(self) -> list[_Group]:
+        counts = self.mirror.counts()
+        groups = []
+        if n := counts[State.FAILED]:
+            alert = self.colours["alert"] + BOLD
+            groups.append(_Group(1, [[(f" ! {n:,} failed ", alert)]]))
+        if n := counts[State.MISSING]:
+            missing = self.colours["state-missing"]
+            groups.append(_Group(6, [[(f" ? {n:,} missing ", missing)], [(f" ? {n:,} ", missing)]]))
+        return groups
+
     def _newest(self) -> Piece:
         seconds = self.mirror.newest_age_s()
         text = words.age(seconds, self.glyphs.unknown)
@@ -83,16 +104,39 @@ class StatusBar(LineWidget):
             return f"! {text} ", self.colours["warning-text"] + BOLD
         return f"{text} ", PLAIN
 
-    def _disk(self, status: EngineStatus) -> Piece:
+    def _devices(self, status: EngineStatus) -> list[list[Piece]]:
+        """What each device does; short: how many are busy."""
+        muted = self.colours["muted"]
+        each: list[Piece] = []
+        for device in status.devices:
+            stage = str(device.get("stage") or ("starting" if device.get("item") else "waits"))
+            if device.get("problem"):
+                each += [(f" {device.get('device')} ", muted), ("! lost ", self.colours["alert"])]
+            else:
+                style = self.colours["state-running"] if device.get("item") else muted
+                each += [(f" {device.get('device')} ", muted), (f"{stage} ", style)]
+        busy = sum(bool(device.get("item")) for device in status.devices)
+        return [each, [(f" {busy}/{len(status.devices)} busy ", PLAIN)]]
+
+    def _disk(self, status: EngineStatus) -> _Group:
+        muted = self.colours["muted"]
         free = words.size(status.disk_free_bytes, self.glyphs.unknown)
         hours = status.disk_hours_left
-        if hours is None:
-            return f"{free} ", PLAIN
-        text = f"{free} ({hours:.0f} h) " if hours < 999 else f"{free} "
-        if hours < DISK_HOURS:
-            return f"! {text}", self.colours["alert"] + BOLD
-        return text, PLAIN
+        long = f"{free} ({hours:.0f} h) " if hours is not None and hours < 999 else f"{free} "
+        if hours is not None and hours < DISK_HOURS:
+            alert = self.colours["alert"] + BOLD
+            return _Group(1, [[(f" ! disk {long}", alert)], [(f" ! disk {hours:.0f} h ", alert)]])
+        return _Group(
+            4, [[(" disk ", muted), (long, PLAIN)], [(" disk ", muted), (f"{free} ", PLAIN)]]
+        )
 
 
-def _length(pieces: list[tuple[int, list[Piece]]]) -> int:
-    return sum(len(text) for _, group in pieces for text, _ in group)
+def _fitted(groups: list[_Group], width: int) -> list[_Group]:
+    """As much as fits: first the least important are shortened, then they are left out."""
+    while len(groups) > 1 and sum(group.length for group in groups) > width:
+        long = [group for group in groups if len(group.forms) > 1]
+        if long:
+            max(long, key=lambda group: group.rank).forms.pop(0)
+        else:
+            groups.remove(max(groups, key=lambda group: group.rank))
+    return groups

@@ -1,0 +1,286 @@
+"""Jobs and log, driven by keys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.screens.conftest import until
+from tests.screens.fake_engine import START, FakeEngine
+from tests.screens.test_overview import SIZES, text_of
+from warptui.engine.events import LogLine, Snapshot
+from warptui.engine.items import State
+from warptui.screens.item import ItemScreen
+from warptui.screens.job_dialogs import FailureDialog, RetryQuestion, account
+from warptui.screens.jobs import Jobs
+from warptui.screens.mirror import LOG_LINES, Mirror
+from warptui.screens.widgets.glyphs import Drawing
+from warptui.screens.widgets.job_table import JobTable, Tab
+from warptui.screens.widgets.log_pane import LogPane
+from warptui.screens.widgets.slots_pane import SlotsPane
+
+
+async def opened(pilot) -> Jobs:
+    await pilot.press("5")
+    await until(pilot, lambda: isinstance(pilot.app.screen, Jobs))
+    await pilot.pause(0.1)
+    return pilot.app.screen
+
+
+def asked(engine: FakeEngine, call: str) -> list[tuple]:
+    return [entry for entry in engine.calls if entry[0] == call]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("drawing", [Drawing.QUADRANT, Drawing.ASCII])
+async def test_what_runs_and_what_failed_is_seen_at_every_size(driven, size, drawing) -> None:
+    async with driven(FakeEngine(1284), size, drawing) as (app, pilot):
+        await opened(pilot)
+        await until(pilot, lambda: "3/6.0 s" in text_of(app))
+        shown = text_of(app)
+        assert "motion" in shown and "cuda:1" in shown
+        assert "failed 3" in shown and "queued 4" in shown and "done 1,27" in shown
+        assert "21 of 40 frames" in shown
+        if drawing is Drawing.ASCII:
+            assert shown.isascii()
+
+
+async def test_enter_on_a_failure_tells_all_and_leads_to_the_item(driven) -> None:
+    engine = FakeEngine(1284)
+    async with driven(engine, (80, 24)) as (app, pilot):
+        page = await opened(pilot)
+        failed = page.table.current
+        assert failed.failed_at == max(row.failed_at for row in engine.rows.values())
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, FailureDialog))
+        await until(pilot, lambda: "TruncatedError" in text_of(app))
+        shown = text_of(app)
+        assert "at motion, 3 tries" in shown and "reading frame 21" in shown
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ItemScreen))
+        assert app.workspace.current == failed.name
+
+
+async def test_a_failed_item_is_retried_alone_or_with_all_others(driven) -> None:
+    engine = FakeEngine(1284)
+    async with driven(engine) as (app, pilot):
+        page = await opened(pilot)
+        first = page.table.current.name
+        await pilot.press("P")
+        await until(pilot, lambda: isinstance(app.screen, RetryQuestion))
+        await pilot.press("P")
+        await until(pilot, lambda: asked(engine, "retry") == [("retry", (first,))])
+        await until(pilot, lambda: len(page.table.names) == 2)
+        left = set(page.table.names)
+        await pilot.press("P", "a")
+        await until(pilot, lambda: len(asked(engine, "retry")) == 2)
+        assert set(asked(engine, "retry")[1][1]) == left
+        await until(pilot, lambda: "nothing failed" in text_of(app))
+
+
+async def test_the_question_can_be_left_without_an_answer(driven) -> None:
+    engine = FakeEngine(1284)
+    async with driven(engine) as (app, pilot):
+        page = await opened(pilot)
+        for key in ("q", "escape", "n"):
+            await pilot.press("P")
+            await until(pilot, lambda: isinstance(app.screen, RetryQuestion))
+            await pilot.press(key)
+            await until(pilot, lambda: app.screen is page)
+        assert not asked(engine, "retry")
+
+
+async def test_the_queue_is_in_the_order_of_the_engine_and_says_why(driven) -> None:
+    engine = FakeEngine(1284)
+    async with driven(engine) as (app, pilot):
+        page = await opened(pilot)
+        await pilot.press("l")
+        await until(pilot, lambda: page.table.names == [name for name, _ in engine.queue()])
+        assert page.table.tab is Tab.QUEUED and page.table.cursor == 0
+        await until(pilot, lambda: "outdated: motion.b_factor" in text_of(app))
+
+
+async def test_x_cancels_what_runs_and_what_waits(driven) -> None:
+    engine = FakeEngine(1284)
+    running = next(row.name for row in engine.rows.values() if row.state is State.RUNNING)
+    devices = ({**engine.state.devices[0], "item": running}, engine.state.devices[1])
+    engine.state = replace(engine.state, devices=devices)
+    async with driven(engine) as (app, pilot):
+        page = await opened(pilot)
+        page.query_one(SlotsPane).focus()
+        await pilot.pause()
+        await pilot.press("x")
+        await until(pilot, lambda: asked(engine, "cancel") == [("cancel", (running,))])
+        page.table.focus()
+        await pilot.press("l")
+        await until(pilot, lambda: asked(engine, "queue") and page.table.cursor == 0)
+        await pilot.pause(0.1)
+        two = page.table.names[:2]
+        await pilot.press("v", "j", "x")
+        await until(pilot, lambda: "Cancel 2 items" in text_of(app))
+        await pilot.press("y")
+        await until(pilot, lambda: asked(engine, "cancel")[-1] == ("cancel", tuple(two)))
+        await pilot.press("l", "x")  # what is done can not be cancelled
+        await pilot.pause(0.1)
+        assert len(asked(engine, "cancel")) == 2
+
+
+async def test_the_cursor_stays_on_its_item_when_others_fail(driven) -> None:
+    engine = FakeEngine(300)
+    async with driven(engine) as (_, pilot):
+        page = await opened(pilot)
+        here = page.table.current.name
+        row = list(engine.rows.values())[10]
+        engine.say(replace(row, state=State.FAILED, reason="new", failed_at=START * 2))
+        await until(pilot, lambda: len(page.table.names) == 2)
+        assert page.table.names[0] == row.name
+        assert page.table.current.name == here
+
+
+async def test_100_000_failures_are_walked(driven) -> None:
+    engine = FakeEngine(0)
+    row = FakeEngine(21).rows["FoilHole_2900_Data_0003.tif"]
+    for index in range(100_000):
+        name = f"m{index:06}.tif"
+        engine.rows[name] = replace(
+            row, name=name, sequence=index, state=State.FAILED, failed_at=float(index)
+        )
+    async with driven(engine) as (_, pilot):
+        page = await opened(pilot)
+        await pilot.press("G")
+        assert page.table.current.name == "m000000.tif"
+        await pilot.press("g", "j")
+        assert page.table.current.name == "m099998.tif"
+
+
+async def test_the_log_holds_what_was_said_before_and_follows_what_is_said_now(driven) -> None:
+    engine = FakeEngine(300)
+    async with driven(engine) as (app, pilot):
+        page = await opened(pilot)
+        await until(pilot, lambda: "the worker died of SIGKILL" in text_of(app))
+        engine.say_line("something new", "warning")
+        await until(pilot, lambda: "something new" in text_of(app))
+        page.log_pane.focus()
+        await pilot.press("g")
+        assert not page.log_pane.tail
+        here = page.log_pane.current
+        engine.say_line("even newer")
+        await until(pilot, lambda: app.workspace.mirror.log[-1].text == "even newer")
+        await until(pilot, lambda: page.log_pane.n_rows > 1)
+        assert page.log_pane.current == here and "even newer" not in text_of(app)
+        await pilot.press("L")
+        assert page.log_pane.tail and page.log_pane.current.text == "even newer"
+
+
+async def test_levels_are_letters_and_can_be_left_out(driven) -> None:
+    async with driven(FakeEngine(1284)) as (app, pilot):
+        page = await opened(pilot)
+        await until(pilot, lambda: "!! E" in text_of(app))
+        assert "motion took" not in text_of(app)
+        await pilot.press("V", "V")
+        assert page.log_pane.level == "error"
+        assert {line.level for _, line in page.log_pane._lines} == {"error"}
+        await pilot.press("V")
+        await until(pilot, lambda: "motion took" in text_of(app))
+
+
+async def test_a_word_is_found_in_the_log(driven) -> None:
+    async with driven(FakeEngine(1284)) as (app, pilot):
+        page = await opened(pilot)
+        await pilot.press("slash", *"Data_127", "enter")
+        assert page.log_pane.current.item.endswith("1278.tif")
+        await pilot.press("N")
+        assert page.log_pane.current.item.endswith("1277.tif")
+        await pilot.press("n", "n")
+        assert page.log_pane.current.item.endswith("1270.tif")  # round the end
+        await until(pilot, lambda: "/data_127 9" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ItemScreen))
+        await pilot.press("5", "escape")
+        await until(pilot, lambda: not page.log_pane.search)
+
+
+async def test_a_line_about_the_engine_is_shown_in_full(driven) -> None:
+    engine = FakeEngine(300)
+    async with driven(engine, (60, 20)) as (app, pilot):
+        page = await opened(pilot)
+        engine.say_line("nothing " * 30 + "but the end", "error")
+        await pilot.press("tab")
+        await until(pilot, lambda: page.log_pane.has_focus and page.log_pane.tail)
+        await until(pilot, lambda: "nothing" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "but the end" in text_of(app))
+
+
+async def test_exports_are_there_only_where_there_are_any(driven) -> None:
+    engine = FakeEngine(300)
+    async with driven(engine) as (app, pilot):
+        await opened(pilot)
+        assert "Exports" not in text_of(app)
+        export = {"name": "goodparticles", "rows": 228_110, "state": "live", "path": "/p/g.star"}
+        engine.say_status(exports=(export,))
+        await until(pilot, lambda: "228,110 rows  live" in text_of(app))
+        engine.say_status(exports=())
+        await until(pilot, lambda: "goodparticles" not in text_of(app))
+
+
+async def test_nothing_is_repainted_here_while_nothing_changes(driven, monkeypatch) -> None:
+    async with driven(FakeEngine(300)) as (app, pilot):
+        await opened(pilot)
+        await pilot.pause(1.0)
+        painted = []
+        monkeypatch.setattr(type(app), "_display", lambda self, *a: painted.append(a))
+        await pilot.pause(1.0)
+        assert not painted
+
+
+async def test_screens_do_not_pile_up(driven) -> None:
+    async with driven(FakeEngine(300)) as (app, pilot):
+        for _ in range(3):
+            await pilot.press("5", "2")
+        assert len(app.screen_stack) <= 4
+        await pilot.press("1")
+        assert len(app.screen_stack) == 1
+
+
+async def test_without_colour_the_cursor_and_the_levels_are_seen(driven, monkeypatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with driven(FakeEngine(300)) as (app, pilot):
+        page = await opened(pilot)
+        line = page.query_one(JobTable).render_line(1)
+        assert any(segment.style.reverse for segment in line)
+        assert "!! E" in text_of(app)
+
+
+def test_a_snapshot_brings_no_line_twice_and_memory_is_bounded() -> None:
+    mirror = Mirror()
+    status = FakeEngine(0).state
+    lines = [LogLine(float(n), "info", f"line {n}") for n in range(LOG_LINES + 500)]
+    mirror.apply(lines)
+    assert len(mirror.log) == LOG_LINES and mirror.n_logged == LOG_LINES + 500
+    newer = LogLine(9e9, "info", "newer")
+    changes = mirror.apply([Snapshot((), status), *lines[-500:], newer])
+    assert changes.log and mirror.n_logged == LOG_LINES + 501
+    assert [line.text for line in mirror.log][-2:] == [lines[-1].text, "newer"]
+
+
+def test_a_traceback_that_the_log_repeats_is_told_once() -> None:
+    engine = FakeEngine(300)
+    row = next(row for row in engine.rows.values() if row.state is State.FAILED)
+    detail = replace(
+        engine.item(row.name),
+        log_tail="job 1\nTraceback (most recent call last):\n  ...\nTruncatedError: frame 21\n",
+    )
+    assert account(detail).count("TruncatedError") == 1
+    nothing = replace(detail, traceback="", log_tail="", failed_stage="")
+    assert "before the first stage" in account(nothing)
+
+
+def test_log_lines_of_strange_levels_are_shown() -> None:
+    pane = LogPane()
+    mirror = Mirror()
+    mirror.apply([LogLine(0.0, "notice", "x"), LogLine(0.0, "debug", "y")])
+    pane.repaint = lambda: None
+    pane.show(mirror)
+    assert [line.text for _, line in pane._lines] == ["x"]
