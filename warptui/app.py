@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,14 @@ if "SSH_CONNECTION" in os.environ:
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 
 from textual.app import SystemCommand
-from textual.binding import Binding
-from textual.dom import DOMNode
 from textual.screen import Screen
 
 from warptui import client as engine_client
 from warptui.engine.errors import WarptuiError
 from warptui.engine.items import Choice, ItemRow, State
 from warptui.engine.paths import ProjectPaths
-from warptui.screens.bindings import APP_BINDINGS, all_bindings
+from warptui.screens.bindings import APP_BINDINGS, all_bindings, clashes
+from warptui.screens.command_list import key_commands
 from warptui.screens.dialogs import Question, TextDialog
 from warptui.screens.feed import Engine, Feed, Found, Lost
 from warptui.screens.help import help_text
@@ -73,7 +73,6 @@ class WarptuiApp(LookApp):
         self.workspace.drawing = self.drawing
         self.feed = Feed(attach, connect)
         self._launch = launch
-        self._clashes: set[str] = set()
         self._followed_at = float("-inf")
         self._rung: set[tuple[int, int]] | None = None  # notices that the bell rang for
 
@@ -163,15 +162,15 @@ class WarptuiApp(LookApp):
                 severity="warning",
                 markup=False,
             )
+        if found := clashes(keys) if keys else ():
+            self.notify(
+                f"[keys] in config.toml: the same key twice: {'; '.join(found)}",
+                severity="warning",
+                markup=False,
+            )
         self.set_keymap(keys)
         if isinstance(self.screen, Page):
             self.screen.show(Changes(everything=True))
-
-    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
-        names = ", ".join(sorted(binding.id or binding.action for binding in clashed_bindings))
-        if names not in self._clashes:
-            self._clashes.add(names)
-            self.notify(f"the same key is given twice; lost: {names}", severity="warning")
 
     def _obituary(self, reason: str) -> str:
         """Why the engine went, with the last line that it wrote where it went by itself."""
@@ -443,17 +442,11 @@ class WarptuiApp(LookApp):
         self.push_screen(TextDialog("Engine log", self._log_tail(), at_end=True))
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
+        yield from key_commands(self, screen)
         yield SystemCommand("Engine log", "the end of the engine's log", self.action_engine_log)
-        yield SystemCommand("Start / pause", "processing on or off", self.action_process)
         yield SystemCommand("Retry all failed", "forget failures", self.retry_all)
-        yield SystemCommand("Jobs and log", "what runs, waits and failed", self.action_jobs)
-        yield SystemCommand("Next problem", "failed or missing", self.action_problem)
-        yield SystemCommand("Settings", "look at and change them", self.action_settings)
-        yield SystemCommand("Adopt settings", "those of the current item", self.action_adopt)
-        yield SystemCommand("Glyphs", "quadrants, half blocks, braille, ASCII", self.action_drawing)
-        yield SystemCommand("Theme", "colours", self.action_change_theme)
-        yield SystemCommand("Help", "keys and glyphs", self.action_help)
-        yield SystemCommand("Detach", "leave; the engine goes on", self.action_quit)
+        for name in self.available_themes:
+            yield SystemCommand(f"Theme {name}", "colours", partial(setattr, self, "theme", name))
 
     def retry_all(self) -> None:
         """Queue every failed item again."""

@@ -126,12 +126,44 @@ APP_BINDINGS = [
 
 def all_bindings() -> Iterable[Binding]:
     """Those of the app and of every screen and widget, also of Textual's own."""
+    return (binding for _, binding in _owned_bindings())
+
+
+def clashes(keys: dict[str, str]) -> list[str]:
+    """Which keys of the user's key map two actions would have at the same time.
+
+    Actions of different panes may share a key; one of the app works everywhere.
+    """
+    given: dict[tuple[str, str], set[str]] = {}  # owner and id: its keys
+    for owner, binding in _owned_bindings():
+        if binding.id:
+            known = given.setdefault((owner, binding.id), set())
+            known |= set(keys.get(binding.id, binding.key).replace(" ", "").split(","))
+    found: dict[str, None] = {}
+    for (owner, name), own in given.items():
+        if name not in keys:
+            continue
+        for (other_owner, other), others in given.items():
+            together = other_owner in (owner, _APP) or owner == _APP
+            for key in sorted(own & others) if other != name and together else ():
+                found[f"{key}: {' and '.join(sorted((name, other)))}"] = None
+    return list(found)
+
+
+_APP = "WarptuiApp"
+
+
+def _owned_bindings() -> Iterable[tuple[str, Binding]]:
     import warptui.screens.settings  # noqa: F401  (the app imports it when it is opened)
 
     pending: list[type] = [DOMNode]
+    seen: set[type] = set()
     while pending:
         kind = pending.pop()
+        if kind in seen:
+            continue
+        seen.add(kind)
         pending.extend(kind.__subclasses__())
         for binding in kind.__dict__.get("BINDINGS", ()):
             if isinstance(binding, Binding):
-                yield binding
+                yield kind.__name__, binding

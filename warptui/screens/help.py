@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from textual.app import App
-from textual.binding import Binding
 from textual.screen import Screen
 
+from warptui.screens.command_list import mapped
 from warptui.screens.widgets.glyphs import Drawing, glyphs
 
 _MEANINGS = {
@@ -25,7 +25,8 @@ def help_text(app: App, screen: Screen, drawing: Drawing) -> str:
     lines: list[str] = []
     groups = [("This screen", screen), ("Everywhere", app)]
     if focused is not None:
-        groups.insert(0, ("This pane", focused))
+        name = str(focused.border_title or "").strip()
+        groups.insert(0, (f"This pane: {name}" if name else "This pane", focused))
     for title, node in groups:
         keys: dict[str, list[str]] = {}
         texts: dict[str, str] = {}
@@ -33,7 +34,7 @@ def help_text(app: App, screen: Screen, drawing: Drawing) -> str:
             for binding in bindings:
                 if binding.id and binding.description:
                     texts[binding.id] = binding.tooltip or binding.description
-                    shown = app.get_key_display(_mapped(app, binding))
+                    shown = app.get_key_display(mapped(app, binding))
                     if shown not in keys.setdefault(binding.id, []):
                         keys[binding.id].append(shown)
         if keys:
@@ -59,9 +60,3 @@ def help_text(app: App, screen: Screen, drawing: Drawing) -> str:
         "may watch it. On the right above: the ids by which [keys] of config.toml changes keys.",
     ]
     return "\n".join(lines).strip("\n")
-
-
-def _mapped(app: App, binding: Binding) -> Binding:
-    """The binding with the key that the user's key map gives it."""
-    key = app._keymap.get(binding.id or "")
-    return binding if key is None else binding.with_key(key.split(",")[0])

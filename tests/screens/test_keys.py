@@ -1,0 +1,73 @@
+"""Keys: remapped, clashing, explained, and offered as commands."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.screens.conftest import until
+from tests.screens.fake_engine import FakeEngine
+from tests.screens.test_overview import text_of
+from warptui.screens.bindings import APP_BINDINGS
+from warptui.screens.settings import SettingsScreen
+
+
+def messages(app) -> str:
+    return "\n".join(notice.message for notice in app._notifications)
+
+
+async def test_a_key_that_is_given_to_two_is_told_with_both_names(driven) -> None:
+    engine = FakeEngine(50)
+    engine.settings["keys"] = {"follow": "f7", "next-problem": "f7"}
+    async with driven(engine) as (app, pilot):
+        await until(pilot, lambda: "f7" in messages(app))
+        assert "follow" in messages(app)
+        assert "next-problem" in messages(app)
+
+
+async def test_a_key_taken_from_another_is_told_and_the_new_one_works(driven) -> None:
+    engine = FakeEngine(50)
+    engine.settings["keys"] = {"toggle-exclude": "space"}
+    async with driven(engine) as (app, pilot):
+        await until(pilot, lambda: "toggle-include" in messages(app))
+        await pilot.press("g", "space")
+        await pilot.pause()
+        assert app.workspace.mirror.rows[0].choice == "exclude"
+        await pilot.press("space")  # as f does, and not on to include
+        assert app.workspace.mirror.rows[0].choice == "auto"
+
+
+async def test_remapped_keys_are_those_that_help_and_footer_name(driven) -> None:
+    engine = FakeEngine(50)
+    engine.settings["keys"] = {"start-pause": "f5"}
+    async with driven(engine, (120, 60)) as (app, pilot):
+        await until(pilot, lambda: "f5" in text_of(app).splitlines()[-1])
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "start-pause" in text_of(app))
+        line = next(line for line in text_of(app).splitlines() if "start-pause" in line)
+        assert "f5" in line
+        await pilot.press("escape", "f5")
+        await until(pilot, lambda: ("pause",) in engine.calls)
+
+
+@pytest.mark.parametrize("key", ["colon", "ctrl+p"])
+async def test_every_key_of_the_app_is_a_command(driven, key) -> None:
+    async with driven(FakeEngine(50)) as (app, pilot):
+        commands = {command.title: command for command in app.get_system_commands(app.screen)}
+        for binding in APP_BINDINGS:
+            title = binding.description[:1].upper() + binding.description[1:]
+            assert title in commands, binding.id
+            assert binding.id in commands[title].help
+        for theme in app.available_themes:
+            assert f"Theme {theme}" in commands
+        await pilot.press(key, *"settings")
+        await pilot.pause(0.5)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
+
+
+async def test_help_names_the_focused_pane(driven) -> None:
+    async with driven(FakeEngine(50), (120, 60)) as (app, pilot):
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "This pane: Items" in text_of(app))
+        await pilot.press("q", "tab", "question_mark")
+        await until(pilot, lambda: "strip." in text_of(app))
