@@ -217,10 +217,13 @@ def _need_reason(
 
 def _changes(section: str, was: Mapping[str, Any], model: Any) -> list[str]:
     """Differences of a section; a key that the record lacks had its present default."""
+    values = affecting(model)
+    if was == values:
+        return []  # the usual case, asked for every item of a project
     defaults = affecting(type(model)())
     return [
         f"{section}.{key} {_shown(was.get(key, defaults[key]))} -> {_shown(now)}"
-        for key, now in affecting(model).items()
+        for key, now in values.items()
         if was.get(key, defaults[key]) != now
     ]
 
@@ -232,6 +235,8 @@ def _section_changes(
 
     An unreadable reference is the next run's error, no reason to doubt the results that are there.
     """
+    if was == wanted:
+        return []
     changes = []
     defaults = affecting(type(model)())
     for key, now in wanted.items():

@@ -151,11 +151,13 @@ class Store:
         values: dict[str, Any] = {}
         batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
         with ThreadPoolExecutor(READERS) as readers:
-            contents = readers.map(self._read_batch, batches)
-            for batch, datas in zip(batches, contents, strict=True):
-                for name, data in zip(batch, datas, strict=True):
-                    item = self._listed(Path(name).stem, data)
-                    values[name] = None if item is None else _packed(item)
+            # a few rounds: the readers are faster than the parser, and files wait in memory
+            for first in range(0, len(batches), 4 * READERS):
+                some = batches[first : first + 4 * READERS]
+                for batch, datas in zip(some, readers.map(self._read_batch, some), strict=True):
+                    for name, data in zip(batch, datas, strict=True):
+                        item = self._listed(Path(name).stem, data)
+                        values[name] = None if item is None else _packed(item)
         self._index.write("metadata", [(name, stamps[name], values[name]) for name in names])
         return values
 
