@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import warptui
-from warptui.commands.output import WRONG_CALL, say
+from warptui.commands.output import DONE, WRONG_CALL, say
 from warptui.engine.errors import WarptuiError
 from warptui.engine.items import Choice
+from warptui.engine.paths import CONFIG_NAME
 
 INTERRUPTED = 130
 
@@ -29,7 +30,8 @@ examples:
 
 `warptui [PROJECT]` without a verb opens the app, starting an engine if none runs;
 leaving the app (q) leaves the engine running. PROJECT is the folder that holds
-config.toml; the present one when left out.
+config.toml; the present one when left out. Where there is no config.toml yet, a page
+says what the folder holds, proposes settings and asks for what is missing.
 
 exit status: 0 done; 1 done, but some items failed; 2 the call or the settings are wrong
 """
@@ -136,6 +138,9 @@ def _add_arguments(verb: str, command: argparse.ArgumentParser) -> None:
         command.add_argument(
             "--input", type=Path, metavar="DIR", help="where the movies are (default: PROJECT)"
         )
+        command.add_argument(
+            "--dry-run", action="store_true", help="tell what would be written, and write nothing"
+        )
         command.add_argument("--pattern", nargs="+", metavar="GLOB", help='such as "*.tif"')
         for _, key, kind, metavar in INIT_OPTIONS:
             command.add_argument(f"--{key.replace('_', '-')}", type=kind, metavar=metavar)
@@ -159,7 +164,9 @@ def _run_verb(call: argparse.Namespace) -> int:
             from warptui.commands import create
 
             folder = call.input or call.project
-            return create.init(call.project, folder, _given(call), as_json=call.json)
+            return create.init(
+                call.project, folder, _given(call), as_json=call.json, dry_run=call.dry_run
+            )
         case "engine" | "start" | "stop" | "pause" | "resume":
             from warptui.commands import steer
 
@@ -195,6 +202,14 @@ def _open_app(arguments: list[str]) -> int:
     project = Path(arguments[0] if arguments else ".")
     if len(arguments) > 1 or not project.is_dir():
         _refuse(arguments, project)
+    if not (project / CONFIG_NAME).exists() and _can_show():
+        from warptui.screens.first_run import FirstRunApp
+
+        made = FirstRunApp(project).run()
+        if made is None:
+            say("nothing was written")
+            return DONE
+        project = made
     from warptui import client
 
     running = client.hasten(project)
@@ -206,6 +221,12 @@ def _open_app(arguments: list[str]) -> int:
     from warptui.app import run_app
 
     return run_app(project, running)
+
+
+def _can_show() -> bool:
+    """Whether a page can be shown here."""
+    is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    return is_terminal and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def _refuse(arguments: list[str], project: Path) -> NoReturn:

@@ -155,6 +155,37 @@ def write_config(project: Path, changes: Changes) -> Config:
     return config
 
 
+def new_settings(path: Path, values: Mapping[str, Mapping[str, Any]]) -> Config:
+    """Settings from values by section, as if they stood in ``path`` (paths stay relative).
+
+    Raises
+    ------
+    SettingsError
+        If a value is not allowed.
+    """
+    document = {section: dict(entries) for section, entries in values.items()}
+    interpret(document, path)
+    return Config.from_json(document)
+
+
+def create(path: Path, values: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write a commented config.toml where there is none, and its folder.
+
+    Raises
+    ------
+    SettingsError
+        If there is one, a value is not allowed, or the file cannot be written.
+    """
+    if path.exists():
+        raise SettingsError(f"{path} is there already and is never overwritten: edit or remove it")
+    text = config_text(new_settings(path, values))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
 def config_text(config: Config) -> str:
     """A config.toml that holds every setting, each with its unit and what it does."""
     lines = [

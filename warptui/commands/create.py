@@ -6,14 +6,17 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warptui import config
 from warptui.commands import offline
 from warptui.commands.output import DONE, print_json, say
 from warptui.engine.errors import InputError, SettingsError, TransientError
 from warptui.engine.paths import CONFIG_NAME
-from warptui.engine.settings import Config, InputSettings
+from warptui.engine.settings import InputSettings
+
+if TYPE_CHECKING:
+    from warptui.commands.survey import Gain
 
 
 @dataclass
@@ -22,6 +25,7 @@ class Found:
 
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)  # format, n_frames, width, height
 
     def take(self, section: str, key: str, value: Any, source: str) -> None:
         """Note a setting unless it is known from a better source."""
@@ -30,8 +34,37 @@ class Found:
             self.notes.append(f"{section}.{key} = {value} (from {source})")
 
 
+@dataclass
+class Proposal:
+    """Settings for a new project, and what they are based on."""
+
+    values: dict[str, dict[str, Any]]  # what the user gave over what was found
+    found: Found
+    movie: Path | None = None
+    facts: dict[str, Any] = field(default_factory=dict)  # format, n_frames, width, height, n_movies
+    gains: list[Gain] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the app's first page, and for scripts."""
+        return {
+            "settings": self.values,
+            "movie": str(self.movie) if self.movie else "",
+            "facts": self.facts,
+            "gains": [
+                {"path": str(gain.path), "fits": gain.fits, "text": gain.text}
+                for gain in self.gains
+            ],
+            "notes": self.found.notes,
+        }
+
+
 def init(
-    project: Path, input_folder: Path, given: dict[str, dict[str, Any]], *, as_json: bool
+    project: Path,
+    input_folder: Path,
+    given: dict[str, dict[str, Any]],
+    *,
+    as_json: bool,
+    dry_run: bool = False,
 ) -> int:
     """Write the config.toml of a new project; what the user gave counts most.
 
@@ -43,49 +76,74 @@ def init(
     path = project / CONFIG_NAME
     if path.exists():
         raise SettingsError(f"{path} is there already and is never overwritten: edit or remove it")
-    if not input_folder.is_dir():
-        raise SettingsError(f"--input {input_folder}: expected a folder that is there")
-    settings = InputSettings(
-        folder=str(input_folder), **{k: v for k, v in given["input"].items() if k in _LISTING}
-    )
-    found = look_at(first_movie(settings), input_folder)
-    values = {
-        section: {**found.values.get(section, {}), **given.get(section, {})}
-        for section in {*found.values, *given}
-    }
-    for key in ("gain", "defects"):
-        if values["input"].get(key):
-            values["input"][key] = shown_path(Path(values["input"][key]), project)
-    values["input"]["folder"] = shown_path(input_folder, project)
-    text = config.config_text(checked(values, path))
-    project.mkdir(parents=True, exist_ok=True)
-    config.write_text(path, text)
+    proposal = propose(project, input_folder, given)
+    values = proposal.values
+    if dry_run:
+        config.new_settings(path, values)
+    else:
+        config.create(path, values)
     if as_json:
-        print_json({"config": str(path), "settings": values})
-    for note in found.notes:
+        print_json({"config": str(path), **proposal.to_json()})
+    for note in proposal.found.notes:
         section, _, key = note.partition(" ")[0].partition(".")
         if key not in given.get(section, {}):
             say(note)
     for warning in _gaps(values["input"]):
         say(warning)
-    say(f"wrote {path}; look at it, then: warptui {project}")
+    chosen = bool(values["input"].get("gain"))
+    for gain in proposal.gains:
+        if not (chosen and gain.fits):
+            use = f"; if frames are not corrected yet: --gain {gain.path}" if gain.fits else ""
+            say(f"gain reference {gain.path}: {gain.text}{use}")
+    wrote = f"wrote {path}; look at it, then: warptui {project}"
+    say(f"would write {path}" if dry_run else wrote)
     return DONE
 
 
-def checked(values: dict[str, dict[str, Any]], path: Path) -> Config:
-    """Settings from values by section, as if they stood in config.toml (paths stay relative).
+def propose(project: Path, input_folder: Path, given: dict[str, dict[str, Any]]) -> Proposal:
+    """Settings from what the folder, its first movie and the mdoc tell, and from the user.
 
     Raises
     ------
     SettingsError
-        If a value is not allowed.
+        If the folder is not there.
     """
-    lines = []
-    for section, entries in values.items():
-        lines.append(f"[{section}]")
-        lines += [f"{key} = {config.as_toml(value)}" for key, value in entries.items()]
-    config.parse("\n".join(lines), path)
-    return Config.from_json(values)
+    from warptui.commands.survey import find_gains, find_layout, try_gain
+
+    if not input_folder.is_dir():
+        raise SettingsError(f"--input {input_folder}: expected a folder that is there")
+    told = given.get("input", {})
+    layout = find_layout(input_folder)
+    where: dict[str, Any] = {}
+    if not {"pattern", "recursive"} & set(told) and layout.n_movies:
+        where = {"recursive": True} if layout.recursive else {}
+        where |= {"pattern": list(layout.pattern)} if layout.pattern else {}
+        input_folder = layout.folder
+    listing = where | {key: told[key] for key in _LISTING if key in told}
+    settings = InputSettings(folder=str(input_folder), **listing)
+    movie = first_movie(settings)
+    found = look_at(movie, input_folder)
+    if where:
+        found.notes[:0] = layout.notes
+    values = {
+        section: {**found.values.get(section, {}), **given.get(section, {})}
+        for section in {"input", *found.values, *given}
+    }
+    values["input"] = {**where, **values["input"]}
+    for key in ("gain", "defects"):
+        if values["input"].get(key):
+            values["input"][key] = shown_path(Path(values["input"][key]), project)
+    values["input"]["folder"] = shown_path(input_folder, project)
+    gains = []
+    if movie is not None and "height" in found.facts:
+        shape_yx = (found.facts["height"], found.facts["width"])
+        kind, given_gain = found.facts["format"], values["input"].get("gain")
+        if given_gain:
+            gains = [try_gain(project / Path(given_gain).expanduser(), shape_yx, kind)]
+        else:
+            gains = find_gains(movie, shape_yx, kind, [input_folder, project])
+    facts = {**found.facts, "n_movies": layout.n_movies}
+    return Proposal(values, found, movie, facts, gains)
 
 
 def first_movie(settings: InputSettings) -> Path | None:
@@ -106,6 +164,12 @@ def look_at(movie: Path | None, folder: Path) -> Found:
         with open_movie(movie) as reader:
             shape_yx = reader.shape_yx
             header = (reader.pixel_size, reader.dose_per_frame)
+            found.facts = {
+                "format": reader.format,
+                "n_frames": reader.n_frames,
+                "width": shape_yx[1],
+                "height": shape_yx[0],
+            }
             found.notes.append(
                 f"{movie.name}: {reader.format}, {reader.n_frames} frames of "
                 f"{shape_yx[1]} x {shape_yx[0]} px"

@@ -232,7 +232,7 @@ class Draft:
             value = self.value(field)
             if trial is not None and trial[0] == field:
                 value = trial[1]
-            if value is not None:
+            if value is not None and field.section:
                 document.setdefault(field.section, {})[field.key] = value
         try:
             config.interpret(document, self._project / CONFIG_NAME)

@@ -91,6 +91,9 @@ class FieldList(LineWidget, can_focus=True):
         if name in names:
             self.action_move(names.index(name) - self._number)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "section" or not self._flat
+
     def action_move(self, steps: int) -> None:
         if self.draft is not None:
             self._number = min(max(self._number + steps, 0), len(self.draft.fields) - 1)
@@ -235,7 +238,7 @@ class FieldList(LineWidget, can_focus=True):
         cells: list[Piece] = [
             (f" {mark} ", mark_style),
             (f"{entry.key:{name_width}}", BOLD if number == self._number else PLAIN),
-            (self._fit(text, value_width), value_style),
+            (self._fit_value(entry, text, value_width), value_style),
             (self._fit(entry.unit, UNIT), colours["muted"]),
         ]
         if note_width:
@@ -253,6 +256,12 @@ class FieldList(LineWidget, can_focus=True):
         if hint := remarks.hints.get(entry.name):
             return self._fit(hint, width), colours["warning-text"]
         return self._fit(entry.help, width), colours["muted"]
+
+    def _fit_value(self, entry: Field, text: str, width: int) -> str:
+        if entry.kind is not Kind.PATH:
+            return self._fit(text, width)
+        short = words.shorten_left(text, max(width - 1, 1), self.glyphs.ellipsis)
+        return f"{short:{width}}"  # paths differ at their ends
 
     def _fit(self, text: str, width: int) -> str:
         short = words.shorten_right(text, max(width - 1, 1), self.glyphs.ellipsis)
