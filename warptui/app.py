@@ -26,7 +26,7 @@ from warptui.engine.errors import WarptuiError
 from warptui.engine.items import Choice, ItemRow, State
 from warptui.engine.paths import ProjectPaths
 from warptui.screens.bindings import APP_BINDINGS, all_bindings, clashes
-from warptui.screens.command_list import key_commands
+from warptui.screens.command_list import Palette, key_commands
 from warptui.screens.dialogs import Question, TextDialog
 from warptui.screens.feed import Engine, Feed, Found, Lost
 from warptui.screens.help import help_text
@@ -440,6 +440,10 @@ class WarptuiApp(LookApp):
 
     def action_engine_log(self) -> None:
         self.push_screen(TextDialog("Engine log", self._log_tail(), at_end=True))
+
+    def action_command_palette(self) -> None:
+        if not Palette.is_open(self):
+            self.push_screen(Palette(self.drawing))
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
         yield from key_commands(self, screen)

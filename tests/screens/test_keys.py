@@ -60,7 +60,7 @@ async def test_every_key_of_the_app_is_a_command(driven, key) -> None:
         for theme in app.available_themes:
             assert f"Theme {theme}" in commands
         await pilot.press(key, *"settings")
-        await until(pilot, lambda: "[keys] settings" in text_of(app))
+        await until(pilot, lambda: "id settings" in text_of(app))
         await pilot.pause(0.3)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, SettingsScreen))

@@ -111,7 +111,9 @@ APP_BINDINGS = [
         show=False,
         key_display=",",
     ),
-    Binding("colon", "command_palette", "commands", id="palette", show=False, key_display=":"),
+    Binding(
+        "colon,ctrl+p", "command_palette", "commands", id="palette", show=False, key_display=":"
+    ),
     Binding(
         "escape",
         "back",

@@ -7,11 +7,26 @@ from functools import partial
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
+from textual.command import CommandPalette, SearchIcon
 from textual.dom import DOMNode
 from textual.screen import Screen
 
+from warptui.screens.widgets.glyphs import Drawing
+
 # Keys that only make sense as keys: the palette would be full of them.
 _MOVES = ("list.", "text.", "strip.", "pane.", "dialog.", "form.", "chart.", "image.")
+
+
+class Palette(CommandPalette):
+    """Textual's, without the picture characters that many terminals show as two boxes."""
+
+    def __init__(self, drawing: Drawing) -> None:
+        super().__init__(id="--command-palette")
+        self.set_class(drawing is Drawing.ASCII, "-ascii")
+
+    def on_mount(self) -> None:
+        """Also called for the base class."""
+        self.query_one(SearchIcon).icon = ">"
 
 
 def key_commands(app: App, screen: Screen) -> Iterable[SystemCommand]:
@@ -36,7 +51,7 @@ def _command(app: App, node: DOMNode, binding: Binding) -> SystemCommand:
     said = binding.tooltip if binding.tooltip and binding.tooltip != binding.description else ""
     return SystemCommand(
         title,
-        "  ".join(filter(None, (key, said, f"[keys] {binding.id}"))),
+        "  ".join(filter(None, (key, said, f"id {binding.id}"))),
         partial(app.run_action, binding.action, default_namespace=node),
     )
 
