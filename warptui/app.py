@@ -193,12 +193,19 @@ class WarptuiApp(LookApp):
     # asking the engine, never on the screen's own time
 
     def ask(
-        self, call: str, *args: Any, done: Callable[[Any], object] | None = None, said: str = ""
+        self,
+        call: str,
+        *args: Any,
+        done: Callable[[Any], object] | None = None,
+        failed: Callable[[], object] | None = None,
+        said: str = "",
     ) -> None:
         """Call the engine in a thread; ``done`` gets the answer, ``said`` is shown then."""
         client = self.feed.client
         if client is None:
             self.notify("the engine is not reachable; s starts it", severity="error")
+            if failed is not None:
+                failed()
             return
 
         def work() -> None:
@@ -206,6 +213,8 @@ class WarptuiApp(LookApp):
                 answer = getattr(client, call)(*args)
             except (WarptuiError, KeyError) as problem:
                 self.call_from_thread(self.notify, str(problem), severity="error", markup=False)
+                if failed is not None:
+                    self.call_from_thread(failed)
                 return
             if done is not None:
                 self.call_from_thread(done, answer)
@@ -398,6 +407,9 @@ class WarptuiApp(LookApp):
         page = self.screen
         if isinstance(page, ItemScreen):
             self.call_later(page.show_side, Side(side))
+
+    def on_overview_limits_changed(self, message: Overview.LimitsChanged) -> None:
+        self.ask("change", {"filters": message.filters}, failed=message.refused)
 
     def on_item_table_opened(self) -> None:
         self.action_item()

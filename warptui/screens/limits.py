@@ -53,6 +53,10 @@ class Limits:
 
     def set(self, key: str, value: float | None) -> None:
         """Show another limit; `unsent` tells what the engine does not know yet."""
+        if value is not None:
+            low, high = allowed(key)
+            value = min(max(value, low), high)
+            value = round(value) if is_whole(key) else value
         self._mine[key] = _Mine(value)
 
     def unsent(self) -> dict[str, float | None]:

@@ -122,7 +122,8 @@ class Page(Screen[None]):
         self.query_one(NoticeBar).show(status.notices if status else ())
         self._show_banner()
         if changes.everything or changes.items:
-            self.query_one(NavigationBar).show(workspace.mirror, workspace.current_number)
+            bar = self.query_one(NavigationBar)
+            bar.show(workspace.mirror, workspace.current_number, workspace.along)
 
     def draw_current(self) -> None:
         """Repaint what depends on the cursor."""

@@ -13,6 +13,7 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 
 from warptui.engine.items import ItemRow, State, Summary
@@ -24,6 +25,12 @@ from warptui.screens.widgets.palette import Palette, palette
 
 MARKS_WIDTH = 4  # state glyph, choice glyph and the spaces around
 NAME_WIDTH = 16  # at least; columns on the right are left out before it shrinks further
+
+
+class PlainScrollBar(ScrollBarRender):
+    """Whole cells of colour: no characters that an old font lacks."""
+
+    VERTICAL_BARS = [" "] * 8
 
 
 class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
@@ -102,6 +109,10 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.order = np.zeros(0, dtype=np.intp)
         self._places = np.zeros(0, dtype=np.intp)  # of every item in `order`; -1 = nowhere
         self.mark_from: int | None = None  # where the marked range began
+
+    def watch_drawing(self, drawing: Drawing) -> None:
+        bar = PlainScrollBar if drawing is Drawing.ASCII else ScrollBarRender
+        self.vertical_scrollbar.renderer = bar  # pyright: ignore[reportAttributeAccessIssue]
 
     # what is shown
 

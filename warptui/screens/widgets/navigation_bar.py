@@ -1,4 +1,7 @@
-"""The whole session in one line: a cell per slice of it, showing the worst that is in there."""
+"""The whole session in one line: a cell per slice of it, showing the worst that is in there.
+
+Slices are equal parts of what the strips run along: the order of arrival, or the time.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from warptui.engine.items import Choice, State
+from warptui.screens.acquisition import Along, positions
 from warptui.screens.mirror import CHOICE_NUMBERS, STATE_NUMBERS, STATES, Mirror
 from warptui.screens.widgets.line import LineWidget, Piece
 
@@ -42,11 +46,13 @@ class NavigationBar(LineWidget):
         super().__init__(id=id)
         self.mirror = Mirror()
         self.current: int | None = None
-        self._worst: tuple[int, np.ndarray] | None = None  # room, and the worst rank per cell
+        self._along = Along.ORDER
+        self._slices: tuple[int, np.ndarray, np.ndarray] | None = None  # see `_sliced`
 
-    def show(self, mirror: Mirror, current: int | None) -> None:
+    def show(self, mirror: Mirror, current: int | None, along: Along = Along.ORDER) -> None:
         """Show the session with the cursor on item number ``current``."""
-        self.mirror, self.current, self._worst = mirror, current, None
+        self.mirror, self.current, self._slices = mirror, current, None
+        self._along = along
         self.repaint()
 
     def show_cursor(self, current: int | None) -> None:
@@ -69,26 +75,39 @@ class NavigationBar(LineWidget):
             )
         ]
 
+    def _sliced(self, room: int) -> tuple[np.ndarray, np.ndarray]:
+        """(item,) the cell of each, -1 = none; (cell,) the worst rank in each, 0 = nobody."""
+        if self._slices is None or self._slices[0] != room:
+            x, _ = positions(self.mirror, self._along)
+            n_cells = min(room, len(x))
+            cells = np.where(
+                np.isfinite(x), np.minimum(np.nan_to_num(x) * n_cells, n_cells - 1), -1
+            )
+            cells = cells.astype(np.intp)
+            worst = np.zeros(n_cells, dtype=np.uint8)
+            somewhere = cells >= 0
+            np.maximum.at(worst, cells[somewhere], self._ranks()[somewhere])
+            self._slices = (room, cells, worst)
+        return self._slices[1:]
+
     def _cells(self, room: int) -> list[Piece]:
-        n = len(self.mirror)
-        n_cells = min(room, n)
-        if n_cells <= 0:
+        if room <= 0 or not len(self.mirror):
             return [(" " * max(0, room), Style())]
-        starts = np.arange(n_cells) * n // n_cells
-        if self._worst is None or self._worst[0] != room:
-            self._worst = (room, np.maximum.reduceat(self._ranks(), starts))
-        worst = self._worst[1]
-        at = -1 if self.current is None else int(np.searchsorted(starts, self.current, "right")) - 1
+        cells, worst = self._sliced(room)
+        at = -1 if self.current is None else int(cells[self.current])
         pieces: list[Piece] = []
         for cell, rank in enumerate(worst.tolist()):
-            text, style = self._cell(_SEVERITY[len(_SEVERITY) - rank])
-            if cell == at:
-                text, style = self.glyphs.cursor, self.colours["plot-cursor"] + Style(bold=True)
+            what = _SEVERITY[len(_SEVERITY) - rank] if rank else ""
+            text, style = self._cell(what) if rank else (" ", Style())
+            if cell == at:  # the cursor does not hide what is wrong there
+                quiet = what in ("", State.DONE)
+                text = self.glyphs.cursor if quiet else text
+                style = self.colours["plot-cursor"] + Style(bold=True, reverse=not quiet)
             if pieces and pieces[-1][1] == style and cell != at:
                 pieces[-1] = (pieces[-1][0] + text, style)
             else:
                 pieces.append((text, style))
-        return [*pieces, (" " * (room - n_cells), Style())]
+        return [*pieces, (" " * (room - len(worst)), Style())]
 
     def _cell(self, what: str) -> Piece:
         characters = self.glyphs
@@ -107,13 +126,13 @@ class NavigationBar(LineWidget):
         table = np.array([_RANKS[state] for state in STATES], dtype=np.uint8)
         ranks = table[mirror.states]
         done = mirror.states == STATE_NUMBERS[State.DONE]
-        ranks[done & ~mirror.selected] = _RANKS["filtered"]
+        ranks[done & mirror.filtered] = _RANKS["filtered"]
         excluded = mirror.choices == CHOICE_NUMBERS[Choice.EXCLUDE]
         ranks[excluded] = _RANKS["excluded"]
         return ranks
 
     def on_click(self, event: events.Click) -> None:
-        n = len(self.mirror)
-        cells = min(self.size.width - 2, n)
-        if cells > 0 and 1 <= event.x <= cells:
-            self.post_message(self.Jumped((event.x - 1) * n // cells))
+        if self._slices is not None and 1 <= event.x <= len(self._slices[2]):
+            cells = self._slices[1]
+            nearest = int(np.argmin(np.abs(cells - (event.x - 1))))
+            self.post_message(self.Jumped(nearest))

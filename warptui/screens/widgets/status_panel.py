@@ -9,7 +9,7 @@ from textual.strip import Strip
 
 from warptui.engine.items import Choice, State
 from warptui.screens import words
-from warptui.screens.mirror import CHOICE_NUMBERS, STATE_NUMBERS, Mirror
+from warptui.screens.mirror import CHOICE_NUMBERS, Mirror
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 
 _ORDER = (
@@ -38,6 +38,7 @@ class StatusPanel(LineWidget):
     def paint(self, width: int, height: int) -> list[Strip]:
         lines = _wrap(self._states(), width)
         lines += _wrap(self._choices(), width)
+        lines += _wrap(self._pace(), width)
         lines += _wrap(self._stages(), width)
         tail = self._source(width)
         devices = self._devices(width)
@@ -69,11 +70,9 @@ class StatusPanel(LineWidget):
 
     def _choices(self) -> list[list[Piece]]:
         mirror = self.mirror
-        done = mirror.states == STATE_NUMBERS[State.DONE]
-        auto = mirror.choices == CHOICE_NUMBERS[Choice.AUTO]
         numbers = (
             (None, "selected", int(np.count_nonzero(mirror.selected))),
-            (self.glyphs.filtered, "filtered", int((done & auto & ~mirror.selected).sum())),
+            (self.glyphs.filtered, "filtered", int(np.count_nonzero(mirror.filtered))),
             (self.glyphs.excluded, "excluded", self._chosen(Choice.EXCLUDE)),
             (self.glyphs.included, "included by hand", self._chosen(Choice.INCLUDE)),
         )
@@ -86,6 +85,23 @@ class StatusPanel(LineWidget):
 
     def _chosen(self, choice: Choice) -> int:
         return int((self.mirror.choices == CHOICE_NUMBERS[choice]).sum())
+
+    def _pace(self) -> list[list[Piece]]:
+        """How fast it goes, how old the newest file is, and how long the disk lasts."""
+        status = self.mirror.status
+        if status is None:
+            return []
+        muted, unknown = self.colours["muted"], self.glyphs.unknown
+        rate = words.number(status.rate_per_hour, 0, unknown)
+        age = words.age(self.mirror.newest_age_s(), unknown)
+        disk = words.size(status.disk_free_bytes, unknown)
+        hours = status.disk_hours_left
+        lasts = "" if hours is None else f", {hours:.0f} h left" if hours < 999 else ", for weeks"
+        return [
+            [("   rate ", muted), (f"{rate}/h ", PLAIN)],
+            [("  newest file ", muted), (f"{age} old ", PLAIN)],
+            [("  disk ", muted), (f"{disk}{lasts} ", PLAIN)],
+        ]
 
     def _stages(self) -> list[list[Piece]]:
         status = self.mirror.status

@@ -1,4 +1,4 @@
-"""A summary value against the order of arrival, with its histogram beside it."""
+"""A summary value along the session, with its limits and its histogram beside it."""
 
 from __future__ import annotations
 
@@ -12,42 +12,124 @@ from textual.strip import Strip
 
 from warptui.engine.items import Summary
 from warptui.screens import words
-from warptui.screens.mirror import Mirror
-from warptui.screens.widgets import raster
-from warptui.screens.widgets.glyphs import Drawing
+from warptui.screens.widgets.axis import decimals, round_step, short, value_range
+from warptui.screens.widgets.dots import Layer, dot_cells
+from warptui.screens.widgets.histogram import histogram_cells
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 from warptui.screens.widgets.raster import Cells
 
-HISTOGRAM_WIDTH = 12
+HISTOGRAM_WIDTH = 12  # with the line before it
+HISTOGRAM_FROM = 44  # columns; a narrower strip is dots alone
 AXIS_WIDTH = 6
-_DIM, _DOTS, _BEYOND, _CURSOR, _MUTED = range(5)
+_DIM, _DOTS, _BEYOND, _CURSOR, _MUTED, _LIMIT = range(6)
+_COLOURS = ("plot-dim", "plot-dots", "warning-text", "plot-cursor", "muted", "plot-limit")
+
+
+@dataclass(frozen=True)
+class StripData:
+    """One value of all items."""
+
+    values: np.ndarray  # (item,) NaN = unknown
+    x: np.ndarray  # (item,) from 0 to 1; NaN = nowhere
+    kept: np.ndarray  # (item,) bool: goes into exports
+    limits: tuple[float | None, float | None]
+    n_out: int  # taken out by these limits
 
 
 class StripPlot(LineWidget, can_focus=True):
-    """Dots, one cursor, the range of the value; outliers sit at the edge and are counted."""
+    """Dots, a cursor, limits, the range of the value; outliers sit at the edge and are counted."""
 
     BINDINGS = [
         Binding("h,left", "move(-1)", "previous", show=False, id="strip.previous"),
         Binding("l,right", "move(1)", "next", show=False, id="strip.next"),
+        Binding("pageup", "leap(-1)", "back", show=False, id="strip.back"),
+        Binding("pagedown", "leap(1)", "on", show=False, id="strip.on"),
+        Binding("j,down", "other(1)", "next strip", show=False, id="strip.below"),
+        Binding("k,up", "other(-1)", "strip above", show=False, id="strip.above"),
+        Binding(
+            "left_square_bracket",
+            "limit(False, -1)",
+            "lower",
+            id="strip.low-down",
+            key_display="[",
+            tooltip="lower limit down; it grows while held; out of the plot: no limit",
+            group=Binding.Group("lower limit", compact=True),
+        ),
+        Binding(
+            "right_square_bracket",
+            "limit(False, 1)",
+            "lower",
+            id="strip.low-up",
+            key_display="]",
+            tooltip="lower limit up",
+            group=Binding.Group("lower limit", compact=True),
+        ),
+        Binding(
+            "left_curly_bracket",
+            "limit(True, -1)",
+            "upper",
+            id="strip.high-down",
+            key_display="{",
+            tooltip="upper limit down",
+            group=Binding.Group("upper limit", compact=True),
+        ),
+        Binding(
+            "right_curly_bracket",
+            "limit(True, 1)",
+            "upper",
+            id="strip.high-up",
+            key_display="}",
+            tooltip="upper limit up",
+            group=Binding.Group("upper limit", compact=True),
+        ),
+        Binding("i", "type_limits", "type limits", id="strip.type"),
+        Binding("0", "clear_limits", "no limits", id="strip.clear"),
     ]
 
     @dataclass
     class Moved(Message):
-        """The cursor goes so many items on."""
+        """The cursor goes so many items on, or so many twentieths of the session."""
+
+        step: int
+        leap: bool = False
+
+    @dataclass
+    class LimitMoved(Message):
+        """A limit goes a step up or down."""
+
+        strip: StripPlot
+        upper: bool
+        direction: int
+
+    @dataclass
+    class LimitsWanted(Message):
+        """Limits are to be typed."""
+
+        summary: Summary
+
+    @dataclass
+    class LimitsCleared(Message):
+        """There is to be no limit."""
+
+        summary: Summary
+
+    @dataclass
+    class Left(Message):
+        """The strip so many places below is to be focused."""
 
         step: int
 
     def __init__(self, summary: Summary, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.summary = summary
-        self.mirror = Mirror()
+        self.data: StripData | None = None
         self.current: int | None = None
         self._plot: tuple[tuple, Cells, tuple[float, ...]] | None = None  # without the cursor
         self._beyond = 0
 
-    def show(self, mirror: Mirror, current: int | None) -> None:
-        """Show new values, with the cursor on item number ``current``."""
-        self.mirror, self.current, self._plot = mirror, current, None
+    def show(self, data: StripData, current: int | None) -> None:
+        """Show new values or limits, with the cursor on item number ``current``."""
+        self.data, self.current, self._plot = data, current, None
         self.repaint()
 
     def show_cursor(self, current: int | None) -> None:
@@ -55,148 +137,187 @@ class StripPlot(LineWidget, can_focus=True):
         self.current = current
         self.repaint()
 
+    def span(self) -> tuple[float, float] | None:
+        """From the least to the greatest value; None while there is none."""
+        known = self._known()
+        return (float(known.min()), float(known.max())) if len(known) else None
+
+    def step(self) -> float:
+        """How far a limit moves at once: a hundredth of what is seen, or of what can be read."""
+        known = self._known()
+        if not len(known):
+            return 10.0**-self.summary.digits
+        low, high = value_range(known)
+        return max(round_step(high - low, 100), 10.0**-self.summary.digits)
+
     def action_move(self, step: int) -> None:
         self.post_message(self.Moved(step))
 
+    def action_leap(self, step: int) -> None:
+        self.post_message(self.Moved(step, leap=True))
+
+    def action_other(self, step: int) -> None:
+        self.post_message(self.Left(step))
+
+    def action_limit(self, upper: bool, direction: int) -> None:
+        self.post_message(self.LimitMoved(self, upper, direction))
+
+    def action_type_limits(self) -> None:
+        self.post_message(self.LimitsWanted(self.summary))
+
+    def action_clear_limits(self) -> None:
+        self.post_message(self.LimitsCleared(self.summary))
+
+    # drawing
+
     def paint(self, width: int, height: int) -> list[Strip]:
+        if self.data is None:
+            return []
         made_for = (width, height, self.drawing)
         if self._plot is None or self._plot[0] != made_for:
-            values = self.mirror.values(self.summary.key)
-            known = values[np.isfinite(values)]
+            known = self._known()
             middle = np.percentile(known, [15.87, 50, 84.13]) if len(known) else ()
-            cells = self._values(values, known, width, max(0, height - 1))
+            cells = self._draw(self.data, known, width, max(0, height - 1))
             self._plot = (made_for, cells, tuple(float(value) for value in middle))
-            self._beyond = _count_beyond(known)
         _, cells, middle = self._plot
-        title = self._title(middle, width)
+        title = self._title(self.data, middle, width)
         if height < 2:
             return [title]
         if not middle:
             return [title, self.line((" no values yet", self.colours["muted"]))]
-        return [title, *self._with_cursor(cells).strips(self._style)]
+        return [title, *self._with_cursor(self.data, cells).strips(self._style)]
 
-    def _values(self, values: np.ndarray, known: np.ndarray, width: int, height: int) -> Cells:
+    def _known(self) -> np.ndarray:
+        if self.data is None:
+            return np.zeros(0)
+        return self.data.values[np.isfinite(self.data.values)]
+
+    def _draw(self, data: StripData, known: np.ndarray, width: int, height: int) -> Cells:
         cells = Cells.blank(height, width)
-        if len(known) and height:
-            low, high = _range(known)
-            self._axis(cells, low, high)
-            self._dots(cells, values, low, high, self._dots_width(width))
-            if self._dots_width(width) < width - AXIS_WIDTH:
-                self._histogram(cells, known, low, high)
+        self._beyond = 0
+        if not len(known) or not height:
+            return cells
+        low, high = value_range(known, data.limits)
+        room = dots_width(width)
+        self._draw_limits(cells, low, high, room)
+        self._draw_axis(cells, low, high)
+        values = data.values
+        beyond = (values < low) | (values > high)
+        self._beyond = int(np.count_nonzero(beyond))
+        y = np.clip((high - values) / (high - low), 0, 1)
+        layers = (
+            Layer(~data.kept & ~beyond, _DIM, "."),
+            Layer(data.kept & ~beyond, _DOTS, "*"),
+            Layer(beyond, _BEYOND, "#"),
+        )
+        dots = dot_cells(y, data.x, layers, (height, room), self.drawing)
+        _overlay(cells, dots, AXIS_WIDTH)
+        if room < width - AXIS_WIDTH:
+            bars = histogram_cells(
+                known, (low, high), (height, HISTOGRAM_WIDTH - 2), self.drawing, _DOTS,
+                data.limits, _DIM,
+            )  # fmt: skip
+            _overlay(cells, bars, width - HISTOGRAM_WIDTH + 1)
+            for row in range(height):
+                cells.write(row, width - HISTOGRAM_WIDTH, self.glyphs.vertical, _MUTED)
         return cells
 
-    def _dots_width(self, width: int) -> int:
-        return width - AXIS_WIDTH - (HISTOGRAM_WIDTH if width >= 44 else 0)
+    def _draw_axis(self, cells: Cells, low: float, high: float) -> None:
+        n, room = cells.codes.shape[0], AXIS_WIDTH - 1
+        digits = min(decimals(round_step(high - low, 10)), self.summary.digits + 1)
+        for row, value in ((0, high), (n - 1, low)):
+            if n > 1 or row == 0:
+                free = (cells.codes[row, :room] == ord(" ")).all()
+                if free:
+                    cells.write(row, 0, short(value, digits, room).rjust(room), _MUTED)
+        for row in range(n):
+            cells.write(row, room, self.glyphs.vertical, _MUTED)
 
-    def _with_cursor(self, cells: Cells) -> Cells:
-        n, width = len(self.mirror), self._dots_width(cells.codes.shape[1])
-        if self.current is None or not n:
+    def _draw_limits(self, cells: Cells, low: float, high: float, room: int) -> None:
+        n, data = cells.codes.shape[0], self.data
+        for limit in data.limits if data is not None else ():
+            if limit is None or not low <= limit <= high:
+                continue
+            row = round((high - limit) / (high - low) * (n - 1))
+            text = f"{limit:g}"
+            if len(text) < AXIS_WIDTH:
+                cells.write(row, 0, text.rjust(AXIS_WIDTH - 1), _LIMIT)
+            cells.write(row, AXIS_WIDTH, self.glyphs.limit * room, _LIMIT)
+
+    def _with_cursor(self, data: StripData, cells: Cells) -> Cells:
+        x = (
+            data.x[self.current]
+            if self.current is not None and self.current < len(data.x)
+            else None
+        )
+        width = dots_width(cells.codes.shape[1])
+        if x is None or not np.isfinite(x) or width < 1:
             return cells
-        column = AXIS_WIDTH + min(int((self.current + 0.5) * width / n), width - 1)
+        column = AXIS_WIDTH + min(int(x * width), width - 1)
         marked = Cells(cells.codes.copy(), cells.front.copy(), cells.back)
-        free = marked.codes[:, column] == ord(" ")
+        free = np.isin(marked.codes[:, column], (ord(" "), ord(self.glyphs.limit)))
         marked.codes[free, column] = ord(self.glyphs.vertical)
         marked.front[:, column] = _CURSOR
         return marked
 
-    def _title(self, middle: tuple[float, ...], width: int) -> Strip:
+    def _title(self, data: StripData, middle: tuple[float, ...], width: int) -> Strip:
+        """What it is, its limits and whom they take out, the value here, median and spread."""
         summary, digits, muted = self.summary, self.summary.digits, self.colours["muted"]
-        focus = Style(reverse=self.has_focus)
-        pieces: list[Piece] = [(f" {summary.label} ", BOLD + focus), (f" {summary.unit}", muted)]
-        right: list[Piece] = []
-        if self.current is not None and self.current < len(self.mirror):
-            value = float(self.mirror.values(summary.key)[self.current])
-            text = words.number(value, digits, self.glyphs.unknown)
-            right += [("here ", muted), (text, BOLD)]
-        if self._beyond and width >= 44:
-            right.append((f"  {self._beyond:,} beyond", self.colours["warning-text"]))
+        groups: list[tuple[int, list[Piece]]] = []  # rank: the highest is left out first
+        name = f" {summary.label} "
+        groups.append((0, [(name, BOLD + Style(reverse=self.has_focus))]))
+        if summary.unit:
+            groups.append((4, [(f" {summary.unit}", muted)]))
+        groups.append((1, self._limits(data)))
+        if self._beyond:
+            groups.append((5, [(f"  {self._beyond:,} beyond", self.colours["warning-text"])]))
+        right: list[tuple[int, list[Piece]]] = []
+        if self.current is not None and self.current < len(data.values):
+            value = words.number(float(data.values[self.current]), digits, self.glyphs.unknown)
+            right.append((2, [(" here ", muted), (value, BOLD)]))
         if middle:
             low, median, high = middle
             spread = words.number((high - low) / 2, digits)
-            right += [
-                ("  median ", muted),
-                (f"{words.number(median, digits)}", PLAIN),
-                (f" ±{spread} ", muted),
-            ]
-        while len(right) > 2 and sum(len(text) for text, _ in pieces + right) > width:
-            right.pop()
-        used = sum(len(text) for text, _ in pieces + right)
-        return self.line(*pieces, (" " * max(1, width - used), PLAIN), *right)
-
-    def _axis(self, cells: Cells, low: float, high: float) -> None:
-        n = cells.codes.shape[0]
-        digits = self.summary.digits if high - low < 10 else 0
-        cells.write(
-            0, 0, words.number(high, digits)[: AXIS_WIDTH - 1].rjust(AXIS_WIDTH - 1), _MUTED
+            right.append((3, [(f"  {words.number(median, digits)}±{spread} ", PLAIN)]))
+        while groups and _length(groups) + _length(right) > width - 1:
+            last = max((*groups, *right), key=lambda entry: entry[0])
+            if last[0] == 0:
+                break
+            (groups if last in groups else right).remove(last)
+        gap = " " * max(1, width - _length(groups) - _length(right))
+        return self.line(
+            *(piece for _, group in groups for piece in group),
+            (gap, PLAIN),
+            *(piece for _, group in right for piece in group),
         )
-        if n > 1:
-            text = words.number(low, digits)[: AXIS_WIDTH - 1].rjust(AXIS_WIDTH - 1)
-            cells.write(n - 1, 0, text, _MUTED)
-        for y in range(n):
-            cells.write(y, AXIS_WIDTH - 1, self.glyphs.vertical, _MUTED)
 
-    def _dots(self, cells: Cells, values: np.ndarray, low: float, high: float, width: int) -> None:
-        height = cells.codes.shape[0]
-        part = Cells.blank(height, width)
-        fine_y, fine_x = {Drawing.ASCII: (1, 1), Drawing.HALF: (2, 2)}.get(self.drawing, (4, 2))
-        n = len(values)
-        x = (np.arange(n) + 0.5) * (width * fine_x) / n
-        y = (high - values) / (high - low) * (height * fine_y - 1) + 0.5
-        beyond = np.isfinite(values) & ((values > high) | (values < low))
-        y = np.clip(np.nan_to_num(y, nan=-1), 0, height * fine_y - 1)
-        inside = np.isfinite(values) & ~beyond
-        layers = (
-            (inside & ~self.mirror.selected, _DIM),
-            (inside & self.mirror.selected, _DOTS),
-            (beyond, _BEYOND),
-        )
-        dots = np.zeros((height * fine_y, width * fine_x), dtype=bool)
-        for members, colour in layers:
-            layer = np.zeros_like(dots)
-            raster.draw_points(layer, y[members], x[members])
-            touched = layer.reshape(height, fine_y, width, fine_x).any(axis=(1, 3))
-            part.front[touched] = colour
-            dots |= layer
-        if self.drawing is Drawing.ASCII:
-            part.codes[dots] = ord("*")
-        elif self.drawing is Drawing.HALF:
-            part.codes[:] = raster.quadrant_codes(dots)
-        else:
-            part.codes[:] = raster.braille_codes(dots)
-        right = AXIS_WIDTH + width
-        cells.codes[:, AXIS_WIDTH:right] = part.codes
-        cells.front[:, AXIS_WIDTH:right] = part.front
-
-    def _histogram(self, cells: Cells, known: np.ndarray, low: float, high: float) -> None:
-        """One bar a row, from the low values at the bottom to the high ones at the top."""
-        height, width = cells.codes.shape
-        left = width - HISTOGRAM_WIDTH + 1
-        room = HISTOGRAM_WIDTH - 2
-        counts, _ = np.histogram(np.clip(known, low, high), bins=height, range=(low, high))
-        bars, eighths = self.glyphs.bars, len(self.glyphs.bars) - 1
-        for y, count in enumerate(counts[::-1].tolist()):
-            length = int(np.ceil(count / max(1, counts.max()) * room * eighths))
-            text = bars[-1] * (length // eighths) + bars[length % eighths].strip()
-            cells.write(y, left, text, _DOTS)
-            cells.write(y, left - 1, self.glyphs.vertical, _MUTED)
+    def _limits(self, data: StripData) -> list[Piece]:
+        summary, muted = self.summary, self.colours["muted"]
+        if not summary.filter_min and not summary.filter_max:
+            return [("  no limits here", muted)] if self.has_focus else []
+        low, high = ("" if end is None else f"{end:g}" for end in data.limits)
+        text = f"  [{low} … {high}]"
+        if not low and not high:
+            return [(text, muted)]
+        out = (f" out {data.n_out:,}", BOLD if data.n_out else muted)
+        return [(text, self.colours["plot-limit"]), out]
 
     def _style(self, front: int, back: int) -> Style:
-        names = ("plot-dim", "plot-dots", "warning-text", "plot-cursor", "muted")
-        return self.rich_style + (self.colours[names[front]] if front >= 0 else Style())
+        return self.rich_style + (self.colours[_COLOURS[front]] if front >= 0 else Style())
 
 
-def _range(known: np.ndarray) -> tuple[float, float]:
-    """What the axis spans: six spreads around the median, so that outliers squeeze nothing."""
-    low, median, high = (float(value) for value in np.percentile(known, [15.87, 50, 84.13]))
-    spread = (high - low) / 2 or abs(median) * 0.05 or 1e-6
-    least, most = float(known.min()), float(known.max())
-    low = max(median - 6 * spread, least - 0.2 * spread)
-    high = min(median + 6 * spread, most + 0.2 * spread)
-    return (0.0 if 0 < low < 0.3 * high else low), high
+def dots_width(width: int) -> int:
+    """Columns of the dots in a strip of this width."""
+    return width - AXIS_WIDTH - (HISTOGRAM_WIDTH if width >= HISTOGRAM_FROM else 0)
 
 
-def _count_beyond(known: np.ndarray) -> int:
-    if not len(known):
-        return 0
-    low, high = _range(known)
-    return int(((known < low) | (known > high)).sum())
+def _overlay(cells: Cells, part: Cells, left: int) -> None:
+    """Put what is drawn in ``part`` over ``cells``, from the column ``left``."""
+    height, width = part.codes.shape
+    drawn = part.codes != ord(" ")
+    cells.codes[:height, left : left + width][drawn] = part.codes[drawn]
+    cells.front[:height, left : left + width][drawn] = part.front[drawn]
+
+
+def _length(groups: list[tuple[int, list[Piece]]]) -> int:
+    return sum(len(text) for _, group in groups for text, _ in group)

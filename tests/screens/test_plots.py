@@ -1,0 +1,207 @@
+"""Strips, limits and the scatter plot of the overview, driven by keys."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.screens.conftest import until
+from tests.screens.fake_engine import LATER, SUMMARIES, FakeEngine
+from tests.screens.test_overview import SIZES, text_of
+from warptui.engine.errors import SettingsError
+from warptui.screens.acquisition import Along
+from warptui.screens.limits_dialog import LimitsDialog
+from warptui.screens.widgets.glyphs import Drawing
+from warptui.screens.widgets.item_line import ItemLine
+from warptui.screens.widgets.scatter_plot import ScatterPlot
+from warptui.screens.widgets.strip_plot import StripPlot
+
+LOWER, HIGHER = "left_curly_bracket", "right_curly_bracket"
+
+
+def changes_of(engine: FakeEngine) -> list[dict]:
+    return [call[1]["filters"] for call in engine.calls if call[0] == "change"]
+
+
+def strip_of(app, label: str) -> StripPlot:
+    strips = app.screen.query("#strips StripPlot").results(StripPlot)
+    return next(strip for strip in strips if strip.summary.label == label)
+
+
+async def test_a_limit_moves_at_once_and_the_engine_hears_of_it_when_the_key_rests(driven) -> None:
+    engine = FakeEngine(1284)
+    async with driven(engine) as (app, pilot):
+        await pilot.press("tab", LOWER, LOWER)
+        strip = strip_of(app, "motion")
+        assert strip.has_focus
+        limit = strip.data.limits[1]
+        assert limit < 1.5
+        values = app.workspace.mirror.values("motion.early_motion")
+        assert strip.data.n_out > np.count_nonzero(values > 1.5)
+        await until(pilot, lambda: changes_of(engine))
+        assert changes_of(engine) == [{"motion_max": limit}]
+        await until(pilot, lambda: engine.state.filters == {"motion_max": limit})
+        # not excluded, not exempt: what the engine filters is what the strip said
+        filtered = app.workspace.mirror.filtered
+        await until(
+            pilot, lambda: np.count_nonzero(app.workspace.mirror.filtered) == strip.data.n_out
+        )
+        assert len(filtered) == 1284
+
+
+async def test_many_presses_are_one_change(driven) -> None:
+    engine = FakeEngine(300)
+    async with driven(engine) as (app, pilot):
+        await pilot.press("tab", *[LOWER] * 12)
+        await until(pilot, lambda: changes_of(engine))
+        await pilot.pause(0.7)
+        assert len(changes_of(engine)) == 1
+        assert changes_of(engine)[0]["motion_max"] == strip_of(app, "motion").data.limits[1]
+
+
+async def test_0_takes_the_limits_away_and_they_can_be_typed(driven) -> None:
+    engine = FakeEngine(300)
+    async with driven(engine) as (app, pilot):
+        await pilot.press("tab", "0")
+        await until(pilot, lambda: changes_of(engine) == [{"motion_max": None}])
+        await until(pilot, lambda: engine.state.filters == {})
+        await pilot.press("i")
+        await until(pilot, lambda: isinstance(app.screen, LimitsDialog))
+        await pilot.press(*"1,25", "enter")
+        await until(pilot, lambda: changes_of(engine)[-1] == {"motion_max": 1.25})
+
+
+async def test_a_typed_limit_that_is_not_allowed_is_said(driven) -> None:
+    engine = FakeEngine(300)
+    async with driven(engine) as (app, pilot):
+        await pilot.press("tab", "i")
+        await until(pilot, lambda: isinstance(app.screen, LimitsDialog))
+        await pilot.press("backspace", "backspace", "backspace", *"-3", "enter")
+        await until(pilot, lambda: "not from 0 to 1000" in text_of(app))
+        await pilot.press("q")
+        await until(pilot, lambda: not isinstance(app.screen, LimitsDialog))
+        await pilot.pause(0.6)
+        assert not changes_of(engine)
+
+
+async def test_a_limit_that_the_engine_refuses_goes_back(driven, monkeypatch) -> None:
+    engine = FakeEngine(300)
+
+    def refuse(changes) -> None:
+        engine.calls.append(("change", dict(changes)))
+        raise SettingsError("config.toml cannot be written")
+
+    monkeypatch.setattr(engine, "change", refuse)
+    async with driven(engine) as (app, pilot):
+        await pilot.press("tab", LOWER)
+        await until(pilot, lambda: changes_of(engine))
+        await until(pilot, lambda: strip_of(app, "motion").data.limits == (None, 1.5))
+
+
+async def test_a_value_without_a_key_in_filters_says_so(driven) -> None:
+    engine = FakeEngine(300)
+    async with driven(engine) as (app, pilot):
+        await pilot.press("tab", "j", LOWER, "i")
+        await pilot.pause(0.6)
+        said = [notice.message for notice in app._notifications]
+        assert any("upper limit of total" in message for message in said)
+        assert not changes_of(engine)
+        assert "no limits here" in text_of(app)
+
+
+async def test_another_viewers_limit_is_seen(driven) -> None:
+    engine = FakeEngine(300)
+    async with driven(engine) as (app, pilot):
+        engine.change({"filters": {"motion_max": 0.7}})
+        await until(pilot, lambda: strip_of(app, "motion").data.limits == (None, 0.7))
+        assert "▽" in text_of(app)
+
+
+async def test_h_and_l_go_along_the_session_also_when_the_list_is_sorted(driven) -> None:
+    async with driven(FakeEngine(300)) as (app, pilot):
+        await pilot.press("g", *[">"] * 3, "tab")
+        here = app.workspace.current_number
+        await pilot.press("l")
+        assert app.workspace.current_number == here + 1
+        await pilot.pause(0.4)
+        await pilot.press("h")
+        assert app.workspace.current_number == here
+        await pilot.press("pagedown")
+        assert app.workspace.current_number == here + 15
+        assert app.screen.table.current.name == app.workspace.current
+
+
+async def test_strips_that_do_not_fit_are_reached_by_going_down(driven) -> None:
+    engine = FakeEngine(300, later=True)
+    async with driven(engine, (120, 40)) as (app, pilot):
+        await pilot.press("tab", *["j"] * 9)
+        strip = strip_of(app, LATER[-1].label)
+        assert strip.has_focus and strip.display
+        assert not strip_of(app, "motion").display
+        await pilot.pause()
+        assert strip.data is not None
+
+
+async def test_z_shows_one_strip_as_large_as_the_window(driven) -> None:
+    async with driven(FakeEngine(300), (120, 40)) as (app, pilot):
+        await pilot.press("tab", "z")
+        await pilot.pause()
+        strip = strip_of(app, "motion")
+        assert strip.size.height > 30
+        await pilot.press("z")
+        await pilot.pause()
+        assert strip.size.height < 20
+        assert strip_of(app, "total").display
+
+
+async def test_m_chooses_a_scatter_plot_and_time(driven) -> None:
+    engine = FakeEngine(300, later=True)
+    async with driven(engine, (120, 40)) as (app, pilot):
+        scatter = app.screen.query_one(ScatterPlot)
+        assert not scatter.display
+        page = app.screen
+        await pilot.press("m", "l", "j", "l", "j", "l", "q")
+        await pilot.pause()
+        assert app.screen is page
+        assert app.workspace.along is Along.TIME
+        assert scatter.display
+        assert f"{SUMMARIES[2].label} Å  over motion" in text_of(app)
+        assert " h " in text_of(app)
+        await pilot.press("tab", "tab")
+        assert scatter.has_focus
+
+
+@pytest.mark.parametrize(
+    ("size", "drawing"),
+    [*((size, Drawing.ASCII) for size in SIZES), *((SIZES[2], drawing) for drawing in Drawing)],
+)
+async def test_plots_are_drawn_at_every_size_in_every_glyph_mode(driven, size, drawing) -> None:
+    engine = FakeEngine(300, later=True)
+    async with driven(engine, size, drawing) as (app, pilot):
+        await pilot.press("m", "j", "l", "q")
+        if app.screen.narrow:
+            await pilot.press("tab")
+        await pilot.pause()
+        shown = text_of(app)
+        assert "[ … 1.5]" in shown or "[ ~ 1.5]" in shown
+        if app.screen.narrow:
+            await pilot.press("tab")
+            await pilot.pause()
+        assert "over motion" in text_of(app)
+        if drawing is Drawing.ASCII:
+            assert text_of(app).isascii(), [c for c in text_of(app) if not c.isascii()]
+
+
+@pytest.mark.parametrize("size", [SIZES[0], SIZES[2]])
+async def test_a_dash_explains_itself_below_the_list(driven, size) -> None:
+    engine = FakeEngine(300)
+    engine.change({"filters": {"motion_max": None}})
+    async with driven(engine, size) as (app, pilot):
+        await pilot.press("exclamation_mark", "exclamation_mark")
+        await until(pilot, lambda: "no signal: motion, total" in text_of(app))
+        assert app.screen.query_one(ItemLine).display
+
+
+async def test_no_values_yet_is_said(driven) -> None:
+    async with driven(FakeEngine(0)) as (app, _):
+        assert "no values yet" in text_of(app)

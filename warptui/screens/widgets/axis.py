@@ -1,0 +1,61 @@
+"""Round numbers for axes. Pure."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+SPREADS = 6.0  # around the median are on the axis; what is farther out is counted at its edge
+
+
+def round_step(span: float, n: int) -> float:
+    """1, 2 or 5 times a power of ten, such that about ``n`` of them make ``span``."""
+    raw = span / max(n, 1)
+    if not raw > 0 or not math.isfinite(raw):
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(raw))
+    return next(factor * power for factor in (1, 2, 5, 10) if raw <= factor * power * (1 + 1e-9))
+
+
+def ticks(low: float, high: float, n: int) -> list[float]:
+    """Multiples of a round step between ``low`` and ``high``, at most about ``n``."""
+    step = round_step(high - low, n)
+    first, last = math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6)
+    return [number * step for number in range(first, last + 1)]
+
+
+def decimals(step: float) -> int:
+    """Decimals that multiples of ``step`` need."""
+    return max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0
+
+
+def short(value: float, digits: int, width: int) -> str:
+    """A number in ``width`` characters, with fewer decimals where they do not fit."""
+    for count in range(digits, -1, -1):
+        text = f"{value:.{count}f}"
+        if len(text) <= width:
+            return "0" if float(text) == 0 else text
+    return f"{value:.0e}".replace("e+0", "e").replace("e+", "e")[:width]
+
+
+def value_range(
+    known: np.ndarray, limits: tuple[float | None, ...] = (), n: int = 10
+) -> tuple[float, float]:
+    """What an axis spans, in round numbers: outliers squeeze nothing, near limits are on it.
+
+    ``known`` are finite values, at least one.
+    """
+    low, median, high = (float(value) for value in np.percentile(known, [15.87, 50, 84.13]))
+    spread = (high - low) / 2 or abs(median) * 0.05 or 1.0
+    least, most = float(known.min()), float(known.max())
+    low = max(median - SPREADS * spread, least)
+    high = min(median + SPREADS * spread, most)
+    room = high - low or spread
+    for limit in limits:
+        if limit is not None and low - room < limit < high + room:
+            low, high = min(low, limit), max(high, limit)
+    low = 0.0 if 0 < low < 0.3 * high else low
+    step = round_step((high - low) or spread, n)
+    low, high = math.floor(low / step + 1e-6) * step, math.ceil(high / step - 1e-6) * step
+    return (low, high) if high > low else (low - step, high + step)
