@@ -45,6 +45,7 @@ VERBS = {
     "run": "process everything that needs it, then return",
     "status": "print the state of engine and items",
     "select": "include or exclude items by hand",
+    "export": "write lists of what is selected, for RELION and others",
     "demo": "simulate a small session and process it",
     "doctor": "tell what this machine and these settings would do, and what is wrong",
 }
@@ -107,7 +108,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _add_arguments(verb: str, command: argparse.ArgumentParser) -> None:
-    if verb in ("init", "run", "status", "select", "demo", "doctor"):
+    if verb in ("init", "run", "status", "select", "export", "demo", "doctor"):
         command.add_argument("--json", action="store_true", help="print data as JSON")
     if verb == "demo":
         command.add_argument("project", nargs="?", default="demo", metavar="PROJECT", type=Path)
@@ -131,7 +132,11 @@ def _add_arguments(verb: str, command: argparse.ArgumentParser) -> None:
             help="leave them to the filters again",
         )  # fmt: skip
         return
+    if verb == "export":
+        command.add_argument("what", choices=("micrographs",), metavar="micrographs")
     command.add_argument("project", nargs="?", default=".", metavar="PROJECT", type=Path)
+    if verb == "export":
+        _add_export_options(command)
     if verb == "status":
         command.add_argument("--items", action="store_true", help="one record per item")
     if verb == "init":
@@ -146,6 +151,24 @@ def _add_arguments(verb: str, command: argparse.ArgumentParser) -> None:
             command.add_argument(f"--{key.replace('_', '-')}", type=kind, metavar=metavar)
         for key in INIT_FLAGS:
             command.add_argument(f"--{key.replace('_', '-')}", action="store_true")
+
+
+def _add_export_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--output", type=Path, metavar="FILE", help="the list (default: PROJECT/micrographs.star)"
+    )
+    command.add_argument(
+        "--absolute", action="store_true",
+        help="absolute paths; without it RELION must run in the project folder",
+    )  # fmt: skip
+    command.add_argument(
+        "--without-ctf", action="store_true",
+        help="also items without a CTF, and no columns about it: RELION shall estimate it",
+    )  # fmt: skip
+    command.add_argument(
+        "--float32", action="store_true",
+        help="list float32 copies, made once in average/float32: RELION 3.1 reads no float16",
+    )  # fmt: skip
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -183,6 +206,12 @@ def _run_verb(call: argparse.Namespace) -> int:
             from warptui.commands import report
 
             return report.status(call.project, items=call.items, as_json=call.json)
+        case "export":
+            from warptui.commands import export
+            from warptui.engine.exporters.relion import Options
+
+            options = Options(call.absolute, call.without_ctf, call.float32)
+            return export.micrographs(call.project, call.output, options, as_json=call.json)
         case "demo":
             from warptui.commands import demo
 

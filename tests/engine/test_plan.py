@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from warptui.engine.plan import (
 )
 from warptui.engine.records import StoredItem
 from warptui.engine.settings import Config
-from warptui.engine.stages import STAGES
+from warptui.engine.stages import STAGES, Stage, StageResult, StageSettings
+from warptui.engine.stages.average import AverageSettings
 
 FINGERPRINT = "1000:abc"
 REFERENCES = References("gain1", "defects1")
@@ -283,3 +285,54 @@ def test_a_crash_after_any_stage_costs_only_the_rest(
     before = set(reasons(item, wanted))
     crashed = processed(wanted, item=item, only=saved, at=500.0)
     assert set(reasons(crashed, wanted)) == before - set(saved)
+
+
+class ExtraSettings(StageSettings):
+    """A stage that reads the average only to deconvolve it."""
+
+
+EXTRA = Stage(
+    "extra",
+    Movie,
+    ExtraSettings,
+    StageResult,
+    lambda item, bench, settings: StageResult(),
+    needs=("average",),
+    sections=("input", "average.deconvolution"),
+    needs_with=lambda config: ("average",) if config.stage("average").deconvolve else (),
+)
+WITH_EXTRA = (STAGES[0], STAGES[1], EXTRA)
+
+
+def extra_reasons(before: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
+    """What runs when the settings of the average change from ``before`` to ``now``."""
+
+    def settings(average: dict[str, Any]) -> Config:
+        return Config(stages={"average": AverageSettings(**average), "extra": ExtraSettings()})
+
+    item = StoredItem("a.mrc", 1, raw_path="/raw/a.mrc")
+    old, new = settings(before), settings(now)
+    for step in plan(item, old, REFERENCES, FINGERPRINT, stages=WITH_EXTRA):
+        record = make_record(
+            step.stage, item, old, REFERENCES, FINGERPRINT, result={}, finished_at=1.0,
+            seconds=1.0, device="cpu", program_version="0", stages=WITH_EXTRA,
+        )  # fmt: skip
+        item = item.with_record(record)
+    item = StoredItem.from_json(json.loads(json.dumps(item.to_json())))  # as it is read back
+    assert plan(item, old, REFERENCES, FINGERPRINT, stages=WITH_EXTRA) == ()
+    steps = plan(item, new, REFERENCES, FINGERPRINT, stages=WITH_EXTRA)
+    return {step.stage: step.reason for step in steps}
+
+
+def test_a_setting_may_concern_another_stage_than_that_of_its_section():
+    on = {"deconvolve": True}
+    assert extra_reasons({}, on) == {"extra": "average.deconvolution [] -> [1, 1, 300]"}
+    stronger = {**on, "deconvolution_strength": 1.5}
+    assert list(extra_reasons(on, stronger)) == ["extra"]
+    assert extra_reasons({}, {"deconvolution_strength": 1.5}) == {}  # nothing is deconvolved
+
+
+def test_a_need_that_is_none_with_these_settings_makes_nothing_outdated():
+    assert list(extra_reasons({}, {"skip_first": 1})) == ["average"]
+    on = {"deconvolve": True}
+    assert list(extra_reasons(on, {**on, "skip_first": 1})) == ["average", "extra"]

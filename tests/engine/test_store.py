@@ -540,3 +540,19 @@ def test_twenty_thousand_items_open_in_seconds(store: Store, project: ProjectPat
     print(f"\n20,000 items of {size:.0f} KiB: " + json.dumps(seconds))
     assert seconds["warm"] < 10
     assert seconds["cold"] < 60
+
+
+def test_what_another_program_refined_survives_another_choice(store: Store, project: ProjectPaths):
+    store.save(item())
+    path = project.metadata("a")
+    root = warp_xml.parse(path.read_bytes())
+    refined = warp_xml.Grid(1, 1, 1, (7.5,))
+    warp_xml.set_grid(root, "GridMovementX", refined)
+    path.write_bytes(warp_xml.to_bytes(root))
+    store.save(item(choice=Choice.EXCLUDE))
+    root = warp_xml.parse(path.read_bytes())
+    assert warp_xml.read_grid(root, "GridMovementX") == refined
+    assert root.get("UnselectManual") == "True"
+    store.save(item(sequence=2))  # another run
+    root = warp_xml.parse(path.read_bytes())
+    assert warp_xml.read_grid(root, "GridMovementX") != refined

@@ -7,7 +7,15 @@ from pathlib import Path
 
 from warptui.engine.paths import TEMPORARY_SUFFIX
 
-PRODUCT_FOLDERS = ("average", "powerspectrum", "matching", "deconv", "thumbnails", "mask")
+PRODUCT_FOLDERS = (
+    "average",
+    "powerspectrum",
+    "matching",
+    "deconv",
+    "thumbnails",
+    "mask",
+    "motion",
+)
 
 
 def find_leftovers(project: Path, pid: int | None = None) -> Iterator[Path]:

@@ -61,13 +61,27 @@ class ProjectPaths:
         """Average of the ``odd`` or ``even`` frames."""
         return self.root / "average" / half / f"{root_name}.mrc"
 
+    def average_float32(self, root_name: str) -> Path:
+        """Copy of the average for programs that read no half precision."""
+        return self.root / "average" / "float32" / f"{root_name}.mrc"
+
+    def motion(self, root_name: str) -> Path:
+        """Motion of a movie for RELION's polishing."""
+        return self.root / "motion" / f"{root_name}.star"
+
+    def power_spectrum(self, root_name: str) -> Path:
+        """Power spectrum of a movie, its upper half."""
+        return self.root / "powerspectrum" / f"{root_name}.mrc"
+
     def deconvolved(self, root_name: str) -> Path:
         """Deconvolved average."""
         return self.root / "deconv" / f"{root_name}.mrc"
 
-    def preview(self, root_name: str) -> Path:
-        """Small uint8 picture of the average, for the app (``.npy``)."""
-        return self.root / "thumbnails" / f"{root_name}.npy"
+    def preview(self, root_name: str, product: str = "average") -> Path:
+        """Small uint8 picture of a product, for the app (``.npy``)."""
+        folder = self.root / "thumbnails"
+        folder = folder if product == "average" else folder / product
+        return folder / f"{root_name}.npy"
 
 
 def root_name(name: str) -> str:

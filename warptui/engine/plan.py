@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from warptui.engine import paths
 from warptui.engine.items import Movie
 from warptui.engine.records import StageRecord, StoredItem, digest
@@ -80,7 +82,7 @@ def make_record(
     records = stored.records if stored else {}
     needs = {
         name: records[name].key
-        for name in described.needs
+        for name in described.needed(config)
         if name in records and config.stage(name).enabled
     }
     return StageRecord(
@@ -153,20 +155,26 @@ def _enabled(config: Config, kind: type, stages: Sequence[Stage]) -> list[Stage]
 def _wanted_sections(
     stage: Stage, config: Config, references: References
 ) -> dict[str, dict[str, Any]]:
-    """The shared settings that ``stage`` depends on; "optics.voltage" names a single one."""
+    """The settings beside its own that ``stage`` depends on (see `Stage.sections`)."""
     wanted: dict[str, dict[str, Any]] = {}
     for entry in stage.sections:
         section, _, key = entry.partition(".")
-        values = affecting(getattr(config, section))
+        model = config.section(section)
         if key:
-            wanted.setdefault(section, {})[key] = values[key]
+            wanted.setdefault(section, {})[key] = _value(model, key)
         else:
-            wanted[section] = values
+            wanted[section] = affecting(model)
     hashes = {"gain": references.gain_hash, "defects": references.defects_hash}
     for name, reference_hash in hashes.items():
         if name in wanted.get("input", {}):
             wanted["input"][f"{name}_hash"] = reference_hash
     return wanted
+
+
+def _value(model: BaseModel, key: str) -> Any:
+    """A setting that a stage names one by one, or a value that the section derives from several."""
+    values = affecting(model)
+    return values[key] if key in values else getattr(model, key, None)
 
 
 def _reason(
@@ -188,7 +196,7 @@ def _reason(
     changes = _changes(stage.name, record.settings, config.stage(stage.name))
     for section, wanted in _wanted_sections(stage, config, references).items():
         was = record.sections.get(section, {})
-        changes += _section_changes(section, was, wanted, getattr(config, section))
+        changes += _section_changes(section, was, wanted, config.section(section))
     if changes:
         return ", ".join(changes)
     return _need_reason(stage, stored, record, config, steps, stages)
@@ -202,7 +210,7 @@ def _need_reason(
     steps: Mapping[str, Step],
     stages: Sequence[Stage],
 ) -> str:
-    for need in stage.needs:
+    for need in stage.needed(config):
         if not config.stage(need).enabled:
             if need in record.needs:
                 return f"{need} was switched off"
@@ -238,9 +246,8 @@ def _section_changes(
     if was == wanted:
         return []
     changes = []
-    defaults = affecting(type(model)())
     for key, now in wanted.items():
-        before = was.get(key, defaults.get(key))
+        before = was[key] if key in was else _value(type(model)(), key)
         reference = key.removesuffix("_hash")
         if key != reference:
             if was.get(reference) == wanted[reference] and before and now and before != now:

@@ -181,6 +181,10 @@ class Config(Section):
             return self.stages[name]
         return next(stage for stage in STAGES if stage.name == name).Settings()
 
+    def section(self, name: str) -> BaseModel:
+        """A section of config.toml, be it a stage's or a shared one."""
+        return getattr(self, name) if name in SHARED else self.stage(name)
+
     def to_json(self) -> dict[str, Any]:
         """Every section by name, as in config.toml, as JSON-ready values."""
         sections = {name: getattr(self, name) for name in SHARED}

@@ -69,7 +69,7 @@ def write_item(root: Element, item: StoredItem, project_folder: Path) -> None:
         root.set(
             "DataDirectory", "" if folder == project_folder else warp_xml.format_value(str(folder))
         )
-    warp_movie.set_results(root, item)
+    old = root.find("Warptui")
     texts: list[tuple[str, dict[str, str], Any]] = [("ItemRecord", {}, _item_values(item))]
     for stage, record in item.records.items():
         short = short_values(record.result)
@@ -83,10 +83,28 @@ def write_item(root: Element, item: StoredItem, project_folder: Path) -> None:
     element = Element("Warptui", {"Format": str(FORMAT), "Version": warptui.__version__})
     for tag, attributes, value in texts:
         ElementTree.SubElement(element, tag, attributes).text = _json(value, item.name)
-    old = root.find("Warptui")
+    warp_movie.set_results(root, item, _same_records(old, element))
     known = {"ItemRecord", "StageRecord", "StageLists", "FailureRecord", "HistoryRecord"}
     element.extend([child for child in old if child.tag not in known] if old is not None else [])
     warp_xml.place(root, element)
+
+
+def _same_records(old: Element | None, new: Element) -> set[str]:
+    """Stages whose records say the same in both: what is in Warp's elements stands."""
+    before = (
+        {_stage(child): child.text for child in old.iterfind("StageRecord")}
+        if old is not None
+        else {}
+    )
+    return {
+        _stage(child)
+        for child in new.iterfind("StageRecord")
+        if before.get(_stage(child)) == child.text
+    }
+
+
+def _stage(element: Element) -> str:
+    return element.get("Stage", "")
 
 
 def processed_by(root: Element, item: StoredItem) -> str:

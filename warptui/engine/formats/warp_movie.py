@@ -7,22 +7,109 @@ of the Nyquist frequency of the binned image, binning as a power of two.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from warptui.engine.formats import warp_xml
+from warptui.engine.formats import warp_ctf, warp_xml
+from warptui.engine.formats.warp_ctf import WarpCtf
 from warptui.engine.formats.warp_xml import Element, Grid
 from warptui.engine.records import StageRecord, StoredItem
 
 
-def set_results(root: Element, item: StoredItem) -> None:
-    """Write the records of ``item`` that Warp has elements for."""
-    motion = item.records.get("motion")
-    if motion is not None:
+def set_results(root: Element, item: StoredItem, unchanged: Collection[str] = ()) -> None:
+    """Write the records of ``item`` that Warp has elements for.
+
+    Stages that are ``unchanged`` since they were written are left as they stand: another program
+    may have refined them.
+    """
+    motion, ctf = item.records.get("motion"), item.records.get("ctf")
+    if ctf is not None and "ctf" not in unchanged:
+        _set_ctf(root, ctf, motion)
+    if motion is not None and "motion" not in unchanged:
         _set_motion(root, motion)
     average = item.records.get("average")
-    if average is not None:
-        _set_average(root, average, motion)
+    if average is not None and not {"average", "ctf"} <= set(unchanged):
+        _set_average(root, average, motion, ctf)
+
+
+def _set_ctf(root: Element, record: StageRecord, motion: StageRecord | None) -> None:
+    result, settings = record.result, record.settings
+    optics = _optics(record)
+    low, high = result.get("fit_range_angstrom") or (
+        settings.get("fit_min_resolution"),
+        settings.get("fit_max_resolution"),
+    )
+    pixel_size = float(result.get("pixel_size") or 0.0)
+    motion_facts = motion.result if motion is not None else {}
+    shape = motion_facts.get("shape_yx", (0, 0))
+    warp_xml.set_params(
+        root,
+        "OptionsCTF",
+        {
+            **_base_options(record, {"shape_yx": shape, **result}),
+            "Window": int(result.get("window_px") or settings.get("window_px", 512)),
+            "RangeMin": _nyquist_fraction(pixel_size, low),
+            "RangeMax": _nyquist_fraction(pixel_size, high),
+            "Voltage": optics["voltage"],
+            "Cs": optics["cs"],
+            "Cc": 2.7,
+            "Amplitude": optics["amplitude_contrast"],
+            "DoPhase": bool(settings.get("fit_phase_shift", False)),
+            "UseMovieSum": bool(settings.get("use_average", False)),
+            "ZMin": float(settings.get("defocus_min_um", 0.0)),
+            "ZMax": float(settings.get("defocus_max_um", 5.0)),
+            "GridDims": list(settings.get("grid", (1, 1, 1))),
+            "DosePerAngstromFrame": float(motion_facts.get("dose_per_frame") or 0.0),
+        },
+    )
+    ctf = to_warp_ctf(result, optics)
+    if ctf is None:
+        warp_ctf.clear_ctf(root)
+    else:
+        warp_ctf.set_ctf(root, ctf)
+
+
+def to_warp_ctf(result: Mapping[str, Any], optics: Mapping[str, float]) -> WarpCtf | None:
+    """A result of the ctf stage in Warp's terms; None where no CTF was found."""
+    if result.get("defocus_um") is None:
+        return None
+    pixel_size = float(result.get("pixel_size") or 0.0)
+    grid = (1, 1, 1)
+    nodes = tuple(map(float, result.get("grid_defocus_um") or ()))
+    if result.get("grid") and len(nodes) == math.prod(result["grid"]):
+        grid = tuple(result["grid"])
+    else:
+        nodes = ()
+    # Curves are scaled by the envelope; Warp's are not, and know it at the peaks.
+    frequencies = [float(k) * pixel_size for k in result.get("curve_k") or ()]
+    scale = list(map(float, result.get("curve_scale") or [1.0] * len(frequencies)))
+    simulated = result.get("curve_simulated") or []
+    measured = [
+        float(y) * factor
+        for y, factor in zip(result.get("curve_measured") or (), scale, strict=False)
+    ]
+    at_peaks = warp_ctf.peaks(simulated)
+    return WarpCtf(
+        defocus_um=float(result["defocus_um"]),
+        astigmatism_um=float(result.get("astigmatism_um") or 0.0),
+        astigmatism_angle_deg=float(result.get("astigmatism_angle_deg") or 0.0),
+        phase_shift_deg=float(result.get("phase_shift_deg") or 0.0),
+        resolution=result.get("resolution"),
+        pixel_size=pixel_size,
+        **optics,
+        grid=grid,
+        grid_defocus_um=nodes,
+        grid_phase_shift_deg=tuple(map(float, result.get("grid_phase_shift_deg") or ())),
+        measured=tuple(zip(frequencies, measured, strict=False)),
+        background=tuple((frequencies[index], 0.0) for index in at_peaks),
+        scale=tuple((frequencies[index], scale[index]) for index in at_peaks),
+    )
+
+
+def _optics(record: StageRecord) -> dict[str, float]:
+    given = record.sections.get("optics", {})
+    usual = {"voltage": 300.0, "cs": 2.7, "amplitude_contrast": 0.07}
+    return {key: float(given.get(key, value)) for key, value in usual.items()}
 
 
 def _set_motion(root: Element, record: StageRecord) -> None:
@@ -56,8 +143,12 @@ def _set_motion(root: Element, record: StageRecord) -> None:
         warp_xml.set_grid(root, name, Grid(width, height, depth, tuple(map(float, nodes))))
 
 
-def _set_average(root: Element, record: StageRecord, motion: StageRecord | None) -> None:
+def _set_average(
+    root: Element, record: StageRecord, motion: StageRecord | None, ctf: StageRecord | None
+) -> None:
     result, settings = record.result, record.settings
+    deconvolution = ctf.sections.get("average", {}).get("deconvolution") if ctf else None
+    strength, falloff, highpass = deconvolution or (1.0, 1.0, 300.0)
     dose, n_frames = result.get("dose"), result.get("n_frames")
     per_frame = dose / n_frames if dose and n_frames else 0.0
     if motion is not None and motion.result.get("dose_per_frame"):
@@ -69,11 +160,11 @@ def _set_average(root: Element, record: StageRecord, motion: StageRecord | None)
             **_base_options(record, result),
             "DoAverage": True,
             "DoStack": False,
-            "DoDeconv": bool(settings.get("deconvolve", False)),
+            "DoDeconv": bool(deconvolution),
             "DoDenoise": bool(settings.get("halves", False)),
-            "DeconvolutionStrength": float(settings.get("deconvolution_strength", 1.0)),
-            "DeconvolutionFalloff": float(settings.get("deconvolution_falloff", 1.0)),
-            "HighpassAngstrom": float(settings.get("highpass_angstrom", 300.0)),
+            "DeconvolutionStrength": float(strength),
+            "DeconvolutionFalloff": float(falloff),
+            "HighpassAngstrom": float(highpass),
             "StackGroupSize": 1,
             "SkipFirstN": int(settings.get("skip_first", 0)),
             "SkipLastN": int(settings.get("skip_last", 0)),

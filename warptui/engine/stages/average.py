@@ -29,10 +29,24 @@ class AverageSettings(StageSettings):
         pattern="^(gaussian|critical|none)$",
     )
     halves: bool = setting(False, "also write average/odd and average/even")
-    deconvolve: bool = setting(False, "also write deconv/ (after the CTF is known)")
-    deconvolution_strength: float = setting(1.0, "strength of the deconvolution", ge=0, le=10)
-    deconvolution_falloff: float = setting(1.0, "fall-off of the deconvolution", ge=0, le=10)
-    highpass_angstrom: float = setting(300.0, "high-pass of the deconvolution", unit="Å", gt=0)
+    # The stage that knows the CTF deconvolves: these do not change the average.
+    deconvolve: bool = setting(False, "also write deconv/, once the CTF is known", affects=False)
+    deconvolution_strength: float = setting(
+        1.0, "strength of the deconvolution", affects=False, ge=0, le=10
+    )
+    deconvolution_falloff: float = setting(
+        1.0, "fall-off of the deconvolution", affects=False, ge=0, le=10
+    )
+    highpass_angstrom: float = setting(
+        300.0, "high-pass of the deconvolution", unit="Å", affects=False, gt=0
+    )
+
+    @property
+    def deconvolution(self) -> list[float]:
+        """Strength, fall-off and high-pass; empty where nothing is to be deconvolved."""
+        if not self.deconvolve:
+            return []
+        return [self.deconvolution_strength, self.deconvolution_falloff, self.highpass_angstrom]
 
 
 class AverageResult(StageResult):
@@ -82,8 +96,6 @@ def run(item: Movie, bench: Bench, settings: AverageSettings) -> AverageResult:
     bench.progress(1.0)
     dose = bench.dose_per_frame
     notes = [] if dose is not None or settings.dose_weighting == "none" else ["not dose weighted"]
-    if settings.deconvolve:
-        notes.append("not deconvolved: this version does not estimate the CTF yet")
     return AverageResult(
         mean_electrons=electrons / bench.input.binning**2,
         pixel_size=pixel_size,

@@ -13,7 +13,7 @@ from warptui.engine.items import Summary
 if TYPE_CHECKING:
     import torch
 
-    from warptui.engine.settings import InputSettings, OpticsSettings
+    from warptui.engine.settings import Config, InputSettings, OpticsSettings
 
 
 class StageSettings(BaseModel):
@@ -101,9 +101,16 @@ class Stage(NamedTuple):
     Result: type[StageResult]
     run: Callable[[Any, Any, Any], StageResult]  # (item, bench, settings) -> Result
     needs: tuple[str, ...] = ()  # stages whose results it reads; a change there makes it stale
-    sections: tuple[str, ...] = ("input",)  # shared ones it depends on; "optics.cs" = one setting
+    # Sections beside its own that it depends on; "optics.cs" is one setting of a section, or one
+    # value that the section derives from several, and counts even where it affects no other stage.
+    sections: tuple[str, ...] = ("input",)
     version: int = 1  # raise it when the maths changes
     deadline_s: float = 600.0  # a worker that takes longer is killed and the item retried
+    needs_with: Callable[[Any], tuple[str, ...]] | None = None  # of a Config: see `needed`
+
+    def needed(self, config: Config) -> tuple[str, ...]:
+        """Those of ``needs`` that it reads with these settings; all of them unless it says so."""
+        return self.needs if self.needs_with is None else self.needs_with(config)
 
     def summaries(self) -> tuple[Summary, ...]:
         """The values of this stage's Result that are shown in lists and plots."""

@@ -1,0 +1,60 @@
+"""`export`: lists of what is selected, for other programs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from warptui import config
+from warptui.commands import report
+from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, say
+from warptui.engine.exporters.relion import NO_CTF, Options, export_micrographs
+from warptui.engine.items import State
+from warptui.engine.paths import ProjectPaths
+from warptui.engine.records import StoredItem
+from warptui.engine.store import Store
+
+MICROGRAPHS = "micrographs.star"
+
+
+def micrographs(project: Path, output: Path | None, options: Options, *, as_json: bool) -> int:
+    """Write a RELION list of the selected items; 1 if some of them could not be told."""
+    settings = config.read_config(project)
+    _, rows = report.read(project, items=True)
+    selected = sorted((row for row in rows if row.selected), key=lambda row: row.sequence)
+    paths = ProjectPaths(project.resolve())
+    store = Store(paths)
+    try:
+        loaded = [store.load(row.name) for row in selected]
+    finally:
+        store.close()
+    items: list[StoredItem] = [item for item in loaded if item is not None]
+    target = (output or paths.root / MICROGRAPHS).absolute()
+    on_terminal = sys.stderr.isatty()
+
+    def progress(done: int) -> None:
+        if on_terminal and (done % 50 == 0 or done == len(items)):
+            end = "\n" if done == len(items) else ""
+            print(f"\r{done}/{len(items)}", end=end, file=sys.stderr, flush=True)
+
+    found = export_micrographs(
+        items, paths, target, settings.optics.model_dump(), options, progress
+    )
+    n_outdated = sum(row.state is State.OUTDATED for row in selected)
+    if as_json:
+        counts = {"selected": len(selected), "outdated": n_outdated}
+        print_json(found.to_json() | counts)
+    if found.exported:
+        say(f"{len(found.exported)} of {len(selected)} selected micrographs: {target}")
+    else:
+        say(f"nothing was written: of {len(rows)} items {len(selected)} are selected")
+    if n_outdated:
+        say(f"{n_outdated} of them are outdated: processed with other settings than the present")
+    if found.without_ctf:
+        say(
+            f"{len(found.without_ctf)} left out because {NO_CTF}; --without-ctf exports all, "
+            "without columns about the CTF"
+        )
+    for name, reason in found.left_out.items():
+        say(f"left out: {one_line(name)}: {reason}")
+    return SOME_FAILED if found.left_out or not found.exported else DONE

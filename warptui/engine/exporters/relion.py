@@ -1,0 +1,178 @@
+"""Micrographs for RELION 3.1 and later: the list, and each movie's motion for polishing.
+
+RELION's shifts are in pixels of the raw movie and, like ours, those that bring a frame into place
+(tests compare with its own motion correction of a movie with known motion).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from warptui.engine.exporters.relion_motion import MotionExport
+from warptui.engine.formats.mrc import read_mrc, write_mrc
+from warptui.engine.formats.star import Table, Value, is_writable, write_star
+from warptui.engine.formats.warp_ctf import positive_astigmatism
+from warptui.engine.paths import ProjectPaths, root_name
+from warptui.engine.records import StoredItem
+
+CTF_LABELS = (
+    "rlnDefocusU",
+    "rlnDefocusV",
+    "rlnDefocusAngle",
+    "rlnCtfAstigmatism",
+    "rlnPhaseShift",
+    "rlnCtfFigureOfMerit",
+    "rlnCtfMaxResolution",
+)
+OPTICS_LABELS = (
+    "rlnOpticsGroupName",
+    "rlnOpticsGroup",
+    "rlnMicrographOriginalPixelSize",
+    "rlnVoltage",
+    "rlnSphericalAberration",
+    "rlnAmplitudeContrast",
+    "rlnMicrographPixelSize",
+)
+NO_CTF = "no CTF was found"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the list is written."""
+
+    absolute: bool = False  # paths; else relative to the project folder
+    without_ctf: bool = False  # everything, without columns about the CTF
+    float32: bool = False  # copies of the averages that RELION 3.1 reads
+
+
+@dataclass
+class Report:
+    """What came of an export."""
+
+    output: str
+    exported: list[str] = field(default_factory=list)
+    without_ctf: list[str] = field(default_factory=list)  # left out, for want of a CTF
+    left_out: dict[str, str] = field(default_factory=dict)  # for another reason
+    n_optics_groups: int = 0
+    n_motion: int = 0  # movies with motion metadata
+    motion_residual_px: float = 0.0  # largest that RELION's local model leaves, RMS
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON-ready values."""
+        return dict(vars(self))
+
+
+def defocus_uv_angstrom(defocus_um: float, astigmatism_um: float) -> tuple[float, float]:
+    """RELION's defocus along and across the axis of astigmatism, Å, from mean and u - v."""
+    half = abs(astigmatism_um) / 2
+    return 1e4 * (defocus_um + half), 1e4 * (defocus_um - half)
+
+
+def export_micrographs(
+    items: Sequence[StoredItem],
+    project: ProjectPaths,
+    output: Path,
+    optics: Mapping[str, float],
+    options: Options,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Report:
+    """Write the list of ``items`` to ``output``, and ``motion/NAME.star`` beside the averages.
+
+    ``optics`` are the present settings, for items whose CTF stage did not record its own. Nothing
+    is written where no item can be exported.
+    """
+    report = Report(str(output))
+    groups: dict[tuple[float, ...], int] = {}
+    motion = MotionExport(project, absolute=options.absolute)
+    rows: list[list[Value]] = []
+    for done, item in enumerate(items, 1):
+        progress(done)
+        average = item.records.get("average")
+        path = project.average(root_name(item.name))
+        if average is None or not path.is_file():
+            report.left_out[item.name] = f"no average: {path} is not there"
+            continue
+        name = _written(path, project, options)
+        if not is_writable(name):
+            report.left_out[item.name] = "RELION reads no names with blanks: rename the movie"
+            continue
+        ctf = item.records.get("ctf")
+        found = ctf.result if ctf is not None else {}
+        if not options.without_ctf and found.get("defocus_um") is None:
+            report.without_ctf.append(item.name)
+            continue
+        if options.float32:
+            name = _written(_float32_copy(path, project), project, options)
+        binning = float(average.sections.get("input", {}).get("binning", 1.0))
+        pixel_size = float(average.result["pixel_size"])
+        given = {**optics, **(ctf.sections.get("optics", {}) if ctf is not None else {})}
+        key = (
+            pixel_size / binning,
+            float(given["voltage"]),
+            float(given["cs"]),
+            float(given["amplitude_contrast"]),
+            pixel_size,
+        )
+        group = groups.setdefault(key, len(groups) + 1)
+        metadata, residual = motion.write(item, given)
+        report.n_motion += bool(metadata)
+        report.motion_residual_px = max(report.motion_residual_px, residual)
+        row: list[Value] = [name, metadata or "None", group]
+        rows.append(row if options.without_ctf else row + _ctf_values(found))
+        report.exported.append(item.name)
+    report.n_optics_groups = len(groups)
+    if rows:
+        labels = ["rlnMicrographName", "rlnMicrographMetadata", "rlnOpticsGroup"]
+        labels += [] if options.without_ctf else CTF_LABELS
+        if not report.n_motion:
+            labels, rows = _without_metadata(labels, rows)
+        optics_rows = [[f"opticsGroup{n}", n, *key] for key, n in groups.items()]
+        tables = (
+            Table("optics", OPTICS_LABELS, optics_rows),
+            Table("micrographs", labels, rows),
+        )
+        write_star(output, tables)
+    return report
+
+
+def _ctf_values(found: Mapping[str, Any]) -> list[Value]:
+    astigmatism, angle = positive_astigmatism(
+        float(found.get("astigmatism_um") or 0.0), float(found.get("astigmatism_angle_deg") or 0.0)
+    )
+    u, v = defocus_uv_angstrom(float(found["defocus_um"]), astigmatism)
+    worst = (found.get("fit_range_angstrom") or (999.0,))[0]
+    return [
+        u,
+        v,
+        angle,
+        u - v,
+        float(found.get("phase_shift_deg") or 0.0),
+        float(found.get("score") or 0.0),
+        float(found.get("resolution") or worst),
+    ]
+
+
+def _without_metadata(
+    labels: list[str], rows: list[list[Value]]
+) -> tuple[list[str], list[list[Value]]]:
+    return [labels[0], *labels[2:]], [[row[0], *row[2:]] for row in rows]
+
+
+def _written(path: Path, project: ProjectPaths, options: Options) -> str:
+    return str(path if options.absolute else path.relative_to(project.root))
+
+
+def _float32_copy(path: Path, project: ProjectPaths) -> Path:
+    """``path`` where it is float32 already, else a copy that is, made once."""
+    copy = project.average_float32(path.stem)
+    if copy.is_file() and copy.stat().st_mtime_ns >= path.stat().st_mtime_ns:
+        return copy
+    array, pixel_size = read_mrc(path)
+    if array.dtype == "float32":
+        return path
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    write_mrc(copy, array, pixel_size or 0.0)
+    return copy
