@@ -23,6 +23,7 @@ from textual.screen import Screen
 
 from warptui import client as engine_client
 from warptui.engine.errors import WarptuiError
+from warptui.engine.events import LogLine
 from warptui.engine.items import Choice, ItemRow, State
 from warptui.engine.paths import ProjectPaths
 from warptui.screens.bindings import APP_BINDINGS, all_bindings, clashes
@@ -119,6 +120,7 @@ class WarptuiApp(LookApp):
                     self.ask("config", done=self._take_config)
                 case Lost(reason):
                     workspace.lost = self._obituary(reason)
+                    news.append(LogLine(time.time(), "error", workspace.lost))
                     workspace.connecting = False
                     news_is_bad = True
                 case _:

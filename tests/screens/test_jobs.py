@@ -101,6 +101,20 @@ async def test_the_queue_is_in_the_order_of_the_engine_and_says_why(driven) -> N
         await until(pilot, lambda: "outdated: motion.b_factor" in text_of(app))
 
 
+async def test_files_that_are_still_written_have_a_list_while_there_are_any(driven) -> None:
+    engine = FakeEngine(300)
+    async with driven(engine) as (app, pilot):
+        page = await opened(pilot)
+        await pilot.press("l", "l")
+        await until(pilot, lambda: "1.2 of 1.5 GB so far" in text_of(app))
+        assert page.table.tab is Tab.WAITING
+        row = page.table.current
+        engine.say(replace(row, state=State.DONE, reason="", summary={"motion.early_motion": 1.0}))
+        await until(pilot, lambda: "nothing is being written" in text_of(app))
+        await pilot.press("l")
+        await until(pilot, lambda: page.table.tab is Tab.DONE and "waiting" not in text_of(app))
+
+
 async def test_x_cancels_what_runs_and_what_waits(driven) -> None:
     engine = FakeEngine(1284)
     running = next(row.name for row in engine.rows.values() if row.state is State.RUNNING)
@@ -121,7 +135,7 @@ async def test_x_cancels_what_runs_and_what_waits(driven) -> None:
         await until(pilot, lambda: "Cancel 2 items" in text_of(app))
         await pilot.press("y")
         await until(pilot, lambda: asked(engine, "cancel")[-1] == ("cancel", tuple(two)))
-        await pilot.press("l", "x")  # what is done can not be cancelled
+        await pilot.press("l", "l", "x")  # what is done can not be cancelled
         await pilot.pause(0.1)
         assert len(asked(engine, "cancel")) == 2
 

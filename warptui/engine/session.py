@@ -103,7 +103,7 @@ class Session:
         self._broadcast = Broadcast(
             EngineStatus("starting", str(self.project), self._config.input.folder, pid=os.getpid())
         )
-        self._log_lines = LogLines(self._broadcast)
+        self._log_lines = LogLines(self._broadcast, self._paths.log)
         logging.getLogger("warptui").addHandler(self._log_lines)
         try:
             self._lock = ProjectLock(self._paths.lock, self._lock_lost)

@@ -67,7 +67,7 @@ APP_BINDINGS = [
         "seen",
         "notice seen",
         id="notice-seen",
-        tooltip="the notice above was seen: no viewer shows it any more",
+        tooltip="the notice above was seen, for all viewers",
         show=False,
     ),
     Binding("n", "match(1)", "next match", id="next-match", show=False),

@@ -144,7 +144,7 @@ class Jobs(Page):
     # keys
 
     def action_turn(self, step: int) -> None:
-        tabs = list(Tab)
+        tabs = self.table.tabs
         self.table.turn_to(tabs[(tabs.index(self.table.tab) + step) % len(tabs)])
         self._queue_asked_at = float("-inf")
         self._ask_for_queue()

@@ -14,6 +14,7 @@ from warptui.client import Client
 from warptui.engine.events import LogLine
 from warptui.engine.hook import Hook
 from warptui.engine.items import Notice, State
+from warptui.engine.log_lines import earlier_lines
 
 NOTICE = Notice(3, 1.0, "failed_item", "error", "a$b.tif failed: 'x' \"y\" `z`", "a$b.tif")
 
@@ -82,6 +83,27 @@ def test_a_viewer_that_comes_late_gets_the_log_from_before_with_items_and_levels
     failed = [line for line in lines if line.item == "corrupt.mrc" and line.level == "warning"]
     assert failed[0].text.startswith("motion: frame 3 of 7")
     assert [line.level for line in lines if "motion took" in line.text] == ["debug"]
+    assert engine.end() == 0
+
+
+def test_the_log_begins_with_what_earlier_engines_wrote(engine: Engine) -> None:
+    log = engine.project / ".warptui" / "engine.log"
+    log.parent.mkdir()
+    log.write_text(
+        "torn line\n2026-11-22 10:11:12,123 INFO watching\n"
+        "2026-11-22 10:11:13,000 CRITICAL the engine failed\nTraceback\n  ValueError: x\n"
+    )
+    first, second = earlier_lines(log)
+    assert (first.level, first.text) == ("info", "watching")
+    assert second.level == "error" and second.text.endswith("Traceback\n  ValueError: x")
+    assert earlier_lines(log.with_name("none")) == []
+    engine.start()
+    heard = []
+    for _, event in engine.client.events():
+        heard.append(event)
+        if isinstance(event, LogLine) and event.text.startswith("watching "):
+            break
+    assert heard[1:3] == [first, second]
     assert engine.end() == 0
 
 

@@ -22,17 +22,20 @@ class Tab(StrEnum):
 
     FAILED = "failed"  # newest failure first
     QUEUED = "queued"  # in the order in which they will run
+    WAITING = "waiting"  # still being written; the oldest first: it may be stuck
     DONE = "done"  # newest first
 
 
 _STATES = {
     Tab.FAILED: (State.FAILED,),
     Tab.QUEUED: (State.QUEUED, State.OUTDATED),
+    Tab.WAITING: (State.WAITING,),
     Tab.DONE: (State.DONE,),
 }
 _EMPTY = {
     Tab.FAILED: "nothing failed",
     Tab.QUEUED: "nothing waits",
+    Tab.WAITING: "nothing is being written",
     Tab.DONE: "nothing is done yet",
 }
 
@@ -85,6 +88,13 @@ class JobTable(ListPane):
         self._turned = tab is Tab.QUEUED
 
     @property
+    def tabs(self) -> list[Tab]:
+        """The lists that there are: files that are still written have one while there are any."""
+        return [
+            tab for tab in Tab if tab is not Tab.WAITING or self._counts[tab] or tab is self.tab
+        ]
+
+    @property
     def current(self) -> ItemRow | None:
         """The item under the cursor."""
         if self.cursor >= len(self.numbers):
@@ -132,6 +142,8 @@ class JobTable(ListPane):
             first = np.array(known, dtype=np.intp)
             first = first[np.isin(first, found)]
             return np.concatenate([first, found[~np.isin(found, first)]])
+        if self.tab is Tab.WAITING:
+            return found
         key = "failed_at" if self.tab is Tab.FAILED else "finished_at"
         return found[np.argsort(-mirror.rows.number(key)[found], kind="stable")]
 
@@ -150,7 +162,7 @@ class JobTable(ListPane):
     def heading(self, width: int) -> list[Piece]:
         muted = self.colours["muted"]
         pieces: list[Piece] = []
-        for tab in Tab:
+        for tab in self.tabs:
             text = f" {tab} {self._counts[tab]:,} "
             if tab is self.tab:
                 pieces.append((f"[{text.strip()}]", BOLD))
@@ -160,8 +172,9 @@ class JobTable(ListPane):
         if self.mark_from is not None:
             low, high = self._range()
             pieces.append((f"  {high - low + 1:,} marked", BOLD))
-        elif width > 44:
-            pieces.append(("  h l: other list", muted))
+        hint = "  h l: other list"
+        if self.mark_from is None and sum(len(text) for text, _ in pieces) + len(hint) <= width:
+            pieces.append((hint, muted))
         return pieces
 
     def row(self, position: int, width: int) -> list[Piece]:
@@ -195,6 +208,8 @@ class JobTable(ListPane):
             why = self._queue.get(row.name) or row.reason
             return f"{position + 1:>5,} ", why, True
         unknown = self.glyphs.unknown
+        if self.tab is Tab.WAITING:
+            return f"{words.short_clock(row.arrived_at, self.glyphs.unknown)} ", row.reason, False
         at = row.failed_at if self.tab is Tab.FAILED else row.finished_at
         clock = (words.clock if width >= 70 else words.short_clock)(at, unknown)
         if self.tab is Tab.DONE:
