@@ -448,8 +448,11 @@ class Foreman:
 
     def _cancelled(self, entry: Entry, stage: str) -> None:
         """The user wants nothing more done with it for now."""
-        entry.cancelled = False
+        entry.asked = entry.cancelled = False
         log.info("%s: cancelled", entry.name, extra=about(entry.name))
+        if entry.stored.failure is None and not self.roster.steps(entry):
+            self.settle(entry)  # it was only asked for: what is stored is up to date
+            return
         self._fail(entry, self.roster.wanted, stage, CANCELLED, entry.tries, cancelled=True)
 
     def _fail(

@@ -50,6 +50,21 @@ def test_what_waits_is_taken_out_of_the_queue_and_the_rest_goes_on(engine: Engin
     assert engine.end() == 0
 
 
+def test_an_item_that_is_up_to_date_stays_done_when_another_run_is_cancelled(
+    engine: Engine,
+) -> None:
+    engine.add("a.mrc")
+    engine.start(PRETEND_SECONDS="1.5")
+    finished = engine.wait_for("a.mrc", State.DONE).finished_at
+    engine.client.reprocess(["a.mrc"])
+    engine.wait_for("a.mrc", State.RUNNING)
+    engine.client.cancel(["a.mrc"])
+    row = engine.wait_for("a.mrc", State.DONE)
+    assert row.finished_at == finished and row.selected
+    until(lambda: engine.client.status().state == "idle")
+    assert engine.end() == 0
+
+
 def test_the_queue_tells_its_order_and_why(engine: Engine) -> None:
     for name in ("old1.mrc", "old2.mrc"):
         engine.add(name)
