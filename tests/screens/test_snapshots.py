@@ -44,6 +44,8 @@ def case(engine: FakeEngine | None, keys: tuple[str, ...] = (), drawing=Drawing.
         ("item", (120, 40), ("enter",), Drawing.QUADRANT),
         ("item_failed", (120, 40), ("exclamation_mark", "enter"), Drawing.QUADRANT),
         ("help", (120, 40), ("question_mark",), Drawing.QUADRANT),
+        ("jobs", (120, 40), ("5",), Drawing.QUADRANT),
+        ("jobs_80", (80, 24), ("5", "l"), Drawing.ASCII),
     ],
 )
 def test_screen(snap_compare, frozen, tmp_path: Path, name, size, keys, drawing) -> None:
