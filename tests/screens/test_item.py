@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from tests.screens.conftest import until
-from tests.screens.fake_engine import FakeEngine
+from tests.screens.fake_engine import FakeEngine, synthetic_rows
 from tests.screens.test_overview import SIZES, text_of
-from warptui.engine.items import Summary
+from warptui.engine.items import ItemDetail, Summary
 from warptui.screens.comparison import compared, standing
 from warptui.screens.item import ItemScreen
+from warptui.screens.item_reading import AHEAD, KEPT, Shelf
 from warptui.screens.previews import PreviewError, read_preview
 from warptui.screens.stages import VIEWS
-from warptui.screens.stages.view import LayerSwitch, Pane, Side, StageView
+from warptui.screens.stages.view import LayerSwitch, Loaded, Pane, Side, StageView
 from warptui.screens.widgets.chart import Chart, Plot
 from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.image import Image, Picture
@@ -333,3 +334,32 @@ def test_what_stands_where_among_all_is_said_in_numbers() -> None:
     assert isinstance(compared(summary, 0.8, values), Plot)
     assert isinstance(compared(summary, None, values[:1]), str)
     assert "all items have" in compared(summary, 2.0, np.array([2.0, 2.0]))
+
+
+def test_the_current_item_is_read_first_and_then_the_nearest_neighbours() -> None:
+    shelf, order = Shelf(), []
+    names = [f"item {step:+d}" for step in (0, *AHEAD)]
+    while (name := shelf.wanted(names)) is not None:
+        assert shelf.wanted(names) is None  # one at a time
+        order.append(name)
+        shelf.put(name, Loaded())
+    assert order == names
+    assert {abs(step) for step in AHEAD} == {1, 2, 3}
+
+
+def test_the_shelf_forgets_what_was_not_looked_at_for_long() -> None:
+    shelf = Shelf()
+    for number in range(KEPT + 1):
+        shelf.put(str(number), Loaded())
+    assert shelf.get("0") is None
+    assert shelf.get("1") is not None
+
+
+def test_an_item_that_changed_while_it_was_read_is_read_again() -> None:
+    shelf = Shelf()
+    row = synthetic_rows(1)[0]
+    assert shelf.wanted([row.name]) == row.name
+    shelf.forget([row])
+    shelf.put(row.name, Loaded(ItemDetail(row)))
+    assert shelf.get(row.name) is not None  # shown meanwhile
+    assert shelf.wanted([row.name]) == row.name

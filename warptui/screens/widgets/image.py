@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from rich.style import Style
@@ -243,6 +244,7 @@ class Image(LineWidget, can_focus=True):
         return self.rich_style + cell_style(front, back, line)
 
 
+@lru_cache(maxsize=4096)
 def cell_style(front: int, back: int, line: Style) -> Style:
     """The style of a cell's colour numbers; ``line``: of what is drawn over the picture."""
     style = Style()

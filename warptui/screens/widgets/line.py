@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import zip_longest
 
 from rich.segment import Segment
@@ -27,6 +29,7 @@ class LineWidget(Widget):
         super().__init__(id=id, classes=classes)
         self._painted: list[Strip] | None = None
         self._painted_for: tuple = ()
+        self._base_style: Style | None = None  # while lines are made
 
     @property
     def colours(self) -> Palette:
@@ -48,7 +51,9 @@ class LineWidget(Widget):
             self._painted = None
             self.refresh()
             return
-        before, self._painted = self._painted, self.paint(self.size.width, self.size.height)
+        with self._same_style():
+            painted = self.paint(self.size.width, self.size.height)
+        before, self._painted = self._painted, painted
         for y, (old, new) in enumerate(zip_longest(before, self._painted)):
             if old != new:
                 self.refresh(Region(0, y, self.size.width, 1))
@@ -56,6 +61,23 @@ class LineWidget(Widget):
     def _look(self) -> tuple:
         """Everything but the data that the lines depend on."""
         return (self.size, self.rich_style, self.drawing, self.has_focus, self.app.theme)
+
+    @property
+    def rich_style(self) -> Style:
+        """Of the widget's background. Worked out once a paint, since it takes long."""
+        return super().rich_style if self._base_style is None else self._base_style
+
+    @contextmanager
+    def _same_style(self) -> Iterator[None]:
+        self._base_style = super().rich_style
+        try:
+            yield
+        finally:
+            self._base_style = None
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        with self._same_style():
+            return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         state = self._look()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -59,14 +58,20 @@ class Cells:
             return [Strip([], 0) for _ in range(height)]
         key = self.front.astype(np.int32) * 65536 + self.back
         changes = np.diff(key, axis=1) != 0
-        style = lru_cache(maxsize=None)(style)  # few colours, many segments
+        # few combinations of colours, many segments: each style is made once
+        used, which = np.unique(key, return_inverse=True)
+        backs = (used + 32768) % 65536 - 32768
+        fronts = (used - backs) // 65536
+        styles = [style(*both) for both in zip(fronts.tolist(), backs.tolist(), strict=True)]
+        which = which.reshape(key.shape)
         strips = []
         for y in range(height):
             text = self.codes[y].tobytes().decode("utf-32-le")
             edges = [0, *(np.flatnonzero(changes[y]) + 1).tolist(), width]
+            numbers = which[y, edges[:-1]].tolist()
             segments = [
-                Segment(text[a:b], style(int(self.front[y, a]), int(self.back[y, a])))
-                for a, b in pairwise(edges)
+                Segment(text[a:b], styles[number])
+                for (a, b), number in zip(pairwise(edges), numbers, strict=True)
             ]
             strips.append(Strip(segments, width))
         return strips
@@ -91,12 +96,40 @@ def quadrant_codes(dots: np.ndarray) -> np.ndarray:
 def resample(
     image: np.ndarray, top: float, left: float, height: float, width: float, shape: tuple[int, int]
 ) -> np.ndarray:
-    """The window of ``image`` (y, x) on a grid of ``shape``; NaN outside of the image."""
-    rows = _window_weights(image.shape[0], top, height, shape[0])
-    columns = _window_weights(image.shape[1], left, width, shape[1])
-    result = rows @ image.astype(np.float32) @ columns.T
-    covered = np.outer(rows.sum(axis=1) > 0, columns.sum(axis=1) > 0)
-    return np.where(covered, result, np.float32(np.nan))
+    """The window of ``image`` (y, x) on a grid of ``shape``; NaN outside of the image.
+
+    Area means where an output pixel is larger than an input pixel, linear interpolation where
+    it is smaller: a picture that is enlarged shows no steps.
+    """
+    rows = _resample_rows(image, top, height, shape[0])
+    return _resample_rows(rows.T, left, width, shape[1]).T
+
+
+def _resample_rows(image: np.ndarray, start: float, length: float, n_out: int) -> np.ndarray:
+    """(n_out, x) of the rows from ``start``, without a matrix product and its threads."""
+    n = len(image)
+    edges = start + length * np.arange(n_out + 1) / n_out
+    clipped = np.clip(edges, 0, n)
+    # a cell that the picture covers by less than half stays empty: no ragged bright border
+    inside = np.diff(clipped) >= 0.5 * length / n_out
+    if length < n_out:
+        place = np.clip((edges[:-1] + edges[1:]) / 2 - 0.5, 0, n - 1)
+        low = np.minimum(place.astype(int), max(n - 2, 0))
+        part = (place - low)[:, None]
+        high = np.minimum(low + 1, n - 1)
+        result = image[low] * (1 - part) + image[high] * part
+    else:
+        first = min(int(clipped[0]), n - 1)
+        last = max(int(np.ceil(clipped[-1])), first + 1)
+        sums = np.zeros((last - first + 1, image.shape[1]))
+        np.cumsum(image[first:last], axis=0, out=sums[1:])
+        place = clipped - first
+        low = np.minimum(place.astype(int), len(sums) - 2)
+        part = (place - low)[:, None]
+        below = sums[low] * (1 - part) + sums[low + 1] * part
+        share = np.diff(clipped)[:, None]
+        result = np.diff(below, axis=0) / np.where(share > 0, share, 1)
+    return np.where(inside[:, None], result, np.nan)
 
 
 def smoothed(part: np.ndarray) -> np.ndarray:
@@ -107,27 +140,6 @@ def smoothed(part: np.ndarray) -> np.ndarray:
     rows = padded[:-2] + 2 * padded[1:-1] + padded[2:]
     result = (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 16
     return np.where(known, result, np.nan)
-
-
-def _window_weights(n: int, start: float, length: float, n_out: int) -> np.ndarray:
-    """(n_out, n): the share of each input pixel in each output pixel.
-
-    Area means where an output pixel is larger than an input pixel, linear interpolation where
-    it is smaller: a picture that is enlarged shows no steps.
-    """
-    edges = start + length * np.arange(n_out + 1) / n_out
-    low, high = edges[:-1, None], edges[1:, None]
-    pixel = np.arange(n)[None, :]
-    covered = np.clip(np.minimum(high, n) - np.maximum(low, 0), 0, None)
-    if length < n_out:
-        place = np.clip((low + high) / 2 - 0.5, 0, n - 1)
-        share = np.clip(1 - np.abs(place - pixel), 0, None)
-    else:
-        share = np.clip(np.minimum(high, pixel + 1) - np.maximum(low, pixel), 0, None)
-    total = share.sum(axis=1, keepdims=True)
-    # a cell that the picture covers by less than half stays empty: no ragged bright border
-    inside = covered >= 0.5 * (high - low)
-    return np.where(inside, share / np.where(total > 0, total, 1), 0).astype(np.float32)
 
 
 def draw_polyline(dots: np.ndarray, ys: np.ndarray, xs: np.ndarray) -> None:
