@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,7 +47,8 @@ def foreman_of(project: Path, items: list[StoredItem]) -> Foreman:
     roster = Roster(ProjectPaths(project), Wanted.of(Config(), References(), STAGES))
     roster.adopt(items)
     said = Broadcast(EngineStatus("idle", str(project), ""))
-    foreman = Foreman(roster, cast(Any, None), said, project, lambda path: None, lambda path: None)
+    nothing = cast(Any, None)
+    foreman = Foreman(roster, nothing, said, project, lambda path: None, lambda path: None, nothing)
     foreman.judge_all()
     return foreman
 
@@ -114,3 +116,45 @@ def test_20_000_items_are_judged_by_other_limits_within_100_ms(tmp_path: Path) -
         set_filters(foreman, motion_max=limit)
         spent.append(time.process_time() - began)
     assert sorted(spent)[2] < 0.1, spent
+
+
+@pytest.fixture
+def with_ctf(tmp_path: Path) -> Roster:
+    """Ten items of which the last is astigmatic as no other."""
+    roster = Roster(ProjectPaths(tmp_path), Wanted.of(Config(), References(), STAGES))
+    items = []
+    for number in range(10):
+        item = stored(number, 0.5)
+        found = {"astigmatism_um": 0.05 + 0.001 * number, "astigmatism_angle_deg": 40.0}
+        if number == 9:
+            found = {"astigmatism_um": 0.3, "astigmatism_angle_deg": 120.0}
+        made = replace(item.records["motion"], stage="ctf", result=found)
+        items.append(replace(item, records={**item.records, "ctf": made}))
+    roster.adopt(items)
+    return roster
+
+
+def sigmas(roster: Roster) -> list[float]:
+    return [
+        roster._value(entry.stored.records, "ctf", "astigmatism_sigma") or 0.0
+        for entry in roster.entries.values()
+    ]
+
+
+def test_astigmatism_is_judged_against_that_of_the_session(with_ctf: Roster):
+    found = sigmas(with_ctf)
+    assert found[9] == pytest.approx(3.0, abs=0.05)  # the most that one of ten can be away
+    assert max(found[:9]) < 0.5
+
+
+def test_the_session_is_looked_at_again_when_enough_came_in(with_ctf: Roster):
+    entries = list(with_ctf.entries.values())
+    before = sigmas(with_ctf)
+    good = entries[0].stored.records["ctf"]
+    odd = entries[9].stored
+    entries[9].stored = replace(odd, records={**odd.records, "ctf": good})
+    assert with_ctf.survey(entries[9]) == entries
+    assert sigmas(with_ctf)[9] < 1.5 < before[9]
+    assert with_ctf.survey(entries[9]) == []  # nothing is different
+    entries[9].stored = replace(odd, records={"motion": odd.records["motion"]})
+    assert with_ctf.survey(entries[9]) == []  # no such result

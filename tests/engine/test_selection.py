@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warptui.engine.items import Choice, State, Summary
-from warptui.engine.selection import Limit, Verdict, limits, select
+from warptui.engine.selection import Limit, Spread, Verdict, limits, select
 
 
 @pytest.mark.parametrize("state", State)
@@ -108,3 +108,26 @@ def test_the_numbers_of_a_reason_never_contradict_it(value: float, high: float, 
     if text and value - high > 1e-8:
         shown, limit = text.removeprefix("x ").split(" > ")
         assert float(shown) > float(limit)
+
+
+def test_the_spread_is_of_vectors_of_twice_the_angle():
+    same = Spread.of([(0.1, 0.0), (0.1, 180.0)])
+    assert same.sigma == pytest.approx(0.0)
+    assert same.mean_xy == pytest.approx((0.1, 0.0))
+    across = Spread.of([(0.1, 0.0), (0.1, 90.0)])
+    assert across.mean_xy == pytest.approx((0.0, 0.0))
+    assert across.sigma == pytest.approx(0.1)
+    assert across.distance(0.3, 45.0) == pytest.approx(3.0)
+
+
+def test_an_unknown_astigmatism_has_no_distance():
+    spread = Spread.of([(0.1, 0.0), (0.1, 90.0)])
+    assert spread.distance(None, 10.0) is None
+    assert spread.distance(0.1, None) is None
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_the_first_items_are_never_outliers(n: int):
+    found = [(0.1, 20.0), (0.5, 80.0)][:n]
+    spread = Spread.of(found)
+    assert all((spread.distance(*entry) or 0.0) <= 1 + 1e-9 for entry in found)

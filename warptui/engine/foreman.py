@@ -163,11 +163,12 @@ class Foreman:
                 self._fail(entry, running.wanted, "", running.unsaved, 1)
             case "done":
                 entry.fingerprint = record["fingerprint"] or entry.fingerprint
-                entry.deaths = entry.hiccups = 0
-                entry.asked, entry.delayed = False, ""
+                entry.asked, entry.delayed, entry.deaths, entry.hiccups = False, "", 0, 0
                 self._storage_backoff_s = 2.0
                 self.rates.item_done(time.monotonic())
                 self._end_job(slot, entry)
+                for other in self.roster.survey(entry):
+                    self.show(other)
                 self._alerts.item_done(entry.sequence, self.roster.motion(entry))
                 text = self.roster.account(entry)
                 log.info("%s: done%s", entry.name, text, extra=about(entry.name))

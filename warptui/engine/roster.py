@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,22 @@ from warptui.engine import paths
 from warptui.engine.items import Choice, ItemDetail, ItemRow, Movie, State, Summary
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, Step, plan, refusal, wanted_hash
-from warptui.engine.records import StoredItem
-from warptui.engine.selection import KEPT, NOT_PROCESSED, Limit, Selection, limits, select
+from warptui.engine.records import StageRecord, StoredItem
+from warptui.engine.selection import (
+    KEPT,
+    NOT_PROCESSED,
+    Limit,
+    Selection,
+    Spread,
+    limits,
+    select,
+)
 from warptui.engine.settings import Config
 from warptui.engine.stages import Stage
+
+ASTIGMATISM = ("astigmatism_um", "astigmatism_angle_deg")  # of the ctf stage
+FROM_SPREAD = ("ctf", "astigmatism_sigma")  # a value that takes all items to know
+SURVEY_GROWTH = 0.05  # share of new results after which the spread is taken anew
 
 
 @dataclass(frozen=True)
@@ -102,6 +114,8 @@ class Roster:
             for stage in wanted.stages
             for summary in stage.summaries()
         ]
+        self._spread: Spread | None = None  # of the astigmatisms; None = not looked yet
+        self._n_new = 0  # results since then
         self._by_path: dict[Path, str] = {}
         self._owners: dict[str, Path] = {}  # root name -> raw file
         self._last = 0
@@ -229,7 +243,7 @@ class Roster:
         wanted, records = self.wanted, entry.stored.records
         has_result = bool(wanted.enabled) and wanted.enabled <= records.keys()
         values = (
-            [records[stage].result.get(field) for stage, field in wanted.judged]
+            [self._value(records, stage, field) for stage, field in wanted.judged]
             if has_result
             else ()
         )
@@ -250,7 +264,7 @@ class Roster:
             if entry.selection is KEPT:  # most are, and stay so
                 records = entry.stored.records
                 for (stage, field), limit in judges:
-                    if limit.complaint(records[stage].result.get(field)):
+                    if limit.complaint(self._value(records, stage, field)):
                         break
                 else:
                     continue
@@ -259,11 +273,46 @@ class Roster:
             if self.select(entry):
                 yield entry
 
+    def survey(self, entry: Entry) -> list[Entry]:
+        """Take a new result into account; the items that are seen otherwise because of it.
+
+        What is told of an item in relation to all follows when enough came in, not at each result.
+        """
+        if "ctf" not in entry.stored.records:
+            return []
+        self._n_new += 1
+        if self._spread is not None and self._n_new <= SURVEY_GROWTH * self._spread.n:
+            return []
+        before, self._spread = self._spread, None
+        if before == self.spread:
+            return []
+        return [other for other in self.entries.values() if "ctf" in other.stored.records]
+
+    @property
+    def spread(self) -> Spread:
+        """How the astigmatisms of all items lie, as of the last look."""
+        if self._spread is None:
+            ctf = (entry.stored.records.get("ctf") for entry in self.entries.values())
+            found = (
+                (record.result.get(field) for field in ASTIGMATISM) for record in ctf if record
+            )
+            self._spread = Spread.of(
+                (um, deg) for um, deg in found if um is not None and deg is not None
+            )
+            self._n_new = 0
+        return self._spread
+
+    def _value(self, records: Mapping[str, StageRecord], stage: str, field: str) -> float | None:
+        result = records[stage].result
+        if (stage, field) == FROM_SPREAD:
+            return self.spread.distance(*map(result.get, ASTIGMATISM))
+        return result.get(field)
+
     def row(self, entry: Entry) -> ItemRow:
         """The item as lists show it."""
         records = entry.stored.records
         values: dict[str, float | None] = {
-            key: records[stage].result.get(field)
+            key: self._value(records, stage, field)
             for stage, field, key in self._columns
             if stage in records
         }

@@ -6,6 +6,7 @@ choice for it stays what the user said.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +14,7 @@ from enum import StrEnum
 from warptui.engine.items import Choice, State, Summary
 
 MOST_DIGITS = 9
+LEAST_SIGMA = 1e-4  # µm: no session is so even that less tells anything
 
 
 class Verdict(StrEnum):
@@ -71,6 +73,42 @@ class Limit:
             digits += 1
         unit = f" {self.unit}" if self.unit else ""
         return f"{self.label} {value:.{digits}f} {sign} {limit:g}{unit}"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How the astigmatisms of a session lie: their mean, and the RMS distance from it.
+
+    As vectors of twice the angle, for an astigmatism turned by 180° is the same one.
+    """
+
+    mean_xy: tuple[float, float] = (0.0, 0.0)  # µm
+    sigma: float = 0.0  # µm
+    n: int = 0
+
+    @classmethod
+    def of(cls, astigmatisms: Iterable[tuple[float, float]]) -> Spread:
+        """The spread of pairs of astigmatism (µm) and angle (degrees)."""
+        vectors = [_vector(*found) for found in astigmatisms]
+        if not vectors:
+            return cls()
+        n = len(vectors)
+        x, y = (sum(part) / n for part in zip(*vectors, strict=True))
+        squares = sum((vx - x) ** 2 + (vy - y) ** 2 for vx, vy in vectors)
+        return cls((x, y), math.sqrt(squares / n), n)
+
+    def distance(self, astigmatism_um: float | None, angle_deg: float | None) -> float | None:
+        """How many sigmas an astigmatism is from the mean; None where it is unknown."""
+        if astigmatism_um is None or angle_deg is None:
+            return None
+        x, y = _vector(astigmatism_um, angle_deg)
+        away = math.hypot(x - self.mean_xy[0], y - self.mean_xy[1])
+        return away / max(self.sigma, LEAST_SIGMA)
+
+
+def _vector(astigmatism_um: float, angle_deg: float) -> tuple[float, float]:
+    angle = 2 * math.radians(angle_deg)
+    return astigmatism_um * math.cos(angle), astigmatism_um * math.sin(angle)
 
 
 def limits(summaries: Iterable[Summary], filters: Mapping[str, float | None]) -> tuple[Limit, ...]:
