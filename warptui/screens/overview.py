@@ -203,7 +203,8 @@ class Overview(Page):
         title = "Items"
         if workspace.sort is not None and workspace.sort[0] == ARRIVAL:
             title = "Items  newest first"
-        follow = " · following the newest" if workspace.following and n else ""
+        newest = "following" if self.narrow else "following the newest"
+        follow = f" · {newest}" if workspace.following and n else ""
         if self._filter_problem:
             title = f"Items  ! {self._filter_problem}"
         elif workspace.filter:
@@ -229,8 +230,7 @@ class Overview(Page):
         status = workspace.mirror.status
         empty = self.query_one("#empty", Static)
         nothing = not len(workspace.order)
-        empty.display = nothing
-        self.table.display = not nothing
+        self.set_class(nothing, "-nothing")
         if not nothing:
             return
         if workspace.filter is not None and len(workspace.mirror):
@@ -260,9 +260,7 @@ class Overview(Page):
     def _arrange_plots(self) -> None:
         workspace = self.workspace
         summaries = workspace.mirror.summaries
-        scatter = self.query_one(ScatterPlot)
-        self.set_class(self._axes.scatter, "-scatter")
-        scatter.display = bool(summaries) and (self._axes.scatter or self.narrow)
+        self.set_class(self._axes.scatter and bool(summaries), "-scatter")
         if self.strips.declare(summaries, workspace.drawing):
             below = self.query_one("#strip-below")
             below.remove_children()
@@ -296,7 +294,7 @@ class Overview(Page):
 
     def _show_scatter(self) -> None:
         scatter = self.query_one(ScatterPlot)
-        if scatter.display:
+        if scatter.display and self.workspace.mirror.summaries:
             axes = self._axes.known(self.workspace.mirror.summaries)
             x, y = self._values(axes.x), self._values(axes.y)
             scatter.show(x, y, self._kept, self.workspace.current_number)
@@ -389,7 +387,7 @@ class Overview(Page):
         self._kept = limits.kept()
         for strip in self.query(StripPlot):
             if strip.summary == summary and strip.display:
-                strip.show(self._strip_data(summary), self.workspace.current_number)
+                strip.show_limits(self._strip_data(summary), self.workspace.current_number)
         if self._sending is not None:
             self._sending.stop()
         self._sending = self.set_timer(SEND_S, self._send_limits)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui.screens.widgets.axis import decimals, round_step, short, ticks, value_range
+from warptui.screens.widgets.axis import Spread, decimals, round_step, short, ticks, value_range
 from warptui.screens.widgets.dots import Layer, dot_cells
 from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.histogram import histogram_cells
@@ -77,15 +77,15 @@ def test_ticks_lie_on_the_axis(low: float, span: float, n: int) -> None:
 def test_outliers_do_not_squeeze_an_axis_and_limits_nearby_are_on_it() -> None:
     random = np.random.default_rng(0)
     values = np.append(random.normal(1.0, 0.1, 1000), 500.0)
-    low, high = value_range(values)
+    low, high = value_range(Spread.of(values))
     assert (low, high) == (pytest.approx(0.6, abs=0.11), pytest.approx(1.6, abs=0.11))
-    assert value_range(values, (None, 2.0))[1] >= 2.0
-    assert value_range(values, (None, 99.0))[1] == high
+    assert value_range(Spread.of(values), (None, 2.0))[1] >= 2.0
+    assert value_range(Spread.of(values), (None, 99.0))[1] == high
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
 def test_an_axis_has_a_length_whatever_the_values(values: list[float]) -> None:
-    low, high = value_range(np.array(values))
+    low, high = value_range(Spread.of(np.array(values)))
     assert high > low
 
 

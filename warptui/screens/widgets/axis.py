@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -39,18 +40,30 @@ def short(value: float, digits: int, width: int) -> str:
     return f"{value:.0e}".replace("e+0", "e").replace("e+", "e")[:width]
 
 
-def value_range(
-    known: np.ndarray, limits: tuple[float | None, ...] = (), n: int = 10
-) -> tuple[float, float]:
-    """What an axis spans, in round numbers: outliers squeeze nothing, near limits are on it.
+@dataclass(frozen=True)
+class Spread:
+    """Where values lie; finding it out takes longer than drawing them."""
 
-    ``known`` are finite values, at least one.
-    """
-    low, median, high = (float(value) for value in np.percentile(known, [15.87, 50, 84.13]))
-    spread = (high - low) / 2 or abs(median) * 0.05 or 1.0
-    least, most = float(known.min()), float(known.max())
-    low = max(median - SPREADS * spread, least)
-    high = min(median + SPREADS * spread, most)
+    least: float
+    low: float  # a standard deviation below the median, if they are normally distributed
+    median: float
+    high: float
+    most: float
+
+    @classmethod
+    def of(cls, known: np.ndarray) -> Spread:
+        """Of finite values, at least one."""
+        low, median, high = (float(value) for value in np.percentile(known, [15.87, 50, 84.13]))
+        return cls(float(known.min()), low, median, high, float(known.max()))
+
+
+def value_range(
+    values: Spread, limits: tuple[float | None, ...] = (), n: int = 10
+) -> tuple[float, float]:
+    """What an axis spans, in round numbers: outliers squeeze nothing, near limits are on it."""
+    spread = (values.high - values.low) / 2 or abs(values.median) * 0.05 or 1.0
+    low = max(values.median - SPREADS * spread, values.least)
+    high = min(values.median + SPREADS * spread, values.most)
     room = high - low or spread
     for limit in limits:
         if limit is not None and low - room < limit < high + room:

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from warptui.screens import words
-from warptui.screens.widgets.axis import decimals, round_step, short, ticks, value_range
+from warptui.screens.widgets.axis import Spread, decimals, round_step, short, ticks, value_range
 from warptui.screens.widgets.dots import Layer, dot_cells
 from warptui.screens.widgets.line import BOLD, LineWidget, Piece
 from warptui.screens.widgets.raster import Cells
@@ -89,8 +89,8 @@ class ScatterPlot(LineWidget, can_focus=True):
     ) -> tuple[Cells, tuple[float, float, float, float]]:
         cells = Cells.blank(height, width)
         rows, columns = height - 1, width - AXIS_WIDTH
-        left, right = value_range(x.values[both], x.limits)
-        bottom, top = value_range(y.values[both], y.limits)
+        left, right = value_range(Spread.of(x.values[both]), x.limits)
+        bottom, top = value_range(Spread.of(y.values[both]), y.limits)
         self._draw_limits(cells, x, y, (left, right, bottom, top))
         self._draw_axes(cells, x, y, (left, right, bottom, top))
         across = (x.values - left) / (right - left)

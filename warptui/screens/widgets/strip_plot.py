@@ -12,7 +12,7 @@ from textual.strip import Strip
 
 from warptui.engine.items import Summary
 from warptui.screens import words
-from warptui.screens.widgets.axis import decimals, round_step, short, value_range
+from warptui.screens.widgets.axis import Spread, decimals, round_step, short, value_range
 from warptui.screens.widgets.dots import Layer, dot_cells
 from warptui.screens.widgets.histogram import histogram_cells
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
@@ -124,11 +124,19 @@ class StripPlot(LineWidget, can_focus=True):
         self.summary = summary
         self.data: StripData | None = None
         self.current: int | None = None
-        self._plot: tuple[tuple, Cells, tuple[float, ...]] | None = None  # without the cursor
+        self._known = np.zeros(0)
+        self._spread: Spread | None = None  # None: no value is known
+        self._plot: tuple[tuple, Cells] | None = None  # without the cursor
         self._beyond = 0
 
     def show(self, data: StripData, current: int | None) -> None:
         """Show new values or limits, with the cursor on item number ``current``."""
+        self._known = data.values[np.isfinite(data.values)]
+        self._spread = Spread.of(self._known) if len(self._known) else None
+        self.show_limits(data, current)
+
+    def show_limits(self, data: StripData, current: int | None) -> None:
+        """The same values with other limits."""
         self.data, self.current, self._plot = data, current, None
         self.repaint()
 
@@ -139,15 +147,13 @@ class StripPlot(LineWidget, can_focus=True):
 
     def span(self) -> tuple[float, float] | None:
         """From the least to the greatest value; None while there is none."""
-        known = self._known()
-        return (float(known.min()), float(known.max())) if len(known) else None
+        return (self._spread.least, self._spread.most) if self._spread else None
 
     def step(self) -> float:
         """How far a limit moves at once: a hundredth of what is seen, or of what can be read."""
-        known = self._known()
-        if not len(known):
+        if self._spread is None:
             return 10.0**-self.summary.digits
-        low, high = value_range(known)
+        low, high = value_range(self._spread)
         return max(round_step(high - low, 100), 10.0**-self.summary.digits)
 
     def action_move(self, step: int) -> None:
@@ -175,29 +181,21 @@ class StripPlot(LineWidget, can_focus=True):
             return []
         made_for = (width, height, self.drawing)
         if self._plot is None or self._plot[0] != made_for:
-            known = self._known()
-            middle = np.percentile(known, [15.87, 50, 84.13]) if len(known) else ()
-            cells = self._draw(self.data, known, width, max(0, height - 1))
-            self._plot = (made_for, cells, tuple(float(value) for value in middle))
-        _, cells, middle = self._plot
-        title = self._title(self.data, middle, width)
+            self._plot = (made_for, self._draw(self.data, width, max(0, height - 1)))
+        cells = self._plot[1]
+        title = self._title(self.data, width)
         if height < 2:
             return [title]
-        if not middle:
+        if self._spread is None:
             return [title, self.line((" no values yet", self.colours["muted"]))]
         return [title, *self._with_cursor(self.data, cells).strips(self._style)]
 
-    def _known(self) -> np.ndarray:
-        if self.data is None:
-            return np.zeros(0)
-        return self.data.values[np.isfinite(self.data.values)]
-
-    def _draw(self, data: StripData, known: np.ndarray, width: int, height: int) -> Cells:
+    def _draw(self, data: StripData, width: int, height: int) -> Cells:
         cells = Cells.blank(height, width)
         self._beyond = 0
-        if not len(known) or not height:
+        if self._spread is None or not height:
             return cells
-        low, high = value_range(known, data.limits)
+        low, high = value_range(self._spread, data.limits)
         room = dots_width(width)
         self._draw_limits(cells, low, high, room)
         self._draw_axis(cells, low, high)
@@ -214,7 +212,7 @@ class StripPlot(LineWidget, can_focus=True):
         _overlay(cells, dots, AXIS_WIDTH)
         if room < width - AXIS_WIDTH:
             bars = histogram_cells(
-                known, (low, high), (height, HISTOGRAM_WIDTH - 2), self.drawing, _DOTS,
+                self._known, (low, high), (height, HISTOGRAM_WIDTH - 2), self.drawing, _DOTS,
                 data.limits, _DIM,
             )  # fmt: skip
             _overlay(cells, bars, width - HISTOGRAM_WIDTH + 1)
@@ -260,7 +258,7 @@ class StripPlot(LineWidget, can_focus=True):
         marked.front[:, column] = _CURSOR
         return marked
 
-    def _title(self, data: StripData, middle: tuple[float, ...], width: int) -> Strip:
+    def _title(self, data: StripData, width: int) -> Strip:
         """What it is, its limits and whom they take out, the value here, median and spread."""
         summary, digits, muted = self.summary, self.summary.digits, self.colours["muted"]
         groups: list[tuple[int, list[Piece]]] = []  # rank: the highest is left out first
@@ -275,10 +273,10 @@ class StripPlot(LineWidget, can_focus=True):
         if self.current is not None and self.current < len(data.values):
             value = words.number(float(data.values[self.current]), digits, self.glyphs.unknown)
             right.append((2, [(" here ", muted), (value, BOLD)]))
-        if middle:
-            low, median, high = middle
-            spread = words.number((high - low) / 2, digits)
-            right.append((3, [(f"  {words.number(median, digits)}±{spread} ", PLAIN)]))
+        if self._spread is not None:
+            spread = words.number((self._spread.high - self._spread.low) / 2, digits)
+            median = words.number(self._spread.median, digits)
+            right.append((3, [(f"  {median}±{spread} ", PLAIN)]))
         while groups and _length(groups) + _length(right) > width - 1:
             last = max((*groups, *right), key=lambda entry: entry[0])
             if last[0] == 0:
