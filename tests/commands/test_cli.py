@@ -20,7 +20,7 @@ from warptui import cli, config
 from warptui.client import Client
 from warptui.commands import card, demo, doctor, offline, process, report
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.items import Choice, EngineStatus, ItemRow, State, Summary
+from warptui.engine.items import Choice, EngineStatus, ItemRow, Notice, State, Summary
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.store import Store
 
@@ -176,6 +176,14 @@ def test_init_in_an_empty_folder_says_what_is_unknown(run: Run, tmp_path: Path):
     assert code == 0
     assert "no movie is in" in err and "pixel size unknown" in err
     assert json.loads(out)["config"] == str(tmp_path / "p" / "config.toml")
+
+
+def test_status_prints_notices_that_nobody_has_seen():
+    notice = Notice(1, 0.0, "failed_item", "error", "a.tif failed: torn\noff", "a.tif")
+    status = EngineStatus("running", "/p", "/r", notices=(notice,))
+    (line,) = [line for line in report.lines(status) if line.startswith("notice")]
+    assert line.endswith(r"a.tif failed: torn\noff")
+    assert status.to_json()["notices"][0]["rule"] == "failed_item"
 
 
 def test_status_without_an_engine_lists_what_waits_for_one(run: Run, project: Path):

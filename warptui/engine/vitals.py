@@ -18,6 +18,7 @@ from warptui.engine.stages import Stage
 
 COUNTING_SHARE = 20  # counting takes at most one part in so many of the time
 DISK_STEP = 100_000_000  # smaller changes of much free space are no news
+TREND_STEP = 0.03  # nor are smaller changes of a rate, relative to what was said last
 
 
 class Vitals:
@@ -31,6 +32,7 @@ class Vitals:
         self._summaries = summaries(stages)
         self._counts = foreman.roster.counts()
         self._counted_at = (foreman.n_shown, 0.0)
+        self._rate, self._hours = Trend(0), Trend(1)
 
     def publish(
         self,
@@ -57,11 +59,11 @@ class Vitals:
                     input_folder=str(self._project / input_folder),
                     counts=counts,
                     choices=choices,
-                    rate_per_hour=_rounded(foreman.rates.per_hour(now), 0),
+                    rate_per_hour=self._rate.said(foreman.rates.per_hour(now)),
                     newest_age_s=_coarse(newest, now),
                     newest_name=newest.name if newest else "",
                     disk_free_bytes=_coarse_bytes(self.free_bytes),
-                    disk_hours_left=_rounded(foreman.rates.disk_hours_left(), 1),
+                    disk_hours_left=self._hours.said(foreman.rates.disk_hours_left()),
                     devices=pool.describe() if pool else (),
                     seconds_per_stage=foreman.rates.seconds_per_stage(),
                     watch_mode=watch_mode,
@@ -113,5 +115,16 @@ def _coarse_bytes(free: int | None) -> int | None:
     return free // DISK_STEP * DISK_STEP
 
 
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)
+class Trend:
+    """A number that always wavers; what is said of it changes only when that is worth it."""
+
+    def __init__(self, digits: int) -> None:
+        self._digits = digits
+        self._last: float | None = None
+
+    def said(self, value: float | None) -> float | None:
+        """What to say now."""
+        last = self._last
+        if value is None or last is None or abs(value - last) > TREND_STEP * abs(last):
+            self._last = None if value is None else round(value, self._digits)
+        return self._last
