@@ -279,6 +279,23 @@ def test_a_snapshot_brings_no_line_twice_and_memory_is_bounded() -> None:
     assert [line.text for line in mirror.log][-2:] == [lines[-1].text, "newer"]
 
 
+def test_lines_that_a_new_engine_reads_from_the_file_are_the_same_lines() -> None:
+    mirror, engine = Mirror(), FakeEngine(21)
+    name = next(iter(engine.rows))
+    everything = Snapshot(tuple(engine.rows.values()), engine.state)
+    said = LogLine(100.7, "info", "done in 8.1 s", name)
+    mirror.apply([everything, said])
+    from_file = [
+        LogLine(99.0, "warning", f"{name}: torn"),
+        LogLine(100.0, "info", f"{name}: done in 8.1 s"),
+    ]
+    mirror.apply([everything, *from_file])
+    assert [(line.item, line.text) for line in mirror.log] == [
+        (name, "done in 8.1 s"),
+        (name, "torn"),
+    ]
+
+
 def test_a_traceback_that_the_log_repeats_is_told_once() -> None:
     engine = FakeEngine(300)
     row = next(row for row in engine.rows.values() if row.state is State.FAILED)

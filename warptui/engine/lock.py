@@ -34,6 +34,9 @@ class Holder:
     started: str  # of the process, in ticks since boot: tells a reused pid from the holder's
     beat: int = 0
 
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
     def same_process(self, other: Holder) -> bool:
         """Whether both are one process, whatever their beats."""
         return asdict(self) | {"beat": 0} == asdict(other) | {"beat": 0}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -61,7 +61,7 @@ class Mirror:
         self.status_at = 0.0  # monotonic, of this viewer
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self.n_logged = 0  # lines so far, with those that are forgotten
-        self._replayed: set[LogLine] = set()  # lines that a snapshot may bring once more
+        self._replayed: set[tuple[int, str]] = set()  # lines that may come once more
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -142,7 +142,7 @@ class Mirror:
                     changes.log = self.take_line(event) or changes.log
                 case Snapshot(rows, status):
                     removed.clear()
-                    self._replayed = set(self.log)
+                    self._replayed = {_line_key(line) for line in self.log}
                     self._set_status(status, changes)
                     self._rebuild(rows)
                     changes.everything = changes.values = True
@@ -154,8 +154,11 @@ class Mirror:
 
     def take_line(self, line: LogLine) -> bool:
         """Add a line to the log, unless it is there already."""
-        if line in self._replayed:
+        if _line_key(line) in self._replayed:
             return False
+        name, colon, text = line.text.partition(": ")
+        if colon and not line.item and name in self.index:  # read from the log file
+            line = replace(line, text=text, item=name)
         self.log.append(line)
         self.n_logged += 1
         return True
@@ -214,6 +217,11 @@ class Mirror:
         self.texts = [
             _text(name, reason) for name, reason in zip(columns.names, columns.reason, strict=True)
         ]
+
+
+def _line_key(line: LogLine) -> tuple[int, str]:
+    """Says which line it is, be it as it was said or as it was read again from the log file."""
+    return int(line.at), f"{line.item}: {line.text}" if line.item else line.text
 
 
 def _text(name: str, reason: str) -> str:

@@ -133,12 +133,12 @@ class LogPane(ListPane):
         text = words.shorten_right(
             " ".join(line.text.split()), max(0, width - len(head) - len(name)), self.glyphs.ellipsis
         )
+        quiet = line.level in ("debug", "info")  # so that what is wrong stands out
+        head_style = self.colours["muted"] if quiet else style
         found = Style(reverse=True)
-        if self.search and self.search in line.item.lower():
-            marked = [(name, BOLD + found)]
-        else:
-            marked = [(name, BOLD)]
-        return [(head, style), *marked, *_marked(text, self.search, style, found)]
+        in_name = bool(self.search) and self.search in line.item.lower()
+        name_style = (PLAIN if quiet else BOLD) + (found if in_name else PLAIN)
+        return [(head, head_style), (name, name_style), *_marked(text, self.search, style, found)]
 
 
 def _rank(level: str) -> int:
