@@ -55,6 +55,10 @@ class Terminal:
         """What is on the screen."""
         return self._tmux("capture-pane", "-p")
 
+    def history(self) -> str:
+        """The same with what scrolled away."""
+        return self._tmux("capture-pane", "-p", "-J", "-S", "-200")
+
     def codes(self) -> str:
         """The same with its colours."""
         return self._tmux("capture-pane", "-p", "-e")
@@ -94,7 +98,7 @@ class Terminal:
         dead, status = self._tmux(
             "display-message", "-p", "#{pane_dead} #{pane_dead_status}"
         ).split(" ")
-        return int(status) if dead == "1" else None
+        return int(status) if dead == "1" and status else None
 
     def _tmux(self, *arguments: str) -> str:
         done = subprocess.run(

@@ -457,7 +457,7 @@ class WarptuiApp(LookApp):
 
     def action_command_palette(self) -> None:
         if not Palette.is_open(self):
-            self.push_screen(Palette(self.drawing))
+            self.push_screen(Palette(id="--command-palette"))
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
         yield from key_commands(self, screen)

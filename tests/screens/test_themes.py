@@ -6,11 +6,14 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from rich.cells import cell_len
+from rich.segment import Segment
 from textual.color import Color
 
 from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine
 from warptui.screens import preferences
+from warptui.screens.ascii_filter import AsciiFilter
 from warptui.screens.preferences import Preferences
 from warptui.screens.themes import HIGH_CONTRAST, OKABE_ITO, THEMES
 from warptui.screens.widgets.glyphs import Drawing
@@ -110,3 +113,32 @@ async def test_every_screen_is_drawn_in_every_theme(driven, own_preferences, the
         await pilot.press("enter")
         await pilot.pause()
         assert app.theme_variables["state-done"] == variables(theme)["state-done"]
+
+
+async def test_in_ascii_nothing_else_is_sent_to_the_terminal(driven) -> None:
+    engine = FakeEngine(100)
+    async with driven(engine, drawing=Drawing.ASCII) as (app, pilot):
+        for key in ("question_mark", "escape", "2", "6", "5", "1", "colon"):
+            await pilot.press(key)
+            await pilot.pause()
+            lines = sent(app)
+            assert all(line.isascii() for line in lines), (
+                key,
+                [x for x in lines if not x.isascii()],
+            )
+            assert {len(line) for line in lines} == {120}
+        await pilot.press("escape", "comma")
+        await pilot.pause()
+        assert not all(line.isascii() for line in sent(app))
+
+
+def sent(app) -> list[str]:
+    """The screen's lines after all filters."""
+    return [strip.text for strip in app.screen._compositor.render_strips()]
+
+
+def test_what_is_not_ascii_keeps_its_width() -> None:
+    given = [Segment("Å ⣿█─│… é 写 😀 x")]
+    (found,) = AsciiFilter().apply(given, Color(0, 0, 0))
+    assert found.text == "A *#-|~ ? ?? ?? x"
+    assert cell_len(found.text) == cell_len(given[0].text)

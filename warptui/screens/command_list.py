@@ -11,18 +11,12 @@ from textual.command import CommandPalette, SearchIcon
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from warptui.screens.widgets.glyphs import Drawing
-
 # Keys that only make sense as keys: the palette would be full of them.
 _MOVES = ("list.", "text.", "strip.", "pane.", "dialog.", "form.", "chart.", "image.")
 
 
 class Palette(CommandPalette):
     """Textual's, without the picture characters that many terminals show as two boxes."""
-
-    def __init__(self, drawing: Drawing) -> None:
-        super().__init__(id="--command-palette")
-        self.set_class(drawing is Drawing.ASCII, "-ascii")
 
     def on_mount(self) -> None:
         """Also called for the base class."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from textual.app import App
+from textual.binding import Binding
+from textual.filter import LineFilter
 from textual.theme import Theme
 
 from warptui.screens import preferences
+from warptui.screens.ascii_filter import AsciiFilter
 from warptui.screens.preferences import Preferences, PreferencesError
 from warptui.screens.themes import DARK, THEMES
 from warptui.screens.widgets.glyphs import Drawing, suggested_drawing
 from warptui.screens.widgets.palette import VARIABLES
+
+_ARROWS = {"←": "left", "→": "right", "↑": "up", "↓": "down"}
 
 
 class LookApp(App[None]):
@@ -33,7 +39,9 @@ class LookApp(App[None]):
             self._complaint = str(problem)
         if self._preferred.theme in self.available_themes:
             self.theme = self._preferred.theme
+        self._ascii = AsciiFilter()
         self.drawing = drawing or self._suitable_drawing()
+        self.set_class(self.drawing is Drawing.ASCII, "-ascii")
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return VARIABLES
@@ -44,6 +52,17 @@ class LookApp(App[None]):
         if suggested is Drawing.ASCII or self._preferred.glyphs not in list(Drawing):
             return suggested
         return Drawing(self._preferred.glyphs)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        given = super().get_line_filters()
+        return [*given, self._ascii] if self.drawing is Drawing.ASCII else given
+
+    def get_key_display(self, binding: Binding) -> str:
+        shown = super().get_key_display(binding)
+        if self.drawing is Drawing.ASCII:
+            for arrow, name in _ARROWS.items():
+                shown = shown.replace(arrow, name)
+        return shown
 
     def on_mount(self) -> None:
         """Also called for derived classes, after their own."""
@@ -58,6 +77,8 @@ class LookApp(App[None]):
     def keep_drawing(self, drawing: Drawing) -> None:
         """Draw so from now on, also after the next start."""
         self.drawing = drawing
+        self.set_class(drawing is Drawing.ASCII, "-ascii")
+        self.refresh()
         self._keep(replace(self._preferred, glyphs=str(drawing)))
 
     def _keep(self, preferred: Preferences) -> None:

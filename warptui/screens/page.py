@@ -138,7 +138,6 @@ class Page(Screen[None]):
         for widget in self.query("*"):
             if hasattr(type(widget), "drawing"):
                 widget.drawing = self.workspace.drawing  # pyright: ignore[reportAttributeAccessIssue]
-        self.set_class(self.workspace.drawing == "ascii", "-ascii")
 
     def _show_banner(self) -> None:
         banner = self.query_one("#banner", Static)

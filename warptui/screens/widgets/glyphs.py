@@ -114,12 +114,12 @@ ASCII = Glyphs(
 )
 
 
-_PLAIN = str.maketrans("Å±²³µσ°×–·…", "A~23usox--~")
+PLAIN = str.maketrans("Å±²³µσ°×–·…", "A~23usox--~")
 
 
 def plain(text: str, drawing: Drawing) -> str:
     """``text`` in ASCII where that is drawn, with as many characters as before."""
-    return text.translate(_PLAIN) if drawing is Drawing.ASCII else text
+    return text.translate(PLAIN) if drawing is Drawing.ASCII else text
 
 
 def glyphs(drawing: Drawing) -> Glyphs:
