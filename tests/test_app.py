@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import text_of
 from warptui.app import WarptuiApp, run_app
 from warptui.screens.bindings import all_bindings
+from warptui.screens.mirror import Changes
 from warptui.screens.widgets.glyphs import Drawing, speaks_utf8, suggested_drawing
 
 __all__ = ["driven"]
@@ -172,3 +174,27 @@ def test_ids_are_unique_but_for_aliases() -> None:
     for binding in all_bindings():
         if binding.id:
             assert seen.setdefault(binding.id, binding.action) == binding.action
+
+
+async def test_a_screen_that_was_left_is_not_drawn_any_more(driven) -> None:
+    async with driven(FakeEngine(50)) as (app, pilot):
+        for key in ("2", "5", "6"):
+            await pilot.press(key)
+            await until(pilot, lambda: len(app.screen_stack) == 2)
+            left = app.screen
+            await pilot.press("1")
+            left.show(Changes(everything=True, values=True, status=True))
+            left.show_current()
+            left.show_choices(set())
+            await pilot.pause()
+
+
+async def test_the_app_is_left_while_a_call_to_the_engine_hangs(driven) -> None:
+    engine, answered = FakeEngine(50), threading.Event()
+    engine.pause = lambda: answered.wait(20)
+    async with driven(engine) as (app, pilot):
+        await pilot.press("s")
+        await pilot.press("q")
+        await pilot.pause()
+    answered.set()  # before the loop ends: what hears of it must not wait for the app
+    assert app.return_code == 0

@@ -202,7 +202,10 @@ class WarptuiApp(LookApp):
         failed: Callable[[], object] | None = None,
         said: str = "",
     ) -> None:
-        """Call the engine in a thread; ``done`` gets the answer, ``said`` is shown then."""
+        """Call the engine in a thread; ``done`` gets the answer, ``said`` is shown then.
+
+        Threads use `call_later`: `call_from_thread` waits, for ever when the app is left meanwhile.
+        """
         client = self.feed.client
         if client is None:
             self.notify("the engine is not reachable; s starts it", severity="error")
@@ -214,14 +217,14 @@ class WarptuiApp(LookApp):
             try:
                 answer = getattr(client, call)(*args)
             except (WarptuiError, KeyError) as problem:
-                self.call_from_thread(self.notify, str(problem), severity="error", markup=False)
+                self.call_later(self.notify, str(problem), severity="error", markup=False)
                 if failed is not None:
-                    self.call_from_thread(failed)
+                    self.call_later(failed)
                 return
             if done is not None:
-                self.call_from_thread(done, answer)
+                self.call_later(done, answer)
             if said:
-                self.call_from_thread(self.notify, said, markup=False)
+                self.call_later(self.notify, said, markup=False)
 
         self.run_worker(work, thread=True, group="calls")
 
@@ -264,7 +267,7 @@ class WarptuiApp(LookApp):
         try:
             self._launch()
         except WarptuiError as problem:
-            self.call_from_thread(self._engine_failed, str(problem))
+            self.call_later(self._engine_failed, str(problem))
         self.feed.hurry()
 
     def _engine_failed(self, reason: str) -> None:

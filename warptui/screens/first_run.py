@@ -157,7 +157,7 @@ class FirstRun(Screen[Path | None]):
                 found: Found | str = self._ask(project, folder, {"input": given})
             except WarptuiError as problem:
                 found = str(problem)
-            self.app.call_from_thread(self._take, number, found)
+            self.call_later(self._take, number, found)
 
         self.run_worker(work, thread=True, group="survey")
         self._show()

@@ -182,7 +182,7 @@ class ItemScreen(Page):
 
         def work() -> None:
             loaded = item_reading.read(client, name, self._views)
-            self.app.call_from_thread(self._take, name, loaded)
+            self.call_later(self._take, name, loaded)
 
         self.run_worker(work, thread=True, group="details")
 

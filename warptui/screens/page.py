@@ -99,19 +99,24 @@ class Page(Screen[None]):
         self.set_class(self.size.width < MINIMUM[0] or self.size.height < MINIMUM[1], "-tiny")
         self.call_after_refresh(self.show, Changes(everything=True, values=True, status=True))
 
+    @property
+    def alive(self) -> bool:
+        """Its widgets exist, and it was not left."""
+        return self._ready and self in self.app.screen_stack
+
     def show(self, changes: Changes) -> None:
         """Repaint what the changes touch."""
-        if self._ready:
+        if self.alive:
             self.draw(changes)
 
     def show_current(self) -> None:
         """The cursor moved to another item."""
-        if self._ready:
+        if self.alive:
             self.draw_current()
 
     def show_choices(self, names: set[str]) -> None:
         """The user's choice for items changed; the engine has not confirmed it yet."""
-        if self._ready:
+        if self.alive:
             self.draw_choices(names)
 
     def draw(self, changes: Changes) -> None:

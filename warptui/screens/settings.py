@@ -143,7 +143,7 @@ class SettingsScreen(Page):
 
         def work() -> None:
             found = read_disk(self._project)
-            self.app.call_from_thread(self._take_file, found)
+            self.call_later(self._take_file, found)
 
         self.run_worker(work, thread=True, group="file", exclusive=True)
 
@@ -201,7 +201,7 @@ class SettingsScreen(Page):
                     told = client.preview(changes)
                 except (WarptuiError, KeyError) as problem:
                     told = str(problem)
-            self.app.call_from_thread(self._take_preview, number, hints, told)
+            self.call_later(self._take_preview, number, hints, told)
 
         self.run_worker(work, thread=True, group="preview", exclusive=True)
 
@@ -217,7 +217,7 @@ class SettingsScreen(Page):
     # showing
 
     def _show(self) -> None:
-        if not self._ready:
+        if not self.alive:
             return
         form = self.query_one(FormPane)
         form.show(self.draft, self._hints)
@@ -329,9 +329,9 @@ class SettingsScreen(Page):
                 else:
                     apply(client, changes, locked=locked)
             except (WarptuiError, KeyError) as problem:
-                self.app.call_from_thread(self._refused, str(problem))
+                self.call_later(self._refused, str(problem))
             else:
-                self.app.call_from_thread(self._applied, lost)
+                self.call_later(self._applied, lost)
 
         self.run_worker(work, thread=True, group="apply")
 
@@ -432,9 +432,9 @@ class SettingsScreen(Page):
             try:
                 values = adopted(client.item(name).settings)
             except (WarptuiError, KeyError) as problem:
-                self.app.call_from_thread(self.notify, str(problem), severity="error", markup=False)
+                self.call_later(self.notify, str(problem), severity="error", markup=False)
                 return
-            self.app.call_from_thread(self._take_values, values, name)
+            self.call_later(self._take_values, values, name)
 
         self.run_worker(work, thread=True, group="adopt", exclusive=True)
 
