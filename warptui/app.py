@@ -404,8 +404,8 @@ class WarptuiApp(LookApp):
         self.push_screen(keeping(self.workspace.n_drafted), answered)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        page = self.screen_stack[-1] if self.screen_stack else None
-        return not (isinstance(page, Page) and action in page.HIDDEN)
+        pages = [screen for screen in self.screen_stack if isinstance(screen, Page)]
+        return not (pages and action in pages[-1].HIDDEN)
 
     def action_side(self, side: str) -> None:
         self.action_item()

@@ -56,6 +56,7 @@ def test_a_change_of_motion_makes_motion_and_average_run_again(tmp_path: Path) -
     now, then = wanted(), wanted({"motion": {"b_factor": -200.0}})
     told = forecast(entries(tmp_path, now), now, then, SECONDS, n_workers=2)
     assert told == Forecast({"motion": 10, "average": 10}, 10, 0, 10 * 8.0 / 2)
+    assert list(told.outdated) == ["motion", "average"]  # in the order of work
 
 
 def test_a_change_of_the_average_spares_the_motion(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.screens.fake_app import write_project
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import SIZES, text_of
 from warptui import config
-from warptui.engine.errors import SettingsError
+from warptui.engine.errors import EngineError, SettingsError
 from warptui.screens.prompts import Ask, Choose
 from warptui.screens.settings import SettingsScreen
 from warptui.screens.widgets.form_pane import FormPane
@@ -289,6 +289,20 @@ async def test_another_viewers_change_is_seen(driven, engine) -> None:
         engine.change({"optics": {"cs": 0.25}})
         await until(pilot, lambda: "0.25" in text_of(app))
         assert app.screen.draft.n_changes == 0
+
+
+async def test_without_an_engine_the_file_is_written_for_its_next_start(driven, engine) -> None:
+    async with driven(engine) as (app, pilot):
+        form = await opened(app, pilot)
+        app.feed._again = lambda: (_ for _ in ()).throw(EngineError("nobody"))
+        engine.die(EngineError("the engine of /data/k3 went away; start it again"))
+        await until(pilot, lambda: app.workspace.lost)
+        await edited(pilot, form, "motion.b_factor", "-200")
+        await until(pilot, lambda: "no engine runs: s writes config.toml" in text_of(app))
+        await pilot.press("s")
+        await until(pilot, lambda: "b_factor = -200.0" in written(engine))
+        assert done(engine) == []
+        await until(pilot, lambda: not app.workspace.draft)
 
 
 async def test_ascii_draws_the_form_with_ascii_alone(driven, engine) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.screens.conftest import until
-from tests.screens.fake_app import make_app
+from tests.screens.fake_app import make_app, write_project
 from tests.screens.fake_engine import FakeEngine
+from warptui.config import read_config
 from warptui.screens.item import ItemScreen
+from warptui.screens.widgets.form_pane import FormPane
 from warptui.screens.widgets.glyphs import Drawing
 
 
@@ -51,6 +53,27 @@ def case(engine: FakeEngine | None, keys: tuple[str, ...] = (), drawing=Drawing.
 def test_screen(snap_compare, frozen, tmp_path: Path, name, size, keys, drawing) -> None:
     app, before = case(FakeEngine(1284, tmp_path), keys, drawing)
     assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize(("name", "size"), [("settings", (120, 40)), ("settings_60", (60, 20))])
+def test_settings(snap_compare, frozen, tmp_path: Path, name, size) -> None:
+    engine = FakeEngine(1284, tmp_path)
+    engine.project = write_project(tmp_path)
+    engine.settings = read_config(tmp_path).to_json()
+    app, before = case(engine)
+
+    async def changed(pilot) -> None:
+        await before(pilot)
+        await pilot.press("6")
+        await until(pilot, lambda: pilot.app.screen.query(FormPane))
+        await until(pilot, lambda: pilot.app.screen.draft.base)
+        await pilot.press("l", "l", "j", "j", "j", "enter", *"5", "enter")
+        await pilot.press("k", "enter", *"4.5", "enter")
+        await pilot.press("j", "enter", "minus", *"200", "enter", "j")
+        await until(pilot, lambda: isinstance(pilot.app.screen._told, dict))
+        await pilot.pause(0.2)
+
+    assert snap_compare(app, terminal_size=size, run_before=changed)
 
 
 def test_engine_not_reachable(snap_compare, frozen) -> None:

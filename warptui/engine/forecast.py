@@ -43,8 +43,9 @@ def forecast(
     n_workers: int,
 ) -> Forecast:
     """What changing from ``now`` to ``then`` does to the items that have results."""
+    nothing = {stage.name: 0 for stage in then.stages if stage.name in then.enabled}
     if now.digest == then.digest:
-        return Forecast(dict.fromkeys(then.enabled, 0), seconds=0.0)
+        return Forecast(nothing, seconds=0.0)
     kinds: dict[bytes, Entry] = {}
     sizes: Counter[bytes] = Counter()
     for entry in entries:
@@ -52,7 +53,7 @@ def forecast(
             kind = _kind(entry)
             kinds.setdefault(kind, entry)
             sizes[kind] += 1
-    outdated: Counter[str] = Counter(dict.fromkeys(then.enabled, 0))
+    outdated: Counter[str] = Counter(nothing)
     n_items = n_restored = 0
     for kind, entry in kinds.items():
         before, after = _stages(entry, now), _stages(entry, then)

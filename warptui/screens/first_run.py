@@ -222,10 +222,8 @@ class FirstRun(Screen[Path | None]):
             entry = self._field(name)
             if not self.draft.value(entry):
                 hints[name] = why if has_movie else "0: taken from the movies, if they tell it"
-        if has_movie and Path(self.found.movie).is_relative_to(self.draft.project):
-            hints[PROJECT.name] = (
-                "results will lie in the folder of the movies; another is possible"
-            )
+        if has_movie and Path(self.found.movie).parent == self.draft.project:
+            hints[PROJECT.name] = "results will lie among the movies; another folder is possible"
         gain = self._field("input.gain")
         fitting = [entry for entry in self.found.gains if entry["fits"]]
         chosen = str(self.draft.value(gain) or "")

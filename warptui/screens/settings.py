@@ -98,13 +98,14 @@ class SettingsScreen(Page):
         self._timer: Timer | None = None
         self._version = -1  # of the settings that were read last
         self._adopt: str | None = None  # an item, once the file is read
+        self._can_apply = False
 
     def content(self) -> Iterable[Widget]:
         yield FormPane(id="form")
         yield Advice(id="advice")
 
     def on_mount(self) -> None:
-        self.query_one(FormPane).border_title = str(self._project / "config.toml")
+        self.query_one(FormPane).border_title = "config.toml"
         self.query_one(FormPane).focus_fields()
 
     def on_unmount(self) -> None:
@@ -222,7 +223,9 @@ class SettingsScreen(Page):
         form = self.query_one(FormPane)
         form.show(self.draft, self._hints)
         self.query_one(Advice).show(self._about_field(form), self._outlook())
-        self.refresh_bindings()
+        if self._can_apply != (can_apply := bool(self.draft.n_changes or self.edited_by_hand)):
+            self._can_apply = can_apply
+            self.refresh_bindings()  # makes the footer anew, which takes longer than all else here
 
     def _about_field(self, form: FormPane) -> list[list[Piece]]:
         entry, colours = form.current, self.query_one(Advice).colours
@@ -289,9 +292,8 @@ class SettingsScreen(Page):
     # keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "apply":  # without changes s starts and pauses, as everywhere
-            return bool(self.draft.n_changes or self.edited_by_hand)
-        return True
+        # without changes s starts and pauses, as everywhere
+        return action != "apply" or self._can_apply
 
     def action_undo(self) -> None:
         entry = self.query_one(FormPane).current

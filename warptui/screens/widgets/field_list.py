@@ -20,6 +20,7 @@ SIDE = 15  # columns of the list of sections
 SIDE_FROM = 76  # columns from which it has room; else the sections stand in one line
 MARK = 3
 UNIT = 8
+BOUNDS_FROM = 44  # columns beside the longest help from which bounds are shown too
 NOTE_FROM = 16  # columns that a note must have to be worth showing
 
 
@@ -73,10 +74,12 @@ class FieldList(LineWidget, can_focus=True):
         self._flat = flat
         self._number = 0  # of the field under the cursor
         self._top = 0
+        self._longest_help = 0
 
     def show(self, draft: Draft, remarks: Remarks) -> None:
         """Show other values."""
         self.draft, self.remarks = draft, remarks
+        self._longest_help = max((len(entry.help) for entry in draft.fields), default=0)
         self._number = min(self._number, len(draft.fields) - 1)
         self.repaint()
 
@@ -255,6 +258,10 @@ class FieldList(LineWidget, can_focus=True):
             return self._fit(problem, width), colours["alert"]
         if hint := remarks.hints.get(entry.name):
             return self._fit(hint, width), colours["warning-text"]
+        help_width = self._longest_help + 2
+        if width >= help_width + BOUNDS_FROM:
+            help, bounds = self._fit(entry.help, help_width), entry.allowed
+            return help + self._fit(bounds, width - help_width), colours["muted"]
         return self._fit(entry.help, width), colours["muted"]
 
     def _fit_value(self, entry: Field, text: str, width: int) -> str:
