@@ -234,11 +234,12 @@ def _open_app(arguments: list[str]) -> int:
     if not (project / CONFIG_NAME).exists() and _can_show():
         from warptui.screens.first_run import FirstRunApp
 
-        made = FirstRunApp(project).run()
-        if made is None:
+        page = FirstRunApp(project)
+        page.run()
+        if page.made is None:
             say("nothing was written")
             return DONE
-        project = made
+        project = page.made
     from warptui import client
 
     running = client.hasten(project)

@@ -150,11 +150,13 @@ def test_a_folder_without_settings_opens_the_first_page_and_then_the_app(
 
     def page(folder: Path) -> object:
         class Answer:
-            def run(self) -> Path | None:
+            made: Path | None = None
+
+            def run(self) -> None:
                 if made:
                     (tmp_path / "p").mkdir()
                     (tmp_path / "p" / "config.toml").touch()
-                return tmp_path / "p" if made else None
+                    self.made = tmp_path / "p"
 
         return Answer()
 

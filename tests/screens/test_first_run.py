@@ -91,7 +91,7 @@ async def test_what_is_missing_is_typed_and_config_toml_written(tmp_path) -> Non
         await until(pilot, lambda: "writes" in text_of(page.app))
         await pilot.press("s")
         await until(pilot, (tmp_path / "config.toml").exists)
-    assert page.app.return_value == tmp_path
+    assert page.app.made == tmp_path
     given = config.read_config(tmp_path)
     assert (given.input.pixel_size, given.input.dose_per_frame) == (0.83, 1.1)
     assert (given.input.recursive, given.optics.voltage) == (True, 200.0)
@@ -106,7 +106,7 @@ async def test_leaving_writes_nothing(tmp_path) -> None:
         await page.ready(pilot)
         await pilot.press("q")
         await pilot.pause()
-    assert page.app.return_value is None
+    assert page.app.made is None
     assert list(tmp_path.iterdir()) == []
 
 

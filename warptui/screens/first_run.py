@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
 from textual.timer import Timer
@@ -16,11 +16,11 @@ from warptui.engine.errors import SettingsError, WarptuiError
 from warptui.engine.paths import CONFIG_NAME
 from warptui.screens.dialogs import TextDialog
 from warptui.screens.form import Draft, Field, Kind, Values, all_fields
+from warptui.screens.look import LookApp
 from warptui.screens.survey import Found, Survey, survey
 from warptui.screens.widgets.form_pane import Advice, FormPane
-from warptui.screens.widgets.glyphs import Drawing, suggested_drawing
+from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
-from warptui.screens.widgets.palette import VARIABLES
 from warptui.screens.widgets.text_pane import TextPane
 
 PAUSE_S = 0.4  # without a key, before a changed folder is looked at
@@ -374,25 +374,23 @@ All other settings have their defaults; 6 shows them once the session is open. T
 terminal: warptui init PROJECT --input FOLDER --pixel-size 0.83 --dose-per-frame 1.2"""
 
 
-class FirstRunApp(App[Path | None]):
-    """Shows the first page alone; its result is the project folder, or None."""
+class FirstRunApp(LookApp):
+    """Shows the first page alone."""
 
     TITLE = "warptui"
     ENABLE_COMMAND_PALETTE = False
 
     def __init__(self, folder: Path, ask: Survey = survey, drawing: Drawing | None = None) -> None:
-        super().__init__()
+        super().__init__(drawing)
+        self.made: Path | None = None  # the project, once its config.toml is written
         self._folder, self._survey = folder, ask
-        self._drawing = drawing or suggested_drawing(self.console.color_system, self.no_color)
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return VARIABLES
-
-    def get_default_screen(self) -> Screen:
-        return Screen()
 
     def on_mount(self) -> None:
-        self.push_screen(FirstRun(self._folder, self._survey, self._drawing), self.exit)
+        self.push_screen(FirstRun(self._folder, self._survey, self.drawing), self._end)
+
+    def _end(self, project: Path | None) -> None:
+        self.made = project
+        self.exit()
 
 
 def unusable(project: str) -> str:
