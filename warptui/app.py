@@ -314,10 +314,14 @@ class WarptuiApp(LookApp):
         name = self.workspace.next_problem()
         number = self.workspace.mirror.index.get(name) if name else None
         if number is not None and number not in self.workspace.order:
+            if isinstance(self.screen, Page):
+                self.screen.clear_marks()
             self.workspace.filter = None  # a problem is never hidden by a filter
             self.workspace.refresh()
             self.workspace.current = name
-        self._go(name, "no item failed")
+            if isinstance(self.screen, Page):
+                self.screen.show(Changes(order=True))
+        self._go(name, "no item failed, is missing or lacks a number")
 
     def action_match(self, direction: int) -> None:
         if isinstance(self.screen, Page) and self.screen.match(direction):

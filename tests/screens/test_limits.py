@@ -71,6 +71,11 @@ def test_a_limit_comes_in_from_the_end_of_the_values_and_leaves_there() -> None:
     assert moved(None, 1, 0.05, span, upper=False) == 0.25
 
 
+def test_a_limit_far_outside_comes_in_from_the_end_of_the_values() -> None:
+    assert moved(900.0, -1, 0.05, (0.2, 3.14), upper=True) == 3.1
+    assert moved(900.0, 1, 0.05, (0.2, 3.14), upper=True) is None
+
+
 def test_a_limit_that_was_typed_moves_to_round_numbers() -> None:
     assert moved(1.53, 1, 0.1, (0.0, 5.0), upper=True) == 1.6
     assert moved(1.53, -1, 0.1, (0.0, 5.0), upper=True) == 1.5

@@ -214,3 +214,42 @@ async def test_a_row_of_a_sorted_list_is_repainted_when_it_changes(driven) -> No
         engine.say(replace(row, state=State.FAILED, reason="the disk is on fire"))
         await pilot.press("g")
         await until(pilot, lambda: "the disk is on fire" in text_of(app))
+
+
+async def test_a_problem_that_the_filter_hides_is_shown(driven) -> None:
+    async with driven(FakeEngine(300)) as (app, pilot):
+        await pilot.press("slash", *"state:done", "enter", "g", "v", "j", "exclamation_mark")
+        await pilot.pause()
+        table = app.screen.query_one(ItemTable)
+        assert table.current.state is State.FAILED
+        assert table.mark_from is None
+        assert len(app.workspace.order) == 300
+
+
+async def test_when_all_is_well_there_is_no_problem_to_go_to(driven) -> None:
+    async with driven(FakeEngine(10)) as (app, pilot):
+        await pilot.press("g", "exclamation_mark")
+        await pilot.pause()
+        assert app.workspace.current_number == 0
+        assert any("no item failed" in notice.message for notice in app._notifications)
+
+
+async def test_a_click_on_a_label_sorts_by_its_column(driven) -> None:
+    async with driven(FakeEngine(300)) as (app, pilot):
+        table = app.screen.query_one(ItemTable)
+        summary, edge = table._with_right_edges()[1]
+        await pilot.click(ItemTable, offset=(table.width - edge + 4, 1))
+        await pilot.pause()
+        assert app.workspace.sort == (summary.key, False)
+        await pilot.click(ItemTable, offset=(table.width - edge + 4, 1))
+        await pilot.pause()
+        assert app.workspace.sort == (summary.key, True)
+
+
+async def test_the_column_that_is_sorted_by_is_seen_where_few_fit(driven) -> None:
+    engine = FakeEngine(300, later=True)
+    async with driven(engine, (60, 20)) as (app, pilot):
+        await pilot.press(*["<"])
+        await pilot.pause()
+        assert app.workspace.sort == ("picking.mask_percent", True)
+        assert "mask▼" in text_of(app)

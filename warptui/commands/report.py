@@ -58,6 +58,7 @@ def lines(status: EngineStatus) -> list[str]:
         f"selected  {choices.get('selected', 0)}"
         f" ({choices.get('include', 0)} included, {choices.get('exclude', 0)} excluded by hand,"
         f" {choices.get('filtered', 0)} filtered)",
+        *(f"limit     {key} {value:g}" for key, value in status.filters.items()),
     ]
     if status.rate_per_hour is not None:
         found.append(f"rate      {status.rate_per_hour:.0f} per hour")

@@ -35,7 +35,7 @@ APP_BINDINGS = [
         "problem",
         "problem",
         id="next-problem",
-        tooltip="next failed or missing item",
+        tooltip="next item that failed, is missing or lacks a number",
         key_display="!",
     ),
     Binding(

@@ -134,6 +134,8 @@ def moved(
         if steps * outward > 0:
             return None
         value = end
+    elif steps * outward < 0:
+        value = min(value, end) if upper else max(value, end)
     number = value / step
     # from the multiple behind it, so that the first step of many may be a shorter one
     behind = math.floor(number + 1e-9) if steps > 0 else math.ceil(number - 1e-9)

@@ -209,9 +209,10 @@ class Overview(Page):
             title = f"Items  ! {self._filter_problem}"
         elif workspace.filter:
             title = f"Items  / {workspace.filter.text}"
-        if (title, said, follow, self.narrow, self._pane) == self._titles:
+        look = (title, said, follow, self.narrow, self._pane, workspace.drawing)
+        if look == self._titles:
             return  # setting a title repaints the whole widget, even to the same words
-        self._titles = (title, said, follow, self.narrow, self._pane)
+        self._titles = look
         drawing = workspace.drawing
         for pane in (self.table, self.query_one("#empty")):
             pane.border_title = plain(title, drawing)
