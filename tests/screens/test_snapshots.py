@@ -76,6 +76,12 @@ def test_settings(snap_compare, frozen, tmp_path: Path, name, size) -> None:
     assert snap_compare(app, terminal_size=size, run_before=changed)
 
 
+def test_plots_of_stages_to_come(snap_compare, frozen, tmp_path: Path) -> None:
+    keys = ("m", "j", "l", "q", "tab", "j")
+    app, before = case(FakeEngine(1284, tmp_path, later=True), keys)
+    assert snap_compare(app, terminal_size=(200, 60), run_before=before)
+
+
 def test_engine_not_reachable(snap_compare, frozen) -> None:
     app, before = case(None)
     assert snap_compare(app, terminal_size=(80, 24), run_before=before)

@@ -64,7 +64,7 @@ class NavigationBar(LineWidget):
         n = len(self.mirror)
         muted = self.colours["muted"]
         done = int((self.mirror.states == STATE_NUMBERS[State.DONE]).sum())
-        percent = f" {done / n:4.0%} done " if n else " "
+        percent = f" {100 * done // n:3}% done " if n else " "  # 100 % means all of them
         cells = self._cells(width - len(percent) - 2)
         return [
             self.line(
