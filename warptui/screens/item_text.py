@@ -7,6 +7,7 @@ from typing import Any
 
 from warptui.engine.items import Choice, ItemDetail, ItemRow, State, Summary
 from warptui.screens import words
+from warptui.screens.stages.average import last_words
 from warptui.screens.stages.view import Fact
 from warptui.screens.widgets.glyphs import Glyphs
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
@@ -71,19 +72,20 @@ def numbers(
 
 
 def failure(row: ItemRow, detail: ItemDetail | None, colours: Palette) -> Lines:
-    """Why it failed, what the worker said last, and where the rest can be read."""
+    """Why it failed, and where the rest can be read.
+
+    The worker's log stands in the place of the picture, unless an earlier run left one.
+    """
     muted = colours["muted"]
     tries = f" after {row.tries} tries" if row.tries > 1 else ""
     lines: Lines = [
         [(f" {row.state}{tries}: ", colours.state(row.state) + BOLD), (row.reason, BOLD)],
     ]
     if detail is not None:
-        tail = detail.log_tail.rstrip().split("\n")[-LOG_LINES:] if detail.log_tail else []
-        if tail:
-            lines += [[], [(" the worker's last words", muted)]]
-            lines += [[(f"   {line}", PLAIN)] for line in tail]
+        if detail.preview_path:
+            lines += [[(f" {line}", muted)] for line in last_words(detail, LOG_LINES)]
         if detail.traceback or detail.log_tail:
-            lines += [[], [(" i shows all of it   P tries again", muted)]]
+            lines.append([(" i shows the whole log   P tries again", muted)])
     return [*lines, []]
 
 

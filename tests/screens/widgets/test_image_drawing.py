@@ -130,7 +130,18 @@ def test_a_map_has_contours_where_there_is_no_colour(drawing) -> None:
         Tint(np.array([[0.0, 0.0], [1.0, 1.0]]), 0, 1), cells, view, drawing, coloured=False
     )
     rows = np.flatnonzero((cells.front == LINE).any(axis=1))
-    assert len(rows) == layers.LEVELS - 1
+    assert len(rows) == layers.CONTOURS
+
+
+def test_a_mask_has_an_outline_where_there_is_no_colour() -> None:
+    view = look((64, 64), 40, 20)
+    cells = shown(np.full((64, 64), 99, np.uint8), view, Drawing.BRAILLE)
+    mask = np.full((64, 64), np.nan)
+    mask[:32] = 1.0
+    layers.draw(Tint(mask, 0, 1, levels=1), cells, view, Drawing.BRAILLE, coloured=False)
+    line = np.argwhere(cells.front == LINE)
+    assert set(line[:, 0]) == {10}
+    assert len(line) == 40
 
 
 def test_a_mask_covers_its_own_part_alone() -> None:

@@ -12,6 +12,7 @@ from warptui.screens.previews import PreviewError, read_preview
 from warptui.screens.stages.view import Fact, Loaded, Pane, Side, StageView
 from warptui.screens.widgets.image import Image, Picture
 
+WORDS_SHOWN = 14  # lines of a worker's log where a picture would be
 _WAITING = {
     State.WAITING: "still being written",
     State.QUEUED: "waits for its turn",
@@ -28,13 +29,22 @@ def _read(detail: ItemDetail) -> np.ndarray | str:
         except PreviewError as problem:
             return str(problem)
     if row.state in (State.FAILED, State.MISSING):
-        parts = [f"{row.state}: {row.reason}"]
-        if detail.log_tail:
-            parts += ["the worker's last words:", detail.log_tail.rstrip()]
-        if detail.traceback:
-            parts += ["", detail.traceback.rstrip()]
-        return "\n".join(parts)
+        return "\n".join([f"{row.state}: {row.reason}", *last_words(detail, WORDS_SHOWN)])
     return _WAITING.get(row.state, "no preview")
+
+
+def last_words(detail: ItemDetail, n_lines: int) -> list[str]:
+    """The end of what the worker said of a failed item, with a heading; empty if it said nothing.
+
+    Lines that only underline parts of others are left out: they mean nothing once wrapped.
+    """
+    text = detail.log_tail if detail.traceback in detail.log_tail else ""
+    text = text or f"{detail.log_tail.rstrip()}\n{detail.traceback}"
+    lines = [line for line in text.strip().split("\n") if line.strip(" ^~")]
+    if not lines:
+        return []
+    cut = ", its end" if len(lines) > n_lines else ""
+    return ["", f"the worker's log{cut}:", *lines[-n_lines:]]
 
 
 def _picture(loaded: Loaded) -> Picture | str:

@@ -131,12 +131,14 @@ class Image(LineWidget, can_focus=True):
         for layer in self.picture.layers if self.picture is not None else ():
             pieces.append((f"{'  ' if pieces else ''}{layer.caption}", PLAIN))
             if isinstance(layer, Tint) and layer.levels > 1:
-                pieces.append((f" {layer.low:.1f} ", PLAIN))
+                pieces.append((f" {layer.low:.1f}", PLAIN))
                 if not self.app.no_color and self.drawing in (Drawing.QUADRANT, Drawing.HALF):
+                    pieces.append((" ", PLAIN))
                     pieces += [("  ", Style(bgcolor=hexadecimal(colour))) for colour in MAP]
+                    pieces.append((f" {layer.high:.1f} {layer.unit}", PLAIN))
                 else:
-                    pieces.append(("…", PLAIN))
-                pieces.append((f" {layer.high:.1f} {layer.unit}", PLAIN))
+                    lines = ", ".join(f"{value:.1f}" for value in layer.contours)
+                    pieces.append((f"…{layer.high:.1f} {layer.unit}, lines {lines}", PLAIN))
         return pieces
 
     # keys
@@ -218,8 +220,8 @@ class Image(LineWidget, can_focus=True):
         if self.drawing in (Drawing.BRAILLE, Drawing.ASCII):
             grey = balanced(grey)
         cells = drawn(grey, self.drawing)
-        for layer in picture.layers:
-            layers.draw(layer, cells, view, self.drawing, not self.app.no_color)
+        coloured = not self.app.no_color
+        layers.draw_all(picture.layers, cells, view, self.drawing, coloured)
         if self.zoom > 1 or self.centre_yx != (0.5, 0.5):
             layers.draw_cross(cells, view, self.centre_yx, self.drawing)
         self._draw_bar(cells, view, picture.pixel_angstrom)

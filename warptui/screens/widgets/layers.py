@@ -19,6 +19,7 @@ from warptui.screens.widgets.view import View
 GREYS = 24  # as many as 256-colour terminals have; neighbours merge, so bytes are saved too
 TINT = 32  # distance of the colour numbers of two tints
 LEVELS = 6  # steps of a map
+CONTOURS = 2  # lines of a map that has no colours: more would hide the picture
 LINE, START, CROSS = 1000, 1001, 1002
 SMALLEST_CIRCLE = 4.0  # dots; a smaller one would hide what it surrounds
 
@@ -51,8 +52,22 @@ class Tint:
     unit: str = ""
     levels: int = LEVELS
 
+    @property
+    def contours(self) -> tuple[float, ...]:
+        """The values at which lines are drawn where there is no colour."""
+        n = min(self.levels, CONTOURS + 1)
+        return tuple(self.low + (self.high - self.low) * step / n for step in range(1, n))
+
 
 Layer = Paths | Marks | Tint
+
+
+def draw_all(
+    found: tuple[Layer, ...], cells: Cells, view: View, drawing: Drawing, coloured: bool
+) -> None:
+    """Draw layers over the picture in ``cells``: maps below, lines above."""
+    for layer in sorted(found, key=lambda layer: not isinstance(layer, Tint)):
+        draw(layer, cells, view, drawing, coloured)
 
 
 def draw(layer: Layer, cells: Cells, view: View, drawing: Drawing, coloured: bool) -> None:
@@ -124,7 +139,8 @@ def _draw_dots(dots: np.ndarray, cells: Cells, drawing: Drawing) -> None:
 
 
 def _tint(layer: Tint, cells: Cells, view: View) -> None:
-    number = _steps(layer, view, *cells.codes.shape)
+    height, width = cells.codes.shape
+    number = _steps(layer, view, height, width, layer.levels)
     for plane in (cells.front, cells.back):
         grey = (plane >= 0) & (plane < GREYS) & (number > 0)
         plane[grey] += (TINT * number).astype(plane.dtype)[grey]
@@ -133,22 +149,22 @@ def _tint(layer: Tint, cells: Cells, view: View) -> None:
 def _draw_contours(layer: Tint, cells: Cells, view: View, drawing: Drawing) -> None:
     """Lines between the steps: a map where there is no colour to lay over."""
     height, width = cells.codes.shape
-    number = _steps(layer, view, height * 4, width * 2)
-    dots = np.zeros(number.shape, dtype=bool)
-    dots[1:] |= number[1:] != number[:-1]
-    dots[:, 1:] |= number[:, 1:] != number[:, :-1]
+    number = _steps(layer, view, height * 4, width * 2, len(layer.contours) + 1)
     y, x = view.fractions(*number.shape)
-    dots &= ((y > 0) & (y < 1))[:, None] & ((x > 0) & (x < 1))
+    inside = ((y > 0) & (y < 1))[:, None] & ((x > 0) & (x < 1))
+    dots = np.zeros(number.shape, dtype=bool)
+    dots[1:] |= (number[1:] != number[:-1]) & inside[1:] & inside[:-1]
+    dots[:, 1:] |= (number[:, 1:] != number[:, :-1]) & inside[:, 1:] & inside[:, :-1]
     _draw_dots(dots, cells, drawing)
 
 
-def _steps(layer: Tint, view: View, rows: int, columns: int) -> np.ndarray:
+def _steps(layer: Tint, view: View, rows: int, columns: int, levels: int) -> np.ndarray:
     """(rows, columns) 1 .. levels of the map; 0 = nothing there."""
     y, x = view.fractions(rows, columns)
     values = _between(layer.values, y, x)
     span = (layer.high - layer.low) or 1.0
     with np.errstate(invalid="ignore"):
-        number = 1 + np.clip((values - layer.low) / span * layer.levels, 0, layer.levels - 1)
+        number = 1 + np.clip((values - layer.low) / span * levels, 0, levels - 1)
     known = np.isfinite(values)
     known &= ((y >= 0) & (y <= 1))[:, None] & ((x >= 0) & (x <= 1))
     return np.where(known, np.nan_to_num(number), 0).astype(np.int16)
