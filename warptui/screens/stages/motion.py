@@ -23,8 +23,8 @@ NO_SIGNAL = (
     "No motion was applied.\n"
     "The frames show no common signal{confidence}, so they were summed as they are, and their "
     "motion is unknown rather than zero.\n"
-    "An empty hole, thick ice or a blanked beam look like this. If the picture shows particles, "
-    "raise the dose per frame or lower motion.fit_max_resolution, then press P."
+    "An empty hole, thick ice or a blanked beam look like this. If the picture does show "
+    "particles, the frames hold too few electrons each: more dose per frame would help."
 )
 _INSET = 0.05  # tracks at the very edge would be cut off
 
