@@ -363,3 +363,17 @@ def test_an_item_that_changed_while_it_was_read_is_read_again() -> None:
     shelf.put(row.name, Loaded(ItemDetail(row)))
     assert shelf.get(row.name) is not None  # shown meanwhile
     assert shelf.wanted([row.name]) == row.name
+
+
+@pytest.mark.parametrize(("key", "shown"), [("e", "#picture"), ("r", "#picture")])
+async def test_warps_keys_work_from_the_overview_too(driven, key: str, shown: str) -> None:
+    async with driven(FakeEngine(50)) as (app, pilot):
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, ItemScreen))
+        await until(pilot, lambda: app.screen.read_ahead)
+        await pilot.pause()
+        assert app.screen.query_one(shown).display
+        assert (app.screen.query_one("#picture").size.width > 110) is (key == "r")
+        await pilot.press("w")
+        await pilot.pause()
+        assert not isinstance(app.screen, ItemScreen)
