@@ -365,25 +365,21 @@ class WarptuiApp(LookApp):
             return
         self.ask("acknowledge", [status.notices[-1].id])
 
-    def action_settings(self) -> None:
+    def action_settings(self, adopt: str = "") -> None:
         from warptui.screens.settings import SettingsScreen  # pydantic: not when the app starts
 
-        if not isinstance(self.screen, SettingsScreen):
-            self.push_screen(SettingsScreen(self.workspace, lambda: self.feed.client, self.project))
+        page = self.screen
+        if not isinstance(page, SettingsScreen):
+            page = SettingsScreen(self.workspace, lambda: self.feed.client, self.project)
+            self.push_screen(page)
+        if adopt:
+            page.adopt(adopt)
 
     def action_adopt(self) -> None:
-        name = self.workspace.current
-        if name is None:
+        if self.workspace.current is None:
             self.notify("there is no item")
-            return
-        self.action_settings()
-        self.call_later(self._adopt, name)
-
-    def _adopt(self, name: str) -> None:
-        from warptui.screens.settings import SettingsScreen
-
-        if isinstance(self.screen, SettingsScreen):
-            self.screen.adopt(name)
+        else:
+            self.action_settings(self.workspace.current)
 
     async def action_quit(self) -> None:
         if not self.workspace.draft:

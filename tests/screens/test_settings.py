@@ -305,6 +305,16 @@ async def test_without_an_engine_the_file_is_written_for_its_next_start(driven, 
         await until(pilot, lambda: not app.workspace.draft)
 
 
+async def test_a_key_of_the_form_is_changed_by_its_id(driven, engine) -> None:
+    engine.settings["keys"] = {"settings.apply": "f5"}
+    async with driven(engine) as (app, pilot):
+        assert not [n.message for n in app._notifications if "no binding" in n.message]
+        form = await opened(app, pilot)
+        form.fields.go("average.halves")
+        await pilot.press("space", "f5")
+        await until(pilot, lambda: "halves = true" in written(engine))
+
+
 async def test_ascii_draws_the_form_with_ascii_alone(driven, engine) -> None:
     async with driven(engine, drawing=Drawing.ASCII) as (app, pilot):
         await opened(app, pilot)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from textual.widget import Widget
 
 from warptui.engine.errors import SettingsError, WarptuiError
 from warptui.screens import presets
+from warptui.screens.applying import OnDisk, apply, listing, missing, read_disk
 from warptui.screens.cost import cost
 from warptui.screens.dialogs import TextDialog
 from warptui.screens.feed import Engine
@@ -33,15 +33,6 @@ from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.workspace import Workspace
 
 PAUSE_S = 0.3  # without a key, before the engine is asked what the changes cost
-
-
-@dataclass(frozen=True)
-class OnDisk:
-    """config.toml as it is now."""
-
-    written: Values = field(default_factory=dict)
-    meant: Values = field(default_factory=dict)  # with paths made absolute, as the engine says them
-    problem: str = ""
 
 
 class SettingsScreen(Page):
@@ -350,11 +341,11 @@ class SettingsScreen(Page):
         in_use, base = self.workspace.config, self.draft.base
         values = self.draft.all_values()
         parts = [
-            _listing("Changed here, not applied (before -> now)", values,
+            listing("Changed here, not applied (before -> now)", values,
                      differences(self.draft.fields, values, base)),
-            _listing("Edited by hand in config.toml, not in use yet (in use -> file)",
+            listing("Edited by hand in config.toml, not in use yet (in use -> file)",
                      self._disk.meant if self._disk else {}, self.edited_by_hand),
-            _listing("Different from the defaults (default -> now)", values,
+            listing("Different from the defaults (default -> now)", values,
                      [(entry, entry.default) for entry in self.draft.fields
                       if self.draft.value(entry) != entry.default]),
         ]  # fmt: skip
@@ -462,51 +453,9 @@ class SettingsScreen(Page):
 NOTHING = "enter edits, d compares, S and O save and load, A takes an item's settings"
 
 
-def read_disk(project: Path) -> OnDisk:
-    """config.toml as it is now."""
-    from warptui import config
-
-    try:
-        loaded = config.load(project)
-    except SettingsError as problem:
-        return OnDisk(problem=str(problem))
-    return OnDisk(loaded.written, loaded.config.to_json())
-
-
-def missing(entry: Field, path: Path) -> str:
-    """What to know about a file or folder that a setting names."""
-    if entry.key == "folder":
-        return "" if path.is_dir() else f"the folder {path} is not there"
-    return "" if path.is_file() else f"the file {path} is not there: nothing is processed without"
-
-
-def apply(client: Engine, changes: Values, *, locked: bool) -> None:
-    """Change the settings; while processing runs it is paused for that, and goes on in any case."""
-    if locked:
-        client.pause()
-    try:
-        if changes:
-            client.change(changes)
-        else:
-            client.reload()  # only the file was edited
-    finally:
-        if locked:
-            client.start()
-
-
 def _copy(values: Values) -> Values:
     return {section: dict(entries) for section, entries in values.items()}
 
 
 def _count(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
-def _listing(title: str, values: Values, found: list[tuple[Field, Any]]) -> str:
-    lines = []
-    for entry, other in found:
-        now = values.get(entry.section, {}).get(entry.key, entry.default)
-        unit = f" {entry.unit}" if entry.unit else ""
-        before = entry.show(other) or "none"
-        lines.append(f"  {entry.name:32} {before} -> {entry.show(now) or 'none'}{unit}")
-    return "\n".join([title, *(lines or ["  nothing"])])
