@@ -266,7 +266,7 @@ async def test_presets_are_saved_loaded_and_only_shown(driven, engine, tmp_path:
         await pilot.press("S")
         await until(pilot, lambda: isinstance(app.screen, Ask))
         await pilot.press(*"fast", "enter")
-        preset = tmp_path / "presets" / "warptui" / "fast.toml"
+        preset = tmp_path / "presets" / "warptui" / "presets" / "fast.toml"
         await until(pilot, preset.exists)
         assert "folder" not in preset.read_text()
         await pilot.press("U", "O")

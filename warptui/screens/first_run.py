@@ -95,13 +95,13 @@ class FirstRun(Screen[Path | None]):
     FirstRun FormPane { border: round $foreground 25%; }
     FirstRun FormPane:focus-within { border: round $border; }
     FirstRun Advice { height: 5; padding: 0; }
+    FirstRun.-ascii #found, FirstRun.-ascii FormPane { border: ascii $foreground 25%; }
     FirstRun.-narrow #found, FirstRun.-narrow FormPane, FirstRun.-narrow FormPane:focus-within {
         border: none;
     }
     FirstRun.-short #found { height: 4; }
     FirstRun.-short Advice { height: 4; }
     FirstRun.-low #found { height: 6; }
-    FirstRun.-ascii #found, FirstRun.-ascii FormPane { border: ascii $foreground 25%; }
     """
 
     def __init__(

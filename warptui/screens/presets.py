@@ -21,7 +21,7 @@ OWN = ("folder",)  # of [input]: belongs to one session only
 def folder() -> Path:
     """Where presets with bare names lie."""
     base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(base).expanduser() / "warptui"
+    return Path(base).expanduser() / "warptui" / "presets"
 
 
 def names() -> list[str]:
