@@ -11,7 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
-from warptui.screens import item_reading, item_text
+from warptui.screens import item_reading, item_text, words
 from warptui.screens.comparison import Comparison
 from warptui.screens.dialogs import TextDialog
 from warptui.screens.feed import Engine
@@ -51,6 +51,11 @@ class HeadLine(LineWidget):
         for dispensable in (3, 2):  # the state's word (its glyph stays), then the place
             if sum(len(text) for text, _ in pieces) > width and len(pieces) > dispensable:
                 del pieces[dispensable]
+        excess = sum(len(text) for text, _ in pieces) - width
+        if excess > 0 and len(pieces) > 1:  # names of a session differ at their ends
+            name, style = pieces[1]
+            short = words.shorten_left(name, max(8, len(name) - excess), self.glyphs.ellipsis)
+            pieces[1] = (short, style)
         return [self.line(*pieces)]
 
 

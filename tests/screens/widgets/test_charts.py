@@ -18,7 +18,12 @@ def rows_of(cells: Cells) -> list[str]:
 
 @pytest.mark.parametrize(
     ("low", "high", "ticks"),
-    [(0, 10, ("0", "5", "10")), (-0.3, 0.31, ("-0.25", "0.00", "0.25")), (7, 7, ("7.0",))],
+    [
+        (0, 10, ("0", "5", "10")),
+        (-0.3, 0.31, ("-0.25", "0.00", "0.25")),
+        (7, 7, ("7",)),
+        (1, 16, ("5", "10", "15")),
+    ],
 )
 def test_ticks_are_round(low: float, high: float, ticks: tuple[str, ...]) -> None:
     found = axis(np.array([low, high]), 3, padded=False)

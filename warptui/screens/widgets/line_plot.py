@@ -52,7 +52,10 @@ def axis(values: np.ndarray, n_ticks: int, *, padded: bool = True) -> Axis:
         low, high = low - 0.04 * (high - low), high + 0.04 * (high - low)
     rough = (high - low) / max(n_ticks, 1)
     decade = 10.0 ** math.floor(math.log10(rough))
-    step = next(s * decade for s in _STEPS if s * decade >= rough * (1 - 1e-9))
+    steps = [s * decade for s in _STEPS]
+    if known.size and not padded and (known == np.round(known)).all():  # there is no frame 2.5
+        steps = [max(1.0, step) for step in steps if step >= 10 or step % 2.5 or step % 5 == 0]
+    step = next(s for s in steps if s >= rough * (1 - 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return Axis(low, high, tuple(n * step for n in range(first, last + 1)))
 
