@@ -37,6 +37,7 @@ from warptui.screens.look import LookApp
 from warptui.screens.mirror import Changes
 from warptui.screens.overview import Overview
 from warptui.screens.page import Page
+from warptui.screens.plots import Plots
 from warptui.screens.prompts import keeping, leaving
 from warptui.screens.stages.view import Side
 from warptui.screens.widgets.glyphs import Drawing
@@ -413,7 +414,7 @@ class WarptuiApp(LookApp):
         if isinstance(page, ItemScreen):
             self.call_later(page.show_side, Side(side))
 
-    def on_overview_limits_changed(self, message: Overview.LimitsChanged) -> None:
+    def on_plots_limits_changed(self, message: Plots.LimitsChanged) -> None:
         self.ask("change", {"filters": message.filters}, failed=message.refused)
 
     def on_item_table_opened(self) -> None:

@@ -42,7 +42,7 @@ class AxesDialog(ModalScreen[None]):
     """Rows of choices; each change is shown at once."""
 
     BINDINGS = [
-        Binding("j,down", "row(1)", "down", show=False, id="axes.down"),
+        Binding("j,down", "row(1)", "row", id="axes.down", key_display="j k"),
         Binding("k,up", "row(-1)", "up", show=False, id="axes.up"),
         Binding("l,right,space", "turn(1)", "change", id="axes.next", key_display="h l"),
         Binding("h,left", "turn(-1)", "change", show=False, id="axes.previous"),

@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-import numpy as np
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
-from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from warptui.engine.items import ItemRow, Summary
+from warptui.engine.items import ItemRow
 from warptui.screens import words
-from warptui.screens.acquisition import Along, hours, positions
-from warptui.screens.axes_dialog import Axes, AxesDialog
 from warptui.screens.filters import FilterError, parse
-from warptui.screens.limits import Held, is_whole, moved
-from warptui.screens.limits_dialog import LimitsDialog, Pair
 from warptui.screens.mirror import Changes
 from warptui.screens.page import Page
+from warptui.screens.plots import Plots
 from warptui.screens.sorting import ARRIVAL
 from warptui.screens.widgets.glyphs import plain
 from warptui.screens.widgets.item_line import ItemLine
 from warptui.screens.widgets.item_table import ItemTable
 from warptui.screens.widgets.navigation_bar import NavigationBar
-from warptui.screens.widgets.scatter_plot import ScatterPlot, Values
 from warptui.screens.widgets.status_panel import StatusPanel
-from warptui.screens.widgets.strip_plot import StripData, StripPlot
-from warptui.screens.widgets.strip_stack import StripStack
+from warptui.screens.widgets.strip_plot import StripPlot
 from warptui.screens.workspace import Workspace
-
-SEND_S = 0.5  # after the last key the engine hears of a limit
-LEAP = 20  # parts of the session
 
 
 class Overview(Page):
@@ -54,20 +41,10 @@ class Overview(Page):
     PANES = ("Items", "Plots", "Scatter", "Status")
     topic = "overview"
 
-    @dataclass
-    class LimitsChanged(Message):
-        """The engine is to filter by other limits; None takes one away."""
-
-        filters: dict[str, float | None]
-        refused: Callable[[], object]  # what to call when it does not take them
-
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
         self._filter_problem = ""
         self._titles: tuple = ()
-        self._axes = Axes()
-        self._limit_key, self._cursor_key = Held(), Held()
-        self._sending: Timer | None = None
         self._filters_shown: dict[str, float] = {}
         self._age_shown = ""
 
@@ -86,9 +63,7 @@ class Overview(Page):
                 line.cursor_blink = False
                 yield line
                 yield StatusPanel(id="status-panel")
-            with Vertical(id="plots"):
-                yield StripStack(id="strips")
-                yield ScatterPlot(id="scatter")
+            yield Plots(self.workspace, id="plots")
 
     def on_mount(self) -> None:
         self.query_one("#filter-line").display = False
@@ -100,9 +75,9 @@ class Overview(Page):
         return self.query_one(ItemTable)
 
     @property
-    def strips(self) -> StripStack:
-        """The values along the session."""
-        return self.query_one(StripStack)
+    def plots(self) -> Plots:
+        """Strips and scatter plot."""
+        return self.query_one(Plots)
 
     def targets(self) -> list[ItemRow]:
         return self.table.marked
@@ -170,14 +145,13 @@ class Overview(Page):
             super().action_pane(step)
             self.call_after_refresh(self._focus_pane)
             return
-        panes: list[Widget] = [self.table, self.strips]
-        scatter = self.query_one(ScatterPlot)
-        if scatter.display:
-            panes.append(scatter)
+        panes: list[Widget] = [self.table, self.plots.strips]
+        if self.plots.scatter.display:
+            panes.append(self.plots.scatter)
         here = next((n for n, pane in enumerate(panes) if pane.has_focus_within), 0)
         pane = panes[(here + step) % len(panes)]
-        if pane is self.strips:
-            self.strips.focus_strip()
+        if pane is self.plots.strips:
+            self.plots.strips.focus_strip()
         else:
             self.set_focus(pane)  # at once: the next key is meant for it
 
@@ -186,9 +160,9 @@ class Overview(Page):
             case "Items":
                 self.set_focus(self.table)
             case "Plots":
-                self.strips.focus_strip()
+                self.plots.strips.focus_strip()
             case "Scatter":
-                self.set_focus(self.query_one(ScatterPlot))
+                self.set_focus(self.plots.scatter)
             case _:
                 self.set_focus(None)
 
@@ -259,63 +233,28 @@ class Overview(Page):
     # plots
 
     def _arrange_plots(self) -> None:
-        workspace = self.workspace
-        summaries = workspace.mirror.summaries
-        self.set_class(self._axes.scatter and bool(summaries), "-scatter")
-        if self.strips.declare(summaries, workspace.drawing):
+        summaries = self.workspace.mirror.summaries
+        if self.plots.declare():
             below = self.query_one("#strip-below")
             below.remove_children()
             if summaries:  # where the plots are a tab of their own, the first is seen here too
                 below.mount(strip := StripPlot(summaries[0]))
                 strip.can_focus = False
-                strip.drawing = workspace.drawing
+                strip.drawing = self.workspace.drawing
 
     def _show_plots(self) -> None:
         """Everything that is drawn from the values: they or the limits are others."""
-        workspace = self.workspace
-        mirror, current = workspace.mirror, workspace.current_number
-        workspace.along = self._axes.along
-        self._x, self._whole = positions(mirror, workspace.along)
-        along = workspace.along if self._whole != len(mirror) else Along.ORDER
-        self._kept = workspace.limits.kept()
-        self.strips.show(self._strip_data, current, along, self._whole)
-        for strip in self.query("#strip-below StripPlot").results(StripPlot):
-            strip.show(self._strip_data(strip.summary), current)
-        self._show_scatter()
+        self.plots.show_values()
+        for strip in self._strips_below():
+            strip.show(self.plots.strip_data(strip.summary), self.workspace.current_number)
 
-    def _strip_data(self, summary: Summary) -> StripData:
-        limits = self.workspace.limits
-        return StripData(
-            self.workspace.mirror.values(summary.key),
-            self._x,
-            self._kept,
-            limits.of(summary),
-            int(np.count_nonzero(limits.outside(summary))),
-        )
-
-    def _show_scatter(self) -> None:
-        scatter = self.query_one(ScatterPlot)
-        if scatter.display and self.workspace.mirror.summaries:
-            axes = self._axes.known(self.workspace.mirror.summaries)
-            x, y = self._values(axes.x), self._values(axes.y)
-            scatter.show(x, y, self._kept, self.workspace.current_number)
-
-    def _values(self, key: str) -> Values:
-        mirror = self.workspace.mirror
-        if key == Along.ORDER:
-            return Values("order", "", 0, np.arange(1.0, len(mirror) + 1))
-        if key == Along.TIME:
-            return Values("time", "h", 2, hours(mirror))
-        summary = next(entry for entry in mirror.summaries if entry.key == key)
-        limits = self.workspace.limits.of(summary)
-        return Values(summary.label, summary.unit, summary.digits, mirror.values(key), limits)
+    def _strips_below(self) -> Iterable[StripPlot]:
+        return self.query("#strip-below StripPlot").results(StripPlot)
 
     def _show_cursor(self) -> None:
-        current = self.workspace.current_number
-        self.strips.show_cursor(current)
-        for strip in self.query("#strip-below StripPlot").results(StripPlot):
-            strip.show_cursor(current)
-        self.query_one(ScatterPlot).show_cursor(current)
+        self.plots.show_cursor()
+        for strip in self._strips_below():
+            strip.show_cursor(self.workspace.current_number)
         self._show_item()
 
     def _show_item(self) -> None:
@@ -326,85 +265,7 @@ class Overview(Page):
 
     def action_axes(self) -> None:
         """Choose what the plots run along."""
-        summaries = self.workspace.mirror.summaries
-        drawing = self.workspace.drawing
-        self.app.push_screen(AxesDialog(self._axes, summaries, self._take_axes, drawing))
-
-    def _take_axes(self, axes: Axes) -> None:
-        self._axes = axes
-        self.workspace.along = axes.along
-        everything = Changes(everything=True, values=True)
-        self.call_after_refresh(self.show, everything)
-        self.show(everything)
-
-    # limits
-
-    def on_strip_plot_limit_moved(self, message: StripPlot.LimitMoved) -> None:
-        strip, limits = message.strip, self.workspace.limits
-        summary, span = strip.summary, strip.span()
-        key = summary.filter_max if message.upper else summary.filter_min
-        factor = self._limit_key.press(f"{message.upper}{message.direction}", time.monotonic())
-        if not key:
-            end = "upper" if message.upper else "lower"
-            if factor == 1:
-                self.notify(f"[filters] has no key for the {end} limit of {summary.label}")
-            return
-        if span is None:
-            return
-        step = max(strip.step(), 1.0) if is_whole(key) else strip.step()
-        steps = message.direction * factor
-        value = moved(limits.get(key), steps, step, span, upper=message.upper)
-        other = limits.get(summary.filter_min if message.upper else summary.filter_max)
-        if value is not None and other is not None:
-            value = max(value, other) if message.upper else min(value, other)
-        self._set_limits(summary, {key: value})
-
-    def on_strip_plot_limits_cleared(self, message: StripPlot.LimitsCleared) -> None:
-        keys = (message.summary.filter_min, message.summary.filter_max)
-        self._set_limits(message.summary, {key: None for key in keys if key})
-
-    def on_strip_plot_limits_wanted(self, message: StripPlot.LimitsWanted) -> None:
-        summary = message.summary
-        if not (summary.filter_min or summary.filter_max):
-            self.notify(f"[filters] has no key that limits {summary.label}")
-            return
-
-        def take(pair: Pair | None) -> None:
-            if pair is not None:
-                keys = (summary.filter_min, summary.filter_max)
-                wanted = {key: end for key, end in zip(keys, pair, strict=True) if key}
-                self._set_limits(summary, wanted)
-
-        self.app.push_screen(LimitsDialog(summary, self.workspace.limits.of(summary)), take)
-
-    def _set_limits(self, summary: Summary, wanted: dict[str, float | None]) -> None:
-        """Show other limits at once, and tell the engine when the key rests."""
-        limits = self.workspace.limits
-        changed = {key: value for key, value in wanted.items() if limits.get(key) != value}
-        for key, value in changed.items():
-            limits.set(key, value)
-        if not changed:
-            return
-        self._kept = limits.kept()
-        for strip in self.query(StripPlot):
-            if strip.summary == summary and strip.display:
-                strip.show_limits(self._strip_data(summary), self.workspace.current_number)
-        if self._sending is not None:
-            self._sending.stop()
-        self._sending = self.set_timer(SEND_S, self._send_limits)
-
-    def _send_limits(self) -> None:
-        limits = self.workspace.limits
-        self._sending = None
-        wanted = limits.unsent()
-        if wanted:
-            limits.sent()
-            self.post_message(self.LimitsChanged(wanted, self._limits_refused))
-            self._show_plots()
-
-    def _limits_refused(self) -> None:
-        self.workspace.limits.refused()
-        self.show(Changes(values=True))
+        self.plots.choose_axes()
 
     # filter line
 
@@ -475,21 +336,16 @@ class Overview(Page):
             self._show_cursor()
         self._show_titles()
 
-    def on_strip_plot_moved(self, message: StripPlot.Moved) -> None:
-        steps = max(1, len(self.workspace.order) // LEAP) if message.leap else 1
-        steps *= self._cursor_key.press(f"{message.step}{message.leap}", time.monotonic())
-        self._go(self.workspace.step_in_session(message.step * steps))
+    def on_plots_went(self, message: Plots.Went) -> None:
+        self._go(message.name)
 
-    def on_scatter_plot_moved(self, message: ScatterPlot.Moved) -> None:
-        factor = self._cursor_key.press(f"scatter{message.step}", time.monotonic())
-        self._go(self.workspace.step_in_session(message.step * factor))
+    def on_plots_axes_changed(self) -> None:
+        everything = Changes(everything=True, values=True)
+        self.show(everything)
+        self.call_after_refresh(self.show, everything)  # where widgets got another size
 
     def on_strip_stack_fitted(self) -> None:
         self.show(Changes(values=True))
-
-    def on_strip_plot_left(self, message: StripPlot.Left) -> None:
-        if self.maximized is None and (strip := self.strips.focus_strip(message.step)):
-            strip.show(self._strip_data(strip.summary), self.workspace.current_number)
 
     def on_navigation_bar_jumped(self, message: NavigationBar.Jumped) -> None:
         self._go(self.workspace.mirror.names[message.number])
