@@ -56,5 +56,8 @@ def test_limits_take_items_out_without_processing_them_again(engine: Engine) -> 
     }
     assert all(row.selected is not row.filtered for row in rows.values())
     assert {row.state for row in rows.values()} == {State.DONE}
+    engine.client.change({"filters": {"motion_max": None, "particles_min": 20}})
+    assert engine.client.status().filters == {"particles_min": 20}
+    assert all(row.selected for row in engine.rows().values())
     until(lambda: engine.client.status().state == "idle")
     assert engine.end() == 0
