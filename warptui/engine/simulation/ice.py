@@ -56,8 +56,12 @@ class IceNoise:
         wavelength = ctf.wavelength_angstrom(settings.voltage)
         step = _PHASE_STEP / (np.pi * wavelength * _FINEST**2)
         y, x = canvas.nodes(_NODE_STEP)
-        # the heights of the film matter little to the ice, and would grow without limit outside
-        plane = surface.plane_angstrom(x, y)
+        # the slow heights would grow without limit outside of the frame
+        ny, nx = settings.shape_yx
+        inside_y, inside_x = np.clip(y, 0, ny - 1), np.clip(x, 0, nx - 1)
+        slow = surface.defocus_angstrom(inside_x, inside_y)
+        slow = slow - surface.plane_angstrom(inside_x, inside_y)
+        plane = surface.plane_angstrom(x, y) + slow
         if np.ptp(plane) < step:
             self._defoci = np.array([surface.mean_angstrom])
             self._levels = np.zeros_like(plane, dtype=np.float32)

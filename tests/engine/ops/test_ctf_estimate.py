@@ -1,0 +1,133 @@
+"""Known CTFs are found again, with honest errors; images without rings have none."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from thon_rings import OPTICS, PIXEL, WANTED, estimate, noise, ringed
+
+from warptui.engine.ops.ctf import find_zeros
+from warptui.engine.ops.patches import patch_grid
+from warptui.engine.ops.polar import (
+    add_power,
+    add_power_in_torch,
+    empty_power,
+    make_polar_grid,
+    resample_power,
+)
+from warptui.engine.ops.thon_fit import Optical
+
+SHAPE = (1024, 1024)
+
+
+def astigmatism(optical: Optical) -> tuple[float, float]:
+    """Magnitude, Å, and angle, rad."""
+    x, y = optical.astigmatism_xy
+    return math.hypot(x, y), 0.5 * math.atan2(y, x)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("defocus", [5e3, 1.2e4, 2.8e4])
+def test_defocus_and_astigmatism_are_found(seed: int, defocus: float):
+    angle = 0.7 * seed
+    image = ringed(
+        SHAPE, seed, signal=1.5, defocus=defocus, astigmatism=600.0, astigmatism_angle=angle
+    )
+    found = estimate(image, size=448)
+    assert found.confidence > 0.9
+    assert found.defocus_error < 40
+    assert found.optical.defocus == pytest.approx(defocus, abs=4 * found.defocus_error)
+    size, direction = astigmatism(found.optical)
+    error = float(found.fit.covariance[1, 1]) ** 0.5
+    assert size == pytest.approx(600, abs=4 * error)
+    away = (direction - angle + math.pi / 2) % math.pi - math.pi / 2
+    assert abs(away) < 2 * error / 600
+    assert found.field.model == "constant"
+
+
+def test_errors_are_those_that_are_told():
+    ratios = []
+    for seed in range(12):
+        found = estimate(ringed((768, 768), seed, signal=1.0, defocus=1.5e4))
+        ratios.append((found.optical.defocus - 1.5e4) / found.defocus_error)
+    rms = math.sqrt(sum(ratio**2 for ratio in ratios) / len(ratios))
+    assert 0.4 < rms < 2.0
+
+
+@pytest.mark.parametrize("degrees", [20.0, 75.0, 140.0])
+def test_a_phase_shift_is_found(degrees: float):
+    image = ringed(SHAPE, 3, signal=1.5, defocus=9e3, phase_shift=math.radians(degrees))
+    found = estimate(image, wanted=WANTED._replace(fit_phase=True))
+    away = (math.degrees(found.optical.phase_shift) - degrees + 90) % 180 - 90
+    assert abs(away) < 4
+    assert found.optical.defocus == pytest.approx(9e3, abs=40)
+
+
+@pytest.mark.parametrize(("tilt", "axis"), [(30.0, 0.0), (-50.0, 60.0), (60.0, 130.0)])
+def test_tilted_planes_are_found(tilt: float, axis: float):
+    steep = math.tan(math.radians(tilt))
+    slope = (steep * math.cos(math.radians(axis)), steep * math.sin(math.radians(axis)))
+    found = estimate(ringed(SHAPE, 5, signal=1.5, defocus=1.5e4, slope_xy=slope, n_levels=40))
+    assert found.field.model in ("plane", "grid")
+    assert found.field.slope_xy == pytest.approx(slope, abs=3 * found.field.slope_error)
+    assert found.field.slope_error < 0.05
+    assert found.optical.defocus == pytest.approx(1.5e4, abs=60)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_noise_has_no_ctf(seed: int):
+    assert estimate(noise(SHAPE, seed)).confidence < 0.3
+
+
+def test_a_smooth_hill_in_the_spectrum_is_no_ctf():
+    spectrum = torch.fft.rfft2(noise(SHAPE, 1))
+    k = torch.hypot(torch.fft.fftfreq(1024, PIXEL)[:, None], torch.fft.rfftfreq(1024, PIXEL))
+    hill = 1 + torch.exp(-(((k - 0.12) / 0.05) ** 2)) + 3 * torch.exp(-30 * k)
+    assert estimate(torch.fft.irfft2(spectrum * hill)).confidence < 0.5
+
+
+def test_rescaling_recovers_the_rings_of_a_tilted_plane():
+    image = ringed(SHAPE, 7, signal=0.8, defocus=1.5e4, slope_xy=(1.2, 0.0), n_levels=40)
+    local = estimate(image)
+    whole = estimate(image, wanted=WANTED._replace(grid_xyt=(1, 1, 1)))
+    assert local.resolution is not None and whole.resolution is not None
+    assert local.resolution < 0.75 * whole.resolution
+
+
+def test_the_curve_meets_its_model():
+    found = estimate(ringed(SHAPE, 2, signal=0.8))
+    used = (found.curve.k > 1 / 20) & (found.curve.k < 1 / 5)
+    assert float(found.curve.quality[used].min()) > 0.5
+    difference = (found.curve.measured - found.curve.simulated)[used]
+    assert float(difference.square().mean().sqrt()) < 0.35
+    zeros = find_zeros(1.2e4, OPTICS, 1 / 5)
+    assert len(zeros) > 4
+
+
+def test_the_kernel_adds_what_plain_torch_adds():
+    image = noise((300, 420), 0)
+    patches = patch_grid((300, 420), 128)
+    grid = make_polar_grid(128, PIXEL)
+    total = empty_power(patches, grid)
+    add_power(image, patches, grid, total)
+    cut = torch.stack([image[y : y + 128, x : x + 128] for y, x in patches.corners_yx.tolist()])
+    cut -= cut.mean((1, 2), keepdim=True)
+    cut *= patches.windows_y[:, :, None] * patches.windows_x[:, None, :]
+    cut /= (patches.areas.sqrt() * 128)[:, None, None]
+    plain = empty_power(patches, grid)
+    add_power_in_torch(torch.fft.rfft2(cut), grid.bin_of, plain.polar, plain.image)
+    torch.testing.assert_close(total.polar, plain.polar, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(total.image, plain.image, rtol=1e-4, atol=1e-4)
+    white = total.polar[:, :-1].sum() / grid.n_coefficients.sum() / len(patches.corners_yx)
+    assert float(white) == pytest.approx(1, abs=0.02)
+
+
+def test_power_keeps_its_mean_and_its_rings_when_resampled():
+    power = torch.fft.rfft2(ringed((256, 256), 0, defocus=6e3)).abs() ** 2
+    smaller = resample_power(power, 128)
+    assert smaller.shape == (128, 65)
+    assert float(smaller[30:50, 20:40].mean()) == pytest.approx(
+        float(power[60:100, 40:80].mean()), rel=0.1
+    )

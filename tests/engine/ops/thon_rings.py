@@ -1,0 +1,77 @@
+"""Images with Thon rings of a known CTF, without a specimen: fast, and true to the last digit."""
+
+from __future__ import annotations
+
+import torch
+
+from warptui.engine.ops.ctf import Optics, calculate_ctf_image
+from warptui.engine.ops.ctf_estimate import Estimate, Wanted, estimate_ctf
+from warptui.engine.ops.defocus_field import Places
+from warptui.engine.ops.patches import patch_grid
+from warptui.engine.ops.polar import add_power, empty_power, make_polar_grid
+
+OPTICS = Optics(300.0, 2.7, 0.07)
+PIXEL = 1.2
+WANTED = Wanted(
+    k_min=1 / 30,
+    k_max=1 / 4,
+    defocus_min=3e3,
+    defocus_max=5e4,
+    grid_xyt=(5, 5, 1),
+    fit_phase=False,
+    curve_step=1 / (256 * PIXEL),
+    n_curve=128,
+)
+
+
+def noise(shape_yx: tuple[int, int], seed: int) -> torch.Tensor:
+    """White noise."""
+    return torch.randn(*shape_yx, generator=torch.Generator().manual_seed(seed))
+
+
+def ringed(
+    shape_yx: tuple[int, int],
+    seed: int,
+    *,
+    signal: float = 1.0,
+    slope_xy: tuple[float, float] = (0.0, 0.0),
+    defocus: float = 1.2e4,
+    n_levels: int = 1,
+    b_factor: float = -60.0,
+    **ctf: float,
+) -> torch.Tensor:
+    """White signal under a CTF in white noise.
+
+    With a slope (Å/Å) strips of the image that share a defocus are cut from as many images.
+    """
+    y, x = torch.meshgrid(*(torch.arange(n) - (n - 1) / 2 for n in shape_yx), indexing="ij")
+    z = defocus + PIXEL * (slope_xy[0] * x + slope_xy[1] * y)
+    levels = torch.linspace(float(z.min()), float(z.max()), n_levels) if n_levels > 1 else z[:1, 0]
+    step = float(levels[1] - levels[0]) if n_levels > 1 else 1.0
+    spectrum = torch.fft.rfft2(noise(shape_yx, seed))
+    image = torch.zeros(shape_yx)
+    for level in levels.tolist():
+        transfer = calculate_ctf_image(
+            shape_yx, PIXEL, OPTICS, defocus=level, b_factor=b_factor, **ctf
+        )
+        share = (1 - (z - level).abs() / step).clamp(min=0) if n_levels > 1 else 1.0
+        image += share * torch.fft.irfft2(spectrum * transfer, s=shape_yx)
+    return signal * image + noise(shape_yx, seed + 1000)
+
+
+def estimate(image: torch.Tensor, size: int = 256, wanted: Wanted = WANTED) -> Estimate:
+    """What is found in one image."""
+    shape_yx = (image.shape[0], image.shape[1])
+    patches = patch_grid(shape_yx, size)
+    grid = make_polar_grid(size, PIXEL)
+    total = empty_power(patches, grid)
+    add_power(image, patches, grid, total)
+    count = grid.n_coefficients.clamp(min=1).to(torch.float32)
+    power = total.polar[:, :-1].view(-1, *count.shape) / count
+    places = Places(
+        patches.centres_yx[:, 1] / (shape_yx[1] - 1),
+        patches.centres_yx[:, 0] / (shape_yx[0] - 1),
+        torch.full((len(power),), 0.5, dtype=torch.float64),
+        (shape_yx[1] * PIXEL, shape_yx[0] * PIXEL),
+    )
+    return estimate_ctf(power, grid, places, OPTICS, wanted)

@@ -1,0 +1,181 @@
+"""The CTF stage: numbers of simulated movies, "no CTF" where there is none, and odd input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from processing import on_bench, write_stack
+from pydantic import ValidationError
+
+from warptui.engine.errors import StageError
+from warptui.engine.ops.splines import grid_weights
+from warptui.engine.simulation.files import write_movie
+from warptui.engine.simulation.movie import simulate_movie
+from warptui.engine.simulation.settings import MovieSettings
+from warptui.engine.simulation.truth import Truth
+from warptui.engine.stages import ctf
+from warptui.engine.stages.ctf import CtfResult, CtfSettings
+
+PIXEL = 1.1
+Estimate = Callable[..., tuple[CtfResult, Truth]]
+
+# Seeds below 100 were looked at while the method was made.
+
+
+@pytest.fixture(scope="session")
+def estimated(tmp_path_factory: pytest.TempPathFactory) -> Estimate:
+    """Simulate a movie and estimate its CTF from the frames; once a session."""
+
+    @cache
+    def process(
+        seed: int, size: int = 1024, settings: CtfSettings | None = None, **changes: float
+    ) -> tuple[CtfResult, Truth]:
+        folder = tmp_path_factory.mktemp("ctf")
+        movie = simulate_movie(
+            MovieSettings(
+                seed=seed,
+                shape_yx=(size, size),
+                n_frames=8,
+                dose_per_frame=4.5,
+                pixel_size=PIXEL,
+                particles_per_um2=4000,
+                **changes,
+            )
+        )
+        path = write_movie(movie, folder, "tif")
+        with on_bench(
+            path, folder, pixel_size=PIXEL, dose_per_frame=4.5, gain="movie_gain.mrc"
+        ) as bench:
+            return ctf.run(bench.item, bench, settings or CtfSettings()), movie.truth
+
+    return process
+
+
+def rings(shape_yx: tuple[int, int], seed: int = 0) -> np.ndarray:
+    """Float frames with strong rings of 1 µm."""
+    from warptui.engine.ops.ctf import Optics, calculate_ctf_image
+
+    transfer = calculate_ctf_image(
+        shape_yx, PIXEL, Optics(300, 2.7, 0.07), defocus=1e4, b_factor=-40
+    ).numpy()
+    rng = np.random.default_rng(seed)
+    signal = np.fft.irfft2(np.fft.rfft2(rng.normal(size=shape_yx)) * transfer, s=shape_yx)
+    return (10 + signal + rng.normal(size=(3, *shape_yx))).astype(np.float32)
+
+
+def of_frames(
+    frames: np.ndarray, folder: Path, settings: CtfSettings | None = None, **options: float
+) -> CtfResult:
+    path = folder / "movie.mrc"
+    write_stack(path, frames)
+    with on_bench(path, folder, pixel_size=PIXEL, **options) as bench:
+        return ctf.run(bench.item, bench, settings or CtfSettings())
+
+
+@pytest.mark.parametrize(("seed", "defocus"), [(101, 0.8), (102, 1.4), (103, 2.4)])
+def test_a_simulated_movie_is_measured(estimated: Estimate, seed: int, defocus: float):
+    result, truth = estimated(
+        seed, defocus_um=defocus, astigmatism_um=0.06, astigmatism_angle_deg=30.0 * (seed - 100)
+    )
+    assert result.confidence is not None and result.confidence > 0.9
+    assert result.defocus_um is not None and result.astigmatism_um is not None
+    assert result.astigmatism_angle_deg is not None and result.resolution is not None
+    assert abs(result.defocus_um * 1e4 - truth.record["ctf"]["defocus_mean"]) < 100
+    assert abs(result.astigmatism_um - 0.06) < 0.02
+    away = (result.astigmatism_angle_deg - 30 * (seed - 100) + 90) % 180 - 90
+    assert abs(away) < 10
+    assert result.resolution < 7
+    assert len(result.grid_defocus_um) == 25
+    assert np.mean(result.grid_defocus_um) == pytest.approx(result.defocus_um, abs=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("tilt", "axis"), [(40.0, 20.0), (60.0, 110.0)])
+def test_a_tilt_is_measured(estimated: Estimate, tilt: float, axis: float):
+    result, truth = estimated(104, size=2048, defocus_um=1.8, tilt_deg=tilt, tilt_axis_deg=axis)
+    assert result.model in ("plane", "grid")
+    assert result.tilt_deg == pytest.approx(tilt, abs=2)
+    assert result.tilt_axis_deg == pytest.approx(axis, abs=5)
+    surface = truth.record["ctf"]["surface"]
+    y, x = np.meshgrid(surface["ys"], surface["xs"], indexing="ij")
+    weights = grid_weights(
+        (5, 5, 1),
+        torch.from_numpy(x.ravel() / 2047),
+        torch.from_numpy(y.ravel() / 2047),
+        torch.full((x.size,), 0.5),
+    )
+    local = (weights @ torch.tensor(result.grid_defocus_um, dtype=torch.float64)).numpy() * 1e4
+    difference = local - np.ravel(surface["defocus"])
+    assert math.sqrt(np.mean(difference**2)) < 100
+
+
+def test_counts_alone_have_no_ctf(estimated: Estimate):
+    result, _ = estimated(105, signal=0.0)
+    assert result.confidence is not None and result.confidence < 0.5
+    assert result.defocus_um is None and result.resolution is None
+    assert result.astigmatism_um is None and result.defocus_error_um is None
+    assert result.grid_defocus_um == [] and result.tilt_deg is None
+    assert "no Thon rings" in result.notes[-1]
+    assert len(result.curve_measured) == 256  # still there to be looked at
+
+
+def test_a_phase_shift_is_measured(estimated: Estimate):
+    result, _ = estimated(
+        106,
+        defocus_um=0.8,
+        phase_shift_deg=70.0,
+        settings=CtfSettings(fit_phase_shift=True, grid=(1, 1, 2)),
+    )
+    assert result.phase_shift_deg == pytest.approx(70, abs=10)
+    assert result.defocus_um == pytest.approx(0.8, abs=0.012)
+    assert len(result.grid_defocus_um) == len(result.grid_phase_shift_deg) == 2
+
+
+def test_an_image_smaller_than_the_window_is_used_as_it_is(tmp_path: Path):
+    result = of_frames(rings((400, 420)), tmp_path)
+    assert result.defocus_um == pytest.approx(1.0, abs=0.02)
+    assert any("smaller than ctf.window_px" in note for note in result.notes)
+
+
+def test_an_image_too_small_for_anything_is_refused(tmp_path: Path):
+    with pytest.raises(StageError, match="too small for a CTF"):
+        of_frames(rings((100, 200)), tmp_path)
+
+
+def test_a_range_beyond_nyquist_is_clipped_and_told(tmp_path: Path):
+    result = of_frames(rings((512, 512)), tmp_path, CtfSettings(fit_max_resolution=1.5))
+    assert result.fit_range_angstrom == pytest.approx((30.0, 2 * PIXEL / 0.95), abs=1e-3)
+    assert any("beyond what" in note for note in result.notes)
+    assert result.defocus_um == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_range_with_nothing_in_it_is_refused(tmp_path: Path):
+    settings = CtfSettings(fit_min_resolution=5.0, fit_max_resolution=4.9)
+    with pytest.raises(StageError, match="too few to fit"):
+        of_frames(rings((512, 512)), tmp_path, settings)
+
+
+def test_a_defocus_at_the_edge_of_the_search_is_told(tmp_path: Path):
+    settings = CtfSettings(defocus_min_um=0.3, defocus_max_um=1.005)
+    result = of_frames(rings((512, 512)), tmp_path, settings)
+    assert any("edge of the search range" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"fit_min_resolution": 4.0, "fit_max_resolution": 30.0},
+        {"defocus_min_um": 3.0, "defocus_max_um": 1.0},
+        {"grid": (0, 5, 1)},
+        {"window_px": 10},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(given: dict):
+    with pytest.raises(ValidationError):
+        CtfSettings(**given)

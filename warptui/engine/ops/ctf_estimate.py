@@ -1,0 +1,175 @@
+"""From power spectra of patches to the CTF of a micrograph, and how sure it is."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from warptui.engine.ops.ctf import Optics, find_zeros
+from warptui.engine.ops.defocus_field import (
+    STEEPEST,
+    DefocusField,
+    Places,
+    fit_field,
+    search_plane,
+    tabulate,
+)
+from warptui.engine.ops.polar import PolarGrid
+from warptui.engine.ops.thon import Thon, fit_range, make_thon
+from warptui.engine.ops.thon_curve import Curve, describe_curve, find_resolution, gather_curve
+from warptui.engine.ops.thon_fit import Fit, Optical, refine
+from warptui.engine.ops.thon_search import Found, search
+
+ROUNDS = 2  # of field and optical parameters in turn
+NOISE_GAIN = 27.0  # log-likelihood that spectra without rings do not reach
+HUMP_GAIN = 8.0  # that must come from beyond the second zero
+NOISE_SPREAD = 0.6  # of signal-to-noise ratios
+AMBIGUOUS = 4.0  # log-likelihood by which a hypothesis at another defocus must be worse
+VAGUE = 1000.0  # Å; a standard error of defocus that is no measurement
+MIN_BINS = 32
+
+
+class Wanted(NamedTuple):
+    """What is asked for."""
+
+    k_min: float  # 1/Å
+    k_max: float
+    defocus_min: float  # Å
+    defocus_max: float
+    grid_xyt: tuple[int, int, int]
+    fit_phase: bool
+    curve_step: float  # 1/Å
+    n_curve: int  # bins of the curve, from 0
+
+
+class Estimate(NamedTuple):
+    """What was found; numbers are to be told only where ``confidence`` is high."""
+
+    optical: Optical  # with the mean defocus
+    field: DefocusField
+    fit: Fit
+    found: Found
+    curve: Curve
+    resolution: float | None  # Å
+    defocus_error: float  # Å
+    confidence: float  # 0..1
+    ice_ring: float | None
+
+
+def estimate_ctf(
+    power: Tensor, grid: PolarGrid, places: Places, optics: Optics, wanted: Wanted
+) -> Estimate:
+    """Search, refine, and describe.
+
+    Parameters
+    ----------
+    power
+        ``(sample, sector, bin)`` mean power of the coefficients in each bin.
+
+    Raises
+    ------
+    ValueError
+        If there are too few bins in the fit range.
+    """
+    bins = fit_range(grid, wanted.k_min, wanted.k_max)
+    if bins.stop - bins.start < MIN_BINS:
+        raise ValueError(f"{bins.stop - bins.start} bins are too few to fit")
+    thon = make_thon(power, grid, bins, optics)
+    found = search(
+        thon,
+        wanted.defocus_min,
+        wanted.defocus_max,
+        phase_shift=None if wanted.fit_phase else 0.0,
+    )
+    start = Optical(found.defocus, found.astigmatism_xy, found.phase_shift)
+    still = torch.zeros(1, dtype=torch.float64, device=power.device)
+    fit = refine(thon.pooled(), still, start, fit_phase=wanted.fit_phase)
+    fit, field = _fit_local(thon, fit, places, wanted)
+    error = math.hypot(float(fit.covariance[0, 0]) ** 0.5, field.mean_error)
+    optical = fit.optical._replace(defocus=float(field.samples.mean()))
+    curve_power = gather_curve(
+        power, grid, field.samples, optical, optics, wanted.curve_step, wanted.n_curve
+    )
+    curve = describe_curve(curve_power, wanted.curve_step, optical, optics, wanted.k_min)
+    zeros = find_zeros(optical.defocus, optics, 0.5 / grid.pixel_size, optical.phase_shift)
+    first = max(wanted.k_min, zeros[0]) if zeros else wanted.k_min
+    resolution = find_resolution(curve, first, 0.5 * (wanted.k_min + wanted.k_max))
+    return Estimate(
+        optical,
+        field,
+        fit,
+        found,
+        curve,
+        resolution,
+        error,
+        0.0
+        if resolution is None
+        else judge(found, fit, optical, thon.geometry.k.cpu(), optics, error),
+        measure_ice_ring(curve_power, wanted.curve_step),
+    )
+
+
+def _fit_local(thon: Thon, whole: Fit, places: Places, wanted: Wanted) -> tuple[Fit, DefocusField]:
+    """Field of defocus, and the optical parameters that go with it."""
+    fit = whole
+    reach = max(3000.0, 0.5 * STEEPEST * math.hypot(*places.size_xy))
+    table = tabulate(thon, fit.optical, fit.envelope, fit.redundancy, reach)
+    start = (fit.optical.defocus, 0.0, 0.0)
+    if wanted.grid_xyt[0] > 1 or wanted.grid_xyt[1] > 1:
+        start = search_plane(table, places, fit.optical.defocus)
+    field = fit_field(table, places, wanted.grid_xyt, start)
+    for _ in range(ROUNDS):
+        mean = float(field.samples.mean())
+        offsets = field.samples - mean
+        optical = fit.optical._replace(defocus=mean)
+        if field.model == "constant":
+            fit = refine(thon.pooled(), offsets[:1] * 0, optical, fit_phase=wanted.fit_phase)
+        else:
+            fit = refine(thon, offsets, optical, fit_phase=wanted.fit_phase, rounds=4)
+        reach = max(2000.0, 1.5 * float(offsets.abs().max()) + 500)
+        table = tabulate(thon, fit.optical, fit.envelope, fit.redundancy, reach)
+        field = fit_field(table, places, wanted.grid_xyt, (fit.optical.defocus, *field.slope_xy))
+    return fit, field
+
+
+def judge(
+    found: Found, fit: Fit, optical: Optical, k: Tensor, optics: Optics, error: float
+) -> float:
+    """Whether there are rings, and whether they can be of this defocus only, 0..1.
+
+    One hump of a specimen's own spectrum may look like a first ring: some of the gain must
+    come from beyond the second zero.
+    """
+    zeros = find_zeros(optical.defocus, optics, float(k[-1]), optical.phase_shift)
+    beyond = fit.gains[k > zeros[1]] if len(zeros) > 1 else fit.gains[:0]
+    rings = _surpassed(fit.gain, NOISE_GAIN) * _surpassed(float(beyond.sum()), HUMP_GAIN)
+    ahead = (found.gain - found.rival_gain) / fit.redundancy
+    alone = 1 - 0.5 * math.exp(-max(ahead, 0.0) / AMBIGUOUS)
+    return rings * alone * math.exp(-((error / VAGUE) ** 2))
+
+
+def _surpassed(gain: float, limit: float) -> float:
+    """0..1; gains are half of the square of a signal-to-noise ratio."""
+    away = math.sqrt(2 * max(gain, 0)) - math.sqrt(2 * limit)
+    return 0.5 * math.erfc(-away / (NOISE_SPREAD * math.sqrt(2)))
+
+
+def measure_ice_ring(power: Tensor, step: float) -> float | None:
+    """Power at 3.9 to 3.5 Å over the line through both sides of it; None beyond Nyquist.
+
+    Crystalline ice has its strongest reflections there (3.90, 3.67, 3.44 Å).
+    """
+
+    def between(low: float, high: float) -> Tensor:
+        return power[math.floor(1 / low / step) : math.ceil(1 / high / step)]
+
+    if len(power) * step < 1 / 3.15:
+        return None
+    sides = [between(4.7, 4.2), between(3.35, 3.17)]
+    at = [(1 / 4.7 + 1 / 4.2) / 2, (1 / 3.35 + 1 / 3.17) / 2]
+    share = (1 / 3.67 - at[0]) / (at[1] - at[0])
+    around = float(sides[0].mean()) * (1 - share) + float(sides[1].mean()) * share
+    return float(between(3.95, 3.4).max()) / max(around, 1e-30)

@@ -1,0 +1,156 @@
+"""Defocus, astigmatism and phase shift refined together on the exact 2D likelihood.
+
+Fisher scoring with the exact derivatives of the phase; the envelope is fitted anew in every
+round. Every sample may have a defocus of its own, to which a common change is sought.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from warptui.engine.ops.thon import Thon, fit_envelope, redundancy
+
+ROUNDS = 8
+CONVERGED = 2.0  # Å
+LARGEST_STEP = 400.0  # Å
+ASTIGMATISM_SIGMA = 500.0  # Å, of each component: a broad prior
+PHASE_SIGMA = 10.0  # rad: none
+
+
+class Optical(NamedTuple):
+    """What all samples share."""
+
+    defocus: float  # Å, mean
+    astigmatism_xy: tuple[float, float]  # Δ cos 2α, Δ sin 2α, Å
+    phase_shift: float  # rad
+
+
+class Fit(NamedTuple):
+    """Result of `refine`."""
+
+    optical: Optical
+    envelope: Tensor  # (bin,) float64 D(k)
+    gain: float  # log-likelihood over "no rings", corrected for redundancy
+    correlation: float  # of data and template, weighted
+    covariance: Tensor  # (3 or 4,) squared: defocus, astigmatism x, y, phase shift
+    redundancy: float
+    gains: Tensor  # (bin,) the same gain by frequency
+
+
+def refine(
+    thon: Thon, offsets: Tensor, start: Optical, *, fit_phase: bool, rounds: int = ROUNDS
+) -> Fit:
+    """Find the optical parameters and the envelope.
+
+    Parameters
+    ----------
+    offsets
+        ``(sample,)`` defocus of each sample less the mean, Å, float64.
+    """
+    now = start
+    wave, slopes = _wave(thon, offsets, now, fit_phase)
+    envelope = fit_envelope(thon, wave)
+    tau, value, damping = 1.0, -math.inf, 1.0
+    normal = torch.eye(len(slopes), dtype=torch.float64)
+    for _ in range(rounds):
+        template = thon.strip(wave * envelope.to(wave))
+        residual = thon.data - template
+        tau = redundancy(thon, residual)
+        weighted = residual * thon.weight
+        columns = [thon.strip(slope * envelope.to(wave)) for slope in slopes]
+        normal, right = _prior(now, len(slopes))
+        for a, column in enumerate(columns):
+            right[a] += float((weighted * column).sum()) / tau
+            for b in range(a + 1):
+                both = float((columns[b] * column * thon.weight).sum()) / tau
+                normal[a, b] += both
+                if a != b:
+                    normal[b, a] += both
+        step = torch.linalg.solve(normal, right)
+        longest = float(step[:3].abs().max())
+        step *= min(1.0, LARGEST_STEP * damping / max(longest, 1e-9))
+        new = _moved(now, step)
+        new_wave, new_slopes = _wave(thon, offsets, new, fit_phase)
+        new_envelope = fit_envelope(thon, new_wave)
+        new_value = _value(thon, new_wave, new_envelope, tau) - _penalty(new)
+        old_value = max(value, _value(thon, wave, envelope, tau) - _penalty(now))
+        if new_value < old_value - 1e-6:
+            damping *= 0.3
+            if longest * damping < CONVERGED:
+                break
+            new_wave, new_slopes = _wave(thon, offsets, now, fit_phase)
+            new_envelope, new_value, new = envelope, old_value, now
+        now, wave, slopes, envelope, value = new, new_wave, new_slopes, new_envelope, new_value
+        if longest < CONVERGED:
+            break
+    template = thon.strip(wave * envelope.to(wave))
+    cross = float((template * thon.data * thon.weight).sum())
+    norm = float((template.square() * thon.weight).sum())
+    energy = float((thon.data.square() * thon.weight).sum())
+    return Fit(
+        now,
+        envelope,
+        (cross - 0.5 * norm) / tau,
+        cross / math.sqrt(max(norm * energy, 1e-30)),
+        torch.linalg.inv(normal),
+        tau,
+        ((thon.data - 0.5 * template) * template * thon.weight).sum((0, 1)).cpu() / tau,
+    )
+
+
+def waves(thon: Thon, offsets: Tensor, optical: Optical) -> Tensor:
+    """``(sample, sector, bin)`` -cos 2γ."""
+    return _wave(thon, offsets, optical, False)[0]
+
+
+def _wave(
+    thon: Thon, offsets: Tensor, optical: Optical, fit_phase: bool
+) -> tuple[Tensor, list[Tensor]]:
+    """-cos 2γ and its derivatives by the parameters."""
+    geometry = thon.geometry
+    defocus = (optical.defocus + offsets).to(thon.data)
+    shift = torch.full_like(defocus, optical.phase_shift)
+    phase = 2 * geometry.phase(defocus, optical.astigmatism_xy, shift)
+    sine = 2 * torch.sin(phase)
+    lambda_pi = math.pi * geometry.optics.wavelength
+    slopes = [
+        sine * (lambda_pi * geometry.k2),
+        sine * (0.5 * lambda_pi * geometry.k2_cos),
+        sine * (0.5 * lambda_pi * geometry.k2_sin),
+    ]
+    if fit_phase:
+        slopes.append(sine)
+    return -torch.cos(phase), slopes
+
+
+def _moved(optical: Optical, step: Tensor) -> Optical:
+    values = step.tolist()
+    x, y = optical.astigmatism_xy
+    shift = optical.phase_shift + (values[3] if len(values) > 3 else 0.0)
+    return Optical(optical.defocus + values[0], (x + values[1], y + values[2]), shift % math.pi)
+
+
+def _prior(optical: Optical, n: int) -> tuple[Tensor, Tensor]:
+    normal = torch.zeros(n, n, dtype=torch.float64)
+    right = torch.zeros(n, dtype=torch.float64)
+    normal[0, 0] = 1e-10
+    for place, value in zip((1, 2), optical.astigmatism_xy, strict=True):
+        normal[place, place] = ASTIGMATISM_SIGMA**-2
+        right[place] = -value * ASTIGMATISM_SIGMA**-2
+    if n > 3:
+        normal[3, 3] = PHASE_SIGMA**-2
+    return normal, right
+
+
+def _penalty(optical: Optical) -> float:
+    x, y = optical.astigmatism_xy
+    return 0.5 * (x**2 + y**2) / ASTIGMATISM_SIGMA**2
+
+
+def _value(thon: Thon, wave: Tensor, envelope: Tensor, tau: float) -> float:
+    template = thon.strip(wave * envelope.to(wave))
+    return float(((thon.data - 0.5 * template) * template * thon.weight).sum()) / tau

@@ -1,0 +1,361 @@
+"""Contrast transfer function, local where the micrograph asks for it (paper: *Contrast
+transfer function estimation in micrographs*)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import field_validator, model_validator
+
+from warptui.engine.errors import StageError
+from warptui.engine.items import Movie
+from warptui.engine.stages.average import AverageResult
+from warptui.engine.stages.motion import MotionResult
+from warptui.engine.stages.stage import Stage, StageResult, StageSettings, setting, summary
+
+if TYPE_CHECKING:
+    import torch
+
+    from warptui.engine.ops.ctf import Optics
+    from warptui.engine.ops.defocus_field import Places
+    from warptui.engine.ops.polar import PolarGrid
+    from warptui.engine.stages.stage import Bench
+
+DOSE_PER_GROUP = 4.0  # e/Å²; what moves in less stays in place, what is summed is seen better
+N_GROUPS = 8  # of frames whose dose is unknown
+TRUSTED = 0.5  # confidence below which there is "no CTF"
+NYQUIST_SHARE = 0.95  # of Nyquist that is used
+MIN_PATCH_PX = 128
+EDGE = 0.02  # of the search range: a defocus so close to its end is told
+DECIMALS = 6
+
+
+class CtfSettings(StageSettings):
+    """[ctf] of config.toml."""
+
+    window_px: int = setting(512, "size of the spectra", unit="px", ge=128, le=2048)
+    fit_min_resolution: float = setting(
+        30.0, "lowest resolution that is fitted", unit="Å", gt=0, le=1000
+    )
+    fit_max_resolution: float = setting(
+        4.0, "highest resolution that is fitted", unit="Å", gt=0, le=1000
+    )
+    defocus_min_um: float = setting(0.3, "lowest defocus searched", unit="µm", ge=0.05, le=50)
+    defocus_max_um: float = setting(5.0, "highest defocus searched", unit="µm", ge=0.1, le=50)
+    grid: tuple[int, int, int] = setting((5, 5, 1), "x, y, time nodes of the defocus model")
+    fit_phase_shift: bool = setting(False, "fit a phase plate's phase shift")
+    use_average: bool = setting(False, "spectra from the average instead of from the frames")
+
+    @field_validator("grid")
+    @classmethod
+    def _grid_is_reasonable(cls, grid: tuple[int, int, int]) -> tuple[int, int, int]:
+        if min(grid) < 1 or max(grid[:2]) > 15 or grid[2] > 100:
+            raise ValueError("grid: 1 to 15 nodes along x and y, 1 to 100 in time")
+        return grid
+
+    @model_validator(mode="after")
+    def _ranges_are_ranges(self) -> CtfSettings:
+        if self.fit_max_resolution >= self.fit_min_resolution:
+            raise ValueError(
+                f"fit_max_resolution ({self.fit_max_resolution:g} Å) must be a smaller number "
+                f"than fit_min_resolution ({self.fit_min_resolution:g} Å)"
+            )
+        if self.defocus_min_um >= self.defocus_max_um:
+            raise ValueError(
+                f"defocus_min_um ({self.defocus_min_um:g}) must be below defocus_max_um "
+                f"({self.defocus_max_um:g})"
+            )
+        return self
+
+
+class CtfResult(StageResult):
+    """Positive defocus is underfocus; astigmatism is u - v, its angle from x towards u."""
+
+    defocus_um: float | None = summary(
+        "defocus",
+        "mean of u and v in the middle of what was fitted",
+        unit="µm",
+        digits=3,
+        filter_min="defocus_min_um",
+        filter_max="defocus_max_um",
+    )
+    astigmatism_um: float | None = summary("astig", "u - v", unit="µm", digits=3)
+    astigmatism_angle_deg: float | None = None
+    phase_shift_deg: float | None = summary(
+        "phase",
+        "of the phase plate",
+        unit="°",
+        digits=0,
+        filter_min="phase_shift_min_deg",
+        filter_max="phase_shift_max_deg",
+    )
+    resolution: float | None = summary(
+        "CTF res",
+        "where model and spectrum agree no longer",
+        unit="Å",
+        digits=1,
+        filter_max="resolution_max",
+    )
+    confidence: float | None = summary(
+        "ctf conf", "how sure the CTF is, 0..1; below 0.5 there is none"
+    )
+    ice_ring: float | None = summary(
+        "ice", "power at 3.7 Å over that of its neighbourhood; 1 = no ring"
+    )
+    defocus_error_um: float | None = None  # standard error
+    score: float | None = None  # normalised correlation of the fit
+    model: str = ""  # what the spectra gave evidence for: grid, plane or constant
+    grid: tuple[int, int, int] = (1, 1, 1)
+    grid_defocus_um: list[float] = []  # nodes, x fastest, then y, then time
+    grid_phase_shift_deg: list[float] = []  # nodes over time
+    tilt_deg: float | None = None
+    tilt_axis_deg: float | None = None  # of the axis from y; defocus grows to its +x side
+    drift_angle_deg: float | None = None  # direction along which rings fade, from x
+    pixel_size: float = 0.0  # Å
+    window_px: int = 0
+    fit_range_angstrom: tuple[float, float] = (0.0, 0.0)  # low and high end really used
+    curve_k: list[float] = []  # 1/Å
+    curve_measured: list[float] = []  # amplitudes without background, over the envelope
+    curve_simulated: list[float] = []  # |CTF|
+    curve_scale: list[float] = []  # the envelope; white noise = 1
+    curve_quality: list[float] = []
+    spectrum_path: str = ""  # relative to the project folder
+    deconvolved_path: str = ""
+    notes: list[str] = []
+
+
+class _Spectra(NamedTuple):
+    """Power of patches, and where they are."""
+
+    power: torch.Tensor  # (sample, sector, bin) mean power of coefficients
+    image: torch.Tensor  # (size, size // 2 + 1) mean power of patches
+    grid: PolarGrid
+    curve_pixel_size: float  # Å, binned: of the average
+    places: Places
+    notes: list[str]
+
+
+def run(item: Movie, bench: Bench, settings: CtfSettings) -> CtfResult:
+    """Estimate the CTF of ``item``.
+
+    Power spectra of overlapping patches of groups of frames (or of the average) are searched
+    for the rings of every defocus, then defocus, astigmatism, phase shift and the local
+    defocus are refined in turn. A spectrum without rings gets no numbers.
+    """
+    from warptui.engine.ops.ctf import Optics
+
+    spectra = _measure(item, bench, settings)
+    given = bench.optics
+    optics = Optics(given.voltage, given.cs, given.amplitude_contrast)
+    bench.progress(0.7)
+    return estimate(item.name, spectra, settings, optics)
+
+
+def _measure(item: Movie, bench: Bench, settings: CtfSettings) -> _Spectra:
+    """Spectra of groups of frames, aligned by what is known of their motion, or of the average."""
+    import torch
+
+    from warptui.engine.ops.defocus_field import Places
+    from warptui.engine.ops.patches import patch_grid
+    from warptui.engine.ops.polar import PowerSum, add_power, empty_power, make_polar_grid
+
+    notes: list[str] = []
+    average = bench.results.get("average")
+    binning = bench.input.binning
+    if settings.use_average:
+        assert isinstance(average, AverageResult)
+        images = [bench.image("average")]
+        pixel_size, binning = average.pixel_size, 1.0
+        groups = [[0]]
+        shape = images[0].shape
+    else:
+        images = []
+        frames = bench.frames()
+        pixel_size = bench.pixel_size
+        groups = _groups(frames.n_frames, bench.dose_per_frame, settings.grid[2])
+        shape = frames.shape_yx
+    shape_yx, size = _patch_size(item, shape, settings.window_px, binning, notes)
+    patches = patch_grid(shape_yx, size, bench.device)
+    polar = make_polar_grid(size, pixel_size, bench.device)
+    n_times = min(settings.grid[2], len(groups))
+    shifts = _shifts_px(bench, pixel_size)
+    totals: list[PowerSum] = []
+    buffer = torch.empty(shape_yx, device=bench.device)
+    for time in range(n_times):
+        own = groups[time * len(groups) // n_times : (time + 1) * len(groups) // n_times]
+        total = empty_power(patches, polar)
+        for group in own:
+            if settings.use_average:
+                image = images[0].to(torch.float32)
+            else:
+                image = _sum_group(bench.frames(), group, shifts, buffer)
+                bench.progress(0.2 + 0.5 * group[-1] / bench.frames().n_frames)
+            add_power(image, patches, polar, total)
+        totals.append(PowerSum(total.polar / len(own), total.image / (len(own) * len(total.polar))))
+    count = polar.n_coefficients.clamp(min=1).to(torch.float32)
+    stacked = torch.cat([total.polar[:, :-1].view(-1, *count.shape) / count for total in totals])
+    n = len(patches.corners_yx)
+    ny, nx = shape_yx
+    time_of = (torch.arange(n_times, dtype=torch.float64) + 0.5) / n_times
+    places = Places(
+        (patches.centres_yx[:, 1] / (nx - 1)).repeat(n_times),
+        (patches.centres_yx[:, 0] / (ny - 1)).repeat(n_times),
+        time_of.repeat_interleave(n),
+        (nx * pixel_size, ny * pixel_size),
+    )
+    image = torch.stack([total.image for total in totals]).mean(0)
+    return _Spectra(stacked, image, polar, pixel_size * binning, places, notes)
+
+
+def _patch_size(
+    item: Movie, shape: Any, window_px: int, binning: float, notes: list[str]
+) -> tuple[tuple[int, int], int]:
+    """Image size, and the edge of the patches in its pixels.
+
+    Twice the window where the image is large enough, as Warp has it: rings of a high defocus
+    are finer than what a small patch resolves.
+    """
+    from warptui.engine.ops.fourier import good_size
+
+    ny, nx = int(shape[0]), int(shape[1])
+    smallest = min(ny, nx)
+    window = window_px * binning
+    if smallest < MIN_PATCH_PX:
+        raise StageError(
+            f"{item.name}: an image of {nx} x {ny} px is too small for a CTF; "
+            f"at least {MIN_PATCH_PX} px each way are needed"
+        )
+    if window > smallest:
+        notes.append(f"the image is smaller than ctf.window_px = {window_px}: {smallest} px used")
+        window = smallest
+    limit = int(max(window, min(2 * window, 0.75 * smallest)))
+    size = limit - limit % 2
+    while good_size(size) != size:
+        size -= 2
+    return (ny, nx), size
+
+
+def _groups(n_frames: int, dose_per_frame: float | None, n_times: int) -> list[list[int]]:
+    """Frames that are summed before their power is taken."""
+    n = round(n_frames * dose_per_frame / DOSE_PER_GROUP) if dose_per_frame else N_GROUPS
+    n = min(n_frames, max(n, n_times, 1))
+    ends = [round(i * n_frames / n) for i in range(n + 1)]
+    return [list(range(a, b)) for a, b in itertools.pairwise(ends) if b > a]
+
+
+def _shifts_px(bench: Bench, pixel_size: float) -> list[tuple[int, int]]:
+    """Whole pixels by which to move each frame; none where the motion is unknown."""
+    motion = bench.results.get("motion")
+    if not isinstance(motion, MotionResult) or not motion.track_yx_angstrom:
+        return []
+    return [(round(y / pixel_size), round(x / pixel_size)) for y, x in motion.track_yx_angstrom]
+
+
+def _sum_group(
+    frames: Any, group: list[int], shifts: list[tuple[int, int]], buffer: torch.Tensor
+) -> torch.Tensor:
+    """Sum of frames, moved by whole pixels; what moves out on one side comes in on the other."""
+    import torch
+
+    total: torch.Tensor | None = None
+    for index in group:
+        frame = frames.read(index, buffer)
+        if shifts and shifts[index] != (0, 0):
+            frame = torch.roll(frame, shifts[index], (0, 1))
+        total = frame.clone() if total is None else total.add_(frame)
+    assert total is not None
+    return total
+
+
+def estimate(name: str, spectra: _Spectra, settings: CtfSettings, optics: Optics) -> CtfResult:
+    """The CTF of spectra."""
+    from warptui.engine.ops.ctf_estimate import Wanted, estimate_ctf
+
+    grid = spectra.grid
+    notes = list(spectra.notes)
+    k_max = 1 / settings.fit_max_resolution
+    highest = NYQUIST_SHARE * 0.5 / spectra.curve_pixel_size
+    if k_max > highest:
+        k_max = highest
+        notes.append(
+            f"ctf.fit_max_resolution = {settings.fit_max_resolution:g} Å is beyond what "
+            f"{spectra.curve_pixel_size:.3g} Å/px hold: {1 / k_max:.2f} Å used"
+        )
+    wanted = Wanted(
+        k_min=1 / settings.fit_min_resolution,
+        k_max=k_max,
+        defocus_min=settings.defocus_min_um * 1e4,
+        defocus_max=settings.defocus_max_um * 1e4,
+        grid_xyt=settings.grid,
+        fit_phase=settings.fit_phase_shift,
+        curve_step=1 / (settings.window_px * spectra.curve_pixel_size),
+        n_curve=settings.window_px // 2,
+    )
+    try:
+        found = estimate_ctf(spectra.power, grid, spectra.places, optics, wanted)
+    except ValueError as problem:
+        raise StageError(
+            f"{name}: {problem}: {settings.fit_min_resolution:g} to {1 / k_max:.2f} Å in spectra "
+            f"of {grid.size} px; change ctf.fit_min_resolution, ctf.fit_max_resolution or "
+            "ctf.window_px"
+        ) from problem
+    facts: dict[str, Any] = {
+        "grid": settings.grid,
+        "pixel_size": spectra.curve_pixel_size,
+        "window_px": settings.window_px,
+        "fit_range_angstrom": (settings.fit_min_resolution, round(1 / k_max, 3)),
+        "ice_ring": None if found.ice_ring is None else round(found.ice_ring, 4),
+        "curve_k": _rounded(found.curve.k),
+        "curve_measured": _rounded(found.curve.measured),
+        "curve_simulated": _rounded(found.curve.simulated),
+        "curve_scale": _rounded(found.curve.scale),
+        "curve_quality": _rounded(found.curve.quality),
+        "confidence": round(found.confidence, DECIMALS),
+    }
+    if found.confidence < TRUSTED or found.resolution is None:
+        note = "no Thon rings that a CTF explains: defocus and resolution stay unknown"
+        return CtfResult(**facts, notes=[*notes, note])
+    optical, field = found.optical, found.field
+    low, high = wanted.defocus_min, wanted.defocus_max
+    if min(optical.defocus - low, high - optical.defocus) < EDGE * (high - low):
+        notes.append(
+            f"defocus {optical.defocus * 1e-4:.2f} µm lies at the edge of the search range "
+            f"({settings.defocus_min_um:g} to {settings.defocus_max_um:g} µm)"
+        )
+    if field.model != "constant" and field.gain_plane > 0:
+        along_x, along_y = field.slope_xy
+        facts["tilt_deg"] = round(math.degrees(math.atan(math.hypot(along_x, along_y))), 3)
+        facts["tilt_axis_deg"] = round(math.degrees(math.atan2(along_y, along_x)), 3)
+    x, y = optical.astigmatism_xy
+    phase = round(math.degrees(optical.phase_shift), 4)
+    return CtfResult(
+        **facts,
+        defocus_um=round(optical.defocus * 1e-4, DECIMALS),
+        astigmatism_um=round(math.hypot(x, y) * 1e-4, DECIMALS),
+        astigmatism_angle_deg=round(math.degrees(math.atan2(y, x)) / 2 % 180, 4),
+        phase_shift_deg=phase,
+        resolution=round(found.resolution, 2),
+        defocus_error_um=round(found.defocus_error * 1e-4, DECIMALS),
+        score=round(found.fit.correlation, DECIMALS),
+        model=field.model,
+        grid_defocus_um=[round(z * 1e-4, DECIMALS) for z in field.nodes.tolist()],
+        grid_phase_shift_deg=[phase] * settings.grid[2],
+        notes=notes,
+    )
+
+
+def _rounded(values: torch.Tensor) -> list[float]:
+    return [round(value, DECIMALS) for value in values.tolist()]
+
+
+STAGE = Stage(
+    "ctf",
+    Movie,
+    CtfSettings,
+    CtfResult,
+    run,
+    needs=("motion", "average"),
+    sections=("input", "optics"),
+)
