@@ -40,10 +40,11 @@ class Terminal:
     def run(self, *command: str, variables: dict[str, str]) -> None:
         """Start a program; ``variables`` is its whole environment."""
         settings = "".join(f"{name}={shlex.quote(value)} " for name, value in variables.items())
-        line = f"exec env -i {settings}{shlex.join(command)}"
+        # not tmux's own remain-on-exit: tmux 3.3 misses some ends on a busy machine
+        ending = 'status=$?; echo; echo "exit status $status"; sleep 1000'
+        line = f"env -i {settings}{shlex.join(command)}; {ending}"
         if not self._tmux("list-sessions"):
             self._tmux("-f", "/dev/null", "new-session", "-d", *self._size, "sleep 1000")
-            self._tmux("set", "-g", "remain-on-exit", "on")
             self._tmux("set", "-g", "status", "off")
         self._tmux("respawn-pane", "-k", line)
 
@@ -95,10 +96,8 @@ class Terminal:
 
     def status(self) -> int | None:
         """Exit status of the program; None while it runs."""
-        dead, status = self._tmux(
-            "display-message", "-p", "#{pane_dead} #{pane_dead_status}"
-        ).split(" ")
-        return int(status) if dead == "1" and status else None
+        ended = re.search(r"^exit status (\d+)$", self.history(), re.MULTILINE)
+        return int(ended[1]) if ended else None
 
     def _tmux(self, *arguments: str) -> str:
         done = subprocess.run(
