@@ -14,13 +14,14 @@ export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench gpu clean
+.PHONY: help demo test check bench screenshots gpu clean
 
 help:
 	@echo "make demo    simulate a small session and process it, in the app where there is a terminal"
 	@echo "make test    all tests but those for a GPU"
 	@echo "make check   formatting, lint, types, import contracts, quick tests"
 	@echo "make bench   the measurements of README.md"
+	@echo "make screenshots  the pictures of README.md, by the app itself"
 	@echo "make gpu     the tests that need a CUDA device"
 	@echo "make clean   remove .venv, the demo, caches"
 
@@ -39,6 +40,10 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/motion.py
+	PYTHONPATH=. $(BIN)/python benchmarks/app.py
+
+screenshots: $(STAMP)
+	LANG=C.UTF-8 COLORTERM=truecolor PYTHONPATH=. $(BIN)/python benchmarks/screenshots.py docs
 
 gpu: $(STAMP)
 	$(PYTEST) -m gpu

@@ -35,8 +35,8 @@ from datetime import date
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PRESSES = 40
-WATCH_S = 12.0
+PRESSES = 20
+WATCH_S = 8.0
 BURST_S = 0.2  # output with shorter pauses is one repaint
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -285,6 +285,7 @@ def project_folder() -> Iterator[tuple[Path, dict[str, str]]]:
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "PYTHONPATH": str(REPOSITORY),
+        "PYTHONDONTWRITEBYTECODE": "",  # a user has compiled modules
         "XDG_RUNTIME_DIR": str(folder / "run"),
         "XDG_STATE_HOME": str(folder / "state"),
         "XDG_CONFIG_HOME": str(folder / "config"),

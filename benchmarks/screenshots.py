@@ -1,4 +1,4 @@
-"""The pictures of the README, made by the app itself: `python benchmarks/screenshots.py [FOLDER]`."""
+"""The README's pictures, made by the app itself: `python benchmarks/screenshots.py [FOLDER]`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZE = (120, 40)
 SETTLE_S = 2.0
 PICTURES = {
     "overview": ("Overview: list, strips of every value, the session in numbers", ()),
-    "item": ("Item: average with motion tracks, motion, numbers, history", ("enter", "t")),
+    "item": ("Item: average with motion tracks, motion, numbers, history", ("enter",)),
     "jobs": ("Jobs and log: what failed and why", ("5",)),
 }
 
