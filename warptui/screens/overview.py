@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
@@ -23,6 +25,8 @@ from warptui.screens.widgets.navigation_bar import NavigationBar
 from warptui.screens.widgets.status_panel import StatusPanel
 from warptui.screens.widgets.strip_plot import StripPlot
 from warptui.screens.workspace import Workspace
+
+PLOTTING_SHARE = 20  # plots that follow the values take at most one part in so many of the time
 
 
 class Overview(Page):
@@ -47,6 +51,8 @@ class Overview(Page):
         self._titles: tuple = ()
         self._filters_shown: dict[str, float] = {}
         self._age_shown = ""
+        self._plots_due = 0.0  # when the plots may follow the values again
+        self._plots_later: Timer | None = None
 
     def content(self) -> Iterable[Widget]:
         yield Static(classes="tabs", markup=False)
@@ -107,7 +113,7 @@ class Overview(Page):
             self._filters_shown = status.filters
             changes.values = True
         if changes.values:
-            self._show_plots()
+            self._follow_values(at_once=not changes.items)
         elif changes.order:
             super().draw_current()
             self._show_cursor()
@@ -205,7 +211,8 @@ class Overview(Page):
         status = workspace.mirror.status
         empty = self.query_one("#empty", Static)
         nothing = not len(workspace.order)
-        self.set_class(nothing, "-nothing")
+        # on their parent alone: a class of the screen would have every widget styled anew
+        self.query_one("#left").set_class(nothing, "-nothing")
         if not nothing:
             return
         if workspace.filter is not None and len(workspace.mirror):
@@ -247,6 +254,28 @@ class Overview(Page):
         self.plots.show_values()
         for strip in self._strips_below():
             strip.show(self.plots.strip_data(strip.summary), self.workspace.current_number)
+
+    def _follow_values(self, *, at_once: bool) -> None:
+        """Draw the plots again, but never for more than a small part of the time.
+
+        Of 100,000 items that takes a tenth of a second, and values may come twice a second.
+        """
+        now = time.monotonic()
+        if self._plots_later is not None:
+            if not at_once:
+                return
+            self._plots_later.stop()
+            self._plots_later = None
+        if not at_once and now < self._plots_due:
+            self._plots_later = self.set_timer(self._plots_due - now, self._draw_late)
+            return
+        self._show_plots()
+        done = time.monotonic()
+        self._plots_due = done + PLOTTING_SHARE * (done - now)
+
+    def _draw_late(self) -> None:
+        self._plots_later = None
+        self._follow_values(at_once=True)
 
     def _strips_below(self) -> Iterable[StripPlot]:
         return self.query("#strip-below StripPlot").results(StripPlot)
