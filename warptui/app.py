@@ -33,6 +33,7 @@ from warptui.screens.feed import Engine, Feed, Found, Lost
 from warptui.screens.help import help_text
 from warptui.screens.item import ItemScreen
 from warptui.screens.jobs import Jobs
+from warptui.screens.leaving import UnwaitedThreads
 from warptui.screens.look import LookApp
 from warptui.screens.mirror import Changes
 from warptui.screens.overview import Overview
@@ -83,6 +84,7 @@ class WarptuiApp(LookApp):
 
     def on_mount(self) -> None:
         loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+        loop.set_default_executor(UnwaitedThreads(thread_name_prefix="call"))
 
         def heard() -> None:  # in the feed's thread, which knows nothing of the app
             loop.call_soon_threadsafe(self._hear, context=context)

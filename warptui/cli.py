@@ -249,8 +249,9 @@ def _open_app(arguments: list[str]) -> int:
         for note in config.load(project).notes:
             say(f"config.toml: {note}")
     from warptui.app import run_app
+    from warptui.screens.leaving import leave
 
-    return run_app(project, running)
+    return leave(run_app(project, running))
 
 
 def _can_show() -> bool:

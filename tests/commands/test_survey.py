@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,7 +145,7 @@ def test_a_folder_without_settings_opens_the_first_page_and_then_the_app(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: bool
 ) -> None:
     from warptui import app
-    from warptui.screens import first_run
+    from warptui.screens import first_run, leaving
 
     opened: list[Path] = []
 
@@ -164,6 +165,11 @@ def test_a_folder_without_settings_opens_the_first_page_and_then_the_app(
     monkeypatch.setattr(first_run, "FirstRunApp", page)
     run: Callable[..., int] = lambda project, *_: opened.append(project) or 0  # noqa: E731
     monkeypatch.setattr(app, "run_app", run)
+    monkeypatch.setattr(leaving, "leave", sys.exit)
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/tmp/w")
-    assert cli.main([str(tmp_path)]) == 0
+    if made:
+        with pytest.raises(SystemExit, match=r"^0$"):
+            cli.main([str(tmp_path)])
+    else:
+        assert cli.main([str(tmp_path)]) == 0
     assert opened == ([tmp_path / "p"] if made else [])

@@ -101,14 +101,17 @@ def main() -> None:
     config = given.project / "config.toml"
     if not config.exists():
         config.write_text("[input]\npixel_size = 1.0\n")
+    asked: list[int] = []  # a handler that takes a lock may wait for itself
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: asked.append(number))
     engine = ServedEngine(given.project, given.n_items, state=given.state)
     server = Server(cast("Session", engine))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: engine.stop())
     print("ready", flush=True)
     if given.speak:
         threading.Thread(target=engine.speak, daemon=True).start()
-    engine.ended.wait()
+    while not asked and not engine.ended.wait(TICK_S):
+        pass
+    engine.stop()
     server.close()
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from textual.events import Key
 
 from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import text_of
+from warptui.engine.items import State
 from warptui.screens.bindings import APP_BINDINGS
+from warptui.screens.item import ItemScreen
 from warptui.screens.settings import SettingsScreen
 
 
@@ -72,3 +77,39 @@ async def test_help_names_the_focused_pane(driven) -> None:
         await until(pilot, lambda: "This pane: Items" in text_of(app))
         await pilot.press("q", "tab", "question_mark")
         await until(pilot, lambda: "strip." in text_of(app))
+
+
+def burst(app, *keys: str) -> None:
+    """All keys at once, as they come when they are typed fast over a slow line."""
+    for key in keys:
+        app.post_message(Key(key, key if len(key) == 1 else None))
+
+
+async def test_keys_of_one_burst_act_one_after_the_other(driven) -> None:
+    async with driven(FakeEngine(1284)) as (app, pilot):
+        problem = app.workspace.mirror.named(State.FAILED)[0]
+        burst(app, "g", "exclamation_mark", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ItemScreen))
+        assert app.workspace.current == problem
+
+
+async def test_letters_typed_at_once_after_a_slash_are_the_filter(driven) -> None:
+    async with driven(FakeEngine(1284)) as (app, pilot):
+        burst(app, "slash", *"data_0005", "enter", "f")
+        await until(pilot, lambda: app.workspace.mirror.rows[5].choice == "exclude")
+        assert app.workspace.filter.text == "data_0005"
+        assert len(app.workspace.order) == 1
+
+
+async def test_what_is_typed_at_once_after_a_dialog_opens_goes_into_it(driven) -> None:
+    async with driven(FakeEngine(1284)) as (app, pilot):
+        burst(app, "5", "slash", *"61q", "enter")
+        await until(pilot, lambda: "61q" in text_of(app))
+        assert app.is_running
+
+
+async def test_a_key_is_given_out_although_the_one_before_got_lost(driven) -> None:
+    async with driven(FakeEngine(50)) as (app, pilot):
+        app._given_at = time.monotonic()  # a widget went away with the messenger
+        burst(app, "g", "f")
+        await until(pilot, lambda: app.workspace.mirror.rows[0].choice == "exclude")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from textual.app import App
 from textual.binding import Binding
 from textual.filter import LineFilter
 from textual.theme import Theme
 
 from warptui.screens import preferences
 from warptui.screens.ascii_filter import AsciiFilter
+from warptui.screens.key_order import KeyOrderApp
 from warptui.screens.preferences import Preferences, PreferencesError
 from warptui.screens.themes import DARK, THEMES
 from warptui.screens.widgets.glyphs import Drawing, suggested_drawing
@@ -20,7 +20,7 @@ from warptui.screens.widgets.palette import VARIABLES
 _ARROWS = {"←": "left", "→": "right", "↑": "up", "↓": "down"}
 
 
-class LookApp(App[None]):
+class LookApp(KeyOrderApp):
     """An app with our themes, and with the user's preferences among them."""
 
     def __init__(self, drawing: Drawing | None = None) -> None:
