@@ -24,7 +24,7 @@ STEEPEST = math.tan(math.radians(68))
 SLOPE_SIGMA = math.tan(math.radians(25))  # broad prior of each component of the slope
 ROUGHNESS = (20.0, 40.0, 80.0, 160.0, 320.0, 640.0)  # Å, amplitudes of the grid that are tried
 LENGTHS = (0.3, 0.7)  # of the longer edge
-MIN_GAIN = 4.0  # log evidence that a richer model must bring
+MIN_GAIN = 6.0  # log evidence that a richer model must bring
 ROUNDS = 6
 
 
