@@ -131,3 +131,28 @@ def test_power_keeps_its_mean_and_its_rings_when_resampled():
     assert float(smaller[30:50, 20:40].mean()) == pytest.approx(
         float(power[60:100, 40:80].mean()), rel=0.1
     )
+
+
+@pytest.mark.parametrize("degrees", [0.0, 50.0, 110.0])
+def test_drift_within_frames_fades_rings_along_it(degrees: float):
+    image = ringed(SHAPE, 1, signal=1.5, b_factor=-20)
+    ky, kx = torch.fft.fftfreq(1024, PIXEL)[:, None], torch.fft.rfftfreq(1024, PIXEL)[None]
+    angle = math.radians(degrees)
+    blur = torch.sinc(5.0 * (kx * math.cos(angle) + ky * math.sin(angle)))
+    sharp = ringed(SHAPE, 1, signal=0.0)
+    signal = torch.fft.irfft2(torch.fft.rfft2(image - sharp) * blur, s=SHAPE)
+    found = estimate(signal + sharp)
+    assert found.fading_angle is not None
+    away = (math.degrees(found.fading_angle) - degrees + 90) % 180 - 90
+    assert abs(away) < 12
+    assert estimate(image).fading_angle is None
+
+
+def test_an_ice_ring_is_told_from_a_smooth_spectrum():
+    k = torch.hypot(torch.fft.fftfreq(1024, PIXEL)[:, None], torch.fft.rfftfreq(1024, PIXEL))
+    ring = 1 + 1.5 * torch.exp(-0.5 * ((k - 1 / 3.67) / 0.002) ** 2)
+    image = ringed(SHAPE, 4)
+    icy = torch.fft.irfft2(torch.fft.rfft2(image) * ring, s=SHAPE)
+    plain, iced = (estimate(each).ice_ring for each in (image, icy))
+    assert plain is not None and plain < 1.15
+    assert iced is not None and iced > 2

@@ -20,16 +20,20 @@ from warptui.engine.ops.defocus_field import (
 from warptui.engine.ops.polar import PolarGrid
 from warptui.engine.ops.thon import Thon, fit_range, make_thon
 from warptui.engine.ops.thon_curve import Curve, describe_curve, find_resolution, gather_curve
-from warptui.engine.ops.thon_fit import Fit, Optical, refine
+from warptui.engine.ops.thon_fit import Fit, Optical, refine, waves
 from warptui.engine.ops.thon_search import Found, search
 
 ROUNDS = 2  # of field and optical parameters in turn
 NOISE_GAIN = 27.0  # log-likelihood that spectra without rings do not reach
-HUMP_GAIN = 8.0  # that must come from beyond the second zero
+HUMP_GAIN = 12.0  # that must come from beyond the second zero
+OUTSIDE = 0.7  # confidence is lowered by, if the best defocus lies outside of the search range
+HUMP_ALONE = 0.4  # confidence of what is significant and yet may be no rings
 NOISE_SPREAD = 0.6  # of signal-to-noise ratios
 AMBIGUOUS = 4.0  # log-likelihood by which a hypothesis at another defocus must be worse
 VAGUE = 1000.0  # Å; a standard error of defocus that is no measurement
 MIN_BINS = 32
+UNEVEN = 0.2  # by how much rings must differ between directions to be told
+FADING_SIGMAS = 4.0
 
 
 class Wanted(NamedTuple):
@@ -54,9 +58,11 @@ class Estimate(NamedTuple):
     found: Found
     curve: Curve
     resolution: float | None  # Å
+    score: float  # mean correlation of curve and model in the fit range
     defocus_error: float  # Å
     confidence: float  # 0..1
     ice_ring: float | None
+    fading_angle: float | None  # rad, the direction along which rings fade, as drift makes them
 
 
 def estimate_ctf(
@@ -96,7 +102,7 @@ def estimate_ctf(
     curve = describe_curve(curve_power, wanted.curve_step, optical, optics, wanted.k_min)
     zeros = find_zeros(optical.defocus, optics, 0.5 / grid.pixel_size, optical.phase_shift)
     first = max(wanted.k_min, zeros[0]) if zeros else wanted.k_min
-    resolution = find_resolution(curve, first, 0.5 * (wanted.k_min + wanted.k_max))
+    resolution = find_resolution(curve, first, 0.5 * (first + wanted.k_max))
     return Estimate(
         optical,
         field,
@@ -104,11 +110,13 @@ def estimate_ctf(
         found,
         curve,
         resolution,
+        _score(curve, wanted),
         error,
         0.0
         if resolution is None
         else judge(found, fit, optical, thon.geometry.k.cpu(), optics, error),
         measure_ice_ring(curve_power, wanted.curve_step),
+        find_fading(thon, fit, field.samples - optical.defocus, optical),
     )
 
 
@@ -135,6 +143,12 @@ def _fit_local(thon: Thon, whole: Fit, places: Places, wanted: Wanted) -> tuple[
     return fit, field
 
 
+def _score(curve: Curve, wanted: Wanted) -> float:
+    """Mean correlation of curve and model over the fit range."""
+    used = (curve.k >= wanted.k_min) & (curve.k <= wanted.k_max)
+    return float(curve.quality[used].mean())
+
+
 def judge(
     found: Found, fit: Fit, optical: Optical, k: Tensor, optics: Optics, error: float
 ) -> float:
@@ -145,16 +159,43 @@ def judge(
     """
     zeros = find_zeros(optical.defocus, optics, float(k[-1]), optical.phase_shift)
     beyond = fit.gains[k > zeros[1]] if len(zeros) > 1 else fit.gains[:0]
-    rings = _surpassed(fit.gain, NOISE_GAIN) * _surpassed(float(beyond.sum()), HUMP_GAIN)
+    ringed = _surpassed(float(beyond.sum()), HUMP_GAIN)
+    rings = _surpassed(fit.gain, NOISE_GAIN) * (HUMP_ALONE + (1 - HUMP_ALONE) * ringed)
     ahead = (found.gain - found.rival_gain) / fit.redundancy
     alone = 1 - 0.5 * math.exp(-max(ahead, 0.0) / AMBIGUOUS)
-    return rings * alone * math.exp(-((error / VAGUE) ** 2))
+    # the broadest hump is fitted best by the lowest defocus of all
+    inside = found.defoci[0] <= optical.defocus <= found.defoci[-1]
+    return rings * alone * (1.0 if inside else OUTSIDE) * math.exp(-((error / VAGUE) ** 2))
 
 
 def _surpassed(gain: float, limit: float) -> float:
     """0..1; gains are half of the square of a signal-to-noise ratio."""
     away = math.sqrt(2 * max(gain, 0)) - math.sqrt(2 * limit)
     return 0.5 * math.erfc(-away / (NOISE_SPREAD * math.sqrt(2)))
+
+
+def find_fading(thon: Thon, fit: Fit, offsets: Tensor, optical: Optical) -> float | None:
+    """Direction (rad, 0..π) along which rings are weaker than across; None if they are even.
+
+    Only the upper half of the rings' information is compared: drift blurs fine detail first.
+    """
+    template = thon.strip(waves(thon, offsets, optical) * fit.envelope.to(thon.data))
+    square = (template.square() * thon.weight).sum(0)
+    told = square.sum(0).cumsum(0)
+    upper = told > 0.5 * told[-1]
+    norm = square[:, upper].sum(1).to(torch.float64).cpu() / fit.redundancy
+    cross = (template * thon.data * thon.weight).sum(0)[:, upper].sum(1)
+    cross = cross.to(torch.float64).cpu() / fit.redundancy
+    n = len(norm)
+    angle = ((torch.arange(n, dtype=torch.float64) + 0.5) / n - 0.5) * math.pi
+    terms = torch.stack([torch.ones(n), torch.cos(2 * angle), torch.sin(2 * angle)], 1).to(angle)
+    covariance = torch.linalg.inv(terms.T @ (terms * norm[:, None]))
+    even, along_x, along_y = (covariance @ (terms.T @ cross)).tolist()
+    spread = float(covariance[1, 1] + covariance[2, 2]) / 2
+    depth = math.hypot(along_x, along_y)
+    if even <= 0 or depth < UNEVEN * even or depth**2 < FADING_SIGMAS**2 * spread:
+        return None
+    return (0.5 * math.atan2(-along_y, -along_x)) % math.pi
 
 
 def measure_ice_ring(power: Tensor, step: float) -> float | None:

@@ -20,7 +20,7 @@ from warptui.engine.ops.thon_fit import Optical
 
 QUALITY_LIMIT = 0.3
 MIN_WINDOW = 16  # bins over which measurement and model are compared
-TREND_NODES = 9
+TREND_NODES = 12
 
 
 class Curve(NamedTuple):
@@ -88,7 +88,8 @@ def describe_curve(
     power = power.cpu()
     used = k >= 0.5 * k_min
     first = int(used.nonzero()[0])
-    position = ((k - k[first]) / (k[-1] - k[first])).clamp(min=0)
+    # in the square root: most of the fall is at low frequencies
+    position = ((k - k[first]) / (k[-1] - k[first])).clamp(min=0).sqrt()
     nodes = spline_weights(TREND_NODES, position)
     logs = power.clamp(min=1e-30).log()
     trend = (nodes @ torch.linalg.lstsq(nodes[used], logs[used]).solution).exp()

@@ -3,31 +3,24 @@ transfer function estimation in micrographs*)."""
 
 from __future__ import annotations
 
-import itertools
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pydantic import field_validator, model_validator
 
 from warptui.engine.errors import StageError
 from warptui.engine.items import Movie
-from warptui.engine.stages.average import AverageResult
-from warptui.engine.stages.motion import MotionResult
+from warptui.engine.stages.ctf_spectra import Spectra, measure
 from warptui.engine.stages.stage import Stage, StageResult, StageSettings, setting, summary
 
 if TYPE_CHECKING:
     import torch
 
     from warptui.engine.ops.ctf import Optics
-    from warptui.engine.ops.defocus_field import Places
-    from warptui.engine.ops.polar import PolarGrid
     from warptui.engine.stages.stage import Bench
 
-DOSE_PER_GROUP = 4.0  # e/Å²; what moves in less stays in place, what is summed is seen better
-N_GROUPS = 8  # of frames whose dose is unknown
 TRUSTED = 0.5  # confidence below which there is "no CTF"
 NYQUIST_SHARE = 0.95  # of Nyquist that is used
-MIN_PATCH_PX = 128
 EDGE = 0.02  # of the search range: a defocus so close to its end is told
 DECIMALS = 6
 
@@ -105,7 +98,7 @@ class CtfResult(StageResult):
         "ice", "power at 3.7 Å over that of its neighbourhood; 1 = no ring"
     )
     defocus_error_um: float | None = None  # standard error
-    score: float | None = None  # normalised correlation of the fit
+    score: float | None = None  # mean correlation of curve and model in the fit range
     model: str = ""  # what the spectra gave evidence for: grid, plane or constant
     grid: tuple[int, int, int] = (1, 1, 1)
     grid_defocus_um: list[float] = []  # nodes, x fastest, then y, then time
@@ -126,17 +119,6 @@ class CtfResult(StageResult):
     notes: list[str] = []
 
 
-class _Spectra(NamedTuple):
-    """Power of patches, and where they are."""
-
-    power: torch.Tensor  # (sample, sector, bin) mean power of coefficients
-    image: torch.Tensor  # (size, size // 2 + 1) mean power of patches
-    grid: PolarGrid
-    curve_pixel_size: float  # Å, binned: of the average
-    places: Places
-    notes: list[str]
-
-
 def run(item: Movie, bench: Bench, settings: CtfSettings) -> CtfResult:
     """Estimate the CTF of ``item``.
 
@@ -146,130 +128,14 @@ def run(item: Movie, bench: Bench, settings: CtfSettings) -> CtfResult:
     """
     from warptui.engine.ops.ctf import Optics
 
-    spectra = _measure(item, bench, settings)
+    spectra = measure(item.name, bench, settings)
     given = bench.optics
     optics = Optics(given.voltage, given.cs, given.amplitude_contrast)
     bench.progress(0.7)
     return estimate(item.name, spectra, settings, optics)
 
 
-def _measure(item: Movie, bench: Bench, settings: CtfSettings) -> _Spectra:
-    """Spectra of groups of frames, aligned by what is known of their motion, or of the average."""
-    import torch
-
-    from warptui.engine.ops.defocus_field import Places
-    from warptui.engine.ops.patches import patch_grid
-    from warptui.engine.ops.polar import PowerSum, add_power, empty_power, make_polar_grid
-
-    notes: list[str] = []
-    average = bench.results.get("average")
-    binning = bench.input.binning
-    if settings.use_average:
-        assert isinstance(average, AverageResult)
-        images = [bench.image("average")]
-        pixel_size, binning = average.pixel_size, 1.0
-        groups = [[0]]
-        shape = images[0].shape
-    else:
-        images = []
-        frames = bench.frames()
-        pixel_size = bench.pixel_size
-        groups = _groups(frames.n_frames, bench.dose_per_frame, settings.grid[2])
-        shape = frames.shape_yx
-    shape_yx, size = _patch_size(item, shape, settings.window_px, binning, notes)
-    patches = patch_grid(shape_yx, size, bench.device)
-    polar = make_polar_grid(size, pixel_size, bench.device)
-    n_times = min(settings.grid[2], len(groups))
-    shifts = _shifts_px(bench, pixel_size)
-    totals: list[PowerSum] = []
-    buffer = torch.empty(shape_yx, device=bench.device)
-    for time in range(n_times):
-        own = groups[time * len(groups) // n_times : (time + 1) * len(groups) // n_times]
-        total = empty_power(patches, polar)
-        for group in own:
-            if settings.use_average:
-                image = images[0].to(torch.float32)
-            else:
-                image = _sum_group(bench.frames(), group, shifts, buffer)
-                bench.progress(0.2 + 0.5 * group[-1] / bench.frames().n_frames)
-            add_power(image, patches, polar, total)
-        totals.append(PowerSum(total.polar / len(own), total.image / (len(own) * len(total.polar))))
-    count = polar.n_coefficients.clamp(min=1).to(torch.float32)
-    stacked = torch.cat([total.polar[:, :-1].view(-1, *count.shape) / count for total in totals])
-    n = len(patches.corners_yx)
-    ny, nx = shape_yx
-    time_of = (torch.arange(n_times, dtype=torch.float64) + 0.5) / n_times
-    places = Places(
-        (patches.centres_yx[:, 1] / (nx - 1)).repeat(n_times),
-        (patches.centres_yx[:, 0] / (ny - 1)).repeat(n_times),
-        time_of.repeat_interleave(n),
-        (nx * pixel_size, ny * pixel_size),
-    )
-    image = torch.stack([total.image for total in totals]).mean(0)
-    return _Spectra(stacked, image, polar, pixel_size * binning, places, notes)
-
-
-def _patch_size(
-    item: Movie, shape: Any, window_px: int, binning: float, notes: list[str]
-) -> tuple[tuple[int, int], int]:
-    """Image size, and the edge of the patches in its pixels.
-
-    Twice the window where the image is large enough, as Warp has it: rings of a high defocus
-    are finer than what a small patch resolves.
-    """
-    from warptui.engine.ops.fourier import good_size
-
-    ny, nx = int(shape[0]), int(shape[1])
-    smallest = min(ny, nx)
-    window = window_px * binning
-    if smallest < MIN_PATCH_PX:
-        raise StageError(
-            f"{item.name}: an image of {nx} x {ny} px is too small for a CTF; "
-            f"at least {MIN_PATCH_PX} px each way are needed"
-        )
-    if window > smallest:
-        notes.append(f"the image is smaller than ctf.window_px = {window_px}: {smallest} px used")
-        window = smallest
-    limit = int(max(window, min(2 * window, 0.75 * smallest)))
-    size = limit - limit % 2
-    while good_size(size) != size:
-        size -= 2
-    return (ny, nx), size
-
-
-def _groups(n_frames: int, dose_per_frame: float | None, n_times: int) -> list[list[int]]:
-    """Frames that are summed before their power is taken."""
-    n = round(n_frames * dose_per_frame / DOSE_PER_GROUP) if dose_per_frame else N_GROUPS
-    n = min(n_frames, max(n, n_times, 1))
-    ends = [round(i * n_frames / n) for i in range(n + 1)]
-    return [list(range(a, b)) for a, b in itertools.pairwise(ends) if b > a]
-
-
-def _shifts_px(bench: Bench, pixel_size: float) -> list[tuple[int, int]]:
-    """Whole pixels by which to move each frame; none where the motion is unknown."""
-    motion = bench.results.get("motion")
-    if not isinstance(motion, MotionResult) or not motion.track_yx_angstrom:
-        return []
-    return [(round(y / pixel_size), round(x / pixel_size)) for y, x in motion.track_yx_angstrom]
-
-
-def _sum_group(
-    frames: Any, group: list[int], shifts: list[tuple[int, int]], buffer: torch.Tensor
-) -> torch.Tensor:
-    """Sum of frames, moved by whole pixels; what moves out on one side comes in on the other."""
-    import torch
-
-    total: torch.Tensor | None = None
-    for index in group:
-        frame = frames.read(index, buffer)
-        if shifts and shifts[index] != (0, 0):
-            frame = torch.roll(frame, shifts[index], (0, 1))
-        total = frame.clone() if total is None else total.add_(frame)
-    assert total is not None
-    return total
-
-
-def estimate(name: str, spectra: _Spectra, settings: CtfSettings, optics: Optics) -> CtfResult:
+def estimate(name: str, spectra: Spectra, settings: CtfSettings, optics: Optics) -> CtfResult:
     """The CTF of spectra."""
     from warptui.engine.ops.ctf_estimate import Wanted, estimate_ctf
 
@@ -328,6 +194,8 @@ def estimate(name: str, spectra: _Spectra, settings: CtfSettings, optics: Optics
         along_x, along_y = field.slope_xy
         facts["tilt_deg"] = round(math.degrees(math.atan(math.hypot(along_x, along_y))), 3)
         facts["tilt_axis_deg"] = round(math.degrees(math.atan2(along_y, along_x)), 3)
+    if found.fading_angle is not None:
+        facts["drift_angle_deg"] = round(math.degrees(found.fading_angle), 1)
     x, y = optical.astigmatism_xy
     phase = round(math.degrees(optical.phase_shift), 4)
     return CtfResult(
@@ -338,7 +206,7 @@ def estimate(name: str, spectra: _Spectra, settings: CtfSettings, optics: Optics
         phase_shift_deg=phase,
         resolution=round(found.resolution, 2),
         defocus_error_um=round(found.defocus_error * 1e-4, DECIMALS),
-        score=round(found.fit.correlation, DECIMALS),
+        score=round(found.score, DECIMALS),
         model=field.model,
         grid_defocus_um=[round(z * 1e-4, DECIMALS) for z in field.nodes.tolist()],
         grid_phase_shift_deg=[phase] * settings.grid[2],
