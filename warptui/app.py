@@ -7,7 +7,7 @@ import contextvars
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,16 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 from warptui import client as engine_client
-from warptui.engine.errors import WarptuiError
 from warptui.engine.events import LogLine
-from warptui.engine.items import Choice, ItemRow, State
-from warptui.engine.paths import ProjectPaths
 from warptui.screens.bindings import APP_BINDINGS, all_bindings, clashes
+from warptui.screens.calls import CallingApp
 from warptui.screens.command_list import Palette, key_commands
-from warptui.screens.dialogs import Question, TextDialog
+from warptui.screens.dialogs import TextDialog
 from warptui.screens.feed import Engine, Feed, Found, Lost
 from warptui.screens.help import help_text
 from warptui.screens.item import ItemScreen
 from warptui.screens.jobs import Jobs
 from warptui.screens.leaving import UnwaitedThreads
-from warptui.screens.look import LookApp
 from warptui.screens.mirror import Changes
 from warptui.screens.overview import Overview
 from warptui.screens.page import Page
@@ -42,19 +39,12 @@ from warptui.screens.plots import Plots
 from warptui.screens.prompts import keeping, leaving
 from warptui.screens.stages.view import Side
 from warptui.screens.widgets.glyphs import Drawing
-from warptui.screens.workspace import Workspace
 
 UPDATE_S = 0.5  # the screen follows the engine at 2 Hz at most
 AGES_S = 5.0  # between looks at what grows older while the engine says nothing
-LOG_TAIL_BYTES = 16_000
-_CYCLE = {
-    Choice.AUTO: Choice.EXCLUDE,
-    Choice.EXCLUDE: Choice.INCLUDE,
-    Choice.INCLUDE: Choice.AUTO,
-}
 
 
-class WarptuiApp(LookApp):
+class WarptuiApp(CallingApp):
     """One viewer of one session."""
 
     TITLE = "warptui"
@@ -70,12 +60,7 @@ class WarptuiApp(LookApp):
         launch: Callable[[], None],
         drawing: Drawing | None = None,
     ) -> None:
-        super().__init__(drawing)
-        self.project = project
-        self.workspace = Workspace()
-        self.workspace.drawing = self.drawing
-        self.feed = Feed(attach, connect)
-        self._launch = launch
+        super().__init__(project, Feed(attach, connect), launch, drawing)
         self._followed_at = float("-inf")
         self._rung: set[tuple[int, int]] | None = None  # notices that the bell rang for
 
@@ -177,130 +162,6 @@ class WarptuiApp(LookApp):
         if isinstance(self.screen, Page):
             self.screen.show(Changes(everything=True))
 
-    def _obituary(self, reason: str) -> str:
-        """Why the engine went, with the last line that it wrote where it went by itself."""
-        if "\n" in reason or not reason.endswith("start it again"):
-            return reason
-        tail = self._log_tail().strip().rpartition("\n")[2].strip()
-        if any(word in tail for word in ("Error", "ERROR", "CRITICAL")):
-            return f"the engine ended\n{tail}"
-        return "the engine ended without a word (: shows its log)"
-
-    def _log_tail(self) -> str:
-        log = ProjectPaths(self.project).log
-        try:
-            with log.open("rb") as file:
-                file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
-                return file.read().decode(errors="replace")
-        except OSError as problem:
-            return f"{log}: {problem.strerror}"
-
-    # asking the engine, never on the screen's own time
-
-    def ask(
-        self,
-        call: str,
-        *args: Any,
-        done: Callable[[Any], object] | None = None,
-        failed: Callable[[], object] | None = None,
-        said: str = "",
-    ) -> None:
-        """Call the engine in a thread; ``done`` gets the answer, ``said`` is shown then.
-
-        Threads use `call_later`: `call_from_thread` waits, for ever when the app is left meanwhile.
-        """
-        client = self.feed.client
-        if client is None:
-            self.notify("the engine is not reachable; s starts it", severity="error")
-            if failed is not None:
-                failed()
-            return
-
-        def work() -> None:
-            try:
-                answer = getattr(client, call)(*args)
-            except (WarptuiError, KeyError) as problem:
-                self.call_later(self.notify, str(problem), severity="error", markup=False)
-                if failed is not None:
-                    self.call_later(failed)
-                return
-            if done is not None:
-                self.call_later(done, answer)
-            if said:
-                self.call_later(self.notify, said, markup=False)
-
-        self.run_worker(work, thread=True, group="calls")
-
-    def _targets(self) -> list[ItemRow]:
-        return self.screen.targets() if isinstance(self.screen, Page) else []
-
-    def _choose(self, rows: Sequence[ItemRow], choice: Choice) -> None:
-        if not rows:
-            return
-        names = [row.name for row in rows]
-        said = f"{len(names):,} items: {choice}" if len(names) > 1 else ""
-        self.workspace.mirror.choose(names, choice)
-        page = self.screen
-        if isinstance(page, Page):
-            page.clear_marks()
-            page.show_choices(set(names))
-        self.ask("override", names, choice, said=said)
-
-    def action_choose(self) -> None:
-        rows = self._targets()
-        if rows:
-            self._choose(rows, _CYCLE[rows[0].choice])
-
-    def action_exclude(self) -> None:
-        rows = self._targets()
-        excluded = all(row.choice is Choice.EXCLUDE for row in rows)
-        self._choose(rows, Choice.AUTO if excluded else Choice.EXCLUDE)
-
-    def action_process(self) -> None:
-        status = self.workspace.mirror.status
-        if self.workspace.lost:
-            self.run_worker(self._start_engine, thread=True, group="launch", exclusive=True)
-            self.notify("starting the engine")
-        elif status is not None and status.state in ("running", "idle"):
-            self.ask("pause", said="paused: what runs is finished, nothing new is begun")
-        else:
-            self.ask("start", said="processing")
-
-    def _start_engine(self) -> None:
-        try:
-            self._launch()
-        except WarptuiError as problem:
-            self.call_later(self._engine_failed, str(problem))
-        self.feed.hurry()
-
-    def _engine_failed(self, reason: str) -> None:
-        self.workspace.lost = reason
-        self.push_screen(TextDialog("The engine does not start", reason, at_end=True))
-
-    def action_reprocess(self) -> None:
-        if isinstance(self.screen, Page) and self.screen.retry():
-            return
-        rows = self._targets()
-        if not rows:
-            return
-        failed = [row.name for row in rows if row.state == "failed"]
-        names = [row.name for row in rows]
-
-        def answered(yes: bool | None) -> None:
-            if not yes:
-                return
-            if failed:
-                self.ask("retry", failed)
-            again = [name for name in names if name not in set(failed)]
-            if again:
-                self.ask("reprocess", again)
-            self.notify(f"{len(names):,} queued again")
-
-        if len(names) == 1:
-            answered(True)
-        else:
-            self.push_screen(Question(f"Process {len(names):,} items again?"), answered)
-
     # where to look
 
     def _go(self, name: str | None, complaint: str = "") -> None:
@@ -360,13 +221,6 @@ class WarptuiApp(LookApp):
 
     def on_jobs_opened(self) -> None:
         self.action_item()
-
-    def action_seen(self) -> None:
-        status = self.workspace.mirror.status
-        if status is None or not status.notices:
-            self.notify("there is no notice")
-            return
-        self.ask("acknowledge", [status.notices[-1].id])
 
     def action_settings(self, adopt: str = "") -> None:
         from warptui.screens.settings import SettingsScreen  # pydantic: not when the app starts
@@ -458,11 +312,8 @@ class WarptuiApp(LookApp):
     def action_help(self) -> None:
         self.push_screen(TextDialog("Help", help_text(self, self.screen, self.workspace.drawing)))
 
-    def action_engine_log(self) -> None:
-        self.push_screen(TextDialog("Engine log", self._log_tail(), at_end=True))
-
     def action_command_palette(self) -> None:
-        if not Palette.is_open(self):
+        if not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
@@ -471,14 +322,6 @@ class WarptuiApp(LookApp):
         yield SystemCommand("Retry all failed", "forget failures", self.retry_all)
         for name in self.available_themes:
             yield SystemCommand(f"Theme {name}", "colours", partial(setattr, self, "theme", name))
-
-    def retry_all(self) -> None:
-        """Queue every failed item again."""
-        failed = self.workspace.mirror.named(State.FAILED)
-        if failed:
-            self.ask("retry", failed, said=f"{len(failed):,} queued again")
-        else:
-            self.notify("no item failed")
 
 
 def run_app(project: Path, running: engine_client.Client | None = None) -> int:

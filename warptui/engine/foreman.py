@@ -20,20 +20,18 @@ from warptui.engine.alerts import Alerts
 from warptui.engine.broadcast import Broadcast
 from warptui.engine.crash import crash_point
 from warptui.engine.errors import ItemError
-from warptui.engine.events import ItemChanged, ItemRemoved
-from warptui.engine.items import Choice, State
+from warptui.engine.items import State
 from warptui.engine.job import FailureKind, Job, deadlines, encode_config
 from warptui.engine.leftovers import find_leftovers
 from warptui.engine.log_lines import about
 from warptui.engine.plan import make_record
 from warptui.engine.pool import Died, Pool, Said, Slot, log_tail
 from warptui.engine.rates import Rates
-from warptui.engine.records import Failure, StoredItem
+from warptui.engine.records import Failure
+from warptui.engine.register import Register
 from warptui.engine.roster import Entry, Roster, Wanted
-from warptui.engine.schedule import Schedule
 from warptui.engine.store import Store
-from warptui.engine.turns import urgency, why
-from warptui.engine.watch import Complete, FolderState, Gone, Refused, Sighting, Waiting
+from warptui.engine.turns import urgency
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +51,7 @@ class _Running:
     unsaved: str = ""  # why a result could not be stored
 
 
-class Foreman:
+class Foreman(Register):
     """The engine's work, without its threads. Used from one thread."""
 
     def __init__(
@@ -66,18 +64,13 @@ class Foreman:
         suspect: Callable[[Path], None],
         alerts: Alerts,
     ) -> None:
-        self.roster, self.store = roster, store
+        super().__init__(roster, store, broadcast, recheck)
         self.pool: Pool | None = None
         self.paused = False
-        self.n_shown = 0  # changes so far
         self.settings_version = 0  # counts the settings that were applied
-        self.holds: dict[str, str] = {}  # why nothing is started, by cause
         self.storage_retry = 0.0  # monotonic: when to try writing again
         self.rates = Rates(time.monotonic())
-        self.schedule = Schedule()
-        self._broadcast, self._project = broadcast, project
-        self._recheck, self._suspect = recheck, suspect
-        self._alerts = alerts
+        self._project, self._suspect, self._alerts = project, suspect, alerts
         self._jobs: dict[int, _Running] = {}
         self._numbers = itertools.count(1)
         self._storage_backoff_s = 2.0
@@ -86,52 +79,6 @@ class Foreman:
     def busy(self) -> bool:
         """Whether anything runs or waits for its turn."""
         return bool(self._jobs or len(self.schedule) or self.schedule.n_later)
-
-    def judge_all(self) -> None:
-        """Decide anew where every item stands, after anything that concerns all of them."""
-        for entry in self.roster.entries.values():
-            self.settle(entry)
-
-    def reselect_all(self) -> None:
-        """Apply other limits to all items, and tell the viewers of those that it concerns."""
-        for entry in self.roster.reselect():
-            self.n_shown += 1
-            row = self.roster.row_reselected(entry, self._broadcast.row(entry.name))
-            self._broadcast.publish(ItemChanged(row))
-
-    def settle(self, entry: Entry, *, asked: bool = False) -> None:
-        """Decide where an item stands, queue it if it needs work, and tell the viewers."""
-        if not entry.running:
-            steps = self.roster.judge(entry)
-            if steps:
-                self.schedule.push(entry.name, urgency(entry, asked), entry.sequence)
-            else:
-                self.schedule.discard(entry.name)
-        self.show(entry)
-
-    def show(self, entry: Entry) -> None:
-        """Tell the viewers how an item stands."""
-        self.n_shown += 1
-        self._broadcast.publish(ItemChanged(self.roster.row(entry)))
-
-    def see(self, sightings: Iterable[Sighting]) -> None:
-        """Take note of what the watch saw."""
-        for sighting in sightings:
-            match sighting:
-                case FolderState(reason):
-                    self._see_folder(reason)
-                case Gone(path):
-                    self._see_gone(path)
-                case Waiting(path, reason):
-                    entry = self.roster.arrive(path, at_start=False)
-                    entry.present, entry.waiting = True, reason
-                    self.settle(entry)
-                case Refused(path, reason):
-                    entry = self.roster.arrive(path, at_start=False)
-                    entry.present, entry.refused = True, f"{path.name}: {reason}"
-                    self.settle(entry)
-                case Complete():
-                    self._see_complete(sighting)
 
     def dispatch(self) -> None:
         """Give free workers the items that are next."""
@@ -201,12 +148,6 @@ class Foreman:
             reason = f"{reason}, {entry.deaths} times: not tried again by itself"
             self._fail(entry, running.wanted, stage, reason, entry.deaths, log_tail=dead.log_tail)
 
-    def choose(self, names: Iterable[str], choice: Choice) -> None:
-        """Set and store the user's choice. Raises KeyError before anything is changed."""
-        for entry in self._named(names):
-            entry.stored = self._save(replace(entry.stored, choice=choice))
-            self.settle(entry)
-
     def retry(self, names: Iterable[str]) -> None:
         """Forget failures."""
         for entry in self._named(names):
@@ -238,15 +179,6 @@ class Foreman:
             elif entry.state in (State.QUEUED, State.OUTDATED):
                 self._cancelled(entry, "")
 
-    def queue(self, limit: int) -> list[tuple[str, str]]:
-        """The items that are next, and why."""
-        now = time.monotonic()
-        return [
-            (name, why(self.roster.entries[name], place, None if due is None else due - now))
-            for name, place, due in self.schedule.first(limit)
-            if name in self.roster.entries
-        ]
-
     def requeue_running(self) -> None:
         """The pool is gone: what ran must run again."""
         for running in self._jobs.values():
@@ -256,62 +188,6 @@ class Foreman:
                 self._cancelled(entry, "")
             self.settle(entry)
         self._jobs.clear()
-
-    def _named(self, names: Iterable[str]) -> list[Entry]:
-        unknown = [name for name in names if name not in self.roster.entries]
-        if unknown:
-            raise KeyError(f"no item is called {unknown[0]!r}")
-        return [self.roster.entries[name] for name in names]
-
-    def _see_folder(self, reason: str) -> None:
-        log.warning("%s", reason) if reason else log.info("the input folder is back")
-        self.roster.folder_problem = reason
-        if reason:
-            self.holds["folder"] = reason
-        else:
-            self.holds.pop("folder", None)
-        self.judge_all()
-
-    def _see_gone(self, path: Path) -> None:
-        entry = self.roster.find(path)
-        if entry is None:
-            return
-        entry.present = False
-        nothing_stored = not entry.stored.records and entry.stored.choice is Choice.AUTO
-        if nothing_stored and not entry.running:
-            self.schedule.discard(entry.name)
-            self.roster.remove(entry)
-            self.n_shown += 1
-            self._broadcast.publish(ItemRemoved(entry.name))
-        else:
-            self.settle(entry)
-
-    def _see_complete(self, seen: Complete) -> None:
-        entry = self.roster.arrive(seen.path, at_start=seen.at_start)
-        if entry.fingerprint != seen.fingerprint:
-            entry.deaths = entry.hiccups = 0
-            entry.delayed = ""
-        entry.present, entry.waiting = True, None
-        entry.fingerprint, entry.note = seen.fingerprint, seen.note
-        entry.at_start = seen.at_start
-        self.roster.reconsider(entry)
-        self._adopt_metadata(entry)
-        self.settle(entry)
-
-    def _adopt_metadata(self, entry: Entry) -> None:
-        """A file of Warp's for a movie that we do not know yet may hold the user's choice."""
-        stored = entry.stored
-        if stored.records or stored.problem or entry.refused:
-            return
-        try:
-            found = self.store.load(entry.name)
-        except OSError as problem:
-            log.warning("%s: its metadata cannot be read: %s", entry.name, problem)
-            return
-        if found is not None:
-            entry.stored = replace(
-                found.abridged(), sequence=entry.sequence, raw_path=str(entry.path)
-            )
 
     def _start(self, slot: Slot, entry: Entry) -> bool:
         steps = self.roster.judge(entry)
@@ -382,9 +258,6 @@ class Foreman:
         took = f"{stage} took {record['seconds']:.1f} s on {slot.plan.name}"
         log.debug("%s: %s", entry.name, took, extra=about(entry.name))
         self.show(entry)
-
-    def _save(self, stored: StoredItem) -> StoredItem:
-        return self.store.save(stored).abridged()
 
     def _end_job(self, slot: Slot, entry: Entry) -> None:
         if self.pool is not None and slot.job is not None:

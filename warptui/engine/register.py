@@ -1,0 +1,161 @@
+"""Where every item stands: sightings and choices in, the queue and the viewers kept up to date."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from warptui.engine.broadcast import Broadcast
+from warptui.engine.events import ItemChanged, ItemRemoved
+from warptui.engine.items import Choice
+from warptui.engine.records import StoredItem
+from warptui.engine.roster import Entry, Roster
+from warptui.engine.schedule import Schedule
+from warptui.engine.store import Store
+from warptui.engine.turns import urgency, why
+from warptui.engine.watch import Complete, FolderState, Gone, Refused, Sighting, Waiting
+
+log = logging.getLogger(__name__)
+
+
+class Register:
+    """What is known of the items and wanted for them, without the work on them.
+
+    ``recheck`` asks the watch to look at a file again. Used from one thread.
+    """
+
+    def __init__(
+        self,
+        roster: Roster,
+        store: Store,
+        broadcast: Broadcast,
+        recheck: Callable[[Path], None],
+    ) -> None:
+        self.roster, self.store = roster, store
+        self.schedule = Schedule()
+        self.holds: dict[str, str] = {}  # why nothing is started, by cause
+        self.n_shown = 0  # changes so far
+        self._broadcast, self._recheck = broadcast, recheck
+
+    def judge_all(self) -> None:
+        """Decide anew where every item stands, after anything that concerns all of them."""
+        for entry in self.roster.entries.values():
+            self.settle(entry)
+
+    def reselect_all(self) -> None:
+        """Apply other limits to all items, and tell the viewers of those that it concerns."""
+        for entry in self.roster.reselect():
+            self.n_shown += 1
+            row = self.roster.row_reselected(entry, self._broadcast.row(entry.name))
+            self._broadcast.publish(ItemChanged(row))
+
+    def settle(self, entry: Entry, *, asked: bool = False) -> None:
+        """Decide where an item stands, queue it if it needs work, and tell the viewers."""
+        if not entry.running:
+            steps = self.roster.judge(entry)
+            if steps:
+                self.schedule.push(entry.name, urgency(entry, asked), entry.sequence)
+            else:
+                self.schedule.discard(entry.name)
+        self.show(entry)
+
+    def show(self, entry: Entry) -> None:
+        """Tell the viewers how an item stands."""
+        self.n_shown += 1
+        self._broadcast.publish(ItemChanged(self.roster.row(entry)))
+
+    def see(self, sightings: Iterable[Sighting]) -> None:
+        """Take note of what the watch saw."""
+        for sighting in sightings:
+            match sighting:
+                case FolderState(reason):
+                    self._see_folder(reason)
+                case Gone(path):
+                    self._see_gone(path)
+                case Waiting(path, reason):
+                    entry = self.roster.arrive(path, at_start=False)
+                    entry.present, entry.waiting = True, reason
+                    self.settle(entry)
+                case Refused(path, reason):
+                    entry = self.roster.arrive(path, at_start=False)
+                    entry.present, entry.refused = True, f"{path.name}: {reason}"
+                    self.settle(entry)
+                case Complete():
+                    self._see_complete(sighting)
+
+    def choose(self, names: Iterable[str], choice: Choice) -> None:
+        """Set and store the user's choice. Raises KeyError before anything is changed."""
+        for entry in self._named(names):
+            entry.stored = self._save(replace(entry.stored, choice=choice))
+            self.settle(entry)
+
+    def queue(self, limit: int) -> list[tuple[str, str]]:
+        """The items that are next, and why."""
+        now = time.monotonic()
+        return [
+            (name, why(self.roster.entries[name], place, None if due is None else due - now))
+            for name, place, due in self.schedule.first(limit)
+            if name in self.roster.entries
+        ]
+
+    def _named(self, names: Iterable[str]) -> list[Entry]:
+        unknown = [name for name in names if name not in self.roster.entries]
+        if unknown:
+            raise KeyError(f"no item is called {unknown[0]!r}")
+        return [self.roster.entries[name] for name in names]
+
+    def _see_folder(self, reason: str) -> None:
+        log.warning("%s", reason) if reason else log.info("the input folder is back")
+        self.roster.folder_problem = reason
+        if reason:
+            self.holds["folder"] = reason
+        else:
+            self.holds.pop("folder", None)
+        self.judge_all()
+
+    def _see_gone(self, path: Path) -> None:
+        entry = self.roster.find(path)
+        if entry is None:
+            return
+        entry.present = False
+        nothing_stored = not entry.stored.records and entry.stored.choice is Choice.AUTO
+        if nothing_stored and not entry.running:
+            self.schedule.discard(entry.name)
+            self.roster.remove(entry)
+            self.n_shown += 1
+            self._broadcast.publish(ItemRemoved(entry.name))
+        else:
+            self.settle(entry)
+
+    def _see_complete(self, seen: Complete) -> None:
+        entry = self.roster.arrive(seen.path, at_start=seen.at_start)
+        if entry.fingerprint != seen.fingerprint:
+            entry.deaths = entry.hiccups = 0
+            entry.delayed = ""
+        entry.present, entry.waiting = True, None
+        entry.fingerprint, entry.note = seen.fingerprint, seen.note
+        entry.at_start = seen.at_start
+        self.roster.reconsider(entry)
+        self._adopt_metadata(entry)
+        self.settle(entry)
+
+    def _adopt_metadata(self, entry: Entry) -> None:
+        """A file of Warp's for a movie that we do not know yet may hold the user's choice."""
+        stored = entry.stored
+        if stored.records or stored.problem or entry.refused:
+            return
+        try:
+            found = self.store.load(entry.name)
+        except OSError as problem:
+            log.warning("%s: its metadata cannot be read: %s", entry.name, problem)
+            return
+        if found is not None:
+            entry.stored = replace(
+                found.abridged(), sequence=entry.sequence, raw_path=str(entry.path)
+            )
+
+    def _save(self, stored: StoredItem) -> StoredItem:
+        return self.store.save(stored).abridged()
