@@ -17,6 +17,7 @@ from warptui.engine.ops.polar import (
     make_polar_grid,
     resample_power,
 )
+from warptui.engine.ops.splines import spline_weights
 from warptui.engine.ops.thon_fit import Optical
 
 SHAPE = (1024, 1024)
@@ -156,3 +157,23 @@ def test_an_ice_ring_is_told_from_a_smooth_spectrum():
     plain, iced = (estimate(each).ice_ring for each in (image, icy))
     assert plain is not None and plain < 1.15
     assert iced is not None and iced > 2
+
+
+def test_a_phase_shift_that_drifts_is_followed():
+    images = [
+        ringed(SHAPE, 3, signal=1.5, defocus=9e3, phase_shift=math.radians(degrees))
+        for degrees in (50.0, 65.0, 80.0)
+    ]
+    found = estimate(images, wanted=WANTED._replace(fit_phase=True, grid_xyt=(1, 1, 3)))
+    sampled = spline_weights(3, torch.tensor([1 / 6, 0.5, 5 / 6])) @ found.phase_nodes
+    assert [math.degrees(phase) for phase in sampled.tolist()] == pytest.approx([50, 65, 80], abs=4)
+
+
+@pytest.mark.gpu
+def test_a_gpu_finds_the_same():
+    image = ringed(SHAPE, 5, signal=1.5, defocus=1.5e4, slope_xy=(0.6, 0.2), n_levels=40)
+    cpu, gpu = estimate(image), estimate(image.cuda())
+    assert gpu.optical.defocus == pytest.approx(cpu.optical.defocus, abs=0.5)
+    assert gpu.optical.astigmatism_xy == pytest.approx(cpu.optical.astigmatism_xy, abs=1)
+    assert gpu.field.slope_xy == pytest.approx(cpu.field.slope_xy, abs=1e-3)
+    assert gpu.confidence == pytest.approx(cpu.confidence, abs=0.01)

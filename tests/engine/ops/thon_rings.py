@@ -59,19 +59,26 @@ def ringed(
     return signal * image + noise(shape_yx, seed + 1000)
 
 
-def estimate(image: torch.Tensor, size: int = 256, wanted: Wanted = WANTED) -> Estimate:
-    """What is found in one image."""
-    shape_yx = (image.shape[0], image.shape[1])
-    patches = patch_grid(shape_yx, size)
-    grid = make_polar_grid(size, PIXEL)
-    total = empty_power(patches, grid)
-    add_power(image, patches, grid, total)
+def estimate(
+    images: torch.Tensor | list[torch.Tensor], size: int = 256, wanted: Wanted = WANTED
+) -> Estimate:
+    """What is found in one image, or in one image for each time."""
+    images = images if isinstance(images, list) else [images]
+    device = images[0].device
+    shape_yx = (images[0].shape[0], images[0].shape[1])
+    patches = patch_grid(shape_yx, size, device)
+    grid = make_polar_grid(size, PIXEL, device)
     count = grid.n_coefficients.clamp(min=1).to(torch.float32)
-    power = total.polar[:, :-1].view(-1, *count.shape) / count
+    powers, times = [], []
+    for time, image in enumerate(images):
+        total = empty_power(patches, grid)
+        add_power(image, patches, grid, total)
+        powers.append(total.polar[:, :-1].view(-1, *count.shape) / count)
+        times += [(time + 0.5) / len(images)] * len(powers[-1])
     places = Places(
-        patches.centres_yx[:, 1] / (shape_yx[1] - 1),
-        patches.centres_yx[:, 0] / (shape_yx[0] - 1),
-        torch.full((len(power),), 0.5, dtype=torch.float64),
+        (patches.centres_yx[:, 1] / (shape_yx[1] - 1)).repeat(len(images)),
+        (patches.centres_yx[:, 0] / (shape_yx[0] - 1)).repeat(len(images)),
+        torch.tensor(times, dtype=torch.float64),
         (shape_yx[1] * PIXEL, shape_yx[0] * PIXEL),
     )
-    return estimate_ctf(power, grid, places, OPTICS, wanted)
+    return estimate_ctf(torch.cat(powers), grid, places, OPTICS, wanted)

@@ -18,6 +18,7 @@ from warptui.engine.ops.defocus_field import (
     tabulate,
 )
 from warptui.engine.ops.polar import PolarGrid
+from warptui.engine.ops.splines import spline_weights
 from warptui.engine.ops.thon import Thon, fit_range, make_thon
 from warptui.engine.ops.thon_curve import Curve, describe_curve, find_resolution, gather_curve
 from warptui.engine.ops.thon_fit import Fit, Optical, refine, waves
@@ -32,6 +33,7 @@ NOISE_SPREAD = 0.6  # of signal-to-noise ratios
 AMBIGUOUS = 4.0  # log-likelihood by which a hypothesis at another defocus must be worse
 VAGUE = 1000.0  # Å; a standard error of defocus that is no measurement
 MIN_BINS = 32
+PHASE_DRIFT = 0.35  # rad, expected of a phase plate within a movie
 UNEVEN = 0.2  # by how much rings must differ between directions to be told
 FADING_SIGMAS = 4.0
 
@@ -53,6 +55,7 @@ class Estimate(NamedTuple):
     """What was found; numbers are to be told only where ``confidence`` is high."""
 
     optical: Optical  # with the mean defocus
+    phase_nodes: Tensor  # (node,) float64 phase shift over time, rad
     field: DefocusField
     fit: Fit
     found: Found
@@ -103,8 +106,11 @@ def estimate_ctf(
     zeros = find_zeros(optical.defocus, optics, 0.5 / grid.pixel_size, optical.phase_shift)
     first = max(wanted.k_min, zeros[0]) if zeros else wanted.k_min
     resolution = find_resolution(curve, first, 0.5 * (first + wanted.k_max))
+    offsets = field.samples - optical.defocus
+    n_phases = wanted.grid_xyt[2] if wanted.fit_phase else 1
     return Estimate(
         optical,
+        follow_phase(thon, fit, offsets, optical, places.t, n_phases),
         field,
         fit,
         found,
@@ -116,7 +122,7 @@ def estimate_ctf(
         if resolution is None
         else judge(found, fit, optical, thon.geometry.k.cpu(), optics, error),
         measure_ice_ring(curve_power, wanted.curve_step),
-        find_fading(thon, fit, field.samples - optical.defocus, optical),
+        find_fading(thon, fit, offsets, optical),
     )
 
 
@@ -128,7 +134,8 @@ def _fit_local(thon: Thon, whole: Fit, places: Places, wanted: Wanted) -> tuple[
     start = (fit.optical.defocus, 0.0, 0.0)
     if wanted.grid_xyt[0] > 1 or wanted.grid_xyt[1] > 1:
         start = search_plane(table, places, fit.optical.defocus)
-    field = fit_field(table, places, wanted.grid_xyt, start)
+    steady = wanted.fit_phase
+    field = fit_field(table, places, wanted.grid_xyt, start, steady=steady)
     for _ in range(ROUNDS):
         mean = float(field.samples.mean())
         offsets = field.samples - mean
@@ -139,7 +146,8 @@ def _fit_local(thon: Thon, whole: Fit, places: Places, wanted: Wanted) -> tuple[
             fit = refine(thon, offsets, optical, fit_phase=wanted.fit_phase, rounds=4)
         reach = max(2000.0, 1.5 * float(offsets.abs().max()) + 500)
         table = tabulate(thon, fit.optical, fit.envelope, fit.redundancy, reach)
-        field = fit_field(table, places, wanted.grid_xyt, (fit.optical.defocus, *field.slope_xy))
+        start = (fit.optical.defocus, *field.slope_xy)
+        field = fit_field(table, places, wanted.grid_xyt, start, steady=steady)
     return fit, field
 
 
@@ -172,6 +180,33 @@ def _surpassed(gain: float, limit: float) -> float:
     """0..1; gains are half of the square of a signal-to-noise ratio."""
     away = math.sqrt(2 * max(gain, 0)) - math.sqrt(2 * limit)
     return 0.5 * math.erfc(-away / (NOISE_SPREAD * math.sqrt(2)))
+
+
+def follow_phase(
+    thon: Thon, fit: Fit, offsets: Tensor, optical: Optical, times: Tensor, n_nodes: int
+) -> Tensor:
+    """``(node,)`` phase shift over time, defocus as it is; what a time says little of stays
+    near the common value."""
+    common = torch.full((n_nodes,), optical.phase_shift, dtype=torch.float64)
+    moments = times.unique()
+    if n_nodes == 1 or len(moments) < 2:
+        return common
+    quarter = optical._replace(phase_shift=optical.phase_shift + 0.25 * math.pi)
+    shape = fit.envelope.to(thon.data)
+    here, beside = (thon.strip(waves(thon, offsets, each) * shape) for each in (optical, quarter))
+    found = []
+    for moment in moments:
+        own = (times == moment).to(thon.data.device)
+        along, across, told = (
+            float((thon.weight * values[own] * template[own]).sum()) / fit.redundancy
+            for values, template in ((thon.data, here), (thon.data, beside), (here, here))
+        )
+        turn = 0.5 * math.atan2(across, along)
+        information = 4 * told
+        found.append(turn * information / (information + PHASE_DRIFT**-2))
+    weights = spline_weights(n_nodes, moments)
+    turns = torch.tensor(found, dtype=torch.float64)
+    return common + torch.linalg.lstsq(weights, turns[:, None], driver="gelsd").solution[:, 0]
 
 
 def find_fading(thon: Thon, fit: Fit, offsets: Tensor, optical: Optical) -> float | None:

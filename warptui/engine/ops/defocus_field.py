@@ -105,7 +105,7 @@ def tabulate(
 
 def search_plane(table: Table, places: Places, centre: float) -> tuple[float, float, float]:
     """Defocus at the centre (Å) and slope along x and y (Å/Å) of the likeliest plane."""
-    x, y = _centred(places)
+    x, y = (values.to(table.values.device) for values in _centred(places))
     reach = max(float(x.abs().max()), float(y.abs().max()), 1.0)
     steps = max(1.0, 60.0 / table.step), max(1.0, 15.0 / table.step)
     found = (centre, 0.0, 0.0)
@@ -144,10 +144,14 @@ def fit_field(
     places: Places,
     grid_xyt: tuple[int, int, int],
     start: tuple[float, float, float],
+    *,
+    steady: bool = False,
 ) -> DefocusField:
     """Nodes of the grid, as rich as the evidence allows.
 
-    ``start`` is defocus at the centre and slopes, as `search_plane` finds them.
+    ``start`` is defocus at the centre and slopes, as `search_plane` finds them. ``steady``
+    keeps defocus the same at all times, for a phase shift that is to be followed instead:
+    spectra hardly tell one from the other.
     """
     device = table.values.device
     weights = grid_weights(grid_xyt, places.x, places.y, places.t).to(device)
@@ -163,7 +167,7 @@ def fit_field(
     scale = max(places.size_xy)
     distance2 = (
         (x_nodes[:, None] - x_nodes) ** 2 + (y_nodes[:, None] - y_nodes) ** 2
-    ) / scale**2 + (t[:, None] - t) ** 2
+    ) / scale**2 + (t[:, None] - t) ** 2 * (not steady)
     flat = _solve(table, weights, constant, start[0] * ones)
     can_slope = nx > 1 or ny > 1
     sloped = flat
@@ -196,6 +200,7 @@ def fit_field(
         slope_xy = (float(fit[1]), float(fit[2]))
         spread = max(float((x_nodes**2).sum()), 1.0)
         slope_error = float((design[:, 1] @ best.covariance @ design[:, 1]).sqrt()) / spread
+    weights = weights.cpu()
     mean = weights.mean(0)
     return DefocusField(
         model,

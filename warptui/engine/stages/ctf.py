@@ -209,7 +209,7 @@ def estimate(name: str, spectra: Spectra, settings: CtfSettings, optics: Optics)
         score=round(found.score, DECIMALS),
         model=field.model,
         grid_defocus_um=[round(z * 1e-4, DECIMALS) for z in field.nodes.tolist()],
-        grid_phase_shift_deg=[phase] * settings.grid[2],
+        grid_phase_shift_deg=[round(math.degrees(node), 4) for node in found.phase_nodes.tolist()],
         notes=notes,
     )
 
