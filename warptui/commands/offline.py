@@ -10,11 +10,11 @@ from warptui.config import read_config
 from warptui.engine.errors import SettingsError
 from warptui.engine.items import EngineStatus
 from warptui.engine.job import load_stages
+from warptui.engine.leftovers import PRODUCT_FOLDERS
 from warptui.engine.mounts import free_bytes
 from warptui.engine.paths import CONFIG_NAME, ProjectPaths
 from warptui.engine.references import ReferenceFiles
 from warptui.engine.roster import Roster, Wanted, summaries
-from warptui.engine.leftovers import PRODUCT_FOLDERS
 from warptui.engine.settings import InputSettings
 from warptui.engine.store import Store
 from warptui.engine.watch import Patterns, never_movies
