@@ -22,7 +22,7 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 from warptui import client as engine_client
-from warptui.engine.events import LogLine
+from warptui.engine.events import CatchingUp, LogLine, Snapshot
 from warptui.screens.bindings import APP_BINDINGS, all_bindings, clashes
 from warptui.screens.calls import CallingApp
 from warptui.screens.command_list import Palette, key_commands
@@ -109,9 +109,13 @@ class WarptuiApp(CallingApp):
                 case Lost(reason):
                     workspace.lost = self._obituary(reason)
                     news.append(LogLine(time.time(), "error", workspace.lost))
-                    workspace.connecting = False
+                    workspace.connecting, workspace.catching_up = False, None
                     news_is_bad = True
+                case CatchingUp(n_items):
+                    workspace.catching_up = n_items
                 case _:
+                    if isinstance(notice, Snapshot):
+                        workspace.catching_up = None
                     news.append(notice)
         changes = workspace.mirror.apply(news)
         changes.status = True  # ages go on

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app ca
 CALL_TIMEOUT_S = 60.0
 BUFFER = 1 << 20  # each read costs a turn with the interpreter, while the app is busy elsewhere
 LAUNCH_TIMEOUT_S = 30.0
+CATCHING_UP_S = 0.5  # a snapshot that takes longer is told of, this often
 LOG_TAIL_LINES = 15
 
 
@@ -133,7 +134,8 @@ class Client:
     def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
         """Numbered events later than ``after``, as they happen; a `Snapshot` first for 0.
 
-        Ends when the engine stops on request or this client is closed.
+        Ends when the engine stops on request or this client is closed. A snapshot that takes long
+        is told of by `CatchingUp`, with no number of its own.
 
         Raises
         ------
@@ -147,11 +149,16 @@ class Client:
         try:
             connection.wait_for_ever()
             parts: list[Columns] = []
+            told = 0.0
             while (message := connection.receive()) is not None:
                 if "bye" in message:
                     return
                 if "part" in message:
+                    told = told if parts else time.monotonic()
                     parts.append(wire.decode_rows(message["part"]))
+                    if time.monotonic() > told + CATCHING_UP_S:
+                        told = time.monotonic()
+                        yield after, events.CatchingUp(sum(map(len, parts)))
                 if "snapshot" in message:
                     yield wire.decode_snapshot(parts, message["snapshot"])
                     parts = []

@@ -111,3 +111,10 @@ async def test_what_is_wrong_is_never_left_out_of_the_status_line(driven) -> Non
         assert "! disk" in line and "2 h" in line and "! 1 failed" in line
         await pilot.resize_terminal(200, 60)
         await until(pilot, lambda: "? 1 missing" in text_of(app).splitlines()[0])
+
+
+async def test_the_line_names_the_key_that_the_user_gave_it(driven) -> None:
+    engine = FakeEngine(50, notices=synthetic_notices())
+    engine.settings["keys"] = {"notice-seen": "f9"}
+    async with driven(engine) as (app, pilot):
+        await until(pilot, lambda: "f9: seen" in text_of(app))

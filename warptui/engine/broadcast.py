@@ -13,7 +13,15 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 
-from warptui.engine.events import Event, ItemChanged, ItemRemoved, LogLine, Snapshot, StatusChanged
+from warptui.engine.events import (
+    CatchingUp,
+    Event,
+    ItemChanged,
+    ItemRemoved,
+    LogLine,
+    Snapshot,
+    StatusChanged,
+)
 from warptui.engine.items import EngineStatus, ItemRow
 
 BATCH_S = 0.25  # no viewer is told more often
@@ -63,8 +71,8 @@ class Broadcast:
                 case LogLine(level=level):
                     key = ("line", self._sequence)
                     (self._details if level == "debug" else self._lines).append(self._sequence)
-                case Snapshot():
-                    raise ValueError("snapshots are made on demand, not published")
+                case Snapshot() | CatchingUp():
+                    raise ValueError("made for one viewer on demand, not published")
             self._sequence += 1
             self._latest[key] = (self._sequence, event)
             self._latest.move_to_end(key)

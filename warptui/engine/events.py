@@ -51,7 +51,14 @@ class Snapshot:
     status: EngineStatus
 
 
-Event = ItemChanged | ItemRemoved | StatusChanged | LogLine | Snapshot
+@dataclass(frozen=True)
+class CatchingUp:
+    """A snapshot is on its way and takes long; made by the viewer's side, never sent."""
+
+    n_items: int  # so far
+
+
+Event = ItemChanged | ItemRemoved | StatusChanged | LogLine | Snapshot | CatchingUp
 
 
 def encode(event: Event) -> dict[str, Any]:

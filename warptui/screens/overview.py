@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
+import numpy as np
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.events import Click
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -23,7 +25,7 @@ from warptui.screens.widgets.item_line import ItemLine
 from warptui.screens.widgets.item_table import ItemTable
 from warptui.screens.widgets.navigation_bar import NavigationBar
 from warptui.screens.widgets.status_panel import StatusPanel
-from warptui.screens.widgets.strip_plot import StripPlot
+from warptui.screens.widgets.strip_plot import AXIS_WIDTH, StripPlot, dots_width
 from warptui.screens.workspace import Workspace
 
 PLOTTING_SHARE = 20  # plots that follow the values take at most one part in so many of the time
@@ -375,6 +377,18 @@ class Overview(Page):
 
     def on_strip_stack_fitted(self) -> None:
         self.show(Changes(values=True))
+
+    def on_click(self, event: Click) -> None:
+        """A click on a strip goes to the shown item that is drawn nearest to it."""
+        strip = event.widget
+        if not isinstance(strip, StripPlot) or strip.data is None or not len(self.workspace.order):
+            return
+        x = strip.data.x[self.workspace.order]
+        if np.isnan(x).all():
+            return
+        there = (event.x - AXIS_WIDTH + 0.5) / dots_width(strip.size.width)
+        nearest = self.workspace.order[int(np.nanargmin(np.abs(x - there)))]
+        self._go(self.workspace.mirror.names[nearest])
 
     def on_navigation_bar_jumped(self, message: NavigationBar.Jumped) -> None:
         self._go(self.workspace.mirror.names[message.number])

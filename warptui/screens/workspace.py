@@ -36,6 +36,7 @@ class Workspace:
         self.drawing = Drawing.QUADRANT
         self.lost = ""  # why the engine is not reachable; empty while it is
         self.connecting = True
+        self.catching_up: int | None = None  # items of a snapshot that have come so far
         self.config: dict[str, Any] = {}  # the engine's settings as JSON values
         self.draft: dict[str, dict[str, Any]] = {}  # settings changed here, not applied yet
         self.settings_version = 0  # of the engine's settings that were asked for last

@@ -254,10 +254,13 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.post_message(self.Sorted(None if turned == (ARRIVAL, False) else turned))
 
     def on_click(self, event: events.Click) -> None:
-        position = event.y - self.header_height + self.scroll_offset.y
-        if event.y < self.header_height:
-            self._sort_by_click(event.x)
-        if 0 <= position < len(self.order) and event.y >= self.header_height:
+        here = event.get_content_offset(self)  # the frame belongs to the widget
+        if here is None:
+            return
+        position = here.y - self.header_height + self.scroll_offset.y
+        if here.y < self.header_height:
+            self._sort_by_click(here.x)
+        elif 0 <= position < len(self.order):
             again = position == self.cursor and event.chain == 2
             self._go_by_hand(position)
             if again:

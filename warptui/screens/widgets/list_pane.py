@@ -80,7 +80,10 @@ class ListPane(LineWidget, can_focus=True):
             self.post_message(self.Opened())
 
     def on_click(self, event: events.Click) -> None:
-        line = event.y - bool(self.heading(self.size.width))
+        here = event.get_content_offset(self)  # the frame belongs to the widget
+        if here is None:
+            return
+        line = here.y - bool(self.heading(self.size.width))
         position = self._top + line
         if line >= 0 and position < self.n_rows:
             again = position == self.cursor and event.chain == 2

@@ -7,7 +7,11 @@ from textual.strip import Strip
 
 from warptui.engine.items import Notice
 from warptui.screens import words
+from warptui.screens.bindings import APP_BINDINGS
+from warptui.screens.command_list import mapped
 from warptui.screens.widgets.line import BOLD, LineWidget
+
+SEEN = next(binding for binding in APP_BINDINGS if binding.id == "notice-seen")
 
 
 class NoticeBar(LineWidget):
@@ -31,7 +35,8 @@ class NoticeBar(LineWidget):
         notice = self.notices[-1]
         alarm = self.colours["alert" if notice.level == "error" else "warning-text"]
         more = f" +{len(self.notices) - 1}" if len(self.notices) > 1 else ""
-        end = f"{more}  K: seen "
+        key = self.app.get_key_display(mapped(self.app, SEEN))
+        end = f"{more}  {key}: seen "
         head = f" ! {words.short_clock(notice.at)} "
         room = max(0, width - len(head) - len(end))
         text = words.shorten_right(notice.text, room, self.glyphs.ellipsis).ljust(room)
