@@ -203,7 +203,9 @@ def test_a_frame_without_a_finite_value_is_refused_by_its_number(tmp_path: Path)
         bench.frames()
 
 
-@pytest.mark.parametrize("name", ["average", "average/odd", "average/even", "deconv"])
+@pytest.mark.parametrize(
+    "name", ["average", "average/odd", "average/even", "deconv", "powerspectrum"]
+)
 def test_a_product_can_be_read_back_by_its_name(movie: Path, name: str):
     image = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0))
     with bench_of(movie) as bench:

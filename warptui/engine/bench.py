@@ -238,7 +238,8 @@ class MovieBench:
     def save(self, name: str, image: Tensor, pixel_size: float) -> Path:
         """Write the product ``name`` (``average``, ``average/odd`` ...) as MRC.
 
-        float16 where the values' range allows, else float32.
+        float16 where the values' range allows, else float32; spectra always float32, as Warp has
+        them.
 
         Raises
         ------
@@ -253,12 +254,13 @@ class MovieBench:
             raise OutputError(f"{self.item.name}: {name} is {low} everywhere; nothing was written")
         path = self._product(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_mrc(path, array, pixel_size, mode="float16")
+        mode = "float32" if name == "powerspectrum" else "float16"
+        write_mrc(path, array, pixel_size, mode=mode)
         return path
 
-    def save_preview(self, picture: Tensor) -> Path:
-        """Write the ``(y, x)`` uint8 picture that the app shows."""
-        path = self._project.preview(self.item.root_name)
+    def save_preview(self, picture: Tensor, product: str = "average") -> Path:
+        """Write the ``(y, x)`` uint8 picture of a product that the app shows."""
+        path = self._project.preview(self.item.root_name, product)
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = temporary(path)
         with scratch.open("wb") as file:
@@ -275,6 +277,8 @@ class MovieBench:
                 return self._project.average(root)
             case "average/odd" | "average/even":
                 return self._project.average_half(root, name.partition("/")[2])
+            case "powerspectrum":
+                return self._project.power_spectrum(root)
             case "deconv":
                 return self._project.deconvolved(root)
         raise ValueError(f"no product is called {name!r}")

@@ -95,6 +95,7 @@ class ItemDetail:
     raw_path: str = ""
     preview_path: str = ""  # empty while there is none
     average_path: str = ""
+    spectrum_path: str = ""  # small picture of the power spectrum beside its model
     failed_stage: str = ""  # where the last failure happened
     log_tail: str = ""  # of the worker that failed on it
     traceback: str = ""

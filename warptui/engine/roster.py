@@ -369,6 +369,7 @@ class Roster:
         stored = stored or entry.stored
         root_name = paths.root_name(entry.path.name)
         preview = self._project.preview(root_name)
+        spectrum = self._project.preview(root_name, "spectrum")
         average = self._project.average(root_name)
         failure = entry.stored.failure
         raw_there = entry.present and not entry.refused
@@ -384,6 +385,7 @@ class Roster:
             raw_path=str(entry.path),
             preview_path=str(preview) if preview.exists() else "",
             average_path=str(average) if average.exists() else "",
+            spectrum_path=str(spectrum) if spectrum.exists() else "",
             failed_stage=failure.stage if failure else "",
             log_tail=failure.log_tail if failure else "",
             traceback=failure.traceback if failure else "",
