@@ -45,7 +45,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "alerts": AlertSettings,
 }
 # Sections of the documented settings that this version has no use for yet.
-LATER_SECTIONS = ("ctf", "picking", "particles")
+LATER_SECTIONS = ("picking", "particles")
 PATHS = ("folder", "gain", "defects")  # of [input]; relative to the folder of config.toml
 MAX_LOCAL_NODES = 64
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.screens.fake_ctf import OPTICS, ctf_result, ctf_values, spectrum
 from warptui.config import SECTIONS, check, read_config, write_config
 from warptui.engine.errors import SettingsError
 from warptui.engine.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
@@ -28,6 +29,7 @@ from warptui.engine.settings import Changes, Config
 from warptui.engine.stages import STAGES
 
 SUMMARIES = tuple(summary for stage in STAGES for summary in stage.summaries())
+_DECLARED = {summary.key for summary in SUMMARIES}
 START = 1_790_000_000.0  # a fixed clock: screens must not depend on the day
 FILTERS = {"motion_max": 1.5}
 # What later stages will declare: the screens must bear them without knowing them.
@@ -267,6 +269,7 @@ def synthetic_rows(n: int, *, later: bool = False) -> list[ItemRow]:
                 "motion.shift_error": float(0.2 + random.gamma(2, 0.05)),
                 "motion.confidence": float(np.clip(random.normal(0.9, 0.05), 0, 1)),
                 "average.mean_electrons": float(31 + random.normal(0, 0.7)),
+                **{key: value for key, value in ctf_values(i).items() if key in _DECLARED},
             },
             seconds={"motion": 6.0, "average": 2.1},
             arrived_at=START + 11 * i + (pause if i > 0.6 * n else 0),
@@ -401,8 +404,9 @@ def synthetic_detail(row: ItemRow, folder: Path | None) -> ItemDetail:
     outdated = {"motion": "motion.b_factor -100 -> -200", "average": "motion is outdated"}
     return ItemDetail(
         row,
-        results={"motion": motion, "average": average},
+        results={"motion": motion, "average": average, "ctf": ctf_result(row)},
         settings={
+            "ctf": {"ctf": {"grid": [5, 5, 1], "fit_max_resolution": 4.0}, "optics": OPTICS},
             "motion": {"motion": {"b_factor": -100.0, "local_grid": [5, 5, 3]}},
             "average": {"average": {"dose_weighting": "gaussian", "halves": False}},
         },
@@ -425,6 +429,7 @@ def synthetic_detail(row: ItemRow, folder: Path | None) -> ItemDetail:
         ),
         raw_path=f"/data/k3/movies/{row.name}",
         preview_path=str(preview(folder, row.sequence)) if folder else "",
+        spectrum_path=str(spectrum(folder, row)) if folder else "",
         average_path=f"/data/k3/2026-11-22_apof/average/{Path(row.name).stem}.mrc",
     )
 

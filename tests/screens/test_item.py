@@ -16,7 +16,7 @@ from warptui.screens.comparison import compared, standing
 from warptui.screens.item import ItemScreen
 from warptui.screens.item_reading import AHEAD, KEPT, Shelf
 from warptui.screens.previews import PreviewError, read_preview
-from warptui.screens.stages import VIEWS
+from warptui.screens.stages import average, motion
 from warptui.screens.stages.view import LayerSwitch, Loaded, Pane, Side, StageView
 from warptui.screens.widgets.chart import Chart, Plot
 from warptui.screens.widgets.glyphs import Drawing
@@ -28,7 +28,7 @@ async def opened(app, pilot) -> Image:
     await pilot.press("enter")
     await until(pilot, lambda: getattr(app.screen, "loaded", None) is not None)
     await pilot.pause()
-    return app.screen.query_one(Image)
+    return app.screen.query_one("#picture", Image)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -127,6 +127,7 @@ def ring(n: int = 200) -> np.ndarray:
     return np.where(np.abs(np.hypot(y, x) - 60) < 6, 255, 0).astype(np.uint8)
 
 
+BASIC = (average.VIEW, motion.VIEW)  # stages that fill no Fourier side
 SPECTRUM = StageView(
     "spectrum",
     panes=(
@@ -151,7 +152,7 @@ async def open_with(app, pilot, views) -> ItemScreen:
 @pytest.mark.parametrize("size", SIZES)
 async def test_an_empty_fourier_side_takes_no_room(driven, size) -> None:
     async with driven(FakeEngine(50), size) as (app, pilot):
-        await opened(app, pilot)
+        await open_with(app, pilot, BASIC)
         assert not app.screen.query_one("#fourier-side").display
         await pilot.press("e")
         await pilot.pause()
@@ -162,7 +163,7 @@ async def test_an_empty_fourier_side_takes_no_room(driven, size) -> None:
 @pytest.mark.parametrize("size", [(120, 40), (200, 60)])
 async def test_a_stage_that_fills_the_fourier_side_is_one_record(driven, size) -> None:
     async with driven(FakeEngine(50), size) as (app, pilot):
-        screen = await open_with(app, pilot, (*VIEWS, SPECTRUM))
+        screen = await open_with(app, pilot, (*BASIC, SPECTRUM))
         shown = text_of(app)
         for text in ("Spectrum", "Fit", "nothing fitted", "Average", "Motion"):
             assert text in shown
@@ -184,7 +185,7 @@ async def test_a_stage_that_fills_the_fourier_side_is_one_record(driven, size) -
 
 async def test_a_narrow_window_has_a_tab_for_every_pane(driven) -> None:
     async with driven(FakeEngine(50), (80, 24)) as (app, pilot):
-        screen = await open_with(app, pilot, (*VIEWS, SPECTRUM))
+        screen = await open_with(app, pilot, (*BASIC, SPECTRUM))
         seen = set()
         for _ in screen.PANES:
             await pilot.press("tab")
@@ -256,7 +257,7 @@ async def test_no_signal_is_explained_and_draws_no_track(driven) -> None:
         return replace(detail, results=detail.results | {"motion": still})
 
     engine.item = without_signal
-    async with driven(engine, (120, 40)) as (app, pilot):
+    async with driven(engine, (200, 60)) as (app, pilot):
         await pilot.press("g")
         image = await opened(app, pilot)
         shown = text_of(app)
@@ -323,7 +324,7 @@ async def test_an_item_that_changes_stays_seen_until_it_is_read_again(driven) ->
         await until(pilot, lambda: app.workspace.current_row.fraction == 0.6)
         await pilot.pause(0.1)
         assert engine.calls.count(("item", row.name)) == calls + 1
-        assert image is app.screen.query_one(Image)
+        assert image is app.screen.query_one("#picture", Image)
 
 
 def test_what_stands_where_among_all_is_said_in_numbers() -> None:

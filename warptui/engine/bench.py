@@ -21,6 +21,7 @@ from warptui.engine.items import Movie
 from warptui.engine.ops.defects import fill_defects, find_defects, plan_filling
 from warptui.engine.paths import ProjectPaths, temporary
 from warptui.engine.settings import Config
+from warptui.engine.stages.average import AverageSettings
 from warptui.engine.stages.stage import StageResult
 
 MIN_SIZE_PX = 64
@@ -104,6 +105,8 @@ class MovieBench:
         self.device = torch.device(device)
         self.input = config.input
         self.optics = config.optics
+        average = config.stage("average")
+        self.deconvolution = average.deconvolution if isinstance(average, AverageSettings) else []
         self.results: dict[str, StageResult] = {}
         self.notes: list[str] = []
         self.pixel_size = 0.0  # Å/px of the raw frames
@@ -257,6 +260,10 @@ class MovieBench:
         mode = "float32" if name == "powerspectrum" else "float16"
         write_mrc(path, array, pixel_size, mode=mode)
         return path
+
+    def discard(self, name: str) -> None:
+        """Take away the product ``name``: there is none any more."""
+        self._product(name).unlink(missing_ok=True)
 
     def save_preview(self, picture: Tensor, product: str = "average") -> Path:
         """Write the ``(y, x)`` uint8 picture of a product that the app shows."""

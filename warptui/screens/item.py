@@ -22,6 +22,7 @@ from warptui.screens.stages import VIEWS, StageView
 from warptui.screens.stages.view import LayerSwitch, Loaded, Pane, Side
 from warptui.screens.widgets.glyphs import plain
 from warptui.screens.widgets.image import Image, Picture
+from warptui.screens.widgets.layers import Swap
 from warptui.screens.widgets.line import LineWidget, Piece
 from warptui.screens.widgets.text_pane import TextPane
 from warptui.screens.workspace import Workspace
@@ -240,8 +241,12 @@ class ItemScreen(Page):
         else:
             content = "reading" if self.workspace.current else "no item"
         if pane.id == MICROGRAPH and isinstance(content, Picture) and loaded is not None:
-            layers = (switch.layer(loaded) for switch in self._visible_switches())
-            content = replace(content, layers=tuple(layer for layer in layers if layer))
+            found = (switch.layer(loaded) for switch in self._visible_switches())
+            layers = tuple(layer for layer in found if layer)
+            for layer in layers:
+                if isinstance(layer, Swap):
+                    content = replace(content, pixels=layer.pixels)
+            content = replace(content, layers=layers)
         self.query_one(f"#{pane.id}").show(content)  # pyright: ignore[reportAttributeAccessIssue]
 
     def _visible_switches(self) -> list[LayerSwitch]:

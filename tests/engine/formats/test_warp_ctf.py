@@ -28,10 +28,10 @@ RESULT: dict[str, Any] = {
     "grid": (2, 1, 1),
     "grid_defocus_um": [1.2, 1.3],
     "grid_phase_shift_deg": [90.0],
-    "curve_k": [0.0, 0.0625, 0.125, 0.1875],
-    "curve_measured": [0.1, 0.9, 0.0, 0.5],
-    "curve_simulated": [0.1, 1.0, 0.0, 0.5],
-    "curve_scale": [10.0, 8.0, 6.0, 4.0],
+    "curve_k": [0.0, 0.0625, 0.125, 0.1875, 0.3],
+    "curve_measured": [0.1, 0.9, 0.0, 0.5, 0.9],
+    "curve_simulated": [0.1, 1.0, 0.0, 0.5, 0.9],
+    "curve_scale": [10.0, 8.0, 6.0, 4.0, 2.0],
 }
 
 

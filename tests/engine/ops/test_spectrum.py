@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from warptui.engine.ops.ctf import Optics, calculate_ctf_image
-from warptui.engine.ops.spectrum import flattened, picture, upper_half
+from warptui.engine.ops.spectrum import flattened, picture, resized, upper_half
 
 OPTICS = Optics(300.0, 2.7, 0.07)
 N, PIXEL = 128, 1.5
@@ -69,7 +69,30 @@ def test_the_picture_reaches_a_little_beyond_the_fit():
     assert picture(flat, PIXEL, OPTICS, (25.0, 3.0), None).shape == (N, N)
 
 
+def test_the_model_fades_with_its_envelope():
+    flat = flattened(power())
+    ctf = (9e3, 2500.0, 0.5, 0.0)
+    shown = picture(flat, PIXEL, OPTICS, (25.0, 4.0), ctf, torch.linspace(1, 0, 64)).float()
+    plain = picture(flat, PIXEL, OPTICS, (25.0, 4.0), ctf).float()
+    reach = shown.shape[0] // 2
+    far, near = np.s_[reach, :8], np.s_[reach, reach - 16 : reach - 8]
+    assert float(shown[far].std()) < 0.5 * float(plain[far].std())
+    assert float(shown[near].std()) > 0.7 * float(plain[near].std())
+
+
 def test_without_a_model_both_sides_are_measured():
     shown = picture(flattened(power()), PIXEL, OPTICS, (25.0, 4.0), None).float()
     turned = shown.flip(0, 1).roll((1, 1), (0, 1))
     torch.testing.assert_close(shown[1:, 1:], turned[1:, 1:])
+
+
+@pytest.mark.parametrize("m", [64, 90, 128])
+def test_a_resized_spectrum_keeps_its_frequencies(m: int):
+    def symmetric(n: int) -> torch.Tensor:
+        ky, kx = torch.fft.fftfreq(n)[:, None], torch.fft.rfftfreq(n)[None, :]
+        return torch.cos(12 * torch.sqrt(ky**2 + kx**2 + 0.4 * ky * kx))
+
+    found, expected = resized(symmetric(m), 64), symmetric(64)
+    assert found.shape == expected.shape
+    inside = np.s_[:24, 1:24]
+    assert float((found[inside] - expected[inside]).abs().max()) < 0.08

@@ -41,12 +41,12 @@ def _set_ctf(root: Element, record: StageRecord, motion: StageRecord | None) -> 
     )
     pixel_size = float(result.get("pixel_size") or 0.0)
     motion_facts = motion.result if motion is not None else {}
-    shape = motion_facts.get("shape_yx", (0, 0))
+    binned = {"shape_yx": motion_facts.get("shape_yx", (0, 0)), "pixel_size": pixel_size}
     warp_xml.set_params(
         root,
         "OptionsCTF",
         {
-            **_base_options(record, {"shape_yx": shape, **result}),
+            **_base_options(record, binned),
             "Window": int(result.get("window_px") or settings.get("window_px", 512)),
             "RangeMin": _nyquist_fraction(pixel_size, low),
             "RangeMax": _nyquist_fraction(pixel_size, high),
@@ -82,13 +82,14 @@ def to_warp_ctf(result: Mapping[str, Any], optics: Mapping[str, float]) -> WarpC
         nodes = ()
     # Curves are scaled by the envelope; Warp's are not, and know it at the peaks.
     frequencies = [float(k) * pixel_size for k in result.get("curve_k") or ()]
+    frequencies = [x for x in frequencies if x <= 0.5 + 1e-6]
     scale = list(map(float, result.get("curve_scale") or [1.0] * len(frequencies)))
     simulated = result.get("curve_simulated") or []
     measured = [
         float(y) * factor
         for y, factor in zip(result.get("curve_measured") or (), scale, strict=False)
     ]
-    at_peaks = warp_ctf.peaks(simulated)
+    at_peaks = warp_ctf.peaks(simulated[: len(frequencies)])
     return WarpCtf(
         defocus_um=float(result["defocus_um"]),
         astigmatism_um=float(result.get("astigmatism_um") or 0.0),

@@ -15,6 +15,28 @@ CLIP = 3.0  # sigmas from black to white, either way
 CLEARANCE = 1.1  # how much farther than the fit a picture reaches
 
 
+def resized(power: Tensor, n: int, reach: float = 1.0) -> Tensor:
+    """A spectrum at other steps of frequency: ``(n, n // 2 + 1)`` from ``(m, m // 2 + 1)``.
+
+    Values of the nearest frequencies are averaged, those at the same frequency counting most.
+    Only frequencies up to ``reach`` of the highest are kept.
+    """
+    m = power.shape[0]
+    if m == n and reach == 1:
+        return power
+    half = upper_half(power)
+    whole = torch.cat([_point_mirrored(half), half], dim=0)
+    step = reach * m / n
+    ratio = max(step, 1.0)
+    wanted = torch.arange(-(n // 2), n - n // 2, device=power.device) * step
+    there = torch.arange(-(m // 2), m - m // 2, device=power.device)
+    weights = (1 - (wanted[:, None] - there[None, :]).abs() / ratio).clamp(min=0)
+    weights = (weights / weights.sum(1, keepdim=True)).to(power.dtype)
+    found = torch.fft.ifftshift(weights @ whole @ weights.T)
+    nyquist = found[:, n // 2 : n // 2 + 1]
+    return torch.cat([found[:, : n // 2], nyquist], dim=1)
+
+
 def flattened(power: Tensor) -> Tensor:
     """Power over its smooth background, less one, with an even spread at all frequencies.
 
@@ -66,6 +88,7 @@ def picture(
     optics: Optics,
     fit_range_angstrom: tuple[float, float],
     ctf: tuple[float, float, float, float] | None,
+    envelope: Tensor | None = None,
 ) -> Tensor:
     """The model on the left of the measured spectrum, rings meeting in the middle if they fit.
 
@@ -77,6 +100,8 @@ def picture(
         Low and high end; the model is shown in between, and the picture goes a little farther.
     ctf
         Defocus, astigmatism (Å), its angle and the phase shift (rad); None = measured all over.
+    envelope
+        How strong the rings are from k = 0 to Nyquist, ``(bin,)``; None = as strong everywhere.
 
     Returns
     -------
@@ -98,7 +123,12 @@ def picture(
         z = defocus_at(torch.atan2(ky, kx), defocus, astigmatism, angle)
         model = calculate_ctf(k2, z, optics, phase_shift) ** 2
         low, high = (1 / resolution for resolution in fit_range_angstrom)
-        model = torch.where((k2 >= low**2) & (k2 <= high**2), model, 0.5)
+        if envelope is not None:
+            inner = math.ceil(low * 2 * pixel_size * len(envelope))
+            strength = envelope / envelope[inner:].max().clamp(min=1e-12)
+            place = (k2.sqrt() * 2 * pixel_size * len(envelope)).long()
+            model = 0.5 + (model - 0.5) * strength[place.clamp(max=len(envelope) - 1)]
+        model = torch.where((k2 >= low**2) & (k2 <= high**2), model, 0.5).clamp(0, 1)
         shown[:, :reach] = model.to(shown.dtype)
     return shown.mul(255).round().to(torch.uint8)
 

@@ -10,6 +10,8 @@ from pydantic import field_validator, model_validator
 
 from warptui.engine.errors import StageError
 from warptui.engine.items import Movie
+from warptui.engine.stages.average import AverageSettings
+from warptui.engine.stages.ctf_products import save_deconvolved, save_spectrum
 from warptui.engine.stages.ctf_spectra import Spectra, measure
 from warptui.engine.stages.stage import Stage, StageResult, StageSettings, setting, summary
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from warptui.engine.ops.ctf import Optics
+    from warptui.engine.settings import Config
     from warptui.engine.stages.stage import Bench
 
 TRUSTED = 0.5  # confidence below which there is "no CTF"
@@ -76,6 +79,13 @@ class CtfResult(StageResult):
     )
     astigmatism_um: float | None = summary("astig", "u - v", unit="µm", digits=3)
     astigmatism_angle_deg: float | None = None
+    astigmatism_sigma: float | None = summary(  # known of all items together: see roster.py
+        "astig σ",
+        "how far the astigmatism is from the session's mean",
+        unit="σ",
+        digits=1,
+        filter_max="astigmatism_max_sigma",
+    )
     phase_shift_deg: float | None = summary(
         "phase",
         "of the phase plate",
@@ -132,7 +142,14 @@ def run(item: Movie, bench: Bench, settings: CtfSettings) -> CtfResult:
     given = bench.optics
     optics = Optics(given.voltage, given.cs, given.amplitude_contrast)
     bench.progress(0.7)
-    return estimate(item.name, spectra, settings, optics)
+    result = estimate(item.name, spectra, settings, optics)
+    power, pixel_size = spectra.image, spectra.grid.pixel_size
+    return result.model_copy(
+        update={
+            "spectrum_path": save_spectrum(bench, result, power, pixel_size, optics),
+            "deconvolved_path": save_deconvolved(bench, result, optics),
+        }
+    )
 
 
 def estimate(name: str, spectra: Spectra, settings: CtfSettings, optics: Optics) -> CtfResult:
@@ -218,6 +235,13 @@ def _rounded(values: torch.Tensor) -> list[float]:
     return [round(value, DECIMALS) for value in values.tolist()]
 
 
+def _needed(config: Config) -> tuple[str, ...]:
+    average = config.stage("average")
+    assert isinstance(average, AverageSettings)
+    uses = getattr(config.stage("ctf"), "use_average", False) or average.deconvolve
+    return ("motion", "average") if uses else ("motion",)
+
+
 STAGE = Stage(
     "ctf",
     Movie,
@@ -225,5 +249,6 @@ STAGE = Stage(
     CtfResult,
     run,
     needs=("motion", "average"),
-    sections=("input", "optics"),
+    sections=("input", "optics", "average.deconvolution"),
+    needs_with=_needed,
 )

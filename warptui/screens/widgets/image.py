@@ -131,14 +131,15 @@ class Image(LineWidget, can_focus=True):
         for layer in self.picture.layers if self.picture is not None else ():
             pieces.append((f"{'  ' if pieces else ''}{layer.caption}", PLAIN))
             if isinstance(layer, Tint) and layer.levels > 1:
-                pieces.append((f" {layer.low:.1f}", PLAIN))
+                digits = layer.digits
+                pieces.append((f" {layer.low:.{digits}f}", PLAIN))
                 if not self.app.no_color and self.drawing in (Drawing.QUADRANT, Drawing.HALF):
                     pieces.append((" ", PLAIN))
                     pieces += [("  ", Style(bgcolor=hexadecimal(colour))) for colour in MAP]
-                    pieces.append((f" {layer.high:.1f} {layer.unit}", PLAIN))
+                    pieces.append((f" {layer.high:.{digits}f} {layer.unit}", PLAIN))
                 else:
-                    lines = ", ".join(f"{value:.1f}" for value in layer.contours)
-                    pieces.append((f"…{layer.high:.1f} {layer.unit}, lines {lines}", PLAIN))
+                    lines = ", ".join(f"{value:.{digits}f}" for value in layer.contours)
+                    pieces.append((f"…{layer.high:.{digits}f} {layer.unit}, lines {lines}", PLAIN))
         return pieces
 
     # keys

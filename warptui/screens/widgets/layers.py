@@ -51,6 +51,7 @@ class Tint:
     caption: str = ""
     unit: str = ""
     levels: int = LEVELS
+    digits: int = 1  # of its ends in the legend
 
     @property
     def contours(self) -> tuple[float, ...]:
@@ -59,7 +60,15 @@ class Tint:
         return tuple(self.low + (self.high - self.low) * step / n for step in range(1, n))
 
 
-Layer = Paths | Marks | Tint
+@dataclass(frozen=True)
+class Swap:
+    """The same picture, otherwise treated; of the same size."""
+
+    pixels: np.ndarray  # (y, x)
+    caption: str = ""
+
+
+Layer = Paths | Marks | Tint | Swap
 
 
 def draw_all(
@@ -79,6 +88,8 @@ def draw(layer: Layer, cells: Cells, view: View, drawing: Drawing, coloured: boo
             _draw_marks(layer, cells, view, drawing)
         case Tint() if coloured and drawing in (Drawing.QUADRANT, Drawing.HALF):
             _tint(layer, cells, view)
+        case Swap():
+            pass  # it is the picture itself
         case Tint():
             _draw_contours(layer, cells, view, drawing)
 

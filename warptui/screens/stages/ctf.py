@@ -1,0 +1,189 @@
+"""The CTF on the item screen: spectrum and model, rings, defocus map, deconvolved picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from warptui.engine.items import ItemDetail
+from warptui.screens import words
+from warptui.screens.deconvolution import Filter, deconvolved, lens_of
+from warptui.screens.previews import PreviewError, read_preview
+from warptui.screens.stages.average import pixels_angstrom
+from warptui.screens.stages.view import Fact, LayerSwitch, Loaded, Pane, Side, StageView
+from warptui.screens.widgets.chart import Chart, Plot
+from warptui.screens.widgets.image import Image, Picture
+from warptui.screens.widgets.layers import Layer, Marks, Swap, Tint
+from warptui.screens.widgets.line_plot import Curve
+from warptui.screens.widgets.spline import evaluate_natural_spline
+
+REACH = 1.1  # how much farther than the fit the engine's picture goes
+RESOLVED = 0.3  # the quality at which the resolution is read
+BEYOND = 1.6  # how much farther than the resolution curves are shown
+SHOWN = (-0.3, 1.2)  # of the curves; the lowest frequencies would flatten the rings
+LEAST_UM = 1e-4  # of defocus that a map is drawn of
+NEEDED = 0.5  # confidence below which no numbers are told
+MODELS = {
+    "grid": "local: the defocus differs from place to place",
+    "plane": "a tilted plane; no finer model was supported",
+    "constant": "one defocus for all; no local model was supported",
+}
+NO_CTF = (
+    "No CTF was found{confidence}: no rings that a defocus explains.\n"
+    "An empty hole, thick ice, carbon that is gone or a failed exposure look like this. If there "
+    "are rings in the spectrum, widen ctf.defocus_min_um and ctf.defocus_max_um or the fit's range."
+)
+
+
+def _read(detail: ItemDetail) -> np.ndarray | str:
+    """The picture of the spectrum, or why there is none."""
+    if not detail.spectrum_path:
+        return ""
+    try:
+        return read_preview(Path(detail.spectrum_path))
+    except PreviewError as problem:
+        return str(problem)
+
+
+def _missing(loaded: Loaded) -> str:
+    """What is said where there is no CTF; empty where there is."""
+    result = loaded.result("ctf")
+    if not result:
+        return loaded.problem or "no CTF yet"
+    if result.get("defocus_um") is not None:
+        return ""
+    confidence = result.get("confidence")
+    said = "" if confidence is None else f" (confidence {confidence:.2f}, {NEEDED:.2f} is needed)"
+    notes = "\n".join(str(note) for note in result.get("notes") or ())
+    return NO_CTF.format(confidence=said) + (f"\n{notes}" if notes else "")
+
+
+def _picture(loaded: Loaded) -> Picture | str:
+    found = loaded.parts.get("ctf")
+    if not isinstance(found, np.ndarray):
+        return found or _missing(loaded) or "no picture of the spectrum"
+    result = loaded.result("ctf")
+    resolution, pixel = result.get("resolution"), result.get("pixel_size")
+    if result.get("defocus_um") is None:
+        return Picture(found)
+    places, radius, said = np.zeros((0, 2)), 0.0, "model | measured"
+    if resolution and pixel:
+        low_high = result.get("fit_range_angstrom") or (0.0, 2 * pixel)
+        edge = min(REACH / max(low_high[1], 1e-6), 0.5 / pixel)  # 1/Å, half of the width
+        said += f", resolution {resolution:.1f} Å"
+        if 1 / resolution < edge:
+            places, radius = np.array([[0.5, 0.5]]), 0.5 / resolution / edge
+    return Picture(found, layers=(Marks(places, radius, said),))
+
+
+def _curves(loaded: Loaded) -> Plot | str:
+    """Rings as high as their envelope leaves them, so that noise does not grow over everything."""
+    why, result = _missing(loaded), loaded.result("ctf")
+    k = _numbers(result, "curve_k")
+    if why or len(k) < 2:
+        return why or "this result holds no curves"
+    low, high = result.get("fit_range_angstrom") or (np.inf, 2 * (result.get("pixel_size") or 1.0))
+    resolution = result.get("resolution") or high
+    shown = (k >= 0.8 / low) & (k <= min(REACH / high, BEYOND / resolution))
+    scale, fit = _numbers(result, "curve_scale"), _numbers(result, "curve_simulated")
+    scale = scale if len(scale) == len(k) else np.ones(len(k))
+    inside = shown & (k >= 1 / low)
+    if len(fit) == len(k) and inside.any():
+        scale = scale / max(float(np.nanmax((fit * scale)[inside])), 1e-12)
+    curves = []
+    for label, y, colour in (
+        ("measured", scale * _numbers(result, "curve_measured", len(k)), "plot-dots"),
+        ("fit", scale * _numbers(result, "curve_simulated", len(k)), "axis-y"),
+        ("quality", _numbers(result, "curve_quality", len(k)), "state-done"),
+    ):
+        if np.isfinite(y[shown]).any():
+            curves.append(Curve(label, k[shown], np.clip(y[shown], *SHOWN), colour))
+    if not curves:
+        return "this result holds no curves"
+    ends = np.array([k[shown][0], k[shown][-1]])
+    curves.append(Curve(str(RESOLVED), ends, np.full(2, RESOLVED), "muted"))
+    if ends[0] < 1 / resolution < ends[1]:
+        there = np.full(2, 1 / resolution)
+        curves.append(Curve(f"{resolution:.1f} Å", there, np.array([0.0, 1.0]), "plot-limit"))
+    return Plot("", tuple(curves))
+
+
+def _numbers(result: dict[str, Any], key: str, n: int | None = None) -> np.ndarray:
+    """A list of a result; NaN where it is not known, all of them if it is not ``n`` long."""
+    values = np.array([np.nan if v is None else v for v in result.get(key) or ()], dtype=float)
+    return values if n is None or len(values) == n else np.full(n, np.nan)
+
+
+def _map(loaded: Loaded) -> Layer | None:
+    result = loaded.result("ctf")
+    nodes = np.asarray(result.get("grid_defocus_um") or (), dtype=float)
+    n_x, n_y, n_t = (int(n) for n in result.get("grid") or (1, 1, 1))
+    if result.get("defocus_um") is None or n_x * n_y < 2 or len(nodes) != n_x * n_y * n_t:
+        return None
+    middle = evaluate_natural_spline(nodes.reshape(n_t, n_y, n_x), 3)[1]
+    if np.ptp(middle) < LEAST_UM:  # the local model was not supported: one defocus for all
+        return None
+    fine = evaluate_natural_spline(evaluate_natural_spline(middle, 33).T, 33).T
+    return Tint(fine, float(fine.min()), float(fine.max()), "defocus", "µm", digits=3)
+
+
+def _deconvolved(loaded: Loaded) -> Layer | None:
+    picture, extent = loaded.parts.get("average"), max(pixels_angstrom(loaded))
+    lens = lens_of(loaded.result("ctf"), _section(loaded, "optics"))
+    if not isinstance(picture, np.ndarray) or lens is None or not extent:
+        return None
+    given = _section(loaded, "average").get("deconvolution")
+    how = Filter(*given) if given else Filter()
+    pixels = deconvolved(picture, extent / max(picture.shape), lens, how)
+    return Swap(pixels, f"deconvolved S {how.strength:g} F {how.falloff:g}")
+
+
+def _section(loaded: Loaded, name: str) -> dict[str, Any]:
+    """A section of the settings that the stage ran with."""
+    settings = loaded.detail.settings.get("ctf", {}) if loaded.detail is not None else {}
+    return settings.get(name, {})
+
+
+def _facts(loaded: Loaded) -> list[Fact]:
+    result = loaded.result("ctf")
+    if not result:
+        return []
+    low, high = result.get("fit_range_angstrom") or (None, None)
+    fitted = ("CTF fitted", f"{words.number(low, 1)} to {words.with_unit(high, 'Å', 1)}")
+    if result.get("defocus_um") is None:
+        return [("CTF", "none: see the spectrum"), fitted]
+    defocus, error = 1e4 * result["defocus_um"], result.get("defocus_error_um")
+    half = 5e3 * abs(result.get("astigmatism_um") or 0.0)
+    known = "" if error is None else f" ± {1e4 * error:.0f}"
+    model = MODELS.get(str(result.get("model")), words.UNKNOWN)
+    facts = [
+        ("u, v", f"{defocus + half:.0f}, {defocus - half:.0f}{known} Å"),
+        ("u from x", f"{words.number(result.get('astigmatism_angle_deg'), 0)}°"),
+        ("CTF model", model),
+    ]
+    tilt, towards = result.get("tilt_deg"), result.get("tilt_axis_deg")
+    if tilt is not None:
+        where = "" if towards is None else f", defocus grows towards {towards:.0f}° from x"
+        facts.append(("tilt", f"{tilt:.1f}°{where}"))
+    if result.get("drift_angle_deg") is not None:
+        facts.append(("rings fade", f"along {result['drift_angle_deg']:.0f}° from x: drift?"))
+    score = result.get("score")
+    held = "" if score is None else f", correlation {score:.2f}"
+    return [*facts, (fitted[0], fitted[1] + held)]
+
+
+VIEW = StageView(
+    "ctf",
+    read=_read,
+    panes=(
+        Pane("spectrum", "Spectrum", Side.FOURIER, Image, _picture),
+        Pane("rings", "Rings, by 1/Å", Side.FOURIER, Chart, _curves),
+    ),
+    layers=(
+        LayerSwitch("defocus-map", "d", "defocus map", _map, shown=False),
+        LayerSwitch("deconvolved", "c", "deconvolved", _deconvolved, shown=False),
+    ),
+    facts=_facts,
+)
