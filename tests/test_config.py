@@ -76,19 +76,32 @@ def test_every_wrong_setting_is_named_at_once():
 
 
 def test_sections_of_later_versions_are_accepted_and_mentioned():
-    loaded = config.parse("[ctf]\nwindow_px = 512\n[picking]\n[optics]\ncs = 0.01", PATH)
+    loaded = config.parse("[picking]\nmodel = 'x'\n[particles]\n[optics]\ncs = 0.01", PATH)
     assert loaded.config.optics.cs == 0.01
     assert loaded.notes == (
-        "section [ctf] is not used by this version",
         "section [picking] is not used by this version",
+        "section [particles] is not used by this version",
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("fit_min_resolution = 4.0\nfit_max_resolution = 30.0", "ctf.fit_max_resolution = 30.0:"),
+        ("defocus_min_um = 6.0", "ctf.defocus_min_um = 6.0:"),
+        ("fit_min_resolution = 3.0", "ctf.fit_max_resolution = 4.0:"),
+        ("grid = [0, 5, 1]", "ctf.grid = [0, 5, 1]:"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_named(text: str, key: str):
+    assert key in problem(f"[ctf]\n{text}")
+
+
 def test_limits_of_values_that_nothing_measures_yet_are_accepted_and_mentioned():
-    loaded = config.parse("[filters]\nmotion_max = 1.5\nresolution_max = 5\n", PATH)
-    assert loaded.config.filters.limits() == {"motion_max": 1.5, "resolution_max": 5.0}
+    loaded = config.parse("[filters]\nmotion_max = 1.5\nparticles_min = 5\n", PATH)
+    assert loaded.config.filters.limits() == {"motion_max": 1.5, "particles_min": 5}
     (note,) = loaded.notes
-    assert note.startswith("filters.resolution_max has no effect yet")
+    assert note.startswith("filters.particles_min has no effect yet")
 
 
 def test_a_limit_on_a_stage_that_is_switched_off_is_mentioned():

@@ -291,15 +291,17 @@ def _section(name: str, values: dict[str, Any], problems: list[Problem]) -> Base
     except ValidationError as error:
         seen = set()
         for entry in error.errors():
-            key = str(entry["loc"][0])
+            text = str(entry.get("ctx", {}).get("error", ""))  # of a check that the model makes
+            key = str((entry["loc"] or text.split())[0])  # which names the setting first
             if key in seen:
                 continue  # a union reports once per member
             seen.add(key)
             if entry["type"] == "extra_forbidden":
                 text = _unknown_key(name, key)
-            else:
+            elif entry["type"] != "value_error":
                 text = f"expected {allowed(model.model_fields[key])}"
-            problems.append(Problem(f"{name}.{key}", as_toml(values[key]), text))
+            found = values.get(key, model.model_fields[key].default if not entry["loc"] else None)
+            problems.append(Problem(f"{name}.{key}", as_toml(found), text))
         return None
 
 

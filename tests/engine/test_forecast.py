@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
+from warptui.engine import stages
 from warptui.engine.forecast import Forecast, forecast
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, make_record
 from warptui.engine.records import StoredItem
 from warptui.engine.roster import Entry, Roster, Wanted
 from warptui.engine.settings import Config
-from warptui.engine.stages import STAGES
 
+STAGES = stages.STAGES[:2]  # two are enough to tell one from the other
 REFERENCES = References("a" * 40, "")
 SECONDS = {"motion": 6.0, "average": 2.0}
 

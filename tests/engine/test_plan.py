@@ -72,6 +72,7 @@ def test_a_new_item_runs_every_stage_in_order():
     assert plan(None, Config(), REFERENCES, FINGERPRINT) == (
         Step("motion", "never run"),
         Step("average", "never run"),
+        Step("ctf", "never run"),
     )
 
 
@@ -87,7 +88,20 @@ def test_only_the_stage_whose_setting_changed_runs_and_those_that_need_it():
     assert reasons(item, config(motion={"b_factor": -500.0})) == {
         "motion": "motion.b_factor -100 -> -500",
         "average": "needs motion, which must run",
+        "ctf": "needs motion, which must run",
     }
+    assert reasons(item, config(ctf={"window_px": 256})) == {"ctf": "ctf.window_px 512 -> 256"}
+
+
+def test_the_average_matters_to_the_ctf_only_where_it_is_read():
+    for changed in ({"ctf": {"use_average": True}}, {"average": {"deconvolve": True}}):
+        before = config(**changed)
+        average = {**changed.get("average", {}), "skip_first": 2}
+        found = reasons(processed(before), config(**{**changed, "average": average}))
+        assert found["ctf"] == "needs average, which must run"
+    stronger = config(average={"deconvolve": True, "deconvolution_strength": 0.8})
+    item = processed(config(average={"deconvolve": True}))
+    assert reasons(item, stronger) == {"ctf": "average.deconvolution [1, 1, 300] -> [0.8, 1, 300]"}
 
 
 def test_all_changes_of_a_stage_are_named():
@@ -159,19 +173,22 @@ def test_a_new_version_of_a_stage_is_named():
 
 def test_a_switched_off_stage_never_runs_and_what_used_it_runs_without_it():
     off = config(motion={"enabled": False})
-    assert reasons(None, off) == {"average": "never run"}
+    assert reasons(None, off) == {"average": "never run", "ctf": "never run"}
     item = processed(Config())
-    assert reasons(item, off) == {"average": "motion was switched off"}
+    gone = "motion was switched off"
+    assert reasons(item, off) == {"average": gone, "ctf": gone}
     without = processed(off, item=item)
     assert reasons(without, off) == {}
-    assert reasons(without, Config()) == {"average": "motion was switched on"}
+    back = "motion was switched on"
+    assert reasons(without, Config()) == {"average": back, "ctf": back}
 
 
 def test_an_average_from_an_earlier_motion_is_made_again_after_a_crash_between_them():
     item = processed(Config())
     changed = config(motion={"b_factor": -500.0})
     crashed = processed(changed, item=item, only=("motion",), at=200.0)
-    assert reasons(crashed, changed) == {"average": "made from an earlier run of motion"}
+    stale = "made from an earlier run of motion"
+    assert reasons(crashed, changed) == {"average": stale, "ctf": stale}
 
 
 def test_a_setting_that_a_record_does_not_know_had_its_default():

@@ -32,6 +32,7 @@ def stored(number: int, motion: float | None, choice: Choice = Choice.AUTO) -> S
     results: dict[str, dict[str, Any]] = {
         "motion": {"early_motion": motion},
         "average": {"mean_electrons": 30.0},
+        "ctf": {"defocus_um": 1.5},
     }
     for stage, result in results.items():
         facts: dict[str, Any] = {"finished_at": 1.0, "seconds": 1.0}

@@ -24,21 +24,17 @@ from warptui.engine.items import (
     State,
     Summary,
 )
+from warptui.engine.roster import summaries as summaries_of
 from warptui.engine.selection import limits, select
 from warptui.engine.settings import Changes, Config
 from warptui.engine.stages import STAGES
 
-SUMMARIES = tuple(summary for stage in STAGES for summary in stage.summaries())
+SUMMARIES = summaries_of(STAGES)
 _DECLARED = {summary.key for summary in SUMMARIES}
 START = 1_790_000_000.0  # a fixed clock: screens must not depend on the day
 FILTERS = {"motion_max": 1.5}
 # What later stages will declare: the screens must bear them without knowing them.
 LATER = (
-    Summary(
-        "ctf.defocus_um", "defocus", "µm", "mean defocus", 2, "defocus_min_um", "defocus_max_um"
-    ),
-    Summary("ctf.resolution", "res", "Å", "how far the fit holds", 1, "", "resolution_max"),
-    Summary("ctf.phase_shift_deg", "phase", "°", "", 0, "phase_shift_min_deg"),
     Summary("picking.n_particles", "part", "", "particles picked", 0, "particles_min"),
     Summary("picking.mask_percent", "mask", "%", "masked area", 0, "", "mask_max_percent"),
 )
@@ -322,11 +318,7 @@ _MOTION = tuple(summary.key for summary in SUMMARIES if summary.label in ("motio
 
 def _later_values(number: int) -> dict[str, float | None]:
     random = np.random.default_rng(number)
-    defocus = 1.4 + 0.5 * np.sin(number / 7) + random.normal(0, 0.1)
     return {
-        "ctf.defocus_um": float(defocus),
-        "ctf.resolution": float(3.1 + random.gamma(1.5, 0.4)),
-        "ctf.phase_shift_deg": 0.0,
         "picking.n_particles": float(random.poisson(205)),
         "picking.mask_percent": float(random.gamma(1, 2)),
     }

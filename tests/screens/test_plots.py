@@ -134,7 +134,7 @@ async def test_h_and_l_go_along_the_session_also_when_the_list_is_sorted(driven)
 async def test_strips_that_do_not_fit_are_reached_by_going_down(driven) -> None:
     engine = FakeEngine(300, later=True)
     async with driven(engine, (120, 40)) as (app, pilot):
-        await pilot.press("tab", *["j"] * 9)
+        await pilot.press("tab", *["j"] * 20)
         strip = strip_of(app, LATER[-1].label)
         assert strip.has_focus and strip.display
         assert not strip_of(app, "motion").display

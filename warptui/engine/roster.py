@@ -419,8 +419,12 @@ class Roster:
 
 
 def summaries(stages: Sequence[Stage]) -> tuple[Summary, ...]:
-    """The values that stages declare for lists and plots."""
-    return tuple(entry for stage in stages for entry in stage.summaries())
+    """The values that stages declare for lists and plots, those that can be limited first.
+
+    They are what tells a good item from a bad one, and lists have no room for all.
+    """
+    found = [entry for stage in stages for entry in stage.summaries()]
+    return tuple(sorted(found, key=lambda entry: not (entry.filter_min or entry.filter_max)))
 
 
 def _reason(entry: Entry) -> str:
