@@ -1,7 +1,8 @@
-"""What an operator wants, and how many keys it takes: never more than four.
+"""What an operator wants, and how many keys it takes.
 
-A key that is held, and a word that is typed with the enter that ends it, count as one each. The
-table in the README is this one.
+Counted twice. In steps, where a key that is held, and a word that is typed with the enter that ends
+it, are one each: never more than four. And in presses, where each letter and each enter counts, and
+a held key is pressed as often as the test does. The table in the README is this one.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ WISHES = {
     "what changes if I bin by 2": ("6", "j held", "enter", "2 typed"),
     "show what moved more than 3 Å a frame": ("/", "motion>3 typed"),
 }
+HELD = {"exclude these twelve": 11, "what would a lower limit of motion take out": 30}
+HELD |= {"what changes if I bin by 2": 4}
 NAMES = {"{": "left_curly_bracket", "/": "slash"}
 
 
@@ -42,33 +45,48 @@ def rows() -> list[str]:
         shown = " ".join(
             f"`{key.partition(' ')[0]}`{' (held)' * key.endswith(' held')}" for key in keys
         )
-        table.append(f"| {wish} | {shown or 'none: it stands there'} | {len(keys)} |")
+        shown = shown or "none: it stands there"
+        table.append(f"| {wish} | {shown} | {len(keys)} | {presses(wish)} |")
     return table
+
+
+def presses(wish: str) -> int:
+    """Keys that go down, or repeat while they are held."""
+    counts = {"typed": lambda word: len(word) + 1, "held": lambda _: HELD[wish], "": lambda _: 1}
+    return sum(counts[how](key) for key, _, how in (key.partition(" ") for key in WISHES[wish]))
 
 
 class Operator:
     """Presses the keys of one wish and no other."""
 
     def __init__(self, pilot, wish: str) -> None:
-        self._pilot, self._keys = pilot, list(WISHES[wish])
+        self._pilot, self._wish, self._keys = pilot, wish, list(WISHES[wish])
+        self.n_pressed = 0
 
-    async def press(self, n: int = 1, times: int = 1) -> None:
-        """The next ``n`` keys; ``times`` is how long one is held."""
+    async def press(self, n: int = 1) -> None:
+        """The next ``n`` keys, held where the wish says so."""
         for _ in range(n):
             key, _, how = self._keys.pop(0).partition(" ")
-            presses = [*key, "enter"] if how == "typed" else [NAMES.get(key, key)]
-            for _ in range(times if how == "held" else 1):
-                await self._pilot.press(*presses)
+            down = [*key, "enter"] if how == "typed" else [NAMES.get(key, key)]
+            for _ in range(HELD[self._wish] if how == "held" else 1):
+                await self._pilot.press(*down)
+                self.n_pressed += len(down)
             await self._pilot.pause()
 
     async def sees(self, *expected: str) -> None:
         """All of it is on the screen, and no key is left."""
         app = self._pilot.app
         await until(self._pilot, lambda: all(text in text_of(app) for text in expected))
+        self.is_done()
+
+    def is_done(self) -> None:
+        """No key is left, and the table counts what was pressed."""
         assert not self._keys
+        assert self.n_pressed == presses(self._wish)
 
 
-def test_no_wish_takes_more_than_four_keys_and_the_readme_says_which() -> None:
+def test_no_wish_takes_more_than_four_steps_and_the_readme_says_which() -> None:
+    assert len(WISHES) >= 10
     assert all(len(keys) <= 4 for keys in WISHES.values())
     written = README.read_text(encoding="utf-8")
     assert "\n".join(rows()) in written, "the table should be:\n" + "\n".join(rows())
@@ -112,6 +130,7 @@ async def test_copy_a_path(driven, monkeypatch) -> None:
         await operator.press()
         await until(pilot, lambda: copied)
         assert Path(copied[0]).is_absolute()
+        operator.is_done()
 
 
 async def test_why_is_this_one_outdated(driven) -> None:
@@ -136,17 +155,18 @@ async def test_exclude_these_twelve(driven) -> None:
     async with driven(engine) as (_, pilot):
         await pilot.press("g")
         operator = Operator(pilot, "exclude these twelve")
-        await operator.press(3, times=11)
+        await operator.press(3)
         await until(pilot, lambda: any(call[0] == "override" for call in engine.calls))
         [(_, names, choice)] = [call for call in engine.calls if call[0] == "override"]
         assert (len(names), choice) == (12, Choice.EXCLUDE)
+        operator.is_done()
 
 
 async def test_what_would_a_lower_limit_take_out(driven) -> None:
     async with driven(FakeEngine(1284)) as (app, pilot):
         before = int(app.workspace.limits.kept().sum())
         operator = Operator(pilot, "what would a lower limit of motion take out")
-        await operator.press(2, times=30)
+        await operator.press(2)
         await operator.sees("out ")
         assert app.workspace.limits.kept().sum() < before
 
@@ -159,6 +179,7 @@ async def test_retry_what_failed(driven) -> None:
         await until(pilot, lambda: any(call[0] == "retry" for call in engine.calls))
         [(_, names)] = [call for call in engine.calls if call[0] == "retry"]
         assert len(names) == 3
+        operator.is_done()
 
 
 async def test_what_changes_if_i_bin_by_2(driven, tmp_path) -> None:
@@ -170,7 +191,7 @@ async def test_what_changes_if_i_bin_by_2(driven, tmp_path) -> None:
         operator = Operator(pilot, "what changes if I bin by 2")
         await operator.press(1)
         await until(pilot, lambda: "binning" in text_of(app))
-        await operator.press(3, times=4)
+        await operator.press(3)
         await operator.sees("outdated")
 
 
@@ -181,3 +202,4 @@ async def test_show_what_moved_more_than_3(driven, size) -> None:
         await operator.press(2)
         values = app.workspace.mirror.values("motion.early_motion")[app.workspace.order]
         assert len(values) and (values > 3).all()
+        operator.is_done()
