@@ -9,11 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from warptui.engine.items import EngineStatus, ItemRow
 from warptui.screens import words
 from warptui.screens.mirror import Changes
+from warptui.screens.widgets.key_bar import KeyBar
 from warptui.screens.widgets.navigation_bar import NavigationBar
 from warptui.screens.widgets.notice_bar import NoticeBar
 from warptui.screens.widgets.status_bar import StatusBar
@@ -50,7 +51,7 @@ class Page(Screen[None]):
         yield Static("this window is too small\n(40x10 at least)", id="too-small", markup=False)
         yield from self.content()
         yield NavigationBar(id="navigation-bar")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def content(self) -> Iterable[Widget]:
         """The widgets between banner and navigation bar."""
