@@ -49,7 +49,7 @@ def test_keys_in_one_write(engine) -> None:
     with Terminal() as terminal:
         opened(terminal, engine[0])
         terminal.keys("-l", "g!\r")  # the first, the next problem, open it
-        terminal.wait("Data_0211", "21 of 40 frames", "i shows the whole log")
+        terminal.wait("Data_0211", "21 of 40 frames", "212/1,284")
         terminal.keys("-l", "1/data_0007\rf")  # none of the letters is a command
         terminal.wait("/ data_0007", "excluded")
 
