@@ -69,7 +69,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--movies", type=int, default=100)
     parser.add_argument("--size", type=int, default=1024, help="px")
-    parser.add_argument("--others", type=int, default=12, help="movies of each other kind")
+    parser.add_argument("--others", type=int, default=6, help="movies of each other kind")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--folder", type=Path, default=Path("build/bench-ctf"))
     given = parser.parse_args()
@@ -77,10 +77,10 @@ def main() -> int:
     rows: list[dict[str, Any]] = []
     for kind, n in (
         ("random", given.movies),
-        ("counts only", given.others),
+        ("counts only", 3 * given.others),
         ("phase shift", given.others),
-        ("tilt 40", given.others // 2),
-        ("tilt 60", given.others // 2),
+        ("tilt 40", (given.others + 1) // 2),
+        ("tilt 60", (given.others + 1) // 2),
     ):
         for index in range(n):
             settings = random_settings(kind, index, given.size)

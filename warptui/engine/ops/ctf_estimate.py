@@ -25,7 +25,8 @@ from warptui.engine.ops.thon_fit import Fit, Optical, refine, waves
 from warptui.engine.ops.thon_search import Found, search
 
 ROUNDS = 2  # of field and optical parameters in turn
-NOISE_GAIN = 27.0  # log-likelihood that spectra without rings do not reach
+NOISE_GAIN = 32.0  # log-likelihood that spectra without rings hardly reach
+NOISE_SEARCH_GAIN = 20.0  # the same with envelopes that fall steadily
 HUMP_GAIN = 12.0  # that must come from beyond the second zero
 OUTSIDE = 0.7  # confidence is lowered by, if the best defocus lies outside of the search range
 HUMP_ALONE = 0.4  # confidence of what is significant and yet may be no rings
@@ -168,7 +169,9 @@ def judge(
     zeros = find_zeros(optical.defocus, optics, float(k[-1]), optical.phase_shift)
     beyond = fit.gains[k > zeros[1]] if len(zeros) > 1 else fit.gains[:0]
     ringed = _surpassed(float(beyond.sum()), HUMP_GAIN)
-    rings = _surpassed(fit.gain, NOISE_GAIN) * (HUMP_ALONE + (1 - HUMP_ALONE) * ringed)
+    significant = _surpassed(fit.gain, NOISE_GAIN)
+    significant *= _surpassed(found.gain / fit.redundancy, NOISE_SEARCH_GAIN)
+    rings = significant * (HUMP_ALONE + (1 - HUMP_ALONE) * ringed)
     ahead = (found.gain - found.rival_gain) / fit.redundancy
     alone = 1 - 0.5 * math.exp(-max(ahead, 0.0) / AMBIGUOUS)
     # the broadest hump is fitted best by the lowest defocus of all
