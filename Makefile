@@ -40,6 +40,7 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/motion.py
+	$(BIN)/python benchmarks/ctf.py --full
 	PYTHONPATH=. $(BIN)/python benchmarks/app.py
 
 screenshots: $(STAMP)
