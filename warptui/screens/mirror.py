@@ -148,6 +148,7 @@ class Mirror:
                     self._rebuild(rows)
                     # Names and texts of 100,000 items stay for good: a collection that goes
                     # through them holds a key up for 0.15 s, whenever it comes.
+                    gc.collect()  # else what is garbage now would be kept too
                     gc.freeze()
                     changes.everything = changes.values = True
         if removed:
