@@ -13,7 +13,10 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 WAIT_S = 40.0
 # Of the caller's terminal, which must not reach into the one of the test.
-FOREIGN = ("TMUX", "TERM", "COLORTERM", "LANG", "LC_", "NO_COLOR", "SSH_", "TEXTUAL", "MALLOC_")
+FOREIGN = (
+    "TMUX", "TERM", "COLORTERM", "COLUMNS", "LINES", "LANG", "LC_", "NO_COLOR", "SSH_", "TEXTUAL",
+    "MALLOC_",
+)  # fmt: skip
 
 
 def environment(**given: str) -> dict[str, str]:

@@ -16,6 +16,8 @@ from typing import Any
 if "SSH_CONNECTION" in os.environ:
     os.environ.setdefault("TEXTUAL_FPS", "15")
     os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+else:  # nothing is drawn more often, but a key waits for the next frame: 8 ms instead of 16
+    os.environ.setdefault("TEXTUAL_FPS", "120")
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 
 from textual.app import SystemCommand
