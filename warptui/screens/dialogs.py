@@ -8,18 +8,22 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
+SCROLLING = [  # of a window with a longer text
+    Binding("j,down", "scroll(1)", "down", show=False, id="dialog.down"),
+    Binding("k,up", "scroll(-1)", "up", show=False, id="dialog.up"),
+    Binding("space,pagedown", "scroll(10)", "page down", show=False, id="dialog.page-down"),
+    Binding("pageup", "scroll(-10)", "page up", show=False, id="dialog.page-up"),
+    Binding("G,end", "scroll(100000)", "end", show=False, id="dialog.end"),
+    Binding("g,home", "scroll(-100000)", "start", show=False, id="dialog.start"),
+]
+
 
 class TextDialog(ModalScreen[None]):
     """A longer text: a log's end, a traceback, the help."""
 
     BINDINGS = [
         Binding("escape,q,enter,question_mark", "dismiss", "close", id="dialog.close"),
-        Binding("j,down", "scroll(1)", "down", show=False, id="dialog.down"),
-        Binding("k,up", "scroll(-1)", "up", show=False, id="dialog.up"),
-        Binding("space,pagedown", "scroll(10)", "page down", show=False, id="dialog.page-down"),
-        Binding("pageup", "scroll(-10)", "page up", show=False, id="dialog.page-up"),
-        Binding("G,end", "scroll(100000)", "end", show=False, id="dialog.end"),
-        Binding("g,home", "scroll(-100000)", "start", show=False, id="dialog.start"),
+        *SCROLLING,
     ]
 
     def __init__(self, title: str, text: str, *, at_end: bool = False) -> None:

@@ -10,6 +10,7 @@ from textual.widgets import Footer, Static
 
 from warptui.engine.items import ItemDetail
 from warptui.screens import words
+from warptui.screens.dialogs import SCROLLING
 
 
 class FailureDialog(ModalScreen[str]):
@@ -19,12 +20,7 @@ class FailureDialog(ModalScreen[str]):
         Binding("escape,q", "dismiss", "close", id="dialog.close"),
         Binding("enter", "end('item')", "go to the item", id="failure.item"),
         Binding("P", "end('retry')", "try again", id="failure.retry"),
-        Binding("j,down", "scroll(1)", "down", show=False, id="dialog.down"),
-        Binding("k,up", "scroll(-1)", "up", show=False, id="dialog.up"),
-        Binding("space,pagedown", "scroll(10)", "page down", show=False, id="dialog.page-down"),
-        Binding("pageup", "scroll(-10)", "page up", show=False, id="dialog.page-up"),
-        Binding("G,end", "scroll(100000)", "end", show=False, id="dialog.end"),
-        Binding("g,home", "scroll(-100000)", "start", show=False, id="dialog.start"),
+        *SCROLLING,
     ]
 
     def __init__(self, detail: ItemDetail) -> None:

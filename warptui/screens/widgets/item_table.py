@@ -21,6 +21,7 @@ from warptui.screens import words
 from warptui.screens.mirror import Mirror
 from warptui.screens.sorting import ARRIVAL, NAME, STATE, Sort, first_look, places, sortable
 from warptui.screens.widgets.glyphs import Drawing, Glyphs, choice_glyph, glyphs, plain
+from warptui.screens.widgets.list_pane import MOVING
 from warptui.screens.widgets.palette import Palette, palette
 
 MARKS_WIDTH = 4  # state glyph, choice glyph and the spaces around
@@ -37,13 +38,7 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows of a `Mirror`, in the order of ``order``; one is the cursor, a range can be marked."""
 
     BINDINGS = [
-        Binding("down,j", "move(1)", "down", show=False, id="list.down"),
-        Binding("up,k", "move(-1)", "up", show=False, id="list.up"),
-        Binding("pagedown,ctrl+d", "page(1)", "page down", show=False, id="list.page-down"),
-        Binding("pageup,ctrl+u", "page(-1)", "page up", show=False, id="list.page-up"),
-        Binding("g,home", "jump(0)", "first", show=False, id="list.first"),
-        Binding("G,end", "jump(-1)", "last", show=False, id="list.last"),
-        Binding("enter", "open", "open", id="list.open", key_display="enter"),
+        *MOVING,
         Binding(
             "greater_than_sign",
             "sort_by(1)",

@@ -12,20 +12,21 @@ from warptui.screens.widgets.text_pane import wrap
 
 FOOT_FROM = 12  # lines; lower panes have no room for a row in full
 FOOT_LINES = 4
+MOVING = [  # of every list: the same keys, and one id for each in [keys]
+    Binding("down,j", "move(1)", "down", show=False, id="list.down"),
+    Binding("up,k", "move(-1)", "up", show=False, id="list.up"),
+    Binding("pagedown,ctrl+d", "page(1)", "page down", show=False, id="list.page-down"),
+    Binding("pageup,ctrl+u", "page(-1)", "page up", show=False, id="list.page-up"),
+    Binding("g,home", "jump(0)", "first", show=False, id="list.first"),
+    Binding("G,end", "jump(-1)", "last", show=False, id="list.last"),
+    Binding("enter", "open", "open", id="list.open", key_display="enter"),
+]
 
 
 class ListPane(LineWidget, can_focus=True):
     """Draws `heading` and the rows around the cursor; subclasses say what rows are."""
 
-    BINDINGS = [
-        Binding("down,j", "move(1)", "down", show=False, id="list.down"),
-        Binding("up,k", "move(-1)", "up", show=False, id="list.up"),
-        Binding("pagedown,ctrl+d", "page(1)", "page down", show=False, id="list.page-down"),
-        Binding("pageup,ctrl+u", "page(-1)", "page up", show=False, id="list.page-up"),
-        Binding("g,home", "jump(0)", "first", show=False, id="list.first"),
-        Binding("G,end", "jump(-1)", "last", show=False, id="list.last"),
-        Binding("enter", "open", "open", id="list.open", key_display="enter"),
-    ]
+    BINDINGS = list(MOVING)
 
     class Opened(Message):
         """The row under the cursor is to be looked at."""
