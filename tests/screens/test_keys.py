@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -113,3 +114,25 @@ async def test_a_key_is_given_out_although_the_one_before_got_lost(driven) -> No
         app._given_at = time.monotonic()  # a widget went away with the messenger
         burst(app, "g", "f")
         await until(pilot, lambda: app.workspace.mirror.rows[0].choice == "exclude")
+
+
+@pytest.mark.parametrize("action", ["item", "jobs", "settings"])
+@pytest.mark.parametrize("turns", [0, 2, 4, 8])
+async def test_the_app_may_be_left_while_a_screen_opens(driven, action: str, turns: int) -> None:
+    async with driven(FakeEngine(60)) as (app, _):
+        getattr(app, f"action_{action}")()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("turns", [0, 4, 8, 12, 16, 24])
+async def test_a_screen_may_be_left_while_it_opens(driven, turns: int) -> None:
+    async with driven(FakeEngine(60)) as (app, pilot):
+        app.action_item()
+        await asyncio.sleep(0)
+        app.action_overview()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.screen, ItemScreen))
+        await until(pilot, lambda: app.screen.loaded)

@@ -142,7 +142,7 @@ class ItemScreen(Page):
                 classes = "pane spare" if pane.spare else "pane"
                 yield pane.widget(id=pane.id, classes=classes)
 
-    def on_mount(self) -> None:
+    def opened(self) -> None:
         self.query_one("#numbers").border_title = "Numbers"
         self.query_one("#story").border_title = "Settings and history"
         has_fourier = any(pane.side is Side.FOURIER for pane in self._panes)

@@ -72,7 +72,7 @@ class Jobs(Page):
             yield LogPane(id="log")
         yield Input(id="search-line", placeholder="a word to look for in the log")
 
-    def on_mount(self) -> None:
+    def opened(self) -> None:
         self.query_one("#search-line").display = False
         self.query_one("#slots").border_title = "Now"
         self.query_one("#jobs").border_title = "Items"

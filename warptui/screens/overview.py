@@ -73,7 +73,7 @@ class Overview(Page):
                 yield StatusPanel(id="status-panel")
             yield Plots(self.workspace, id="plots")
 
-    def on_mount(self) -> None:
+    def opened(self) -> None:
         self.query_one("#filter-line").display = False
         self.table.focus()
 

@@ -86,8 +86,13 @@ class Page(Screen[None]):
         """Go to the next match."""
         return False
 
+    def opened(self) -> None:
+        """The widgets exist: give them their titles, and one of them the focus."""
+
     def on_mount(self) -> None:
-        # Textual calls this after the on_mount of the derived class
+        if not self.app.is_running or self not in self.app.screen_stack:
+            return  # left in the moment that this screen opens: its widgets may never be made
+        self.opened()
         self._show_pane()
         self.set_drawing()
         self._ready = True

@@ -95,7 +95,7 @@ class SettingsScreen(Page):
         yield FormPane(id="form")
         yield Advice(id="advice")
 
-    def on_mount(self) -> None:
+    def opened(self) -> None:
         self.query_one(FormPane).border_title = "config.toml"
         self.query_one(FormPane).focus_fields()
 

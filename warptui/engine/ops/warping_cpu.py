@@ -25,17 +25,17 @@ def add_warped(total: Tensor, image: Tensor, rows: Tensor, weights_x: Tensor) ->
     block = BLOCK_PX
     while True:
         ends = [*range(0, n_x - 1, block), n_x - 1] if n_x > 1 else [0, 0]
-        shifts = torch.einsum("ync,nx->cyx", rows, weights_x[:, ends]).to(torch.float32)
+        shift_y, shift_x = torch.einsum("ync,nx->cyx", rows, weights_x[:, ends]).to(torch.float32)
+        if n_y > 1:
+            # row y ends up at y + shift_y: it needs the x shift of that place
+            shift_x = shift_x + shift_y * torch.gradient(shift_x, dim=0)[0]
+        shifts = torch.stack([shift_y, shift_x])
         bend = shifts[..., :-1].diff(n=2, dim=2).abs()
         # an image of three blocks is too narrow to show how the field bends
         if block == 1 or (bend.numel() and float(bend.max()) / 8 <= MAX_BEND_PX):
             break
         block //= 2
-    shift_y, shift_x = shifts[0].contiguous(), shifts[1]
-    if n_y > 1:
-        # row y ends up at y + shift_y: it needs the x shift of that place
-        shift_x = shift_x + shift_y * torch.gradient(shift_x, dim=0)[0]
-    down, right = shift_y.numpy(), shift_x.contiguous().numpy()
+    down, right = shifts[0].numpy(), shifts[1].numpy()
     blocks = np.array(ends, dtype=np.int64)
     # rows around a band that the second pass may need
     above = int(np.ceil(down.max())) + 3
