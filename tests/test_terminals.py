@@ -46,7 +46,8 @@ def tour(terminal: Terminal, project: Path, **variables: str) -> dict[str, str]:
     terminal.run(sys.executable, "-m", "warptui", str(project), variables=given)
     terminal.wait("RUNNING", re.compile(r"Data_\d+"))
     terminal.keys("g")
-    terminal.wait("Data_0000")
+    terminal.wait("Data_0000", "Data_0001")
+    terminal.settle()  # half a screen may have come
     seen = {"": terminal.codes()}
     for key in SCREENS:
         terminal.keys(key)
