@@ -270,6 +270,7 @@ def synthetic_rows(n: int, *, later: bool = False) -> list[ItemRow]:
             seconds={"motion": 6.0, "average": 2.1},
             arrived_at=START + 11 * i + (pause if i > 0.6 * n else 0),
             finished_at=START + 11 * i + 20 + (pause if i > 0.6 * n else 0),
+            square="" if i % 50 == 7 else str(18_890_000 + i // 200),
         )
         if later:
             row = replace(row, summary=row.summary | _later_values(i))

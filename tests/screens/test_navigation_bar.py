@@ -11,7 +11,7 @@ from tests.screens.test_mirror import filled
 from tests.screens.test_overview import text_of
 from warptui.engine.events import ItemChanged
 from warptui.engine.items import State
-from warptui.screens.acquisition import Along, hours, positions
+from warptui.screens.acquisition import UNKNOWN_SQUARE, Along, axis_of, hours
 from warptui.screens.widgets.navigation_bar import NavigationBar
 
 
@@ -54,15 +54,30 @@ def test_time_is_counted_from_the_first_arrival() -> None:
     assert np.isclose(passed[1], 11 / 3600)
     row = replace(mirror.rows[3], arrived_at=0.0)  # nobody saw it arrive
     mirror.apply([ItemChanged(row)])
-    x, whole = positions(mirror, Along.TIME)
-    assert np.isnan(x[3])
-    assert whole == np.nanmax(hours(mirror))
+    axis = axis_of(mirror, Along.TIME)
+    assert np.isnan(axis.x[3])
+    assert axis.whole == np.nanmax(hours(mirror))
 
 
 def test_without_times_the_order_takes_their_place() -> None:
     mirror = filled(10)
     rows = [replace(row, arrived_at=0.0, state=State.DONE) for row in mirror.rows]
     mirror.apply([ItemChanged(row) for row in rows])
-    x, whole = positions(mirror, Along.TIME)
-    assert whole == 10
-    assert (np.diff(x) > 0).all()
+    axis = axis_of(mirror, Along.TIME)
+    assert (axis.along, axis.whole) == (Along.ORDER, 10)
+    assert (np.diff(axis.x) > 0).all()
+
+
+def test_items_of_a_square_stand_side_by_side_and_those_of_none_last() -> None:
+    mirror = filled(6)
+    names = ("20", "", "31", "20", "", "31")
+    rows = zip(mirror.rows, names, strict=True)
+    mirror.apply([ItemChanged(replace(row, square=name)) for row, name in rows])
+    axis = axis_of(mirror, Along.SQUARE)
+    assert [(group.name, round(6 * group.end)) for group in axis.groups] == [
+        ("20", 2),
+        ("31", 4),
+        (UNKNOWN_SQUARE, 6),
+    ]
+    assert np.argsort(axis.x).tolist() == [0, 3, 2, 5, 1, 4]
+    assert axis_of(filled(0), Along.SQUARE).along is Along.ORDER

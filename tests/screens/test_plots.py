@@ -15,6 +15,7 @@ from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.item_line import ItemLine
 from warptui.screens.widgets.scatter_plot import ScatterPlot
 from warptui.screens.widgets.strip_plot import StripPlot
+from warptui.screens.widgets.strip_stack import SessionAxis
 
 LOWER, HIGHER = "left_curly_bracket", "right_curly_bracket"
 
@@ -170,6 +171,23 @@ async def test_m_chooses_a_scatter_plot_and_time(driven) -> None:
         assert " h " in text_of(app)
         await pilot.press("tab", "tab")
         assert scatter.has_focus
+
+
+async def test_m_puts_items_of_a_grid_square_side_by_side(driven) -> None:
+    async with driven(FakeEngine(1000), (120, 40)) as (app, pilot):
+        await pilot.press("m", "h", "q")
+        await pilot.pause()
+        assert app.workspace.along is Along.SQUARE
+        axis = app.screen.query_one(SessionAxis)._painted[0].text
+        assert axis.count("…") >= 3 and "┃18890004" in axis
+        strip = strip_of(app, "motion")
+        assert any("┊" in line.text for line in strip._painted)
+        await pilot.press("tab", "g")
+        app.screen._go(app.workspace.mirror.names[6])
+        await pilot.press("l")  # the next along the axis: the seventh is of no square
+        assert app.workspace.current_number == 8
+        await pilot.press("h")
+        assert app.workspace.current_number == 6
 
 
 @pytest.mark.parametrize(

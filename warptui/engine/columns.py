@@ -33,7 +33,7 @@ _KINDS = {
     "failed_at": "<f8",
 }
 _VALUE = "<f8"  # of a summary value or of a stage's seconds; NaN = unknown
-_TEXTS = ("reason", "stage")  # few different ones, shared
+_TEXTS = ("reason", "stage", "square")  # few different ones, shared
 
 
 class Columns(Sequence[ItemRow]):
@@ -47,6 +47,7 @@ class Columns(Sequence[ItemRow]):
         self.names: list[str] = []
         self.reason: list[str] = []
         self.stage: list[str] = []
+        self.square: list[str] = []
         self._numbers: dict[str, np.ndarray] = {}
         self._summary: dict[str, np.ndarray] = {}
         self._seconds: dict[str, np.ndarray] = {}
@@ -103,9 +104,11 @@ class Columns(Sequence[ItemRow]):
             self.names.append(row.name)
             self.reason.append(row.reason)
             self.stage.append(row.stage)
+            self.square.append(row.square)
         self.names[number] = row.name
         self.reason[number] = row.reason
         self.stage[number] = row.stage
+        self.square[number] = row.square
         numbers = self._numbers
         numbers["sequence"][number] = row.sequence
         numbers["state"][number] = STATE_NUMBERS[row.state]
@@ -131,6 +134,7 @@ class Columns(Sequence[ItemRow]):
         part.names = [self.names[number] for number in chosen]
         part.reason = [self.reason[number] for number in chosen]
         part.stage = [self.stage[number] for number in chosen]
+        part.square = [self.square[number] for number in chosen]
         part._numbers = {name: column[numbers] for name, column in self._numbers.items()}
         part._summary = {key: column[numbers] for key, column in self._summary.items()}
         part._seconds = {stage: column[numbers] for stage, column in self._seconds.items()}
@@ -147,6 +151,7 @@ class Columns(Sequence[ItemRow]):
             made.names += part.names
             made.reason += part.reason
             made.stage += part.stage
+            made.square += part.square
         made._numbers = {
             name: np.concatenate([part.number(name) for part in parts]) for name in _KINDS
         }
@@ -203,6 +208,7 @@ class Columns(Sequence[ItemRow]):
             float(column["finished_at"][number]),
             float(column["failed_at"][number]),
             bool(column["filtered"][number]),
+            self.square[number],
         )
 
     def _fill(self, rows: list[ItemRow]) -> None:
@@ -210,6 +216,7 @@ class Columns(Sequence[ItemRow]):
         self.names = [row.name for row in rows]
         self.reason = [row.reason for row in rows]
         self.stage = [row.stage for row in rows]
+        self.square = [row.square for row in rows]
         given: dict[str, Iterable[Any]] = {
             "sequence": [row.sequence for row in rows],
             "state": [STATE_NUMBERS[row.state] for row in rows],

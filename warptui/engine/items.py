@@ -69,6 +69,7 @@ class ItemRow:
     finished_at: float = 0.0
     failed_at: float = 0.0  # the last failure, while it holds
     filtered: bool = False  # out by a limit of [filters]; `reason` says which
+    square: str = ""  # the grid square that it was taken on; empty = not known
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON-ready values."""

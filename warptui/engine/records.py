@@ -69,6 +69,7 @@ class StoredItem:
     records: dict[str, StageRecord] = field(default_factory=dict)  # by stage
     failure: Failure | None = None
     history: tuple[dict[str, Any], ...] = ()  # stage, version, finished_at, device, seconds, ...
+    square: str = ""  # of the grid, where only the acquisition's own metadata told it
     problem: str = ""  # why the metadata could not be used (fully), or who else wrote it
 
     def with_record(self, record: StageRecord) -> StoredItem:

@@ -140,6 +140,8 @@ class Register:
         entry.at_start = seen.at_start
         self.roster.reconsider(entry)
         self._adopt_metadata(entry)
+        if seen.square:
+            entry.stored = replace(entry.stored, square=seen.square)
         self.settle(entry)
 
     def _adopt_metadata(self, entry: Entry) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from warptui.engine import paths
+from warptui.engine.formats.squares import square_of_parts
 from warptui.engine.items import Choice, ItemDetail, ItemRow, Movie, State, Summary
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, Step, plan, refusal, wanted_hash
@@ -93,6 +94,7 @@ class Entry:
     reason: str = ""
     selection: Selection = NOT_PROCESSED  # kept by `Roster.select`
     arrived_at: float = 0.0
+    square: str = ""  # as its path tells it
     arrived: float = field(default_factory=time.monotonic)
 
     @property
@@ -155,6 +157,7 @@ class Roster:
             if moved is not None and moved.name == path.name:  # the same item in another place
                 del self._by_path[other]
                 moved.path = path
+                moved.square = square_of_parts(path.parts)
                 self._by_path[path] = moved.name
                 self._owners[paths.root_name(path.name)] = path
                 return moved
@@ -325,6 +328,7 @@ class Roster:
             selected=entry.selection.selected,
             reason=_reason(entry),
             filtered=entry.selection.filtered,
+            square=entry.square or entry.stored.square,
             stage=entry.stage if entry.running else "",
             fraction=round(entry.fraction, 2) if entry.running else 0.0,
             tries=entry.tries,
@@ -416,6 +420,7 @@ class Roster:
         if not entry.refused:
             self._owners[paths.root_name(entry.path.name)] = entry.path
         self._last = max(self._last, entry.sequence)
+        entry.square = square_of_parts(entry.path.parts)
 
 
 def summaries(stages: Sequence[Stage]) -> tuple[Summary, ...]:

@@ -20,6 +20,7 @@ from time import monotonic
 
 from warptui.engine import mounts
 from warptui.engine.errors import InputError, TransientError
+from warptui.engine.formats.squares import square_told_beside
 
 IGNORED_SUFFIXES = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~", ".warptui-tmp")
 PATIENCE = 3  # settle times that a file with fewer frames than its siblings is given
@@ -46,6 +47,7 @@ class Complete:
     fingerprint: str
     note: str = ""
     at_start: bool = False  # it was there when the watch began
+    square: str = ""  # of the grid, where the path does not tell it
 
 
 @dataclass(frozen=True)
@@ -369,7 +371,8 @@ class FolderWatch:
         self._prints[path] = fingerprint
         if problem:
             self._suspects[path] = candidate.stamp
-        return [Complete(Path(path), fingerprint, note, candidate.at_start)]
+        square = square_told_beside(Path(path))
+        return [Complete(Path(path), fingerprint, note, candidate.at_start, square)]
 
     def _later(
         self, path: str, candidate: _Candidate, now: float, reason: str, due: float | None = None

@@ -102,6 +102,11 @@ class Mirror:
         """(item,) Unix time of the arrival, by the engine's clock."""
         return self.rows.number("arrived_at")
 
+    @property
+    def squares(self) -> list[str]:
+        """(item,) names of the grid squares; "" where it is not known."""
+        return self.rows.square
+
     def values(self, key: str) -> np.ndarray:
         """(item,) float64 of a summary value; NaN where it is unknown."""
         return self.rows.value(key)

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.timer import Timer
 
 from warptui.engine.items import Summary
-from warptui.screens.acquisition import Along, hours, positions
+from warptui.screens.acquisition import Along, Axis, axis_of, hours, squares
 from warptui.screens.axes_dialog import Axes, AxesDialog
 from warptui.screens.limits import Held, is_whole, moved
 from warptui.screens.limits_dialog import LimitsDialog, Pair
@@ -51,8 +51,7 @@ class Plots(Vertical):
         self._axes = Axes()
         self._limit_key, self._cursor_key = Held(), Held()
         self._sending: Timer | None = None
-        self._x = np.zeros(0)
-        self._whole = 0.0
+        self._axis = Axis(Along.ORDER, np.zeros(0), 0.0)
         self._kept = np.zeros(0, dtype=bool)
 
     def compose(self) -> ComposeResult:
@@ -97,10 +96,9 @@ class Plots(Vertical):
         workspace = self.workspace
         mirror, current = workspace.mirror, workspace.current_number
         workspace.along = self._axes.along
-        self._x, self._whole = positions(mirror, workspace.along)
-        along = workspace.along if self._whole != len(mirror) else Along.ORDER
+        self._axis = axis_of(mirror, workspace.along)
         self._kept = workspace.limits.kept()
-        self.strips.show(self.strip_data, current, along, self._whole)
+        self.strips.show(self.strip_data, current, self._axis)
         self._show_scatter()
 
     def strip_data(self, summary: Summary) -> StripData:
@@ -108,10 +106,11 @@ class Plots(Vertical):
         limits = self.workspace.limits
         return StripData(
             self.workspace.mirror.values(summary.key),
-            self._x,
+            self._axis.x,
             self._kept,
             limits.of(summary),
             int(np.count_nonzero(limits.outside(summary))),
+            tuple(group.start for group in self._axis.groups[1:]),
         )
 
     def _show_scatter(self) -> None:
@@ -127,6 +126,10 @@ class Plots(Vertical):
             return Values("order", "", 0, np.arange(1.0, len(mirror) + 1))
         if key == Along.TIME:
             return Values("time", "h", 2, hours(mirror))
+        if key == Along.SQUARE:
+            codes, names = squares(mirror)
+            numbers = np.where([not name for name in names], np.nan, np.arange(1.0, len(names) + 1))
+            return Values("square no.", "", 0, numbers[codes] if len(codes) else numbers)
         summary = next(entry for entry in mirror.summaries if entry.key == key)
         limits = self.workspace.limits.of(summary)
         return Values(summary.label, summary.unit, summary.digits, mirror.values(key), limits)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.items import ItemRow, State
-from warptui.screens.acquisition import Along
+from warptui.screens.acquisition import Along, axis_of
 from warptui.screens.filters import Filter
 from warptui.screens.limits import Limits
 from warptui.screens.mirror import STATE_NUMBERS, Mirror
@@ -108,11 +108,14 @@ class Workspace:
         return self.mirror.names[self.order[min(max(there, 0), len(self.order) - 1)]]
 
     def step_in_session(self, steps: int) -> str | None:
-        """The shown item so many further on in the order of arrival; stays at the ends."""
+        """The shown item so many further on along the session's axis; stays at the ends."""
         if not len(self.order):
             return None
-        shown = np.sort(self.order)
-        here = int(np.searchsorted(shown, self.current_number or 0))
+        place = np.arange(len(self.mirror), dtype=float)
+        if self.along is Along.SQUARE:
+            place = axis_of(self.mirror, self.along).x
+        shown = self.order[np.argsort(place[self.order])]
+        here = int(np.searchsorted(place[shown], place[self.current_number or 0]))
         return self.mirror.names[shown[min(max(here + steps, 0), len(shown) - 1)]]
 
     def next_problem(self, direction: int = 1) -> str | None:

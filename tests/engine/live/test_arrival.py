@@ -185,3 +185,22 @@ def test_an_engine_that_cannot_start_says_why(
     (engine.project / "config.toml").write_text("[input]\nsettle_seconds = -4\n")
     with pytest.raises(EngineError, match="settle_seconds"):
         launch_engine(engine.project)
+
+
+def test_the_grid_square_is_told_by_the_folder_or_by_the_mdoc(engine: Engine) -> None:
+    engine.configure(more="")
+    config = engine.project / "config.toml"
+    config.write_text(config.read_text().replace("[input]", "[input]\nrecursive = true"))
+    folder = engine.raw / "Images-Disc1" / "GridSquare_188" / "Data"
+    folder.mkdir(parents=True)
+    (folder / "FoilHole_1_Data_1.mrc").write_bytes(movie_bytes(1))
+    (engine.raw / "b.mrc.mdoc").write_text("[FrameSet = 0]\nNavigatorLabel = 12-3\n")
+    engine.add("b.mrc")
+    engine.add("c.mrc")
+    wanted = {"FoilHole_1_Data_1.mrc": "188", "b.mrc": "12", "c.mrc": ""}
+    for _ in range(2):  # also after a restart
+        engine.start()
+        engine.wait_all(State.DONE, 3)
+        assert {name: row.square for name, row in engine.rows().items()} == wanted
+        assert engine.end() == 0
+        (engine.raw / "b.mrc.mdoc").unlink(missing_ok=True)

@@ -163,6 +163,7 @@ def _item_values(item: StoredItem) -> dict[str, Any]:
         "sequence": item.sequence,
         "raw_path": item.raw_path,
         "fingerprint": item.fingerprint,
+        **({"square": item.square} if item.square else {}),
     }
 
 

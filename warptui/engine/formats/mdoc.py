@@ -100,6 +100,7 @@ class MovieFacts:
     gain_reference: str | None = None  # file name
     defect_file: str | None = None  # file name
     camera_binning: float | None = None  # of the exposure; 0.5 = super-resolution
+    navigator_label: str = ""
 
     def frame_pixel_size(self, shape_yx: tuple[int, int]) -> float | None:
         """Å/px of frames of this size.
@@ -203,6 +204,7 @@ def movie_facts(movie_path: Path) -> MovieFacts | None:
         gain_reference=_name(section, "GainReference"),
         defect_file=_name(section, "DefectFile"),
         camera_binning=_positive(section.number("Binning")),
+        navigator_label=section.text("NavigatorLabel") or "",
     )
 
 

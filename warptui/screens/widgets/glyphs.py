@@ -40,6 +40,7 @@ class Glyphs:
     rule: str
     vertical: str
     limit: str  # a line that is no axis
+    border: str  # between groups along an axis
     point: str  # the one under the cursor
     rising: str  # sorted so
     falling: str
@@ -74,6 +75,7 @@ UNICODE = Glyphs(
     rule="─",
     vertical="│",
     limit="┈",
+    border="┊",
     point="◆",
     rising="▲",
     falling="▼",
@@ -108,6 +110,7 @@ ASCII = Glyphs(
     rule="-",
     vertical="|",
     limit="-",
+    border=":",
     point="@",
     rising="^",
     falling="v",

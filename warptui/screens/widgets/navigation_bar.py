@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from warptui.engine.items import Choice, State
-from warptui.screens.acquisition import Along, positions
+from warptui.screens.acquisition import Along, axis_of
 from warptui.screens.mirror import CHOICE_NUMBERS, STATE_NUMBERS, STATES, Mirror
 from warptui.screens.widgets.line import LineWidget, Piece
 
@@ -78,7 +78,7 @@ class NavigationBar(LineWidget):
     def _sliced(self, room: int) -> tuple[np.ndarray, np.ndarray]:
         """(item,) the cell of each, -1 = none; (cell,) the worst rank in each, 0 = nobody."""
         if self._slices is None or self._slices[0] != room:
-            x, _ = positions(self.mirror, self._along)
+            x = axis_of(self.mirror, self._along).x
             n_cells = min(room, len(x))
             cells = np.where(
                 np.isfinite(x), np.minimum(np.nan_to_num(x) * n_cells, n_cells - 1), -1

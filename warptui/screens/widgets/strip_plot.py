@@ -21,6 +21,7 @@ from warptui.screens.widgets.raster import Cells
 HISTOGRAM_WIDTH = 12  # with the line before it
 HISTOGRAM_FROM = 44  # columns; a narrower strip is dots alone
 AXIS_WIDTH = 6
+CROWDED = 3  # columns: groups that are narrower have no line between them
 _DIM, _DOTS, _BEYOND, _CURSOR, _MUTED, _LIMIT = range(6)
 _COLOURS = ("plot-dim", "plot-dots", "warning-text", "plot-cursor", "muted", "plot-limit")
 
@@ -34,6 +35,7 @@ class StripData:
     kept: np.ndarray  # (item,) bool: goes into exports
     limits: tuple[float | None, float | None]
     n_out: int  # taken out by these limits
+    borders: tuple[float, ...] = ()  # from 0 to 1: where groups along the axis meet
 
 
 class StripPlot(LineWidget, can_focus=True):
@@ -197,6 +199,7 @@ class StripPlot(LineWidget, can_focus=True):
             return cells
         low, high = value_range(self._spread, data.limits)
         room = dots_width(width)
+        self._draw_borders(cells, data.borders, room)
         self._draw_limits(cells, low, high, room)
         self._draw_axis(cells, low, high)
         values = data.values
@@ -231,6 +234,16 @@ class StripPlot(LineWidget, can_focus=True):
         for row in range(n):
             cells.write(row, room, self.glyphs.vertical, _MUTED)
 
+    def _draw_borders(self, cells: Cells, borders: tuple[float, ...], room: int) -> None:
+        """Lines between groups, where they do not crowd."""
+        last = AXIS_WIDTH
+        for border in borders:
+            column = AXIS_WIDTH + min(int(border * room), room - 1)
+            if column - last >= CROWDED:
+                for row in range(cells.codes.shape[0]):
+                    cells.write(row, column, self.glyphs.border, _MUTED)
+                last = column
+
     def _draw_limits(self, cells: Cells, low: float, high: float, room: int) -> None:
         n, data = cells.codes.shape[0], self.data
         for limit in data.limits if data is not None else ():
@@ -253,7 +266,8 @@ class StripPlot(LineWidget, can_focus=True):
             return cells
         column = AXIS_WIDTH + min(int(x * width), width - 1)
         marked = Cells(cells.codes.copy(), cells.front.copy(), cells.back)
-        free = np.isin(marked.codes[:, column], (ord(" "), ord(self.glyphs.limit)))
+        behind = (" ", self.glyphs.limit, self.glyphs.border)
+        free = np.isin(marked.codes[:, column], [ord(glyph) for glyph in behind])
         marked.codes[free, column] = ord(self.glyphs.vertical)
         marked.front[:, column] = _CURSOR
         return marked

@@ -12,15 +12,18 @@ from textual.message import Message
 from textual.strip import Strip
 
 from warptui.engine.items import Summary
-from warptui.screens.acquisition import Along
+from warptui.screens.acquisition import UNKNOWN_SQUARE, Along, Axis, Group
 from warptui.screens.widgets.axis import decimals, round_step, ticks
 from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.line import LineWidget
 from warptui.screens.widgets.raster import Cells
 from warptui.screens.widgets.strip_plot import AXIS_WIDTH, StripData, StripPlot, dots_width
+from warptui.screens.words import shorten_left
 
 LEAST_HEIGHT = 5  # of a strip: a title and four rows
 LABEL_EVERY = 12  # columns
+LEAST_NAME = 4  # characters that still tell one group from another
+NOWHERE = Axis(Along.ORDER, np.zeros(0), 0.0)
 
 
 class SessionAxis(LineWidget):
@@ -30,31 +33,58 @@ class SessionAxis(LineWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._along, self._whole, self._more = Along.ORDER, 0.0, ""
+        self._axis, self._more = NOWHERE, ""
 
-    def show(self, along: Along, whole: float, more: str) -> None:
-        """``whole`` items or hours; ``more``: what is said of strips that are not seen."""
-        self._along, self._whole, self._more = along, whole, more
+    def show(self, axis: Axis, more: str) -> None:
+        """``more``: what is said of strips that are not seen."""
+        self._axis, self._more = axis, more
         self.repaint()
 
     def paint(self, width: int, height: int) -> list[Strip]:
         cells = Cells.blank(1, width)
-        room = dots_width(width)
+        if self._axis.groups:
+            self._write_groups(cells, width)
+        else:
+            self._write_numbers(cells, width)
+        cells.write(0, max(0, width - len(self._more) - 1), self._more)
+        text = cells.codes[0].tobytes().decode("utf-32-le")
+        return [self.line((text, self.colours["muted"]))]
+
+    def _write_numbers(self, cells: Cells, width: int) -> None:
+        room, axis = dots_width(width), self._axis
         n = max(2, (room - len(self._more)) // LABEL_EVERY)
-        step = round_step(self._whole, n)
-        digits = decimals(step) if self._along is Along.TIME else 0
-        unit = " h" if self._along is Along.TIME else ""
+        step = round_step(axis.whole, n)
+        digits = decimals(step) if axis.along is Along.TIME else 0
+        unit = " h" if axis.along is Along.TIME else ""
         end = 0
-        for value in ticks(0, self._whole, n) if self._whole > 0 else ():
+        for value in ticks(0, axis.whole, n) if axis.whole > 0 else ():
             text = f"{value:,.{digits}f}{unit}"
-            column = AXIS_WIDTH + min(int(value / self._whole * room), room - 1)
+            column = AXIS_WIDTH + min(int(value / axis.whole * room), room - 1)
             left = max(0, min(column - len(text) // 2, width - len(text)))
             if left >= end and left + len(text) < width - len(self._more):
                 cells.write(0, left, text)
                 end = left + len(text) + 1
-        cells.write(0, max(0, width - len(self._more) - 1), self._more)
-        text = cells.codes[0].tobytes().decode("utf-32-le")
-        return [self.line((text, self.colours["muted"]))]
+
+    def _write_groups(self, cells: Cells, width: int) -> None:
+        """Names in the middle of what they stand for; those without room are left out."""
+        room = dots_width(width)
+        last = width - len(self._more) - 1
+        free = AXIS_WIDTH
+        for group in self._axis.groups:
+            left, right = (AXIS_WIDTH + int(end * room) for end in (group.start, group.end))
+            text = self._fitting(group, right - left - 1)
+            start = left + 1 + (right - left - 1 - len(text)) // 2
+            if text and start >= free and start + len(text) < last:
+                cells.write(0, start, text)
+                free = start + len(text) + 1
+
+    def _fitting(self, group: Group, room: int) -> str:
+        """A group's name, or the end of it, in which they differ; "?" of an unknown square."""
+        if len(group.name) <= room:
+            return group.name
+        if group.name == UNKNOWN_SQUARE:
+            return "?" if room > 0 else ""
+        return shorten_left(group.name, room, self.glyphs.ellipsis) if room >= LEAST_NAME else ""
 
 
 class StripStack(Vertical):
@@ -67,7 +97,8 @@ class StripStack(Vertical):
         super().__init__(id=id)
         self.strips: list[StripPlot] = []
         self._first = 0
-        self._axis = (Along.ORDER, 0.0)
+        self._axis = NOWHERE
+        self._current: int | None = None
 
     def compose(self) -> ComposeResult:
         yield SessionAxis()
@@ -108,17 +139,19 @@ class StripStack(Vertical):
         self,
         data: Callable[[Summary], StripData],
         current: int | None,
-        along: Along,
-        whole: float,
+        axis: Axis,
     ) -> None:
         """Show new values in the strips that are seen."""
-        self._axis = (along, whole)
+        self._axis, self._current = axis, current
         self._show_axis()
         for strip in self.seen():
             strip.show(data(strip.summary), current)
 
     def show_cursor(self, current: int | None) -> None:
         """The same values with the cursor elsewhere."""
+        self._current = current
+        if self._axis.groups:
+            self._show_axis()
         for strip in self.seen():
             strip.show_cursor(current)
 
@@ -138,7 +171,9 @@ class StripStack(Vertical):
     def _show_axis(self) -> None:
         seen = len(self.seen())
         above, below = self._first, len(self.strips) - self._first - seen
+        group = self._axis.group(self._current)
         more = f" {above} above" if above else ""
         more += f" {below} below: j" if below > 0 else ""
         for axis in self.query(SessionAxis):
-            axis.show(*self._axis, more)
+            here = f" {axis.glyphs.cursor}{group.name}" if group else ""
+            axis.show(self._axis, f"{here}{more}")
