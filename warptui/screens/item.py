@@ -233,7 +233,11 @@ class ItemScreen(Page):
                 self._show_content(pane, loaded)
             self._share_room()
         self._show_texts(loaded)
-        self._read_next()
+        if loaded is None:
+            self._read_next()  # it is what is waited for
+        else:
+            # once it is on the screen: what is read ahead would hold up what is looked at
+            self.call_after_refresh(self._read_next)
 
     def _show_content(self, pane: Pane, loaded: Loaded | None) -> None:
         if loaded is not None:

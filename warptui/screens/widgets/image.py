@@ -14,7 +14,7 @@ from textual.strip import Strip
 from warptui.screens.widgets import layers, raster
 from warptui.screens.widgets.glyphs import Drawing, plain
 from warptui.screens.widgets.layers import GREYS, LINE, Layer, Tint
-from warptui.screens.widgets.line import PLAIN, LineWidget, Piece
+from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 from warptui.screens.widgets.palette import MAP, hexadecimal
 from warptui.screens.widgets.raster import DEFAULT, Cells
 from warptui.screens.widgets.view import ZOOMS, View, look
@@ -92,6 +92,7 @@ class Image(LineWidget, can_focus=True):
         self._zoom = 0  # index into ZOOMS
         self._contrast = USUAL_CONTRAST
         self._title = ""
+        self._words: tuple = ()  # on the frame
 
     def show(self, content: Picture | str) -> None:
         """Show another picture at the same zoom and place, or a text where there is none."""
@@ -169,14 +170,17 @@ class Image(LineWidget, can_focus=True):
 
     def _changed(self) -> None:
         title = "  ".join(filter(None, (self._title, self.caption)))
-        self.border_title = plain(title, self.drawing)
-        legend = Content.assemble(
-            *(
-                (plain(text, self.drawing), f"on {style.bgcolor.name}" if style.bgcolor else "")
-                for text, style in self.legend
+        words = (title, tuple(self.legend), self.drawing)
+        if words != self._words:  # each takes a repaint of the whole frame
+            self._words = words
+            self.border_title = plain(title, self.drawing)
+            legend = Content.assemble(
+                *(
+                    (plain(text, self.drawing), f"on {style.bgcolor.name}" if style.bgcolor else "")
+                    for text, style in self.legend
+                )
             )
-        )
-        self.border_subtitle = legend.markup
+            self.border_subtitle = legend.markup
         self.repaint()
 
     def watch_drawing(self) -> None:
@@ -242,15 +246,16 @@ class Image(LineWidget, can_focus=True):
         cells.back[height - 1, 1 : 1 + len(text)] = DEFAULT
 
     def _style(self, front: int, back: int) -> Style:
-        strong = self.colours["strong"] + Style(bold=True)
-        line = self.colours["track"] if front == LINE else strong
-        return self.rich_style + cell_style(front, back, line)
+        line = self.colours["track"]
+        if front > LINE:
+            line = self.colours["strong"] + BOLD
+        return cell_style(front, back, line, self.rich_style)
 
 
-@lru_cache(maxsize=4096)
-def cell_style(front: int, back: int, line: Style) -> Style:
+@lru_cache(maxsize=8192)
+def cell_style(front: int, back: int, line: Style, base: Style = PLAIN) -> Style:
     """The style of a cell's colour numbers; ``line``: of what is drawn over the picture."""
-    style = Style()
+    style = base
     if front >= LINE:
         style += line
     elif front != DEFAULT:

@@ -107,8 +107,9 @@ def draw_cross(cells: Cells, view: View, place_yx: tuple[float, float], drawing:
 def _draw_paths(layer: Paths, cells: Cells, view: View, drawing: Drawing) -> None:
     dots = _canvas(cells)
     y, x = view.units(layer.points_yx)
-    for path_y, path_x in zip(y * 2, x * 2, strict=True):
-        raster.draw_polyline(dots, path_y, path_x)
+    apart = ((0, 0), (0, 1))  # an unknown point ends each path: all are drawn as one line
+    all_y, all_x = (np.pad(2 * units, apart, constant_values=np.nan).ravel() for units in (y, x))
+    raster.draw_polyline(dots, all_y, all_x)
     _draw_dots(dots, cells, drawing)
     start = "#" if drawing is Drawing.ASCII else "•"
     for row, column in zip(y[:, 0] // 2, x[:, 0] // 1, strict=True):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.filter import ANSIToTruecolor, LineFilter
 from textual.geometry import Region
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -29,7 +30,8 @@ class LineWidget(Widget):
         super().__init__(id=id, classes=classes)
         self._painted: list[Strip] | None = None
         self._painted_for: tuple = ()
-        self._base_style: Style | None = None  # while lines are made
+        self._base_style: Style | None = None  # see `rich_style`
+        self._look_now: tuple | None = None  # while lines are made
 
     @property
     def colours(self) -> Palette:
@@ -47,37 +49,56 @@ class LineWidget(Widget):
 
     def repaint(self) -> None:
         """The data changed: send the lines that differ, and only those."""
-        if self._painted is None or self._painted_for != self._look():
-            self._painted = None
-            self.refresh()
-            return
-        with self._same_style():
+        with self._same_look():
+            if self._painted is None or self._painted_for != self._look():
+                self._painted = None
+                self.refresh()
+                return
             painted = self.paint(self.size.width, self.size.height)
         before, self._painted = self._painted, painted
-        for y, (old, new) in enumerate(zip_longest(before, self._painted)):
-            if old != new:
-                self.refresh(Region(0, y, self.size.width, 1))
+        regions = _differing(before, painted, self.size.width)
+        if 2 * sum(region.height for region in regions) > self.size.height:
+            left, right = self.gutter.left, self.gutter.right
+            first, last = regions[0].y, regions[-1].bottom
+            # whole rows with their frame: nothing has to be cut out of them
+            regions = [Region(-left, first, left + self.size.width + right, last - first)]
+        if regions:
+            self.refresh(*regions)
 
     def _look(self) -> tuple:
         """Everything but the data that the lines depend on."""
+        if self._look_now is not None:
+            return self._look_now
         return (self.size, self.rich_style, self.drawing, self.has_focus, self.app.theme)
 
     @property
     def rich_style(self) -> Style:
-        """Of the widget's background. Worked out once a paint, since it takes long."""
-        return super().rich_style if self._base_style is None else self._base_style
+        """Of the widget's background. Worked out once a style sheet, since it takes long."""
+        if self._base_style is None:
+            self._base_style = super().rich_style
+        return self._base_style
+
+    def notify_style_update(self) -> None:
+        """The style sheet was applied anew, to this widget or to one that it is in."""
+        self._base_style = None
+        super().notify_style_update()
 
     @contextmanager
-    def _same_style(self) -> Iterator[None]:
-        self._base_style = super().rich_style
+    def _same_look(self) -> Iterator[None]:
+        self._look_now = self._look()
         try:
             yield
         finally:
-            self._base_style = None
+            self._look_now = None
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        with self._same_style():
+        with self._same_look():
             return super().render_lines(crop)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Our colours are of 24 bits already: what translates others into such is left out."""
+        filters = super().get_line_filters()
+        return [found for found in filters if not isinstance(found, ANSIToTruecolor)]
 
     def render_line(self, y: int) -> Strip:
         state = self._look()
@@ -109,6 +130,20 @@ class LineWidget(Widget):
 
     def on_blur(self) -> None:
         self.refresh()
+
+
+def _differing(before: list[Strip], after: list[Strip], width: int) -> list[Region]:
+    """Where the lines of two paintings differ; neighbouring lines are one region."""
+    regions: list[Region] = []
+    for y, (old, new) in enumerate(zip_longest(before, after)):
+        if old == new:
+            continue
+        if regions and regions[-1].bottom == y:
+            last = regions.pop()
+            regions.append(Region(0, last.y, width, last.height + 1))
+        else:
+            regions.append(Region(0, y, width, 1))
+    return regions
 
 
 PLAIN = Style()

@@ -14,7 +14,7 @@ from textual.strip import Strip
 from warptui.engine.items import Choice, State
 from warptui.screens.acquisition import Along, axis_of
 from warptui.screens.mirror import CHOICE_NUMBERS, STATE_NUMBERS, STATES, Mirror
-from warptui.screens.widgets.line import LineWidget, Piece
+from warptui.screens.widgets.line import PLAIN, LineWidget, Piece
 
 _SEVERITY = (  # the worst first
     State.FAILED,
@@ -96,10 +96,12 @@ class NavigationBar(LineWidget):
         cells, worst = self._sliced(room)
         at = -1 if self.current is None else int(cells[self.current])
         pieces: list[Piece] = []
+        names = {rank: _SEVERITY[len(_SEVERITY) - rank] for rank in set(worst.tolist()) if rank}
+        looks = {rank: self._cell(what) for rank, what in names.items()}
         for cell, rank in enumerate(worst.tolist()):
-            what = _SEVERITY[len(_SEVERITY) - rank] if rank else ""
-            text, style = self._cell(what) if rank else (" ", Style())
+            text, style = looks.get(rank, (" ", PLAIN))
             if cell == at:  # the cursor does not hide what is wrong there
+                what = names.get(rank, "")
                 quiet = what in ("", State.DONE)
                 text = self.glyphs.cursor if quiet else text
                 style = self.colours["plot-cursor"] + Style(bold=True, reverse=not quiet)
