@@ -94,8 +94,7 @@ def _condition(word: str, summaries: tuple[Summary, ...]) -> Condition:
             return lambda mirror: np.isnan(mirror.values(key))
         compare, limit = _OPERATORS[sign], float(number.replace(",", "."))
         return lambda mirror: compare(mirror.values(key), limit)  # an unknown value never matches
-    part = word.lower()
-    return lambda mirror: np.array([part in text for text in mirror.texts], dtype=bool)
+    return lambda mirror: mirror.containing(word)
 
 
 def _turned(condition: Condition) -> Condition:

@@ -5,6 +5,7 @@ No Textual here: the mirror is fed with events and read by every screen.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import time
 from collections import deque
@@ -29,6 +30,7 @@ from warptui.engine.events import (
     StatusChanged,
 )
 from warptui.engine.items import Choice, EngineStatus, ItemRow, State, Summary
+from warptui.screens.name_search import NameSearch
 
 LOG_LINES = 2000
 
@@ -57,7 +59,7 @@ class Mirror:
     def __init__(self) -> None:
         self.rows = Columns()
         self.index: dict[str, int] = {}
-        self.texts: list[str] = []  # name and reason in lower case, for the filter
+        self._search: NameSearch | None = None  # made when somebody looks for a word
         self.status: EngineStatus | None = None
         self.status_at = 0.0  # monotonic, of this viewer
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
@@ -111,6 +113,17 @@ class Mirror:
         """(item,) float64 of a summary value; NaN where it is unknown."""
         return self.rows.value(key)
 
+    def containing(self, part: str) -> np.ndarray:
+        """(item,) bool: ``part`` occurs in the name or the reason; capitals make no difference."""
+        if self._search is None or self._search.n_names != len(self):
+            self._search = NameSearch(self.names)
+        found = self._search.containing(part)
+        reasons = self.rows.reason
+        telling = {reason for reason in set(reasons) if part.lower() in reason.lower()}
+        if telling:
+            found |= np.fromiter((reason in telling for reason in reasons), bool, len(reasons))
+        return found
+
     def named(self, *states: State) -> list[str]:
         """Names of the items in these states."""
         numbers = [STATE_NUMBERS[state] for state in states]
@@ -155,6 +168,7 @@ class Mirror:
                     # through them holds a key up for 0.15 s, whenever it comes.
                     gc.collect()  # else what is garbage now would be kept too
                     gc.freeze()
+                    _give_back_memory()
                     changes.everything = changes.values = True
         if removed:
             kept = [n for n, name in enumerate(self.names) if name not in removed]
@@ -193,8 +207,7 @@ class Mirror:
         if number is None:
             changes.everything = changes.values = True
             self.index[row.name] = len(self.rows)
-            self.texts.append("")
-            self._store(len(self.rows), row)
+            self.rows.put(len(self.rows), row)
             in_order = len(self) < 2 or self._sequence(-2) <= row.sequence
         else:
             old = self.rows[number]
@@ -204,7 +217,7 @@ class Mirror:
                 row.filtered,
             ):
                 changes.values = True
-            self._store(number, row)
+            self.rows.put(number, row)
             in_order = old.sequence == row.sequence
         if not in_order:
             changes.everything = changes.values = True
@@ -213,10 +226,6 @@ class Mirror:
     def _sequence(self, number: int) -> int:
         return int(self.rows.number("sequence")[number])
 
-    def _store(self, number: int, row: ItemRow) -> None:
-        self.rows.put(number, row)
-        self.texts[number] = _text(row.name, row.reason)
-
     def _rebuild(self, rows: Sequence[ItemRow]) -> None:
         columns = rows if isinstance(rows, Columns) else Columns(rows)
         sequence = columns.number("sequence")
@@ -224,9 +233,7 @@ class Mirror:
             columns = columns.taken(np.argsort(sequence, kind="stable"))
         self.rows = columns
         self.index = {name: number for number, name in enumerate(columns.names)}
-        self.texts = [
-            _text(name, reason) for name, reason in zip(columns.names, columns.reason, strict=True)
-        ]
+        self._search = None
 
 
 def _line_key(line: LogLine) -> tuple[int, str]:
@@ -234,5 +241,8 @@ def _line_key(line: LogLine) -> tuple[int, str]:
     return int(line.at), f"{line.item}: {line.text}" if line.item else line.text
 
 
-def _text(name: str, reason: str) -> str:
-    return f"{name} {reason}".lower() if reason else name.lower()
+def _give_back_memory() -> None:
+    """What is left of decoding lies between what stays, and is kept unless it is asked for."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
+    if trim is not None:
+        trim(0)
