@@ -122,6 +122,7 @@ class WarptuiApp(CallingApp):
         changes = workspace.mirror.apply(news)
         changes.status = True  # ages go on
         self._ring(news_is_bad)
+        self.tell_of_exports()
         status = workspace.mirror.status
         if status is not None and status.settings_version != workspace.settings_version:
             workspace.settings_version = status.settings_version

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from warptui.engine import events, wire
 from warptui.engine.errors import EngineError
 from warptui.engine.events import Event
-from warptui.engine.items import Choice, EngineStatus, ItemDetail, ItemRow
+from warptui.engine.items import Choice, EngineStatus, ExportRequest, ItemDetail, ItemRow
 from warptui.engine.paths import ProjectPaths, socket_path
 
 if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
@@ -126,6 +126,21 @@ class Client:
     def preview(self, changes: Changes) -> dict[str, Any]:
         """What `change` would do: problems by key, items outdated per stage, n_items, seconds."""
         return self._call("preview", changes=changes)
+
+    def preview_export(self, request: ExportRequest) -> dict[str, Any]:
+        """What `export` would do: n items, the first rows, path, exists, problem; all kinds."""
+        return self._call("preview_export", request=request.to_json())
+
+    def export(self, request: ExportRequest) -> str:
+        """Write a list for another program; its id at once, and the status tells the rest.
+
+        Raises ExportError when it cannot be written as asked, KeyError for unknown names.
+        """
+        return self._call("export", request=request.to_json())
+
+    def cancel_export(self, number: str) -> None:
+        """Stop writing a list. Raises KeyError when none of this id runs."""
+        self._call("cancel_export", id=number)
 
     def config(self) -> dict[str, Any]:
         """The engine's current settings as JSON values."""

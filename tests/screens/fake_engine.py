@@ -15,9 +15,12 @@ from tests.screens.fake_ctf import OPTICS, ctf_result, ctf_values, spectrum
 from warptui.config import SECTIONS, check, read_config, write_config
 from warptui.engine.errors import SettingsError
 from warptui.engine.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
+from warptui.engine.exporters.kinds import described
 from warptui.engine.items import (
     Choice,
     EngineStatus,
+    Export,
+    ExportRequest,
     ItemDetail,
     ItemRow,
     Notice,
@@ -147,6 +150,52 @@ class FakeEngine:
         found = [(name, "new") for name in reversed(queued)]
         found += [(name, "outdated: motion.b_factor -100 -> -200") for name in outdated]
         return found[:limit]
+
+    def asked_for(self, request: ExportRequest) -> list[ItemRow]:
+        return [
+            row
+            for row in self.rows.values()
+            if (request.items == "named" and row.name in request.names)
+            or (request.items == "done" and row.state is State.DONE)
+            or (request.items == "selected" and row.selected)
+        ]
+
+    def preview_export(self, request: ExportRequest) -> dict[str, Any]:
+        rows = self.asked_for(request)
+        start = "/data/k3/2026-11-22_apof/" if request.absolute else ""
+        path = request.path or "micrographs.star"
+        return {
+            "kinds": described(),
+            "n": len(rows),
+            "rows": [
+                [f"{start}average/{row.name[:-4]}.mrc", "13105.1", "12840.7", "3.40"]
+                for row in rows[:5]
+            ],
+            "path": path if path.startswith("/") else f"/data/k3/2026-11-22_apof/{path}",
+            "exists": path == "micrographs.star",
+            "problem": "" if path.endswith(".star") else f"{path}: must end with .star",
+        }
+
+    def export(self, request: ExportRequest) -> str:
+        self.calls.append(("export", request))
+        rows, number = self.asked_for(request), str(len(self.state.exports))
+        path = self.preview_export(request)["path"]
+        made = Export(number, request.kind, path, "running", START, 0, len(rows), "", "engine")
+        self.say_status(exports=(made, *self.state.exports))
+        return number
+
+    def cancel_export(self, number: str) -> None:
+        self.calls.append(("cancel_export", number))
+        self.say_export(number, state="cancelled", reason="cancelled by the user")
+
+    def say_export(self, number: str, **changes: Any) -> None:
+        """Something became of an export."""
+        self.say_status(
+            exports=tuple(
+                replace(export, **changes) if export.id == number else export
+                for export in self.state.exports
+            )
+        )
 
     def config(self) -> dict[str, Any]:
         return copy.deepcopy(self.settings)

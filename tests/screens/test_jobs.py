@@ -227,18 +227,6 @@ async def test_a_line_about_the_engine_is_shown_in_full(driven) -> None:
         await until(pilot, lambda: "but the end" in text_of(app))
 
 
-async def test_exports_are_there_only_where_there_are_any(driven) -> None:
-    engine = FakeEngine(300)
-    async with driven(engine) as (app, pilot):
-        await opened(pilot)
-        assert "Exports" not in text_of(app)
-        export = {"name": "goodparticles", "rows": 228_110, "state": "live", "path": "/p/g.star"}
-        engine.say_status(exports=(export,))
-        await until(pilot, lambda: "228,110 rows  live" in text_of(app))
-        engine.say_status(exports=())
-        await until(pilot, lambda: "goodparticles" not in text_of(app))
-
-
 async def test_nothing_is_repainted_here_while_nothing_changes(driven, monkeypatch) -> None:
     async with driven(FakeEngine(300)) as (app, pilot):
         await opened(pilot)

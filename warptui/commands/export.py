@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from warptui import config
 from warptui.commands import report
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, say
+from warptui.engine.errors import WarptuiError
+from warptui.engine.export_records import ExportRecords, export_id
+from warptui.engine.exporters.kinds import summary
 from warptui.engine.exporters.relion import NO_CTF, Options, export_micrographs
-from warptui.engine.items import State
+from warptui.engine.items import Export, State
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.records import StoredItem
 from warptui.engine.store import Store
@@ -37,9 +42,25 @@ def micrographs(project: Path, output: Path | None, options: Options, *, as_json
             end = "\n" if done == len(items) else ""
             print(f"\r{done}/{len(items)}", end=end, file=sys.stderr, flush=True)
 
-    found = export_micrographs(
-        items, paths, target, settings.optics.model_dump(), options, progress
-    )
+    record = Export(
+        export_id(target), "micrographs", str(target), "running", time.time(), 0, len(items),
+        writer="command line",
+    )  # fmt: skip
+    records = ExportRecords(paths)
+    with records.writing(record):
+        ended = replace(record, state="failed", reason="interrupted")
+        try:
+            found = export_micrographs(
+                items, paths, target, settings.optics.model_dump(), options, progress
+            )
+            reason = summary(found) if found.exported else "nothing was written"
+            state = "done" if found.exported else "failed"
+            ended = replace(record, state=state, rows=len(found.exported), reason=reason)
+        except (WarptuiError, OSError) as problem:
+            ended = replace(record, state="failed", reason=str(problem))
+            raise
+        finally:
+            records.say(replace(ended, at=time.time()))
     n_outdated = sum(row.state is State.OUTDATED for row in selected)
     if as_json:
         counts = {"selected": len(selected), "outdated": n_outdated}

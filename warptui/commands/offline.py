@@ -8,6 +8,7 @@ from pathlib import Path
 
 from warptui.config import read_config
 from warptui.engine.errors import SettingsError
+from warptui.engine.export_records import ExportRecords
 from warptui.engine.items import EngineStatus
 from warptui.engine.job import load_stages
 from warptui.engine.leftovers import PRODUCT_FOLDERS
@@ -85,4 +86,5 @@ def status(project: Path, roster: Roster, problem: str) -> EngineStatus:
         message=problem,
         summaries=summaries(roster.wanted.stages),
         filters=roster.wanted.config.filters.limits(),
+        exports=ExportRecords(ProjectPaths(project.resolve())).all(),
     )

@@ -14,6 +14,7 @@
     ├── TransientError         a file system hiccup: try again later, do not blame the item
     ├── DiskFullError          no space or quota left: processing pauses
     ├── WorkerError            a worker process died, hung, or ran out of memory
+    ├── ExportError            a list for another program cannot be written as asked
     ├── Cancelled              asked to stop
     └── EngineError            the engine itself: lock, socket, protocol
 
@@ -78,6 +79,10 @@ class DiskFullError(WarptuiError):
 
 class WorkerError(WarptuiError):
     """A worker process died, hung, or ran out of memory."""
+
+
+class ExportError(WarptuiError):
+    """A list for another program cannot be written as asked."""
 
 
 class Cancelled(WarptuiError):

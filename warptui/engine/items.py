@@ -140,6 +140,51 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Export:
+    """A list for another program: being written, written, or not."""
+
+    id: str  # names the file that is written
+    kind: str  # "micrographs"
+    path: str
+    state: str  # "running", "done", "failed", "cancelled"
+    at: float = 0.0  # Unix time: since when it is so
+    rows: int = 0  # written; while it runs, items looked at so far
+    total: int = 0  # items that were asked for
+    reason: str = ""  # why it failed, what was left out
+    writer: str = ""  # "engine" or "command line"
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return Path(self.path).name
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What is to be written for another program, where and how."""
+
+    kind: str = "micrographs"
+    items: str = "selected"  # "selected", "done" = all that is, "named"
+    names: tuple[str, ...] = ()
+    path: str = ""  # from the project folder; empty = the usual name in it
+    relative_to: str = ""  # paths in the list start here, from the project folder; empty = it
+    absolute: bool = False  # whole paths instead
+    switches: tuple[str, ...] = ()  # those of the kind that are on
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> ExportRequest:
+        """The inverse of `to_json`; unknown keys are ignored."""
+        known = {key: record[key] for key in cls.__dataclass_fields__ if key in record}
+        for key in ("names", "switches"):
+            known[key] = tuple(known.get(key, ()))
+        return cls(**known)
+
+
+@dataclass(frozen=True)
 class EngineStatus:
     """The engine in one record: the header line of every screen."""
 
@@ -162,7 +207,7 @@ class EngineStatus:
     version: str = ""
     summaries: tuple[Summary, ...] = ()
     notices: tuple[Notice, ...] = ()  # not seen yet, oldest first
-    exports: tuple[dict[str, Any], ...] = ()  # name, rows, state, path, at
+    exports: tuple[Export, ...] = ()  # newest first
     settings_version: int = 0  # of this engine: another number, other settings
     filters: dict[str, float] = field(default_factory=dict)  # [filters]: the limits that are set
 
@@ -177,5 +222,5 @@ class EngineStatus:
         known["devices"] = tuple(known.get("devices", ()))
         known["summaries"] = tuple(Summary(**entry) for entry in known.get("summaries", ()))
         known["notices"] = tuple(Notice(**entry) for entry in known.get("notices", ()))
-        known["exports"] = tuple(known.get("exports", ()))
+        known["exports"] = tuple(Export(**entry) for entry in known.get("exports", ()))
         return cls(**known)

@@ -41,6 +41,16 @@ class ProjectPaths:
         """Folder of the workers' logs."""
         return self.root / ".warptui" / "workers"
 
+    @property
+    def exports(self) -> Path:
+        """Folder of what is known of each export."""
+        return self.root / ".warptui" / "exports"
+
+    @property
+    def notices(self) -> Path:
+        """What nobody has seen yet."""
+        return self.root / ".warptui" / "notices.json"
+
     def metadata(self, root_name: str) -> Path:
         """Warp's XML file of an item."""
         return self.root / f"{root_name}.xml"
@@ -96,6 +106,20 @@ def temporary(path: Path) -> Path:
         digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]
         name = f".{digest}.{os.getpid()}{TEMPORARY_SUFFIX}"
     return path.with_name(name)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file beside ``path``, synced, then renamed into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = temporary(path)
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def project_key(project: Path) -> str:

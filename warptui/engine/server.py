@@ -24,7 +24,7 @@ import warptui
 from warptui.engine import events, wire
 from warptui.engine.errors import EngineError, WarptuiError
 from warptui.engine.events import Snapshot
-from warptui.engine.items import Choice
+from warptui.engine.items import Choice, ExportRequest
 from warptui.engine.paths import ProjectPaths, socket_path
 from warptui.engine.session import Session
 from warptui.engine.settings import ReadConfig, WriteConfig
@@ -151,6 +151,12 @@ class Server:
                 return session.change(given["changes"])
             case "preview":
                 return session.preview(given["changes"])
+            case "preview_export":
+                return session.preview_export(ExportRequest.from_json(given["request"]))
+            case "export":
+                return session.export(ExportRequest.from_json(given["request"]))
+            case "cancel_export":
+                return session.cancel_export(str(given["id"]))
             case "stop":
                 # Answered first; the end of the session ends this connection too.
                 threading.Thread(target=session.stop, name="stop").start()

@@ -12,16 +12,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from warptui.engine.errors import EngineError, SettingsError
+from warptui.engine.errors import EngineError, ExportError, SettingsError
 from warptui.engine.events import Event
+from warptui.engine.exporters.kinds import described, first_rows, target_of
 from warptui.engine.forecast import Forecast, forecast
-from warptui.engine.items import Choice, EngineStatus, ItemDetail, ItemRow
+from warptui.engine.items import Choice, EngineStatus, ExportRequest, ItemDetail, ItemRow
 from warptui.engine.references import ReferenceFiles
 from warptui.engine.roster import Wanted, as_json
 from warptui.engine.settings import Changes, Config
 from warptui.engine.works import Works
 
 ANSWER_S = 55.0
+PREVIEW_ROWS = 5
+PREVIEW_ITEMS = 50  # that are looked at for them
 
 Answer = TypeVar("Answer")
 
@@ -149,6 +152,38 @@ class Session(Works):
             n_workers,
         )
         return {"problems": {}, **told.to_json()}
+
+    def preview_export(self, request: ExportRequest) -> dict[str, Any]:
+        """What `export` would do: ``n`` items, the first ``rows``, the ``path``, the ``problem``.
+
+        ``kinds`` are all that could be asked for. Raises KeyError for unknown names.
+        """
+        names = self._ask(lambda: self._foreman.roster.asked_for(request))
+        told: dict[str, Any] = {
+            "kinds": described(), "n": len(names), "rows": [], "path": "", "exists": False,
+            "problem": "",
+        }  # fmt: skip
+        try:
+            target = target_of(request, self._paths)
+            told |= {"path": str(target), "exists": target.exists()}
+            shown = first_rows(
+                names, self._store.load, self._paths, request, PREVIEW_ROWS, PREVIEW_ITEMS
+            )
+            told["rows"] = shown
+        except (ExportError, OSError) as problem:
+            told["problem"] = str(problem)
+        return told
+
+    def export(self, request: ExportRequest) -> str:
+        """Write a list for another program; returns its id at once, and `status` tells the rest.
+
+        Raises ExportError when it cannot be written as asked, KeyError for unknown names.
+        """
+        return self._ask(lambda: self._export(request))
+
+    def cancel_export(self, number: str) -> None:
+        """Stop writing a list; what was there before stays. Raises KeyError when none runs."""
+        self._ask(lambda: self._exports.cancel(number))
 
     def config(self) -> dict[str, Any]:
         """The current settings as JSON values."""

@@ -12,7 +12,7 @@ from warptui.engine import mounts
 from warptui.engine.broadcast import Broadcast
 from warptui.engine.events import StatusChanged
 from warptui.engine.foreman import Foreman
-from warptui.engine.items import EngineStatus, Notice
+from warptui.engine.items import EngineStatus, Export, Notice
 from warptui.engine.roster import Entry, summaries
 from warptui.engine.stages import Stage
 
@@ -42,6 +42,7 @@ class Vitals:
         stopping: bool,
         problem: str,
         notices: tuple[Notice, ...],
+        exports: tuple[Export, ...],
     ) -> None:
         """Tell the viewers, if anything changed that is worth a message."""
         foreman, now = self._foreman, time.monotonic()
@@ -73,6 +74,7 @@ class Vitals:
                     version=warptui.__version__,
                     summaries=self._summaries,
                     notices=notices,
+                    exports=exports,
                     settings_version=foreman.settings_version,
                     filters=foreman.roster.wanted.config.filters.limits(),
                 )

@@ -45,11 +45,21 @@ CALLS = (
     "config",
     "change",
     "preview",
+    "preview_export",
+    "export",
+    "cancel_export",
     "subscribe",
 )
 _RAISED = {
     kind.__name__: kind
-    for kind in (KeyError, ValueError, errors.SettingsError, errors.EngineError, errors.ItemError)
+    for kind in (
+        KeyError,
+        ValueError,
+        errors.SettingsError,
+        errors.EngineError,
+        errors.ItemError,
+        errors.ExportError,
+    )
 }
 
 

@@ -19,9 +19,11 @@ from warptui.engine import mounts
 from warptui.engine.broadcast import Broadcast
 from warptui.engine.devices import plan_slots
 from warptui.engine.errors import EngineError
+from warptui.engine.exporters.kinds import kind_of, target_of
+from warptui.engine.exports import Exports
 from warptui.engine.foreman import Foreman
 from warptui.engine.herald import Herald
-from warptui.engine.items import EngineStatus, ItemDetail
+from warptui.engine.items import EngineStatus, ExportRequest, ItemDetail
 from warptui.engine.job import load_stages
 from warptui.engine.leftovers import PRODUCT_FOLDERS, find_leftovers
 from warptui.engine.lock import ProjectLock
@@ -114,6 +116,7 @@ class Works:
             with suppress(OSError):
                 leftover.unlink()
         self._store = Store(self._paths)
+        self._exports = Exports(self._paths, self._store.load)
         self._reference_files = ReferenceFiles(self.project, self._config.input)
         references, problem = self._reference_files.look()
         wanted = Wanted.of(self._config, references, self._stages)
@@ -253,6 +256,7 @@ class Works:
             stopping=self._stopping,
             problem=self.problem,
             notices=self._herald.alerts.unseen,
+            exports=self._exports.look(),
         )
 
     def _set_paused(self, paused: bool) -> None:
@@ -267,6 +271,12 @@ class Works:
         if entry is None:
             raise KeyError(f"no item is called {name!r}")
         return self._foreman.roster.detail(entry, self._store.load(name))
+
+    def _export(self, request: ExportRequest) -> str:
+        kind, target = kind_of(request), target_of(request, self._paths)
+        names = self._foreman.roster.asked_for(request)
+        optics = self._config.optics.model_dump()
+        return self._exports.begin(kind, request, target, names, optics)
 
     def _change(self, changes: Changes) -> None:
         if self._write_config is None:
@@ -327,6 +337,7 @@ class Works:
                 self._foreman.pool.close(STOP_GRACE_S)
             self._publish_status()
         if hasattr(self, "_store"):
+            self._exports.close()
             self._store.close()
         self._lock.release()
         self._herald.close()

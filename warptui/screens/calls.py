@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from warptui.engine.errors import WarptuiError
-from warptui.engine.items import Choice, ItemRow, State
+from warptui.engine.items import Choice, ExportRequest, ItemRow, State
 from warptui.engine.paths import ProjectPaths
 from warptui.screens.dialogs import Question, TextDialog
+from warptui.screens.export_dialog import ExportDialog
 from warptui.screens.feed import Feed
 from warptui.screens.look import LookApp
 from warptui.screens.page import Page
@@ -36,6 +37,7 @@ class CallingApp(LookApp):
         self.workspace.drawing = self.drawing
         self.feed = feed
         self._launch = launch
+        self._exporting: set[str] = set()  # begun here: what comes of them is told
 
     def ask(
         self,
@@ -147,6 +149,36 @@ class CallingApp(LookApp):
             self.notify("there is no notice")
             return
         self.ask("acknowledge", [status.notices[-1].id])
+
+    def action_export(self) -> None:
+        """Write a list for another program, after a look at its first rows."""
+        if not isinstance(self.screen, Page):
+            return
+        marked = [row.name for row in self._targets()]
+
+        def preview(request: ExportRequest, take: Callable[[dict[str, Any]], object]) -> None:
+            self.ask("preview_export", request, done=take)
+
+        def answered(request: ExportRequest | None) -> None:
+            if request is not None:
+                self.ask("export", request, done=self._await_export)
+
+        names = marked if len(marked) > 1 else []
+        self.push_screen(ExportDialog(names, preview, self.workspace.drawing), answered)
+
+    def _await_export(self, number: str) -> None:
+        self._exporting.add(number)
+
+    def tell_of_exports(self) -> None:
+        """What came of the exports that were begun here."""
+        status = self.workspace.mirror.status
+        for export in status.exports if status is not None else ():
+            if export.id in self._exporting and export.state != "running":
+                self._exporting.discard(export.id)
+                rows = f"{export.rows:,} rows in " if export.state == "done" else ""
+                said = "\n".join(filter(None, (f"{rows}{export.path}", export.reason)))
+                severity = "error" if export.state == "failed" else "information"
+                self.notify(said, title=f"export {export.state}", severity=severity, markup=False)
 
     def retry_all(self) -> None:
         """Queue every failed item again."""

@@ -17,7 +17,7 @@ from warptui.screens.dialogs import Question, TextDialog
 from warptui.screens.job_dialogs import FailureDialog, RetryQuestion
 from warptui.screens.mirror import Changes
 from warptui.screens.page import Page
-from warptui.screens.widgets.exports_pane import ExportsPane
+from warptui.screens.widgets.exports_pane import ExportsPane, account
 from warptui.screens.widgets.job_table import JobTable, Tab
 from warptui.screens.widgets.log_pane import LogPane
 from warptui.screens.widgets.slots_pane import SlotsPane
@@ -25,6 +25,7 @@ from warptui.screens.workspace import Workspace
 
 QUEUE_EVERY_S = 2.0  # the engine is asked for its order no more often
 MOST_SLOTS = 8  # workers that are seen without scrolling
+MOST_EXPORTS = 3
 _CANCELLABLE = (State.RUNNING, State.QUEUED, State.OUTDATED)
 
 
@@ -39,7 +40,7 @@ class Jobs(Page):
             "cancel",
             "cancel",
             id="jobs.cancel",
-            tooltip="stop what runs or waits; it counts as failed until P",
+            tooltip="stop what runs or waits; it counts as failed until P; also an export",
         ),
         Binding(
             "V",
@@ -86,6 +87,11 @@ class Jobs(Page):
         return self.query_one(JobTable)
 
     @property
+    def exports(self) -> ExportsPane:
+        """What is written for other programs."""
+        return self.query_one(ExportsPane)
+
+    @property
     def log_pane(self) -> LogPane:
         """The log."""
         return self.query_one(LogPane)
@@ -96,6 +102,8 @@ class Jobs(Page):
         if isinstance(self.focused, LogPane):
             line = self.focused.current
             return self._rows([line.item if line else ""])
+        if isinstance(self.focused, ExportsPane):
+            return []
         return self.table.marked
 
     def clear_marks(self) -> bool:
@@ -115,7 +123,8 @@ class Jobs(Page):
             frame = 0 if self.narrow else 2
             slots.styles.height = min(max(1, slots.n_rows), MOST_SLOTS) + frame
             exports = mirror.status.exports if mirror.status else ()
-            self.query_one(ExportsPane).show(exports)
+            self.exports.show(exports)
+            self.exports.styles.height = min(len(exports), MOST_EXPORTS) + frame
         if changes.everything or changes.items:
             self._ask_for_queue()
             self.table.show(mirror, self._queue)
@@ -156,6 +165,9 @@ class Jobs(Page):
             self.call_after_refresh(shown.focus)
 
     def action_cancel(self) -> None:
+        if self.focused is self.exports:
+            self._cancel_export()
+            return
         rows = [row for row in self.targets() if row.state in _CANCELLABLE]
         names = [row.name for row in rows]
         if not names:
@@ -172,6 +184,19 @@ class Jobs(Page):
             answered(True)
         else:
             self.app.push_screen(Question(f"Cancel {len(names):,} items?"), answered)
+
+    def _cancel_export(self) -> None:
+        export = self.exports.current
+        if export is None or export.state != "running":
+            self.notify("nothing to cancel: this list is not being written")
+        else:
+            said = f"cancelled: {export.name}; what was there before stays"
+            self._ask("cancel_export", export.id, said=said)
+
+    def paths(self, raw: bool = False) -> tuple[str, list[str]]:
+        if self.focused is self.exports and self.exports.current is not None:
+            return "list", [self.exports.current.path]
+        return super().paths(raw)
 
     def retry(self) -> bool:
         """Try failed items again: the marked ones, or this one, or all after a question."""
@@ -231,7 +256,10 @@ class Jobs(Page):
     def on_list_pane_opened(self) -> None:
         rows = self.targets()
         line = self.log_pane.current
-        if rows:
+        export = self.exports.current
+        if self.focused is self.exports and export is not None:
+            self.app.push_screen(TextDialog(export.name, account(export)))
+        elif rows:
             self._open(rows[0])
         elif self.focused is self.log_pane and line is not None:
             self.app.push_screen(TextDialog("Log", line.text))

@@ -73,7 +73,7 @@ class SettingsScreen(Page):
         Binding("S", "save_as", "save as", id="settings.save", tooltip="keep as a preset file"),
         Binding("O", "load", "load", id="settings.load", tooltip="changes from a preset file"),
     ]
-    HIDDEN = frozenset({"choose", "exclude", "problem"})
+    HIDDEN = frozenset({"choose", "exclude", "problem", "export"})
     topic = "settings"
 
     def __init__(

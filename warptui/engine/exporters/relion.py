@@ -6,7 +6,8 @@ RELION's shifts are in pixels of the raw movie and, like ours, those that bring 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,16 @@ NO_CTF = "no CTF was found"
 class Options:
     """How the list is written."""
 
-    absolute: bool = False  # paths; else relative to the project folder
+    absolute: bool = False  # paths; else relative to `base`
     without_ctf: bool = False  # everything, without columns about the CTF
     float32: bool = False  # copies of the averages that RELION 3.1 reads
+    base: Path | None = None  # where RELION will run; None = the project folder
+
+    def shown(self, path: Path, project: ProjectPaths) -> str:
+        """A path as the list names it: what lies elsewhere is always named in full."""
+        base = self.base or project.root
+        ours = path.is_relative_to(project.root) or path.is_relative_to(base)
+        return str(path) if self.absolute or not ours else os.path.relpath(path, base)
 
 
 @dataclass
@@ -72,7 +80,7 @@ def defocus_uv_angstrom(defocus_um: float, astigmatism_um: float) -> tuple[float
 
 
 def export_micrographs(
-    items: Sequence[StoredItem],
+    items: Iterable[StoredItem],
     project: ProjectPaths,
     output: Path,
     optics: Mapping[str, float],
@@ -86,26 +94,21 @@ def export_micrographs(
     """
     report = Report(str(output))
     groups: dict[tuple[float, ...], int] = {}
-    motion = MotionExport(project, absolute=options.absolute)
+    motion = MotionExport(project, lambda path: options.shown(path, project))
     rows: list[list[Value]] = []
     for done, item in enumerate(items, 1):
         progress(done)
-        average = item.records.get("average")
-        path = project.average(root_name(item.name))
-        if average is None or not path.is_file():
-            report.left_out[item.name] = f"no average: {path} is not there"
-            continue
-        name = _written(path, project, options)
-        if not is_writable(name):
-            report.left_out[item.name] = "RELION reads no names with blanks: rename the movie"
-            continue
-        ctf = item.records.get("ctf")
-        found = ctf.result if ctf is not None else {}
-        if not options.without_ctf and found.get("defocus_um") is None:
+        reason = why_not(item, project, options)
+        if reason == NO_CTF:
             report.without_ctf.append(item.name)
+        elif reason:
+            report.left_out[item.name] = reason
+        if reason:
             continue
-        if options.float32:
-            name = _written(_float32_copy(path, project), project, options)
+        path, average = project.average(root_name(item.name)), item.records["average"]
+        ctf, found = item.records.get("ctf"), _found(item)
+        shown = _float32_copy(path, project) if options.float32 else path
+        name = options.shown(shown, project)
         binning = float(average.sections.get("input", {}).get("binning", 1.0))
         pixel_size = float(average.result["pixel_size"])
         given = {**optics, **(ctf.sections.get("optics", {}) if ctf is not None else {})}
@@ -138,6 +141,32 @@ def export_micrographs(
     return report
 
 
+def why_not(item: StoredItem, project: ProjectPaths, options: Options) -> str:
+    """Why an item cannot be in the list; "" where it can."""
+    path = project.average(root_name(item.name))
+    if "average" not in item.records or not path.is_file():
+        return f"no average: {path} is not there"
+    if not is_writable(options.shown(path, project)):
+        return "RELION reads no names with blanks: rename the movie"
+    return "" if options.without_ctf or _found(item).get("defocus_um") is not None else NO_CTF
+
+
+def preview_row(item: StoredItem, project: ProjectPaths, options: Options) -> list[str] | None:
+    """Name, defocus along and across, resolution as they will stand there; None = left out."""
+    if why_not(item, project, options):
+        return None
+    name, found = options.shown(project.average(root_name(item.name)), project), _found(item)
+    if options.without_ctf or found.get("defocus_um") is None:
+        return [name, "", "", ""]
+    values = _ctf_values(found)
+    return [name, *(f"{values[column]:.{digits}f}" for column, digits in ((0, 1), (1, 1), (6, 2)))]
+
+
+def _found(item: StoredItem) -> Mapping[str, Any]:
+    ctf = item.records.get("ctf")
+    return ctf.result if ctf is not None else {}
+
+
 def _ctf_values(found: Mapping[str, Any]) -> list[Value]:
     astigmatism, angle = positive_astigmatism(
         float(found.get("astigmatism_um") or 0.0), float(found.get("astigmatism_angle_deg") or 0.0)
@@ -159,10 +188,6 @@ def _without_metadata(
     labels: list[str], rows: list[list[Value]]
 ) -> tuple[list[str], list[list[Value]]]:
     return [labels[0], *labels[2:]], [[row[0], *row[2:]] for row in rows]
-
-
-def _written(path: Path, project: ProjectPaths, options: Options) -> str:
-    return str(path if options.absolute else path.relative_to(project.root))
 
 
 def _float32_copy(path: Path, project: ProjectPaths) -> Path:

@@ -8,7 +8,7 @@ the image's sides from its middle and z counts frames from the first.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,8 @@ GLOBAL_ONLY, POLYNOMIAL = 0, 1  # RELION's versions of a motion model
 class MotionExport:
     """Writes ``motion/NAME.star`` of items that have their motion and their movie."""
 
-    def __init__(self, project: ProjectPaths, *, absolute: bool) -> None:
-        self._project, self._absolute = project, absolute
+    def __init__(self, project: ProjectPaths, shown: Callable[[Path], str]) -> None:
+        self._project, self._shown = project, shown
         self._gains: dict[str, str] = {}
 
     def write(self, item: StoredItem, optics: Mapping[str, float]) -> tuple[str, float]:
@@ -85,11 +85,6 @@ class MotionExport:
         path = self._project.motion(root_name(item.name))
         write_star(path, blocks)
         return self._shown(path), residual
-
-    def _shown(self, path: Path) -> str:
-        if not self._absolute and path.is_relative_to(self._project.root):
-            return str(path.relative_to(self._project.root))
-        return str(path)
 
     def _gain(self, given: Mapping[str, Any], shape_yx: tuple[int, int], movie_format: str) -> str:
         """The reference in the orientation of the movie, as RELION applies it; "" = none."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from warptui.engine.errors import OutputError
-from warptui.engine.paths import temporary
+from warptui.engine.paths import write_text
 
 VERSION = "# version 30001"  # RELION asks for it before it believes in optics groups
 Value = str | int | float
@@ -51,16 +50,7 @@ def write_star(path: Path, blocks: Sequence[Pairs | Table]) -> None:
         If a text is empty or has blanks, which no version of RELION reads back.
     """
     text = "\n\n".join(block.text() for block in blocks)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = temporary(path)
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_text(path, text)
 
 
 def is_writable(text: str) -> bool:

@@ -1,36 +1,74 @@
-"""What is written for other programs: how many rows, where, and since when it is current."""
+"""What is written for other programs: how many rows, where, since when, and why not."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from textual.strip import Strip
-
+from warptui.engine.items import Export
 from warptui.screens import words
-from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget
+from warptui.screens.widgets.line import BOLD, PLAIN, Piece
+from warptui.screens.widgets.list_pane import ListPane
+
+_STATES = {"running": "running", "done": "done", "failed": "failed", "cancelled": "missing"}
 
 
-class ExportsPane(LineWidget):
-    """One line per export; not there while there is none."""
+class ExportsPane(ListPane):
+    """One line per export, the newest first; not there while there is none."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.exports: tuple[dict[str, Any], ...] = ()
+        self.exports: tuple[Export, ...] = ()
 
-    def show(self, exports: tuple[dict[str, Any], ...]) -> None:
-        """Show these."""
+    def show(self, exports: tuple[Export, ...]) -> None:
+        """Show these; the cursor stays with its export."""
+        if exports == self.exports:
+            return
+        before = self.current
         self.exports = exports
+        ids = [export.id for export in exports]
+        if before is not None and before.id in ids:
+            self.cursor = ids.index(before.id)
         self.display = bool(exports)
         self.repaint()
 
-    def paint(self, width: int, height: int) -> list[Strip]:
-        lines = []
-        muted = self.colours["muted"]
-        for export in self.exports[:height]:
-            head = f" {export.get('name', '?')} "
-            facts = f" {int(export.get('rows') or 0):,} rows  {export.get('state', '')} "
-            facts += f" {words.short_clock(float(export.get('at') or 0))} "
-            room = max(0, width - len(head) - len(facts))
-            path = words.shorten_left(str(export.get("path", "")), room, self.glyphs.ellipsis)
-            lines.append(self.line((head, BOLD), (facts, PLAIN), (path, muted)))
-        return lines
+    @property
+    def current(self) -> Export | None:
+        """The one under the cursor."""
+        return self.exports[min(self.cursor, len(self.exports) - 1)] if self.exports else None
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.exports)
+
+    def row(self, position: int, width: int) -> list[Piece]:
+        export = self.exports[position]
+        glyph = next(
+            glyph
+            for state, glyph in self.glyphs.states.items()
+            if state == _STATES.get(export.state, "missing")
+        )
+        if export.state == "running":
+            state = f"{export.rows:,}/{export.total:,}" if export.rows else "running"
+        elif export.state == "done":
+            state = f"{export.rows:,} rows"
+        else:
+            state = export.state
+        loud = self.colours["alert"] if export.state == "failed" else PLAIN
+        head: Piece = (f" {glyph} {export.name} ", BOLD + loud)
+        facts: Piece = (f" {state}  {words.short_clock(export.at)}  ", loud)
+        said = export.reason or export.path
+        room = max(0, width - len(head[0]) - len(facts[0]))
+        shorten = words.shorten_right if export.reason else words.shorten_left
+        return [head, facts, (shorten(said, room, self.glyphs.ellipsis), self.colours["muted"])]
+
+    def in_full(self) -> list[Piece]:
+        return [(account(self.current).replace("\n", "  "), PLAIN)] if self.current else []
+
+
+def account(export: Export) -> str:
+    """An export in full."""
+    told = {"running": f"{export.rows:,} of {export.total:,} items so far"}
+    lines = [
+        f"{export.kind}: {told.get(export.state, f'{export.rows:,} rows')}, {export.state}",
+        export.path,
+        words.clock(export.at) + (f", by the {export.writer}" if export.writer else ""),
+    ]
+    return "\n".join([*lines, *(["", export.reason] if export.reason else [])])

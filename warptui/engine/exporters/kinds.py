@@ -1,0 +1,179 @@
+"""What can be written for other programs. Another kind is another entry of `KINDS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from warptui.engine.errors import ExportError
+from warptui.engine.exporters import relion
+from warptui.engine.items import ExportRequest
+from warptui.engine.paths import ProjectPaths
+from warptui.engine.records import StoredItem
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Something about a kind of list that can be on or off."""
+
+    name: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an export."""
+
+    rows: int
+    reason: str = ""  # what was left out and why; why nothing was written
+
+
+Progress = Callable[[int], None]
+Write = Callable[
+    [Iterable[StoredItem], ProjectPaths, Path, Mapping[str, float], ExportRequest, Progress],
+    Outcome,
+]
+Preview = Callable[[Iterable[StoredItem], ProjectPaths, ExportRequest], list[list[str]]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of list: how it is written, and how its rows look before."""
+
+    name: str
+    label: str
+    file_name: str  # in the project folder, where no other is asked for
+    reads_it: str  # programs that do
+    switches: tuple[Switch, ...]
+    columns: tuple[str, ...]  # of the preview
+    write: Write
+    preview: Preview  # of all items given
+
+
+def kind_of(request: ExportRequest) -> Kind:
+    """The kind that is asked for. Raises ExportError when there is none of this name."""
+    try:
+        return KINDS[request.kind]
+    except KeyError:
+        known = ", ".join(KINDS)
+        raise ExportError(f"nothing can be exported as {request.kind!r}; known: {known}") from None
+
+
+def target_of(request: ExportRequest, project: ProjectPaths) -> Path:
+    """The file to write.
+
+    Raises
+    ------
+    ExportError
+        When that would harm the project, or cannot be.
+    """
+    kind = kind_of(request)
+    given = request.path.strip() or kind.file_name
+    path = (project.root / Path(given).expanduser()).absolute()
+    if path.suffix != Path(kind.file_name).suffix:
+        raise ExportError(f"{path.name}: the name must end with {Path(kind.file_name).suffix}")
+    if path.parent == project.motion("x").parent:
+        raise ExportError(f"{path.parent} holds the movies' motion: choose another folder")
+    if path.is_dir():
+        raise ExportError(f"{path} is a folder")
+    return path
+
+
+def options_of(request: ExportRequest, project: ProjectPaths) -> relion.Options:
+    """The request as the exporter knows it."""
+    base = None
+    if request.relative_to.strip():
+        base = (project.root / Path(request.relative_to.strip()).expanduser()).absolute()
+    on = request.switches
+    return relion.Options(request.absolute, "without_ctf" in on, "float32" in on, base)
+
+
+def summary(report: relion.Report) -> str:
+    """What was left out, in a sentence."""
+    said = []
+    if report.without_ctf:
+        said.append(f"{len(report.without_ctf):,} left out: {relion.NO_CTF}")
+    reasons: dict[str, list[str]] = {}
+    for name, reason in report.left_out.items():
+        reasons.setdefault(reason.partition(":")[0], []).append(name)
+    for reason, names in reasons.items():
+        more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+        said.append(f"{names[0]}{more} left out: {reason}")
+    return "; ".join(said)
+
+
+def _write_micrographs(
+    items: Iterable[StoredItem],
+    project: ProjectPaths,
+    target: Path,
+    optics: Mapping[str, float],
+    request: ExportRequest,
+    progress: Progress,
+) -> Outcome:
+    options = options_of(request, project)
+    report = relion.export_micrographs(items, project, target, optics, options, progress)
+    said = summary(report)
+    if not report.exported:
+        said = f"nothing was written: {said or 'no item was asked for'}"
+    return Outcome(len(report.exported), said)
+
+
+def _preview_micrographs(
+    items: Iterable[StoredItem], project: ProjectPaths, request: ExportRequest
+) -> list[list[str]]:
+    options = options_of(request, project)
+    rows = (relion.preview_row(item, project, options) for item in items)
+    return [row for row in rows if row is not None]
+
+
+MICROGRAPHS = Kind(
+    "micrographs",
+    "micrographs, a list for RELION",
+    "micrographs.star",
+    "RELION 3.1 and later",
+    (
+        Switch("without_ctf", "also those without a CTF, and no columns about it"),
+        Switch("float32", "float32 copies of the averages, for RELION 3.1"),
+    ),
+    ("rlnMicrographName", "DefocusU", "DefocusV", "MaxResolution"),
+    _write_micrographs,
+    _preview_micrographs,
+)
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (MICROGRAPHS,)}
+
+
+def described() -> list[dict[str, Any]]:
+    """All kinds, for those who let somebody choose."""
+    return [
+        {
+            "name": kind.name,
+            "label": kind.label,
+            "file_name": kind.file_name,
+            "reads_it": kind.reads_it,
+            "switches": [[switch.name, switch.label] for switch in kind.switches],
+            "columns": list(kind.columns),
+        }
+        for kind in KINDS.values()
+    ]
+
+
+def first_rows(
+    names: Sequence[str],
+    load: Callable[[str], StoredItem | None],
+    project: ProjectPaths,
+    request: ExportRequest,
+    n: int,
+    looked_at: int,
+) -> list[list[str]]:
+    """The first ``n`` rows, among the first ``looked_at`` items."""
+    kind = kind_of(request)
+    found: list[list[str]] = []
+    for name in islice(names, looked_at):
+        item = load(name)
+        found += kind.preview([item], project, request) if item is not None else []
+        if len(found) >= n:
+            break
+    return found[:n]
