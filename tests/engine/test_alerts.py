@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from warptui.engine.alerts import AGAIN_S, WINDOW_S, Alerts, Facts
 from warptui.engine.items import Notice
 from warptui.engine.settings import AlertSettings
+from warptui.engine.unseen import Unseen
 
 WELL = Facts(newest_age_s=1.0, free_bytes=10**13, hours_left=500.0)
 
@@ -152,3 +155,47 @@ def test_a_rule_that_is_off_tells_nothing(settings) -> None:
     rules.died("y")
     rules.item_done(1, 99.0)
     assert rules.look(0.0, 0.0, Facts(1e9, free_bytes=0, hours_left=0.0, trouble="z")) == []
+
+
+def test_what_an_earlier_engine_told_stands_beside_what_this_one_tells() -> None:
+    died = Notice(4, 1.0, "engine_trouble", "error", "the engine before this one died")
+    full = Notice(7, 2.0, "disk_low_gb", "error", "9.0 GB are free on the disk: below 10")
+    rules = alerts(disk_low_gb=10)
+    rules.restore([full, died])
+    assert rules.unseen == (died, full)
+    rules.item_failed("a.tif", "why")
+    trouble = Facts(newest_age_s=1.0, free_bytes=8 * 10**9, hours_left=500.0, trouble="no device")
+    rules.look(0.0, 9.0, trouble)
+    assert [notice.rule for notice in rules.unseen] == [
+        "engine_trouble",
+        "failed_item",
+        "disk_low_gb",  # told anew, in place of the old one
+        "engine_trouble",
+    ]
+    assert [notice.id for notice in rules.unseen] == [4, 8, 9, 10]
+
+
+def test_unseen_notices_are_kept_on_disk_until_they_are_seen(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "notices.json"
+    unseen = Unseen(path)
+    assert unseen.read() == ()
+    unseen.keep(())
+    assert not path.exists()
+    told = (Notice(3, 1.0, "failed_item", "error", "a.tif failed: Å", "a.tif"),)
+    unseen.keep(told)
+    assert Unseen(path).read() == told
+    unseen.keep(())
+    assert Unseen(path).read() == ()
+    path.write_text("[{")
+    damaged = Unseen(path)
+    assert damaged.read() == ()
+    damaged.keep(told)
+    assert Unseen(path).read() == told
+
+
+def test_notices_that_cannot_be_kept_are_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("in the way")
+    told = (Notice(3, 1.0, "failed_item", "error", "a", ""),)
+    unseen = Unseen(tmp_path / "state" / "notices.json")
+    unseen.keep(told)
+    unseen.keep(told)

@@ -18,6 +18,8 @@ WINDOW_S = 60.0  # after a command ran for a rule, what follows is gathered for 
 LONGEST_WINDOW_S = 3600.0  # the pause doubles while nobody looks
 AGAIN_S = 600.0  # the same condition is told no more often
 MOTION_OVER = 0.9  # of the limit: below, the motion is well again
+STANDS_STILL = "processing stands still"
+MOST_RESTORED = 100  # notices of earlier engines: somebody looks at last
 DISK_OVER = 1.25  # of the limit: above, there is room again
 
 
@@ -43,6 +45,11 @@ class Alerts:
         self._died = _Happening("engine_trouble", "{n:,} deaths, the last: {last}")
         self._holding: dict[str, _Holding] = {}
         self._motion: dict[int, float] = {}  # of the newest items, by order of arrival
+
+    def restore(self, notices: Collection[Notice]) -> None:
+        """Take over what an earlier engine told and nobody has seen."""
+        for notice in sorted(notices, key=lambda notice: notice.id)[-MOST_RESTORED:]:
+            self._keep(notice)
 
     @property
     def unseen(self) -> tuple[Notice, ...]:
@@ -101,8 +108,8 @@ class Alerts:
     def _drop(self, rule: str, level: str) -> None:
         """An earlier notice of a condition says nothing beside a newer one."""
         for number, notice in list(self._notices.items()):
-            own = self._died.notice is None or number != self._died.notice.id
-            if (notice.rule, notice.level) == (rule, level) and own:
+            happened = rule == "engine_trouble" and not notice.text.startswith(STANDS_STILL)
+            if (notice.rule, notice.level) == (rule, level) and not happened:
                 del self._notices[number]
 
     def _conditions(self, facts: Facts) -> list[tuple[str, str, str, bool, bool]]:
@@ -134,7 +141,7 @@ class Alerts:
             high = hours is None or hours > DISK_OVER * limit
             found.append(("disk_low_hours", "warning", text, low, high))
         if wanted.engine_trouble:
-            text = f"processing stands still: {facts.trouble}"
+            text = f"{STANDS_STILL}: {facts.trouble}"
             found.append(("engine_trouble", "error", text, bool(facts.trouble), not facts.trouble))
         return found
 

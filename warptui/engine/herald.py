@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from warptui.engine.alerts import Alerts, Facts
 from warptui.engine.foreman import Foreman
 from warptui.engine.hook import Hook
+from warptui.engine.paths import ProjectPaths
 from warptui.engine.settings import AlertSettings
+from warptui.engine.unseen import Unseen
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +25,17 @@ class Herald:
     def __init__(self, project: Path, settings: AlertSettings) -> None:
         self.alerts = Alerts(settings)
         self._hook = Hook(project)
+        self._unseen = Unseen(ProjectPaths(project).notices)
         self._began = time.monotonic()
+
+    def restore(self) -> None:
+        """Tell again what an earlier engine told and nobody has seen."""
+        self.alerts.restore(self._unseen.read())
+
+    def acknowledge(self, ids: Collection[int]) -> None:
+        """Somebody saw these: no viewer of this or a later engine shows them any more."""
+        self.alerts.acknowledge(ids)
+        self._unseen.keep(self.alerts.unseen)
 
     def look(self, foreman: Foreman, free_bytes: int | None) -> None:
         """Apply the rules, and start the command for what they tell."""
@@ -40,6 +53,7 @@ class Herald:
             log.debug("notice (%s): %s", notice.rule, notice.text)
             if settings.command:
                 self._hook.run(settings.command, notice, settings.command_seconds)
+        self._unseen.keep(self.alerts.unseen)
 
     def close(self) -> None:
         """Commands that run go on without the engine."""

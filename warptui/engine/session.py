@@ -111,7 +111,7 @@ class Session(Works):
 
     def acknowledge(self, ids: Sequence[int]) -> None:
         """Somebody saw these notices: no viewer shows them any more."""
-        self._ask(lambda: self._herald.alerts.acknowledge(set(ids)))
+        self._ask(lambda: self._herald.acknowledge(set(ids)))
 
     def apply(self, config: Config) -> None:
         """Work with other settings from now on; what differs becomes outdated."""

@@ -108,6 +108,7 @@ class Works:
             self._close()
 
     def _open(self) -> None:
+        self._herald.restore()
         if self._lock.taken_from is not None:
             log.warning("took over the project from %s, which is gone", self._lock.taken_from)
             self._herald.alerts.died(f"the engine before this one died ({self._lock.taken_from})")

@@ -155,3 +155,27 @@ def test_a_flood_of_hanging_commands_is_refused(tmp_path: Path, caplog) -> None:
 def test_a_command_need_not_read_what_it_is_told(tmp_path: Path, command, caplog) -> None:
     run(command, tmp_path)
     assert not caplog.text
+
+
+def test_what_nobody_saw_is_told_by_the_next_engine_and_what_was_seen_is_not(
+    engine: Engine,
+) -> None:
+    for name in ("corrupt.mrc", "corrupt_too.mrc"):
+        engine.add(name)
+    engine.start()
+    until(lambda: engine.client.status().counts["failed"] == 2)
+    until(lambda: engine.client.status().notices)
+    before = engine.client.status().notices
+    assert engine.process is not None
+    engine.process.kill()
+    engine.process.wait()
+    engine.leave()
+    engine.start()
+    until(lambda: len(engine.client.status().notices) == len(before) + 1)
+    notices = engine.client.status().notices
+    assert notices[: len(before)] == before and notices[-1].rule == "engine_trouble"
+    engine.client.acknowledge([notice.id for notice in before])
+    assert engine.end() == 0
+    engine.start()
+    assert engine.client.status().notices == notices[-1:]
+    assert engine.end() == 0

@@ -166,7 +166,7 @@ def test_another_protocol_is_named(engine: Engine, monkeypatch: pytest.MonkeyPat
     engine.start()
     assert engine.client
     monkeypatch.setattr(wire, "PROTOCOL", 99)
-    with pytest.raises(EngineError, match=r"protocol 2 .* 99"):
+    with pytest.raises(EngineError, match=r"protocol 3 .* 99"):
         Client.connect(engine.project)
     assert engine.end() == 0
 
