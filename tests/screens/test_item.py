@@ -335,6 +335,7 @@ def test_what_stands_where_among_all_is_said_in_numbers() -> None:
     assert isinstance(compared(summary, 0.8, values), Plot)
     assert isinstance(compared(summary, None, values[:1]), str)
     assert "all items have" in compared(summary, 2.0, np.array([2.0, 2.0]))
+    assert "all items have" in compared(summary, 2.0, np.array([2.0, np.nextafter(2.0, 3.0)]))
 
 
 def test_the_current_item_is_read_first_and_then_the_nearest_neighbours() -> None:

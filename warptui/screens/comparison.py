@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from warptui.engine.items import ItemRow, Summary
 from warptui.screens import words
+from warptui.screens.widgets.axis import same
 from warptui.screens.widgets.chart import Bars, Chart, Plot
 from warptui.screens.widgets.glyphs import plain
 from warptui.screens.workspace import Workspace
@@ -66,11 +67,11 @@ def compared(summary: Summary, own: float | None, values: np.ndarray) -> Plot | 
     low, high = np.percentile(known, RANGE)
     if own is not None:
         low, high = min(low, own), max(high, own)
-    if high <= low:
+    if same(low, high):
         return f"all items have {words.with_unit(float(low), summary.unit, summary.digits)}"
     heights, edges = np.histogram(np.clip(known, low, high), BINS, (low, high))
     marked = ((float(own), "this item"),) if own is not None else ()
-    return Plot(f"items against {summary.label}, {summary.unit}", (), Bars(edges, heights), marked)
+    return Plot(f"items against {summary.label}, {summary.unit}".rstrip(", "), (), Bars(edges, heights), marked)
 
 
 def standing(summary: Summary, own: float | None, values: np.ndarray) -> str:

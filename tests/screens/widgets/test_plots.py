@@ -89,6 +89,19 @@ def test_an_axis_has_a_length_whatever_the_values(values: list[float]) -> None:
     assert high > low
 
 
+@given(
+    st.floats(-1e6, 1e6).filter(lambda value: abs(value) > 1e-6),
+    st.lists(st.integers(-8, 8), min_size=1, max_size=20),
+    st.sampled_from(Drawing),
+)
+def test_values_that_differ_by_rounding_alone_are_drawn(value, ulps, drawing) -> None:
+    values = value + np.array(ulps) * np.spacing(value)
+    span = value_range(Spread.of(values))
+    assert span[1] - span[0] >= 1e-3 * abs(value)
+    bars = histogram_cells(values, span, (5, 10), drawing, 0)
+    assert (bars.codes != ord(" ")).any()
+
+
 def test_numbers_fit_into_their_room() -> None:
     assert short(1.25, 2, 5) == "1.25"
     assert short(1234.5, 2, 5) == "1234"

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+ROUNDING = 1e-9  # of a value: numbers that differ by less are one number
 SPREADS = 6.0  # around the median are on the axis; what is farther out is counted at its edge
+
+
+def same(low: float, high: float) -> bool:
+    """Whether there is nothing but rounding errors between two numbers."""
+    return abs(high - low) <= ROUNDING * max(abs(low), abs(high))
 
 
 def round_step(span: float, n: int) -> float:
@@ -61,9 +67,13 @@ def value_range(
     values: Spread, limits: tuple[float | None, ...] = (), n: int = 10
 ) -> tuple[float, float]:
     """What an axis spans, in round numbers: outliers squeeze nothing, near limits are on it."""
-    spread = (values.high - values.low) / 2 or abs(values.median) * 0.05 or 1.0
+    spread = (values.high - values.low) / 2
+    if same(values.low, values.high):
+        spread = abs(values.median) * 0.05 or 1.0
     low = max(values.median - SPREADS * spread, values.least)
     high = min(values.median + SPREADS * spread, values.most)
+    if same(low, high):
+        low = high = values.median
     room = high - low or spread
     for limit in limits:
         if limit is not None and low - room < limit < high + room:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from warptui.screens.widgets import raster
+from warptui.screens.widgets.axis import same
 from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.raster import Cells
 
@@ -46,7 +47,7 @@ def axis(values: np.ndarray, n_ticks: int, *, padded: bool = True) -> Axis:
     """The range of ``values`` with about ``n_ticks`` round ticks inside."""
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-    if high <= low:
+    if same(low, high):
         low, high = low - 0.5, high + 0.5
     if padded:
         low, high = low - 0.04 * (high - low), high + 0.04 * (high - low)
