@@ -363,7 +363,7 @@ def synthetic_rows(n: int, *, later: bool = False) -> list[ItemRow]:
     return [judged(row, summaries, FILTERS) for row in rows]
 
 
-_MOTION = tuple(summary.key for summary in SUMMARIES if summary.label in ("motion", "total"))
+_MOTION = tuple(summary.key for summary in SUMMARIES if summary.label in ("motion", "total motion"))
 
 
 def _later_values(number: int) -> dict[str, float | None]:

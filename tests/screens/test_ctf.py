@@ -129,7 +129,7 @@ def test_the_deconvolved_picture_has_the_size_of_the_other(tmp_path: Path):
     layer = DECONVOLVED.layer(item)
     assert isinstance(layer, Swap)
     assert layer.pixels.shape == item.parts["average"].shape
-    assert layer.caption == "deconvolved S 1 F 1"
+    assert layer.caption == "deconvolved, strength 1, fall-off 1"
 
 
 @pytest.mark.parametrize("drawing", list(Drawing))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.screens.fake_engine import SUMMARIES
 from tests.screens.test_mirror import filled
-from warptui.engine.items import Choice, State
+from warptui.engine.items import Choice, State, Summary
 from warptui.screens.filters import FilterError, parse
 
 
@@ -97,3 +97,11 @@ def test_100_000_items_are_filtered_within_50_ms() -> None:
         found.mask(mirror)
         spent.append(time.process_time() - began)
     assert sorted(spent)[3] < 0.05, spent
+
+
+@pytest.mark.parametrize(("short", "label"), [("res<4", "ctfres<4"), ("def<1.5", "defocus<1.5")])
+def test_a_word_of_a_label_or_its_beginning_is_enough(short: str, label: str) -> None:
+    summaries = (*SUMMARIES, Summary("ctf.resolution", "CTF res", "Å"))
+    summaries += (Summary("ctf.defocus_um", "defocus", "µm"),)
+    kept = [parse(text, summaries).mask(filled(100)).tolist() for text in (short, label)]
+    assert kept[0] == kept[1]

@@ -10,6 +10,7 @@ import pytest
 from warptui import config
 from warptui.engine.errors import SettingsError
 from warptui.engine.settings import Config
+from warptui.engine.stages.average import AverageSettings
 from warptui.screens import form
 from warptui.screens.cost import about, cost
 from warptui.screens.form import Draft, Field, Kind, all_fields
@@ -153,3 +154,10 @@ def test_the_cost_is_said_in_one_phrase() -> None:
     assert [about(s) for s in (0.2, 89.0, 4000.0, 9000.0, 300_000.0)] == [
         "about 1 s", "about 89 s", "about 67 min", "about 2.5 h", "about 3.5 days",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("wanted", [[], [1.5, 0.8, 250.0]])
+def test_what_the_ctf_stage_was_told_of_the_deconvolution_is_adopted_too(wanted) -> None:
+    values = form.adopted({"ctf": {"average": {"deconvolution": wanted}}})["average"]
+    made = AverageSettings.model_validate(values)
+    assert made.deconvolution == wanted

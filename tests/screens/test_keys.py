@@ -7,14 +7,16 @@ import time
 
 import pytest
 from textual.events import Key
+from textual.widgets._footer import FooterKey
 
 from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine
-from tests.screens.test_overview import text_of
+from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.items import State
 from warptui.screens.bindings import APP_BINDINGS
 from warptui.screens.item import ItemScreen
 from warptui.screens.settings import SettingsScreen
+from warptui.screens.widgets.key_bar import ALWAYS, KeyBar
 
 
 def messages(app) -> str:
@@ -136,3 +138,22 @@ async def test_a_screen_may_be_left_while_it_opens(driven, turns: int) -> None:
         await pilot.press("2")
         await until(pilot, lambda: isinstance(app.screen, ItemScreen))
         await until(pilot, lambda: app.screen.loaded)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("keys", [(), ("tab",), ("2",), ("5",), ("6",)])
+async def test_the_last_line_holds_whole_words_and_ends_with_help_and_leaving(
+    driven, size, keys
+) -> None:
+    async with driven(FakeEngine(20), size) as (app, pilot):
+        await pilot.press(*keys)
+        await until(pilot, lambda: last_line(app).endswith("? help q detach"))
+        await pilot.pause()
+        bar = app.screen.query_one(KeyBar)
+        seen = [key for key in bar.query(FooterKey) if key.visible and key.action not in ALWAYS]
+        room = bar.size.width - len(" ? help q detach")
+        assert seen and all(key.region.right <= room for key in seen)
+
+
+def last_line(app) -> str:
+    return text_of(app).rstrip("\n").split("\n")[-1].rstrip()

@@ -153,7 +153,7 @@ async def test_z_shows_one_strip_as_large_as_the_window(driven) -> None:
         await pilot.press("z")
         await pilot.pause()
         assert strip.size.height < 20
-        assert strip_of(app, "total").display
+        assert strip_of(app, "total motion").display
 
 
 async def test_m_chooses_a_scatter_plot_and_time(driven) -> None:

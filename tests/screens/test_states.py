@@ -103,3 +103,17 @@ async def test_one_device_of_two_lost_is_no_standstill(driven) -> None:
     engine.state = FakeEngine(1, devices=(LOST, engine.state.devices[1])).state
     async with driven(engine) as (app, _):
         assert "no device" not in text_of(app)
+
+
+async def test_what_only_an_engine_knows_is_not_told_without_one(driven) -> None:
+    engine = FakeEngine(50)
+    async with driven(engine, (120, 40)) as (app, pilot):
+        assert "/h" in text_of(app) and "watching" in text_of(app)
+        engine.die(client.EngineError("the engine went away; start it again"))
+        await until(pilot, lambda: "no engine: nothing is watched" in text_of(app))
+        said = text_of(app)
+        assert "STOPPED" in said and "50 items" in said
+        assert "newest file" not in said and "newest" not in said.split("\n")[0]
+        assert "/h" not in said and "waiting for items" not in said
+        await pilot.press("5")
+        await until(pilot, lambda: "nothing runs" in text_of(app))

@@ -132,11 +132,11 @@ class Alerts:
             found.append(("motion_above", "warning", text, high, low))
         if (limit := wanted.disk_low_gb) and facts.free_bytes is not None:
             gb = facts.free_bytes / 1e9
-            text = f"{gb:.1f} GB are free on the disk: below {limit:g}"
+            text = f"{gb:.1f} GB are free on the disk, less than {limit:g} GB"
             found.append(("disk_low_gb", "error", text, gb < limit, gb > DISK_OVER * limit))
         if limit := wanted.disk_low_hours:
             hours = facts.hours_left
-            text = f"the disk is full in {hours or 0:.1f} h at this rate: below {limit:g}"
+            text = f"the disk is full in {hours or 0:.1f} h at this rate, less than {limit:g} h"
             low = hours is not None and hours < limit
             high = hours is None or hours > DISK_OVER * limit
             found.append(("disk_low_hours", "warning", text, low, high))

@@ -71,7 +71,12 @@ def compared(summary: Summary, own: float | None, values: np.ndarray) -> Plot | 
         return f"all items have {words.with_unit(float(low), summary.unit, summary.digits)}"
     heights, edges = np.histogram(np.clip(known, low, high), BINS, (low, high))
     marked = ((float(own), "this item"),) if own is not None else ()
-    return Plot(f"items against {summary.label}, {summary.unit}".rstrip(", "), (), Bars(edges, heights), marked)
+    return Plot(
+        f"items against {summary.label}, {summary.unit}".rstrip(", "),
+        (),
+        Bars(edges, heights),
+        marked,
+    )
 
 
 def standing(summary: Summary, own: float | None, values: np.ndarray) -> str:

@@ -133,6 +133,10 @@ def _key(label: str, summaries: tuple[Summary, ...]) -> str:
     for summary in summaries:
         if _plain(summary.label).startswith(wanted):
             return summary.key
+    for summary in summaries:  # "res" of "CTF res", "confidence" as the beginning of its key
+        words = [_plain(word) for word in summary.label.split()] + [summary.key.split(".")[-1]]
+        if any(word.startswith(wanted) for word in words):
+            return summary.key
     known = ", ".join(_plain(summary.label) for summary in summaries) or "none yet"
     raise FilterError(f"{label}? values: {known}")
 

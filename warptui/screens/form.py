@@ -6,7 +6,7 @@ are imported when the form is opened: pydantic takes 0.2 s, which a start of the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -277,8 +277,18 @@ def adopted(settings: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Values:
     for sections in settings.values():
         for section, entries in sections.items():
             known = {k: v for k, v in entries.items() if not k.endswith("_hash")}
+            if section == "average" and "deconvolution" in known:
+                known |= _deconvolution(known.pop("deconvolution"))
             values.setdefault(section, {}).update(known)
     return values
+
+
+def _deconvolution(derived: Sequence[float]) -> dict[str, Any]:
+    """The settings behind what the CTF stage was told of [average]; empty: it was not wanted."""
+    names = ("deconvolution_strength", "deconvolution_falloff", "highpass_angstrom")
+    if not derived:
+        return {"deconvolve": False}
+    return {"deconvolve": True, **dict(zip(names, derived, strict=True))}
 
 
 def _is_table(value: Any) -> bool:

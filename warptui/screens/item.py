@@ -117,7 +117,7 @@ class ItemScreen(Page):
         self._layers = {switch.id for switch in self._switches if switch.shown}
         self._ordered = [pane for side in Side for pane in self._panes if pane.side is side]
         self._ids = (*(pane.id for pane in self._ordered), "numbers", "story")
-        self.PANES = (*(pane.title.split(",")[0] for pane in self._ordered), "Numbers", "Story")
+        self.PANES = (*(pane.title.split(",")[0] for pane in self._ordered), "Numbers", "History")
         self._pane = self._ids.index(MICROGRAPH) if MICROGRAPH in self._ids else 0
         self._shelf = Shelf()
         self._shown: tuple[str | None, Loaded | None] = (None, None)

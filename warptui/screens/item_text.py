@@ -146,6 +146,8 @@ def _label(text: str, colours: Palette) -> Piece:
 def _value(value: Any) -> str:
     if value is None:
         return words.UNKNOWN
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, (list, tuple)):

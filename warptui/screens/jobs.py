@@ -36,6 +36,13 @@ class Jobs(Page):
         Binding("l,right", "turn(1)", "next list", id="jobs.next-list", show=False),
         Binding("h,left", "turn(-1)", "previous list", id="jobs.previous-list", show=False),
         Binding(
+            "P",
+            "app.reprocess",
+            "try again",
+            id="reprocess",
+            tooltip="process again, also for a range; failed: this one or all",
+        ),
+        Binding(
             "x",
             "cancel",
             "cancel",
@@ -119,7 +126,7 @@ class Jobs(Page):
         mirror = workspace.mirror
         if changes.status or changes.everything:
             slots = self.query_one(SlotsPane)
-            slots.show(mirror.status)
+            slots.show(None if workspace.lost else mirror.status)
             frame = 0 if self.narrow else 2
             slots.styles.height = min(max(1, slots.n_rows), MOST_SLOTS) + frame
             exports = mirror.status.exports if mirror.status else ()

@@ -122,7 +122,7 @@ class Overview(Page):
         age = words.age(workspace.mirror.newest_age_s())
         if changes.everything or changes.items or changes.status or age != self._age_shown:
             self._age_shown = age
-            self.query_one(StatusPanel).show(workspace.mirror)
+            self.query_one(StatusPanel).show(workspace.mirror, not workspace.lost)
         if changes.everything or changes.items or changes.order:
             self._show_item()
         self._show_titles()

@@ -182,11 +182,12 @@ class Page(Screen[None]):
         for number, pane in enumerate(self.PANES):
             self.set_class(number == self._pane, f"-pane-{pane}")
         for tabs in self.query(".tabs").results(Static):
-            names = (
+            names = [
                 f"[{name}]" if number == self._pane else f" {name} "
                 for number, name in enumerate(self.PANES)
-            )
-            tabs.update(" ".join(names) + "   tab: next")
+            ]
+            said = " ".join(names) + "   tab: next"
+            tabs.update(said if len(" ".join(names)) <= self.size.width else "".join(names))
 
     def action_zoom_pane(self) -> None:
         if self.maximized is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 
 from warptui.engine.items import ItemRow, Summary
 
 UNKNOWN = "–"
+_COMMON_END = re.compile(r"[_-](fractions|eer|frames)$", re.IGNORECASE)  # of EPU, of SerialEM
 
 
 def number(value: float | None, digits: int = 2, unknown: str = UNKNOWN) -> str:
@@ -73,6 +75,14 @@ def shorten_left(text: str, width: int, ellipsis: str) -> str:
     if len(text) <= width:
         return text
     return ellipsis + text[len(text) - width + 1 :] if width > 1 else text[:width]
+
+
+def shorten_name(name: str, width: int, ellipsis: str) -> str:
+    """An item's name in ``width`` characters: the same ending of all names gives way first."""
+    common = _COMMON_END.search(name)
+    if len(name) > width and common and width > 2 * len(ellipsis) + 4:
+        name = name[: common.start()] + ellipsis
+    return shorten_left(name, width, ellipsis)
 
 
 def shorten_right(text: str, width: int, ellipsis: str) -> str:

@@ -71,7 +71,7 @@ def tiff_frames(source: Source, chain: Chain) -> Frames:
     if chain.problem or not pages:
         problem = chain.problem or "no full-size page"
         raise TruncatedError(
-            f"{source.name}: {len(pages)} frames are readable, then {problem}; copy the file again"
+            f"{source.name}: only {len(pages)} frames are readable ({problem}); copy the file again"
         )
     layouts = {read_layout(page, chain.byte_order, source.name): i for i, page in enumerate(pages)}
     if len(layouts) > 1:

@@ -144,7 +144,7 @@ def _read_page(source: Source, order: str, big: bool, offset: int) -> tuple[Page
     """The page at ``offset`` and where the next one is, or why there is none."""
     count_size, entry_size, inline = (8, 20, 8) if big else (2, 12, 4)
     if offset + count_size > source.size:
-        return f"its directory lies at {offset}, beyond the end of the file ({source.size})"
+        return f"it would begin at byte {offset}, the file ends at {source.size}"
     # Most directories are shorter than 512 bytes: one read fetches them whole.
     block = source.read_at(offset, min(512, source.size - offset))
     count = int(struct.unpack(order + ("Q" if big else "H"), block[:count_size])[0])

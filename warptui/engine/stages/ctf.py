@@ -77,12 +77,11 @@ class CtfResult(StageResult):
         filter_min="defocus_min_um",
         filter_max="defocus_max_um",
     )
-    astigmatism_um: float | None = summary("astig", "u - v", unit="µm", digits=3)
+    astigmatism_um: float | None = summary("astig u-v", "u - v", unit="µm", digits=3)
     astigmatism_angle_deg: float | None = None
     astigmatism_sigma: float | None = summary(  # known of all items together: see roster.py
         "astig σ",
-        "how far the astigmatism is from the session's mean",
-        unit="σ",
+        "how far the astigmatism is from the session's mean, in standard deviations",
         digits=1,
         filter_max="astigmatism_max_sigma",
     )
@@ -102,7 +101,7 @@ class CtfResult(StageResult):
         filter_max="resolution_max",
     )
     confidence: float | None = summary(
-        "ctf conf", "how sure the CTF is, 0..1; below 0.5 there is none"
+        "CTF conf", "how sure the CTF is, 0..1; below 0.5 there is none"
     )
     ice_ring: float | None = summary(
         "ice", "power at 3.7 Å over that of its neighbourhood; 1 = no ring"

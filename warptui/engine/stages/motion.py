@@ -54,12 +54,14 @@ class MotionResult(StageResult):
         unit="Å/frame",
         filter_max="motion_max",
     )
-    total_motion: float | None = summary("total", "length of the global track", unit="Å", digits=1)
+    total_motion: float | None = summary(
+        "total motion", "length of the global track", unit="Å", digits=1
+    )
     shift_error: float | None = summary(
         "± shift", "estimated error of the shifts", unit="Å", digits=2
     )
     confidence: float | None = summary(
-        "conf", "how sure the alignment is, 0..1; below 0.5 it is not to be trusted"
+        "motion conf", "how sure the alignment is, 0..1; below 0.5 it is not to be trusted"
     )
     n_frames: int = 0
     pixel_size: float = 0.0  # Å/px of the binned frames

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from warptui.screens.previews import PreviewError, read_preview
 from warptui.screens.stages.view import Fact, Loaded, Pane, Side, StageView
 from warptui.screens.widgets.image import Image, Picture
 
+_OF_THE_INPUT = re.compile(r"warptui\.engine\.errors\.(Input|Truncated|Corrupt|Gain)Error: ")
 WORDS_SHOWN = 14  # lines of a worker's log where a picture would be
 _WAITING = {
     State.WAITING: "still being written",
@@ -29,19 +31,22 @@ def _read(detail: ItemDetail) -> np.ndarray | str:
         except PreviewError as problem:
             return str(problem)
     if row.state in (State.FAILED, State.MISSING):
-        return "\n".join([f"{row.state}: {row.reason}", *last_words(detail, WORDS_SHOWN)])
+        said = last_words(detail, WORDS_SHOWN)
+        more = [] if said or row.state is State.MISSING else ["", "P tries again, i tells all"]
+        return "\n".join([f"{row.state}: {row.reason}", *said, *more])
     return _WAITING.get(row.state, "no preview")
 
 
 def last_words(detail: ItemDetail, n_lines: int) -> list[str]:
     """The end of what the worker said of a failed item, with a heading; empty if it said nothing.
 
-    Lines that only underline parts of others are left out: they mean nothing once wrapped.
+    Lines that only underline parts of others are left out: they mean nothing once wrapped. Nor is
+    there more to say where the input is at fault: the reason of the failure is all.
     """
     text = detail.log_tail if detail.traceback in detail.log_tail else ""
     text = text or f"{detail.log_tail.rstrip()}\n{detail.traceback}"
     lines = [line for line in text.strip().split("\n") if line.strip(" ^~")]
-    if not lines:
+    if not lines or _OF_THE_INPUT.match(lines[-1]):
         return []
     cut = ", its end" if len(lines) > n_lines else ""
     return ["", f"the worker's log{cut}:", *lines[-n_lines:]]

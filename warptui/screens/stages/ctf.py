@@ -51,7 +51,7 @@ def _missing(loaded: Loaded) -> str:
     """What is said where there is no CTF; empty where there is."""
     result = loaded.result("ctf")
     if not result:
-        return loaded.problem or "no CTF yet"
+        return loaded.problem or loaded.none_of("CTF")
     if result.get("defocus_um") is not None:
         return ""
     confidence = result.get("confidence")
@@ -137,7 +137,7 @@ def _deconvolved(loaded: Loaded) -> Layer | None:
     given = _section(loaded, "average").get("deconvolution")
     how = Filter(*given) if given else Filter()
     pixels = deconvolved(picture, extent / max(picture.shape), lens, how)
-    return Swap(pixels, f"deconvolved S {how.strength:g} F {how.falloff:g}")
+    return Swap(pixels, f"deconvolved, strength {how.strength:g}, fall-off {how.falloff:g}")
 
 
 def _section(loaded: Loaded, name: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def _why_none(loaded: Loaded) -> str:
     """What is said where there is no motion to draw; empty where there is."""
     motion, result = _motion(loaded), loaded.result("motion")
     if motion is None:
-        return "no motion yet"
+        return loaded.none_of("motion")
     if motion.known:
         return ""
     if (result.get("n_frames") or 0) < 2:

@@ -9,7 +9,7 @@ from typing import Any
 
 from textual.widget import Widget
 
-from warptui.engine.items import ItemDetail
+from warptui.engine.items import ItemDetail, State
 from warptui.screens.widgets.layers import Layer
 
 Fact = tuple[str, str]  # a label and its value with the unit
@@ -34,6 +34,13 @@ class Loaded:
     def result(self, stage: str) -> dict[str, Any]:
         """The stored result of a stage; empty while there is none."""
         return self.detail.results.get(stage, {}) if self.detail is not None else {}
+
+    def none_of(self, what: str) -> str:
+        """What is said where a result is missing: it may come, or it will not."""
+        state = self.detail.row.state if self.detail is not None else None
+        if state is State.FAILED:
+            return f"no {what}: processing failed"
+        return f"no {what}: the raw file is gone" if state is State.MISSING else f"no {what} yet"
 
 
 @dataclass(frozen=True)

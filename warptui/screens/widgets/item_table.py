@@ -365,7 +365,7 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
         said = _instead_of_numbers(row)
         if said:  # words begin right after the name, and have the rest of the line
             name_width = min(name_width, len(stem) + 2)
-        name = words.shorten_left(stem, name_width - 1, characters.ellipsis).ljust(name_width)
+        name = words.shorten_name(stem, name_width - 1, characters.ellipsis).ljust(name_width)
         state = base + colours.state(row.state)
         quiet = row.choice == "exclude"
         text = base + colours["choice-excluded"] if quiet else base

@@ -189,7 +189,7 @@ class JobTable(ListPane):
         head, said, quiet = self._said(row, position, width)
         room = max(0, width - 3 - len(head))
         name_width = min(len(stem), NAME_WIDTH if width >= 70 else room // 3)
-        name = words.shorten_left(stem, name_width, characters.ellipsis)
+        name = words.shorten_name(stem, name_width, characters.ellipsis)
         rest = words.shorten_right(said, max(0, room - len(name) - 2), characters.ellipsis)
         muted = colours["muted"]
         return [*marks, (head, muted), (name, BOLD), (f"  {rest}", muted if quiet else PLAIN)]

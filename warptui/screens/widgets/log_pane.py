@@ -122,7 +122,7 @@ class LogPane(ListPane):
         clock = (words.clock if width >= 60 else words.short_clock)(line.at)
         name_width = next(name for least, name in _NAME_WIDTHS if width >= least)
         stem = line.item.rpartition(".")[0] or line.item
-        name = words.shorten_left(stem, name_width, self.glyphs.ellipsis)
+        name = words.shorten_name(stem, name_width, self.glyphs.ellipsis)
         style = {
             "warning": self.colours["warning-text"],
             "error": self.colours["alert"] + BOLD,

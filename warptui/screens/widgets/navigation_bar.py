@@ -69,8 +69,9 @@ class NavigationBar(LineWidget):
         return [
             self.line(
                 ("▕" if self.drawing != "ascii" else "[", muted),
-                *cells,
-                ("▏" if self.drawing != "ascii" else "]", muted),
+                *cells[:-1],
+                ("▏" if self.drawing != "ascii" else "]", muted),  # where the session ends now
+                cells[-1],
                 (percent, muted),
             )
         ]

@@ -36,7 +36,7 @@ class SlotsPane(ListPane):
         return len(self.devices)
 
     def empty(self) -> str:
-        return "no worker runs"
+        return "nothing runs"
 
     def row(self, position: int, width: int) -> list[Piece]:
         device = self.devices[position]
@@ -59,7 +59,7 @@ class SlotsPane(ListPane):
         room = width - len(head[0]) - 2 - len(done) - len(took)
         if room < NAME_WIDTH:
             done, room = f" {stage}", room + 5
-        name = words.shorten_left(item.rpartition(".")[0] or item, room, self.glyphs.ellipsis)
+        name = words.shorten_name(item.rpartition(".")[0] or item, room, self.glyphs.ellipsis)
         running = self.colours["state-running"]
         return [
             head,

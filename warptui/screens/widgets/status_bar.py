@@ -66,12 +66,14 @@ class StatusBar(LineWidget):
             _Group(0, [[self._state(status)]]),
             _Group(7, [[(f" {name} ", BOLD)]]),
             _Group(2, [[(f" {n} items ", PLAIN)], [(f" {n} ", PLAIN)]]),
-            _Group(3, [[(f" {rate}/h ", PLAIN)]]),
             *self._problems(),
-            _Group(1, [[(" newest ", muted), self._newest()], [(" new ", muted), self._newest()]]),
         ]
-        if status.devices:
-            groups.append(_Group(5, self._devices(status)))
+        if self.reachable:  # else nobody knows how fast it goes and whether files come
+            groups.insert(3, _Group(3, [[(f" {rate}/h ", PLAIN)]]))
+            newest = self._newest()
+            groups.append(_Group(1, [[(" newest ", muted), newest], [(" new ", muted), newest]]))
+            if status.devices:
+                groups.append(_Group(5, self._devices(status)))
         groups.append(self._disk(status))
         return groups
 

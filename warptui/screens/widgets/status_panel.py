@@ -29,10 +29,11 @@ class StatusPanel(LineWidget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.mirror = Mirror()
+        self.reachable = True
 
-    def show(self, mirror: Mirror) -> None:
-        """Show the session's numbers."""
-        self.mirror = mirror
+    def show(self, mirror: Mirror, reachable: bool = True) -> None:
+        """Show the session's numbers; without an engine those that do not grow old."""
+        self.mirror, self.reachable = mirror, reachable
         self.repaint()
 
     def paint(self, width: int, height: int) -> list[Strip]:
@@ -95,6 +96,8 @@ class StatusPanel(LineWidget):
         rate = words.number(status.rate_per_hour, 0, unknown)
         age = words.age(self.mirror.newest_age_s(), unknown)
         disk = words.size(status.disk_free_bytes, unknown)
+        if not self.reachable:
+            return [[("   disk ", muted), (f"{disk} ", PLAIN)]]
         hours = status.disk_hours_left
         lasts = "" if hours is None else f", {hours:.0f} h left" if hours < 999 else ", for weeks"
         return [
@@ -115,6 +118,8 @@ class StatusPanel(LineWidget):
 
     def _devices(self, width: int) -> list[list[Piece]]:
         lines: list[list[Piece]] = []
+        if not self.reachable:
+            return lines
         muted = self.colours["muted"]
         for device in self.mirror.status.devices if self.mirror.status else ():
             head = f"   {device.get('device', '?')} "
@@ -124,7 +129,7 @@ class StatusPanel(LineWidget):
                 continue
             done = f" {device.get('stage', '')} {float(device.get('fraction') or 0):4.0%}"
             room = max(4, width - len(head) - len(done) - 1)
-            name = words.shorten_left(item, room, self.glyphs.ellipsis)
+            name = words.shorten_name(item.rpartition(".")[0] or item, room, self.glyphs.ellipsis)
             lines.append([(head, BOLD), (name, PLAIN), (done, self.colours["state-running"])])
         return lines
 
@@ -133,6 +138,9 @@ class StatusPanel(LineWidget):
         if status is None:
             return []
         muted = self.colours["muted"]
+        if not self.reachable:
+            said = "no engine: nothing is watched and nothing is processed"
+            return [[(f"   {words.shorten_right(said, width - 3, self.glyphs.ellipsis)}", muted)]]
         watch = f"  by {status.watch_mode}" if status.watch_mode else ""
         room = max(8, width - len(watch) - 11)
         folder = words.shorten_left(str(Path(status.input_folder)), room, self.glyphs.ellipsis)
