@@ -317,7 +317,9 @@ class WarptuiApp(CallingApp):
         self.notify(said, title=f"copied: {kind}", markup=False)
 
     def action_help(self) -> None:
-        self.push_screen(TextDialog("Help", help_text(self, self.screen, self.workspace.drawing)))
+        width = TextDialog.text_width(self.size.width)
+        text = help_text(self, self.screen, self.workspace.drawing, width)
+        self.push_screen(TextDialog("Help", text))
 
     def action_command_palette(self) -> None:
         if not isinstance(self.screen, Palette):

@@ -54,7 +54,7 @@ def test_curves_show_what_was_measured_the_fit_and_its_quality(tmp_path: Path):
     plot = RINGS.content(loaded(tmp_path, resolution=5.0))
     assert isinstance(plot, Plot)
     labels = [curve.label for curve in plot.curves]
-    assert labels == ["measured", "fit", "quality", "0.3", "5.0 Å"]
+    assert labels == ["measured", "fit", "quality", "limit 0.3", "5.0 Å"]
     assert np.unique(plot.curves[-1].x) == pytest.approx([0.2])
     for curve in plot.curves:
         assert curve.x.min() >= 0.8 / 30 and curve.x.max() <= 1.1 / 4

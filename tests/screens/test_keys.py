@@ -14,6 +14,8 @@ from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.items import State
 from warptui.screens.bindings import APP_BINDINGS
+from warptui.screens.dialogs import TextDialog
+from warptui.screens.help import help_text
 from warptui.screens.item import ItemScreen
 from warptui.screens.settings import SettingsScreen
 from warptui.screens.widgets.key_bar import ALWAYS, KeyBar
@@ -80,6 +82,16 @@ async def test_help_names_the_focused_pane(driven) -> None:
         await until(pilot, lambda: "This pane: Items" in text_of(app))
         await pilot.press("q", "tab", "question_mark")
         await until(pilot, lambda: "strip." in text_of(app))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_help_puts_keys_words_and_ids_into_columns(driven, size) -> None:
+    async with driven(FakeEngine(50), size) as (app, _):
+        width = TextDialog.text_width(size[0])
+        for line in help_text(app, app.screen, app.workspace.drawing, width).split("\n"):
+            assert len(line) <= width
+            if line.endswith(("list.sort-turn", "toggle-include", "copy-path")):
+                assert len(line) == width
 
 
 def burst(app, *keys: str) -> None:

@@ -16,6 +16,7 @@ SCROLLING = [  # of a window with a longer text
     Binding("G,end", "scroll(100000)", "end", show=False, id="dialog.end"),
     Binding("g,home", "scroll(-100000)", "start", show=False, id="dialog.start"),
 ]
+WIDEST = 110  # columns, as the style sheet has it
 
 
 class TextDialog(ModalScreen[None]):
@@ -29,6 +30,11 @@ class TextDialog(ModalScreen[None]):
     def __init__(self, title: str, text: str, *, at_end: bool = False) -> None:
         super().__init__()
         self._title, self._text, self._at_end = title, text, at_end
+
+    @staticmethod
+    def text_width(window: int) -> int:
+        """Columns for text in a window of so many: without frame, padding and scroll bar."""
+        return min(WIDEST, window * 9 // 10) - 6
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from textual.app import App
 from textual.screen import Screen
 
@@ -17,9 +19,14 @@ _MEANINGS = {
     "failed": "could not be processed; the reason stands in its row",
     "missing": "the raw file is gone; results stay",
 }
+_LAST = (
+    "The engine is a program of its own: q leaves it running, and any number of viewers may watch "
+    "it. On the right above: the ids by which [keys] of config.toml changes keys."
+)
+KEYS_WIDTH = 16
 
 
-def help_text(app: App, screen: Screen, drawing: Drawing) -> str:
+def help_text(app: App, screen: Screen, drawing: Drawing, width: int = 100) -> str:
     """Keys of the focused pane, of the screen and of the app; then the glyphs."""
     focused = screen.focused
     lines: list[str] = []
@@ -39,24 +46,38 @@ def help_text(app: App, screen: Screen, drawing: Drawing) -> str:
                         keys[binding.id].append(shown)
         if keys:
             lines += ["", title]
-            lines += [
-                f"  {'  '.join(keys[name]):14} {text:52} {name}" for name, text in texts.items()
-            ]
+            for name, text in texts.items():
+                lines += _entry("  ".join(keys[name]), text, name, width)
     characters = glyphs(drawing)
-    lines += ["", "First glyph of a row: its state"]
-    lines += [
-        f"  {characters.states[state]}  {state:10} {_MEANINGS[state]}"
-        for state in characters.states
-    ]
-    lines += ["", "Second glyph: whether it is selected (blank: it is)"]
-    lines += [
-        f"  {characters.filtered}  filtered   left out by the filters",
-        f"  {characters.excluded}  excluded   left out by hand",
-        f"  {characters.included}  included   taken by hand, whatever the filters say",
-    ]
-    lines += [
-        "",
-        "The engine is a program of its own: q leaves it running, and any number of viewers",
-        "may watch it. On the right above: the ids by which [keys] of config.toml changes keys.",
-    ]
+    choices = (
+        (characters.filtered, "filtered", "left out by the filters"),
+        (characters.excluded, "excluded", "left out by hand"),
+        (characters.included, "included", "taken by hand, whatever the filters say"),
+    )
+    states = ((characters.states[state], state, _MEANINGS[state]) for state in characters.states)
+    for title, meanings in (
+        ("First glyph of a row: its state", states),
+        ("Second glyph: whether it is selected (blank: it is)", choices),
+    ):
+        lines += ["", *textwrap.wrap(title, width)]
+        for glyph, name, text in meanings:
+            said = f"  {glyph}  {name:10} {text}"
+            lines += textwrap.wrap(said, width, subsequent_indent=" " * 16)
+    lines += ["", *textwrap.wrap(_LAST, width)]
     return "\n".join(lines).strip("\n")
+
+
+def _entry(keys: str, text: str, name: str, width: int) -> list[str]:
+    """What keys do, and their id at the right end: on the same line where that is long enough."""
+    head = f"  {keys} ".ljust(KEYS_WIDTH + 1)
+    lines = textwrap.wrap(
+        text,
+        max(KEYS_WIDTH + 20, width),
+        initial_indent=" " * len(head),
+        subsequent_indent=" " * (KEYS_WIDTH + 1),
+    ) or [""]
+    lines[0] = head + lines[0].lstrip()
+    if len(lines[-1]) + 2 + len(name) > width:
+        lines.append("")
+    lines[-1] += name.rjust(width - len(lines[-1]))
+    return lines

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from warptui.screens.widgets.chart import _read
 from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.heat_strip import Heat, draw_heat, fitted
-from warptui.screens.widgets.line_plot import FRAME, Curve, axis, draw_curves
+from warptui.screens.widgets.line_plot import FRAME, Curve, axis, draw_curves, spacing_axis
 from warptui.screens.widgets.raster import Cells
 
 
@@ -99,3 +101,21 @@ def test_more_rows_than_lines_keep_their_peaks() -> None:
     values[13] = 1.0
     cells = draw_heat(Heat(values, ("",) * 20, "", 0, 1), 30, 5)
     assert cells.back.max() > 0
+
+
+@given(st.floats(0.005, 0.2), st.floats(0.01, 0.8), st.integers(1, 30))
+def test_ticks_at_round_spacings_lie_on_the_axis_and_apart(low, length, n) -> None:
+    found = spacing_axis(np.array([low, low + length, np.nan]), n)
+    assert len(found.ticks) <= n + 1
+    assert all(low <= tick <= low + length for tick in found.ticks)
+    assert all(np.diff(found.ticks) >= length / n * (1 - 1e-9))
+    assert all(float(found.label(tick)) == pytest.approx(1 / tick) for tick in found.ticks)
+
+
+@pytest.mark.parametrize("size", [(40, 12), (120, 30)])
+def test_frequencies_are_told_as_spacings(size) -> None:
+    k = np.linspace(0.03, 0.3, 50)
+    chart = draw_curves(
+        (Curve("fit", k, np.sin(40 * k), "axis-x"),), *size, Drawing.QUADRANT, False, spacings=True
+    )
+    assert {"20", "10", "5", "4"} <= set("".join(map(chr, chart.codes[-1].tolist())).split())

@@ -103,11 +103,11 @@ def _curves(loaded: Loaded) -> Plot | str:
     if not curves:
         return "this result holds no curves"
     ends = np.array([k[shown][0], k[shown][-1]])
-    curves.append(Curve(str(RESOLVED), ends, np.full(2, RESOLVED), "muted"))
+    curves.append(Curve(f"limit {RESOLVED}", ends, np.full(2, RESOLVED), "muted"))
     if ends[0] < 1 / resolution < ends[1]:
         there = np.full(2, 1 / resolution)
         curves.append(Curve(f"{resolution:.1f} Å", there, np.array([0.0, 1.0]), "plot-limit"))
-    return Plot("", tuple(curves))
+    return Plot("", tuple(curves), spacings=True)
 
 
 def _numbers(result: dict[str, Any], key: str, n: int | None = None) -> np.ndarray:
@@ -179,7 +179,7 @@ VIEW = StageView(
     read=_read,
     panes=(
         Pane("spectrum", "Spectrum", Side.FOURIER, Image, _picture),
-        Pane("rings", "Rings, by 1/Å", Side.FOURIER, Chart, _curves),
+        Pane("rings", "Rings, by resolution in Å", Side.FOURIER, Chart, _curves),
     ),
     layers=(
         LayerSwitch("defocus-map", "d", "defocus map", _map, shown=False),

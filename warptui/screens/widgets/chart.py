@@ -15,7 +15,7 @@ from textual.strip import Strip
 
 from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.line import BOLD, LineWidget, Piece
-from warptui.screens.widgets.line_plot import FRAME, Curve, axis, draw_curves
+from warptui.screens.widgets.line_plot import FRAME, Curve, axis, draw_curves, spacing_axis
 from warptui.screens.widgets.raster import DEFAULT, Cells
 
 LARGE = (90, 20)  # cells from which plotext draws: it has the better axes, and they fit there
@@ -44,6 +44,7 @@ class Plot:
     curves: tuple[Curve, ...] = ()
     bars: Bars | None = None
     marked: tuple[tuple[float, str], ...] = ()  # x and what it is
+    spacings: bool = False  # x are frequencies, and the axis tells the spacings 1/x
 
 
 class Chart(LineWidget, can_focus=True):
@@ -79,7 +80,14 @@ class Chart(LineWidget, can_focus=True):
         if plot.bars is not None or (width >= LARGE[0] and height >= LARGE[1]):
             cells = self._draw_large(plot, width, height - 1)
         else:
-            cells = draw_curves(plot.curves, width, height - 1, self.drawing, self._letters)
+            cells = draw_curves(
+                plot.curves,
+                width,
+                height - 1,
+                self.drawing,
+                self._letters,
+                spacings=plot.spacings,
+            )
         return [self.line(*title), *cells.strips(self._style)]
 
     @property
@@ -107,7 +115,10 @@ class Chart(LineWidget, can_focus=True):
             x, y = curve.x[known].tolist(), curve.y[known].tolist()
             figure.draw(figure.signal(x, y, marker=marker).lines())
         for name, values, n_ticks in self._ranges(plot, width, height):
-            found = axis(values, n_ticks, padded=False)
+            if name == "x" and plot.spacings:
+                found = spacing_axis(values, n_ticks)
+            else:
+                found = axis(values, n_ticks, padded=False)
             labels = [found.label(tick) for tick in found.ticks]
             figure.ruler(name).ticks(list(found.ticks), labels)
         for value, _ in plot.marked:

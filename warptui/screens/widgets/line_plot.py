@@ -13,6 +13,8 @@ from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.raster import Cells
 
 FRAME = 100  # colour number of axes and tick labels
+# Å; the roundest first, which others have to make room for
+_SPACINGS = (10, 5, 20, 3, 4, 30, 2, 6, 7, 8, 50, 15, 12, 100, 3.5, 2.5, 4.5, 1.5, 1, 2.2, 1.8, 1.2)
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -33,9 +35,12 @@ class Axis:
     low: float
     high: float
     ticks: tuple[float, ...]
+    inverse: bool = False  # frequencies, told as the spacings that they belong to
 
     def label(self, tick: float) -> str:
         """A tick in as few digits as tell it from its neighbours."""
+        if self.inverse:
+            return f"{1 / tick:.3g}"
         step = self.ticks[1] - self.ticks[0] if len(self.ticks) > 1 else abs(tick) or 1.0
         digits = max(0, -math.floor(math.log10(step) + 1e-9))
         if abs(step * 10**digits - round(step * 10**digits)) > 1e-6:
@@ -61,10 +66,32 @@ def axis(values: np.ndarray, n_ticks: int, *, padded: bool = True) -> Axis:
     return Axis(low, high, tuple(n * step for n in range(first, last + 1)))
 
 
+def spacing_axis(frequencies: np.ndarray, n_ticks: int) -> Axis:
+    """The range of ``frequencies`` with at most ``n_ticks`` ticks at round spacings 1/frequency."""
+    known = frequencies[np.isfinite(frequencies)]
+    low, high = float(known.min()), float(known.max())
+    apart = (high - low) / max(n_ticks, 1)
+    ticks: list[float] = []
+    for spacing in _SPACINGS:
+        tick = 1 / spacing
+        if low <= tick <= high and all(abs(tick - other) >= apart for other in ticks):
+            ticks.append(tick)
+    return Axis(low, high, tuple(sorted(ticks)), inverse=True)
+
+
 def draw_curves(
-    curves: tuple[Curve, ...], width: int, height: int, drawing: Drawing, letters: bool
+    curves: tuple[Curve, ...],
+    width: int,
+    height: int,
+    drawing: Drawing,
+    letters: bool,
+    *,
+    spacings: bool = False,
 ) -> Cells:
-    """Curves with axes below and to the left; ``letters``: drawn by the letters of their labels."""
+    """Curves with axes below and to the left; ``letters``: drawn by the letters of their labels.
+
+    ``spacings``: x are frequencies, and the axis tells what spacings they belong to.
+    """
     cells = Cells.blank(height, width)
     y_axis = axis(np.concatenate([curve.y for curve in curves]), max(1, height // 3))
     label_width = max((len(y_axis.label(tick)) for tick in y_axis.ticks), default=0)
@@ -72,7 +99,8 @@ def draw_curves(
     columns = width - left - 1
     if rows < 2 or columns < 8:
         return cells
-    x_axis = axis(np.concatenate([curve.x for curve in curves]), columns // 12, padded=False)
+    x = np.concatenate([curve.x for curve in curves])
+    x_axis = spacing_axis(x, columns // 5) if spacings else axis(x, columns // 12, padded=False)
     _draw_axes(cells, x_axis, y_axis, left, rows, drawing)
     inside = np.s_[:rows, left : left + columns]
     for number, curve in enumerate(curves):
