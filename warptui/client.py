@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from warptui.engine import events, wire
 from warptui.engine.errors import EngineError
 from warptui.engine.events import Event
-from warptui.engine.items import Choice, EngineStatus, ExportRequest, ItemDetail, ItemRow
+from warptui.engine.items import Choice, EngineStatus, ExportRequest, ItemDetail, ItemRow, Trial
 from warptui.engine.paths import ProjectPaths, socket_path
 
 if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
@@ -141,6 +141,31 @@ class Client:
     def cancel_export(self, number: str) -> None:
         """Stop writing a list. Raises KeyError when none of this id runs."""
         self._call("cancel_export", id=number)
+
+    def try_settings(self, name: str, changes: Changes) -> Trial:
+        """What one stage makes of one item with changed settings; nothing of it is stored.
+
+        It takes as long as the stage, and until a worker is free. Other calls go on meanwhile.
+        """
+        connection = _Connection(self.project)
+        connection.wait_for_ever()
+        self._subscriptions.add(connection)
+        try:
+            args = {"name": name, "changes": changes}
+            connection.send({"id": 0, "call": "try_settings", "args": args})
+            answer = connection.receive()
+        finally:
+            self._subscriptions.discard(connection)
+            connection.close()
+        if answer is None:
+            raise EngineError(f"the engine of {self.project} went away; start it again")
+        if "error" in answer:
+            wire.raise_error(answer["error"])
+        return Trial.from_json(answer["ok"])
+
+    def drop_trial(self, name: str) -> None:
+        """Stop the trials of an item."""
+        self._call("drop_trial", name=name)
 
     def config(self) -> dict[str, Any]:
         """The engine's current settings as JSON values."""

@@ -250,11 +250,7 @@ class MovieBench:
             If the image holds values that are not finite, or is constant.
         """
         array = image.detach().cpu().numpy()
-        low, high = float(array.min()), float(array.max())
-        if not (np.isfinite(low) and np.isfinite(high)):
-            raise OutputError(f"{self.item.name}: {name} has values that are not finite")
-        if low == high:
-            raise OutputError(f"{self.item.name}: {name} is {low} everywhere; nothing was written")
+        refuse_blank_product(self.item.name, name, array)
         path = self._product(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         mode = "float32" if name == "powerspectrum" else "float16"
@@ -303,3 +299,12 @@ class MovieBench:
             If the stage was asked to stop.
         """
         self._on_progress(fraction)
+
+
+def refuse_blank_product(item_name: str, name: str, array: np.ndarray) -> None:
+    """Raise OutputError for values that are not finite, or all the same."""
+    low, high = float(array.min()), float(array.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise OutputError(f"{item_name}: {name} has values that are not finite")
+    if low == high:
+        raise OutputError(f"{item_name}: {name} is {low} everywhere; nothing was written")

@@ -10,6 +10,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from warptui.engine.alerts import Alerts
 from warptui.engine.broadcast import Broadcast
 from warptui.engine.crash import crash_point
 from warptui.engine.errors import ItemError
-from warptui.engine.items import State
+from warptui.engine.items import State, Trial
 from warptui.engine.job import FailureKind, Job, deadlines, encode_config
 from warptui.engine.leftovers import find_leftovers
 from warptui.engine.log_lines import about
@@ -30,7 +31,9 @@ from warptui.engine.rates import Rates
 from warptui.engine.records import Failure
 from warptui.engine.register import Register
 from warptui.engine.roster import Entry, Roster, Wanted
+from warptui.engine.settings import Config
 from warptui.engine.store import Store
+from warptui.engine.trials import Trials
 from warptui.engine.turns import urgency
 
 log = logging.getLogger(__name__)
@@ -70,6 +73,7 @@ class Foreman(Register):
         self.settings_version = 0  # counts the settings that were applied
         self.storage_retry = 0.0  # monotonic: when to try writing again
         self.rates = Rates(time.monotonic())
+        self.trials = Trials(project, store, roster.wanted.stages)
         self._project, self._suspect, self._alerts = project, suspect, alerts
         self._jobs: dict[int, _Running] = {}
         self._numbers = itertools.count(1)
@@ -83,6 +87,8 @@ class Foreman(Register):
     def dispatch(self) -> None:
         """Give free workers the items that are next."""
         self.schedule.ripen(time.monotonic())
+        if self.pool is not None:
+            self.trials.dispatch(self.pool)  # somebody waits for it
         if self.paused or self.holds or self.pool is None:
             return
         for slot in self.pool.free_slots():
@@ -95,6 +101,10 @@ class Foreman(Register):
         """Take note of a worker's answer."""
         slot = self.pool.hear(said) if self.pool else None
         if slot is None or slot.job is None:
+            return
+        if slot.job.trial:
+            if self.trials.hear(slot, said.record) and self.pool is not None:
+                self.pool.release(slot)
             return
         running = self._jobs[slot.job.number]
         entry = self.roster.entries[running.name]
@@ -130,11 +140,14 @@ class Foreman(Register):
         stage, reason = dead.stage, dead.reason
         said = f"{died.slot}: {reason}{f' at {stage}' if stage else ''}"
         log.warning("%s", said)
-        self._alerts.died(said, self._jobs[dead.job.number].name if dead.job else "")
+        self._alerts.died(said, Path(dead.job.path).name if dead.job else "")
         with suppress(OSError):  # else the next start removes them
             for leftover in find_leftovers(self._project, dead.pid):
                 leftover.unlink(missing_ok=True)
         if dead.job is None:
+            return
+        if dead.job.trial:
+            self.trials.fail(dead.job.number, reason)
             return
         running = self._jobs.pop(dead.job.number)
         entry = self.roster.entries[running.name]
@@ -179,8 +192,20 @@ class Foreman(Register):
             elif entry.state in (State.QUEUED, State.OUTDATED):
                 self._cancelled(entry, "")
 
+    def try_stage(self, name: str, stage: str, config: Config) -> Future[Trial]:
+        """Run one stage on one item with other settings, to be looked at (see `Trials.ask`)."""
+        (entry,) = self._named([name])
+        described = next(known for known in self.roster.wanted.stages if known.name == stage)
+        return self.trials.ask(next(self._numbers), entry, described, config, self.pool)
+
+    def drop_trial(self, name: str) -> None:
+        """Stop the trials of an item."""
+        (entry,) = self._named([name])
+        self.trials.drop(entry.path, self.pool)
+
     def requeue_running(self) -> None:
         """The pool is gone: what ran must run again."""
+        self.trials.requeue()
         for running in self._jobs.values():
             entry = self.roster.entries[running.name]
             entry.running = False

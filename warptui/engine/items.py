@@ -115,6 +115,28 @@ class ItemDetail:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """What a stage made of an item with settings that were only tried; nothing of it is stored."""
+
+    name: str  # of the item
+    stage: str
+    settings: dict[str, Any]  # of the stage, all of them
+    result: dict[str, Any]  # as it would be stored
+    pictures: dict[str, str] = field(default_factory=dict)  # paths by product, there for a while
+    seconds: float = 0.0
+    device: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Trial:
+        """The inverse of `to_json`; unknown keys are ignored."""
+        return cls(**{key: record[key] for key in cls.__dataclass_fields__ if key in record})
+
+
+@dataclass(frozen=True)
 class Summary:
     """A value that a stage declares for lists, plots and filters."""
 

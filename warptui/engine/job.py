@@ -7,7 +7,7 @@ A worker answers with one JSON object a line, its type under ``is``::
     beat      alive (every `BEAT_S`, from a thread of its own)
     started   stage
     progress  stage, fraction
-    finished  stage, result, seconds
+    finished  stage, result, seconds; of a trial also pictures: paths by product
     done      fingerprint: all stages ran
     failed    stage, kind, reason, traceback, fingerprint, leaves: this process ends
 """
@@ -52,6 +52,7 @@ class Job:
     stages: tuple[str, ...]  # in order
     config: dict[str, Any]  # see `encode_config`
     results: dict[str, dict[str, Any]] = field(default_factory=dict)  # of stages that ran before
+    trial: bool = False  # to be looked at: no product is written
 
     def line(self) -> bytes:
         """The job as one line of JSON."""
@@ -105,3 +106,11 @@ def load_bench() -> Callable[..., Any]:
     if name:
         return importlib.import_module(name).Bench
     return importlib.import_module("warptui.engine.bench").MovieBench
+
+
+def load_trial_bench() -> Callable[..., Any]:
+    """The bench's class for trials, which takes also the folder of the trial's pictures."""
+    name = os.environ.get(STAGES_VARIABLE)
+    if name:
+        return importlib.import_module(name).TrialBench
+    return importlib.import_module("warptui.engine.trial_bench").TrialBench

@@ -51,6 +51,15 @@ class ProjectPaths:
         """What nobody has seen yet."""
         return self.root / ".warptui" / "notices.json"
 
+    @property
+    def trials(self) -> Path:
+        """Folder of the pictures of trials, which are shown and go again."""
+        return self.root / ".warptui" / "trials"
+
+    def trial(self, number: int) -> Path:
+        """Folder of one trial."""
+        return self.trials / str(number)
+
     def metadata(self, root_name: str) -> Path:
         """Warp's XML file of an item."""
         return self.root / f"{root_name}.xml"

@@ -234,6 +234,7 @@ class Pool:
                 "device": slot.plan.device,
                 "item": Path(slot.job.path).name if slot.job else "",
                 "stage": slot.stage,
+                "trial": slot.job is not None and slot.job.trial,
                 "fraction": round(slot.fraction, 3),
                 "seconds": max(0, round(now - slot.began)) if slot.job else 0,  # of the stage
                 "pid": slot.process.pid if slot.process else 0,

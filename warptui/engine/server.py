@@ -157,6 +157,10 @@ class Server:
                 return session.export(ExportRequest.from_json(given["request"]))
             case "cancel_export":
                 return session.cancel_export(str(given["id"]))
+            case "try_settings":
+                return session.try_settings(given["name"], given["changes"]).to_json()
+            case "drop_trial":
+                return session.drop_trial(given["name"])
             case "stop":
                 # Answered first; the end of the session ends this connection too.
                 threading.Thread(target=session.stop, name="stop").start()

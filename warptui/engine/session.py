@@ -16,7 +16,7 @@ from warptui.engine.errors import EngineError, ExportError, SettingsError
 from warptui.engine.events import Event
 from warptui.engine.exporters.kinds import described, first_rows, target_of
 from warptui.engine.forecast import Forecast, forecast
-from warptui.engine.items import Choice, EngineStatus, ExportRequest, ItemDetail, ItemRow
+from warptui.engine.items import Choice, EngineStatus, ExportRequest, ItemDetail, ItemRow, Trial
 from warptui.engine.references import ReferenceFiles
 from warptui.engine.roster import Wanted, as_json
 from warptui.engine.settings import Changes, Config
@@ -184,6 +184,37 @@ class Session(Works):
     def cancel_export(self, number: str) -> None:
         """Stop writing a list; what was there before stays. Raises KeyError when none runs."""
         self._ask(lambda: self._exports.cancel(number))
+
+    def try_settings(self, name: str, changes: Changes) -> Trial:
+        """What one stage makes of one item with changed settings; nothing of it is stored.
+
+        ``changes`` has the stage's section, and it alone. Whoever asks waits for a worker and for
+        the stage; `drop_trial` ends the waiting. It works while processing is paused.
+
+        Raises
+        ------
+        SettingsError
+            When a value is wrong, or settings of something else than a stage are given.
+        KeyError
+            When the item is unknown.
+        ItemError
+            When what the stage works on is absent, or the stage failed.
+        EngineError
+            When no worker runs, or the engine stops meanwhile.
+        """
+        names = [stage.name for stage in self._stages]
+        if len(changes) != 1 or not set(changes) <= set(names):
+            raise SettingsError(
+                f"a trial takes the settings of one stage ({', '.join(names)}); "
+                f"found {', '.join(map(repr, changes)) or 'none'}"
+            )
+        (stage,) = changes
+        config = self._read_config(self.project, changes)
+        return self._ask(lambda: self._foreman.try_stage(name, stage, config)).result()
+
+    def drop_trial(self, name: str) -> None:
+        """Stop the trials of an item; those who wait for them get an ItemError."""
+        self._ask(lambda: self._foreman.drop_trial(name))
 
     def config(self) -> dict[str, Any]:
         """The current settings as JSON values."""

@@ -48,6 +48,8 @@ CALLS = (
     "preview_export",
     "export",
     "cancel_export",
+    "try_settings",
+    "drop_trial",
     "subscribe",
 )
 _RAISED = {

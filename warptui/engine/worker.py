@@ -39,6 +39,7 @@ from warptui.engine.job import (
     decode_config,
     load_bench,
     load_stages,
+    load_trial_bench,
 )
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.store import fingerprint as calculate_fingerprint
@@ -105,6 +106,10 @@ def run_job(job: Job, inbox: Inbox, voice: Voice, device: str, threads: int) -> 
     """
     running = Running()
     try:
+        if job.trial:  # nothing is kept that a replaced raw file could make wrong
+            _run_stages(job, inbox, voice, device, threads, running)
+            voice.say("done", fingerprint="")
+            return True
         running.fingerprint = calculate_fingerprint(Path(job.path))
         _run_stages(job, inbox, voice, device, threads, running)
         if calculate_fingerprint(Path(job.path)) != running.fingerprint:
@@ -163,9 +168,11 @@ def _run_stages(
 
     item = Movie(Path(job.path))
     project = ProjectPaths(Path(job.project))
-    bench_class = load_bench()
+    bench_class, more = load_bench(), {}
+    if job.trial:
+        bench_class, more = load_trial_bench(), {"folder": project.trial(job.number)}
     with bench_class(
-        item, project, config, device, threads=threads, on_progress=on_progress
+        item, project, config, device, threads=threads, on_progress=on_progress, **more
     ) as bench:
         for stage in stages:
             if stage.name in job.results:
@@ -185,6 +192,7 @@ def _run_stages(
                 result=result.model_dump(mode="json"),
                 seconds=time.monotonic() - began,
                 fingerprint=running.fingerprint,
+                **({"pictures": bench.pictures} if job.trial else {}),
             )
             crash_point(f"{stage.name}.said")
 

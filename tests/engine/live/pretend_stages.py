@@ -61,6 +61,19 @@ class Bench:
         crash_point("average.renamed")
 
 
+class TrialBench(Bench):
+    """Keeps nothing but a picture."""
+
+    def __init__(self, *args: Any, folder: Path, **options: Any) -> None:
+        super().__init__(*args, **options)
+        folder.mkdir(parents=True)
+        (folder / "spectrum.npy").write_bytes(b"a picture")
+        self.pictures = {"spectrum": str(folder / "spectrum.npy")}
+
+    def save(self, path: Path, content: bytes) -> None:
+        """Nothing is written."""
+
+
 def _misbehave(name: str) -> None:
     if "corrupt" in name:
         raise CorruptError(f"{name}: frame 3 of 7 does not decode; copy the file again")

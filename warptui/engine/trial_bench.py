@@ -1,0 +1,50 @@
+"""A bench whose products go nowhere: what is only tried must not replace what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from warptui.engine.bench import MovieBench, refuse_blank_product
+from warptui.engine.items import Movie
+from warptui.engine.paths import ProjectPaths
+from warptui.engine.settings import Config
+
+
+class TrialBench(MovieBench):
+    """Reads what the stored stages made, and keeps only pictures, in a folder of the trial."""
+
+    def __init__(
+        self,
+        item: Movie,
+        project: ProjectPaths,
+        config: Config,
+        device: str,
+        *,
+        threads: int,
+        on_progress: Callable[[float], None],
+        folder: Path,
+    ) -> None:
+        super().__init__(item, project, config, device, threads=threads, on_progress=on_progress)
+        self.deconvolution = []  # nobody would see it
+        self.pictures: dict[str, str] = {}  # paths by product
+        self._folder = folder
+
+    def save(self, name: str, image: Tensor, pixel_size: float) -> Path:
+        """Where the product would be."""
+        refuse_blank_product(self.item.name, name, image.detach().cpu().numpy())
+        return self._product(name)
+
+    def discard(self, name: str) -> None:
+        """What is stored stays."""
+
+    def save_preview(self, picture: Tensor, product: str = "average") -> Path:
+        """Write the picture beside those of other trials."""
+        path = self._folder / f"{product}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, picture.cpu().numpy())
+        self.pictures[product] = str(path)
+        return path
