@@ -39,6 +39,7 @@ from warptui.screens.overview import Overview
 from warptui.screens.page import Page
 from warptui.screens.plots import Plots
 from warptui.screens.prompts import keeping, leaving
+from warptui.screens.stages import VIEWS
 from warptui.screens.stages.view import Side
 from warptui.screens.widgets.glyphs import Drawing
 
@@ -244,6 +245,21 @@ class WarptuiApp(CallingApp):
             self.notify("there is no item")
         else:
             self.action_settings(self.workspace.current)
+
+    def action_try_settings(self, stage: str) -> None:
+        from warptui.screens.trial import TrialScreen  # pydantic: not when the app starts
+
+        page = self.screen
+        loaded = page.loaded if isinstance(page, ItemScreen) else None
+        view = next(view for view in VIEWS if view.stage == stage)
+        if loaded is None or loaded.detail is None:
+            self.notify("nothing is known of this item yet")
+        elif self.feed.client is None or not self.workspace.config:
+            self.notify("the engine is not reachable; s starts it", severity="error")
+        else:
+            self.push_screen(
+                TrialScreen(self.workspace, lambda: self.feed.client, self.project, view, loaded)
+            )
 
     async def action_quit(self) -> None:
         if not self.workspace.draft:

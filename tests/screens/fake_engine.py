@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import queue
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from tests.screens.fake_ctf import OPTICS, ctf_result, ctf_values, spectrum
 from warptui.config import SECTIONS, check, read_config, write_config
-from warptui.engine.errors import SettingsError
+from warptui.engine.errors import ItemError, SettingsError
 from warptui.engine.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
 from warptui.engine.exporters.kinds import described
 from warptui.engine.items import (
@@ -26,6 +27,7 @@ from warptui.engine.items import (
     Notice,
     State,
     Summary,
+    Trial,
 )
 from warptui.engine.roster import summaries as summaries_of
 from warptui.engine.selection import limits, select
@@ -65,6 +67,7 @@ class FakeEngine:
             },
         }
         self._events: queue.Queue = queue.Queue()
+        self.trial_waits = self.trial_dropped = False
         self.state = EngineStatus(
             **{
                 "state": "running",
@@ -94,7 +97,7 @@ class FakeEngine:
                         "pid": 12,
                     },
                 ),
-                "seconds_per_stage": {"motion": 6.04, "average": 2.11},
+                "seconds_per_stage": {"motion": 6.04, "average": 2.11, "ctf": 1.9},
                 "watch_mode": "poll (nfs4)",
                 "summaries": summaries,
                 "filters": dict(FILTERS),
@@ -216,6 +219,8 @@ class FakeEngine:
         n_done = sum(row.state is State.DONE for row in self.rows.values())
         touched = set() if problems else set(changes) & {"input", "optics", "motion"}
         stages = ("motion", "average") if touched else ("average",) if "average" in changes else ()
+        if "ctf" in changes and not problems:
+            stages = (*stages, "ctf")
         seconds = [self.state.seconds_per_stage[stage] for stage in stages]
         return {
             "problems": problems,
@@ -224,6 +229,25 @@ class FakeEngine:
             "n_restored": 0,
             "seconds": None if problems else n_done * sum(seconds) / len(self.state.devices),
         }
+
+    def try_settings(self, name: str, changes: Changes) -> Trial:
+        self.calls.append(("try", name, {key: dict(v) for key, v in changes.items()}))
+        while self.trial_waits and not self.trial_dropped:
+            time.sleep(0.01)
+        if self.trial_dropped:
+            self.trial_dropped = False
+            raise ItemError(f"{name}: the trial was stopped")
+        row = self.rows[name]
+        if row.state is State.MISSING:
+            raise ItemError(f"{name}: the raw file is gone: nothing can be tried without")
+        result = ctf_result(row) | {"defocus_um": 1.777, "confidence": 0.99}
+        result["fit_range_angstrom"] = [30.0, changes["ctf"]["fit_max_resolution"]]
+        pictures = {"spectrum": str(spectrum(self.folder, row))} if self.folder else {}
+        return Trial(name, "ctf", dict(changes["ctf"]), result, pictures, 4.2, "cuda:0")
+
+    def drop_trial(self, name: str) -> None:
+        self.calls.append(("drop", name))
+        self.trial_dropped = True
 
     def change(self, changes: Changes) -> None:
         self.calls.append(("change", {name: dict(values) for name, values in changes.items()}))

@@ -164,7 +164,8 @@ _APP = "WarptuiApp"
 
 
 def _owned_bindings() -> Iterable[tuple[str, Binding]]:
-    import warptui.screens.settings  # noqa: F401  (the app imports it when it is opened)
+    import warptui.screens.settings
+    import warptui.screens.trial  # noqa: F401
 
     pending: list[type] = [DOMNode]
     seen: set[type] = set()

@@ -78,6 +78,14 @@ class ItemScreen(Page):
             for switch in view.layers
         ),
         Binding(
+            "T",
+            "app.try_settings('ctf')",
+            "try CTF settings",
+            id="item.try-ctf",
+            tooltip="other settings of the CTF, on this item alone; nothing is stored",
+            show=False,
+        ),
+        Binding(
             "H",
             "compare",
             "compare",

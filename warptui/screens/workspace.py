@@ -39,6 +39,7 @@ class Workspace:
         self.catching_up: int | None = None  # items of a snapshot that have come so far
         self.config: dict[str, Any] = {}  # the engine's settings as JSON values
         self.draft: dict[str, dict[str, Any]] = {}  # settings changed here, not applied yet
+        self.trial: dict[str, dict[str, Any]] = {}  # settings to be tried on items, not to apply
         self.settings_version = 0  # of the engine's settings that were asked for last
 
     @property

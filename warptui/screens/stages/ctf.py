@@ -33,7 +33,8 @@ MODELS = {
 NO_CTF = (
     "No CTF was found{confidence}: no rings that a defocus explains.\n"
     "An empty hole, thick ice, carbon that is gone or a failed exposure look like this. If there "
-    "are rings in the spectrum, widen ctf.defocus_min_um and ctf.defocus_max_um or the fit's range."
+    "are rings in the spectrum, widen ctf.defocus_min_um and ctf.defocus_max_um or the fit's "
+    "range: T tries that on this item."
 )
 
 
@@ -174,6 +175,28 @@ def _facts(loaded: Loaded) -> list[Fact]:
     return [*facts, (fitted[0], fitted[1] + held)]
 
 
+def _compared(result: dict[str, Any]) -> list[Fact]:
+    if not result:
+        return []
+    low, high = result.get("fit_range_angstrom") or (None, None)
+    error, angle = result.get("defocus_error_um"), result.get("astigmatism_angle_deg")
+    shown = (
+        ("defocus", "defocus_um", "µm", 3),
+        ("astigmatism", "astigmatism_um", "µm", 3),
+        ("angle", "astigmatism_angle_deg", "°", 0),
+        ("phase", "phase_shift_deg", "°", 0),
+        ("resolution", "resolution", "Å", 1),
+        ("confidence", "confidence", "", 2),
+        ("correlation", "score", "", 2),
+    )
+    facts = [(label, words.with_unit(result.get(key), unit, n)) for label, key, unit, n in shown]
+    known = words.UNKNOWN if error is None else f"± {1e4 * error:.0f} Å"
+    facts.insert(1, ("error", known))
+    model = str(result.get("model") or words.UNKNOWN) if angle is not None else words.UNKNOWN
+    fitted = f"{words.number(low, 1)} to {words.with_unit(high, 'Å', 1)}"
+    return [*facts, ("model", model), ("fitted", fitted)]
+
+
 VIEW = StageView(
     "ctf",
     read=_read,
@@ -186,4 +209,5 @@ VIEW = StageView(
         LayerSwitch("deconvolved", "c", "deconvolved", _deconvolved, shown=False),
     ),
     facts=_facts,
+    compared=_compared,
 )

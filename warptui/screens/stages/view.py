@@ -81,3 +81,5 @@ class StageView:
     facts: Callable[[Loaded], list[Fact]] = (
         lambda _: []
     )  # beyond the values that the stage declares
+    # Of one result, in a few words each: to be put beside those of a trial with other settings.
+    compared: Callable[[dict[str, Any]], list[Fact]] = lambda _: []

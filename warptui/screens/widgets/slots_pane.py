@@ -55,6 +55,7 @@ class SlotsPane(ListPane):
         fraction = float(device.get("fraction") or 0.0)
         usual = words.number(self._usual.get(stage), 1, self.glyphs.unknown)
         took = f" {int(device.get('seconds') or 0)}/{usual} s "
+        stage = f"trial of {stage}" if device.get("trial") else stage
         done = f" {stage} {fraction:4.0%}"
         room = width - len(head[0]) - 2 - len(done) - len(took)
         if room < NAME_WIDTH:
