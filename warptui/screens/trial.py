@@ -31,6 +31,7 @@ from warptui.screens.widgets.palette import Palette
 from warptui.screens.widgets.text_pane import TextPane
 from warptui.screens.workspace import Workspace
 
+SLIM = 76  # columns below which numbers and pictures are shown in turn
 PAUSE_S = 0.3  # without a key, before the engine is asked what adopting costs
 LABEL_WIDTH, VALUE_WIDTH = 12, 14
 STORED, TRIAL = "stored", "trial"
@@ -40,7 +41,7 @@ class TrialScreen(ModalScreen[None]):
     """The settings of one stage, tried on one item; nothing is stored unless they are adopted."""
 
     AUTO_FOCUS = ""
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (SLIM, "-narrow"), (100, "-normal")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-high")]
     BINDINGS = [
         Binding("t", "try", "try", id="trial.run", tooltip="run the stage on this item with these"),
@@ -119,7 +120,7 @@ class TrialScreen(ModalScreen[None]):
         self.query_one("#trial-numbers").border_title = self._item
         self.query_one(FormPane).focus_fields()
         self._draft_changed()
-        self._turn(0)
+        self._turn(len(self._panes) if self.app.size.width < SLIM else 0)
         for pane in self._panes:
             self._show_pane(STORED, pane, self._stored)
         self._show_tried()
@@ -299,7 +300,10 @@ class TrialScreen(ModalScreen[None]):
         self._turn(self._turned + 1)
 
     def _turn(self, number: int) -> None:
-        self._turned = number % max(len(self._panes), 1)
+        """Show other pictures; in a slim window, where there is room for one thing, also none."""
+        slim = self.app.size.width < SLIM
+        self._turned = number % (len(self._panes) + slim)
+        self.set_class(self._turned < len(self._panes), "-pictures")
         for position, pane in enumerate(self._panes):
             for which in (STORED, TRIAL):
                 shown = position == self._turned
