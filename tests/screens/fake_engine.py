@@ -97,7 +97,7 @@ class FakeEngine:
                         "pid": 12,
                     },
                 ),
-                "seconds_per_stage": {"motion": 6.04, "average": 2.11, "ctf": 1.9},
+                "seconds_per_stage": {"motion": 6.04, "average": 2.11},
                 "watch_mode": "poll (nfs4)",
                 "summaries": summaries,
                 "filters": dict(FILTERS),
@@ -221,7 +221,7 @@ class FakeEngine:
         stages = ("motion", "average") if touched else ("average",) if "average" in changes else ()
         if "ctf" in changes and not problems:
             stages = (*stages, "ctf")
-        seconds = [self.state.seconds_per_stage[stage] for stage in stages]
+        seconds = [self.state.seconds_per_stage.get(stage, 1.9) for stage in stages]
         return {
             "problems": problems,
             "outdated": dict.fromkeys(stages, n_done),
