@@ -155,8 +155,9 @@ class WarptuiApp(CallingApp):
         keys = {str(name): str(key) for name, key in config.get("keys", {}).items()}
         known = {binding.id for binding in all_bindings()} if keys else set()
         if strange := sorted(set(keys) - known):
+            lists = f"{self.workspace.key('help')} lists them"
             self.notify(
-                f"[keys] in config.toml: no binding is called {', '.join(strange)}; ? lists them",
+                f"[keys] in config.toml: no binding is called {', '.join(strange)}; {lists}",
                 severity="warning",
                 markup=False,
             )
@@ -281,7 +282,8 @@ class WarptuiApp(CallingApp):
             if answer == "x":
                 self.workspace.draft.clear()
 
-        self.push_screen(keeping(self.workspace.n_drafted), answered)
+        key = self.workspace.key("settings")
+        self.push_screen(keeping(self.workspace.n_drafted, key), answered)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         pages = [screen for screen in self.screen_stack if isinstance(screen, Page)]

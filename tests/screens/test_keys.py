@@ -12,11 +12,13 @@ from textual.widgets._footer import FooterKey
 from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import SIZES, text_of
+from warptui.engine.errors import EngineError
 from warptui.engine.items import State
 from warptui.screens.bindings import APP_BINDINGS
-from warptui.screens.dialogs import TextDialog
+from warptui.screens.dialogs import Question, TextDialog
 from warptui.screens.help import help_text
 from warptui.screens.item import ItemScreen
+from warptui.screens.key_names import key_name
 from warptui.screens.settings import SettingsScreen
 from warptui.screens.widgets.key_bar import ALWAYS, KeyBar
 
@@ -169,3 +171,25 @@ async def test_the_last_line_holds_whole_words_and_ends_with_help_and_leaving(
 
 def last_line(app) -> str:
     return text_of(app).rstrip("\n").split("\n")[-1].rstrip()
+
+
+async def test_texts_name_the_keys_that_work(driven) -> None:
+    engine = FakeEngine(0, state="paused")
+    engine.settings["keys"] = {"start-pause": "f5", "settings": "ctrl+t", "question.yes": "Y"}
+    async with driven(engine, (120, 40)) as (app, pilot):
+        await until(pilot, lambda: "Press f5 to go on" in text_of(app))
+        await until(pilot, lambda: "Wrong place? ^t sets folder" in text_of(app))
+        engine.die(EngineError("gone; start it again"))
+        await until(pilot, lambda: "Press f5 to start" in text_of(app))
+        app.push_screen(Question("Sure?"))
+        await until(pilot, lambda: "Y  yes        n  no" in text_of(app))
+        await pilot.press("Y")
+        await until(pilot, lambda: not isinstance(app.screen, Question))
+
+
+@pytest.mark.parametrize(
+    ("keys", "shown"),
+    [({}, "s"), ({"start-pause": "f5, f6"}, "f5"), ({"start-pause": "ctrl+question_mark"}, "^?")],
+)
+def test_names_of_keys(keys: dict[str, str], shown: str) -> None:
+    assert key_name(keys, "start-pause") == shown

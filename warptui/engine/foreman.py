@@ -42,7 +42,7 @@ MAX_DEATHS = 3  # workers that an item may take with it before it is poisoned
 MAX_HICCUPS = 20  # transient failures in a row, a quarter of an hour, before it counts as failed
 MAX_MEMORY = 3
 LONGEST_BACKOFF_S = 60.0
-CANCELLED = "cancelled by the user; P processes it after all"
+CANCELLED = "cancelled by the user, until somebody has it processed again"
 
 
 @dataclass

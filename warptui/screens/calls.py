@@ -53,7 +53,10 @@ class CallingApp(LookApp):
         """
         client = self.feed.client
         if client is None:
-            self.notify("the engine is not reachable; s starts it", severity="error")
+            self.notify(
+                f"the engine is not reachable; {self.workspace.key('start-pause')} starts it",
+                severity="error",
+            )
             if failed is not None:
                 failed()
             return
@@ -200,7 +203,7 @@ class CallingApp(LookApp):
         tail = self._log_tail().strip().rpartition("\n")[2].strip()
         if any(word in tail for word in ("Error", "ERROR", "CRITICAL")):
             return f"the engine ended\n{tail}"
-        return "the engine ended without a word (: shows its log)"
+        return f"the engine ended without a word ({self.workspace.key('palette')} shows its log)"
 
     def _log_tail(self) -> str:
         log = ProjectPaths(self.project).log

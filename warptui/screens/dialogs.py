@@ -8,6 +8,8 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
+from warptui.screens.key_names import key_name
+
 SCROLLING = [  # of a window with a longer text
     Binding("j,down", "scroll(1)", "down", show=False, id="dialog.down"),
     Binding("k,up", "scroll(-1)", "up", show=False, id="dialog.up"),
@@ -67,8 +69,15 @@ class Question(ModalScreen[bool]):
         with Vertical(classes="dialog question") as dialog:
             dialog.border_title = "Sure?"
             yield Static(self._text, markup=False)
-            yield Static("\ny  yes        n  no", markup=False)
+            yes, no = key_of(self, "question.yes"), key_of(self, "question.no")
+            yield Static(f"\n{yes}  yes        {no}  no", markup=False)
         yield Footer(show_command_palette=False, compact=True)
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)
+
+
+def key_of(screen: ModalScreen, name: str) -> str:
+    """The key of one of the screen's own bindings, as the user's key map has it."""
+    own = tuple(entry for entry in screen.BINDINGS if isinstance(entry, Binding))
+    return key_name(screen.app._keymap, name, own)

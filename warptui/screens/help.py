@@ -8,6 +8,7 @@ from textual.app import App
 from textual.screen import Screen
 
 from warptui.screens.command_list import mapped
+from warptui.screens.key_names import key_name
 from warptui.screens.widgets.glyphs import Drawing, glyphs
 
 _MEANINGS = {
@@ -20,7 +21,7 @@ _MEANINGS = {
     "missing": "the raw file is gone; results stay",
 }
 _LAST = (
-    "The engine is a program of its own: q leaves it running, and any number of viewers may watch "
+    "The engine is a program of its own: {detach} leaves it running, and any number of viewers may watch "
     "it. On the right above: the ids by which [keys] of config.toml changes keys."
 )
 KEYS_WIDTH = 16
@@ -63,7 +64,8 @@ def help_text(app: App, screen: Screen, drawing: Drawing, width: int = 100) -> s
         for glyph, name, text in meanings:
             said = f"  {glyph}  {name:10} {text}"
             lines += textwrap.wrap(said, width, subsequent_indent=" " * 16)
-    lines += ["", *textwrap.wrap(_LAST, width)]
+    detach = key_name(app._keymap, "detach")
+    lines += ["", *textwrap.wrap(_LAST.format(detach=detach), width)]
     return "\n".join(lines).strip("\n")
 
 

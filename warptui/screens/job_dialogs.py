@@ -10,7 +10,7 @@ from textual.widgets import Footer, Static
 
 from warptui.engine.items import ItemDetail
 from warptui.screens import words
-from warptui.screens.dialogs import SCROLLING
+from warptui.screens.dialogs import SCROLLING, key_of
 
 
 class FailureDialog(ModalScreen[str]):
@@ -30,7 +30,9 @@ class FailureDialog(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = self._detail.row.name
-            dialog.border_subtitle = "enter: item · P: try again · esc or q: close"
+            item, retry = key_of(self, "failure.item"), key_of(self, "failure.retry")
+            close = key_of(self, "dialog.close")
+            dialog.border_subtitle = f"{item}: item · {retry}: try again · {close}: close"
             with VerticalScroll(id="text", can_focus=False):
                 yield Static(account(self._detail), markup=False)
         yield Footer(show_command_palette=False, compact=True)
@@ -58,7 +60,9 @@ class RetryQuestion(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog question") as dialog:
             dialog.border_title = "Try again"
-            keys = f"\nP  this one     a  all {self._n_failed:,} that failed     n  none"
+            this, every, none = (key_of(self, f"retry.{name}") for name in ("this", "all", "none"))
+            keys = f"\n{this}  this one     {every}  all {self._n_failed:,} that failed"
+            keys += f"     {none}  none"
             yield Static(f"{self._name}{keys}", markup=False)
 
     def action_answer(self, answer: str) -> None:

@@ -185,7 +185,8 @@ class Jobs(Page):
             if yes:
                 self.clear_marks()
                 what = f"{len(names):,} items" if len(names) > 1 else names[0]
-                self._ask("cancel", names, said=f"cancelled: {what}; P processes it after all")
+                key = self.workspace.key("reprocess")
+                self._ask("cancel", names, said=f"cancelled: {what}; {key} processes it after all")
 
         if len(names) == 1:
             answered(True)

@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 from warptui.engine.items import ItemRow
 from warptui.screens import words
 from warptui.screens.filters import FilterError, parse
+from warptui.screens.key_names import key_name
 from warptui.screens.mirror import Changes
 from warptui.screens.page import Page
 from warptui.screens.plots import Plots
@@ -28,6 +29,7 @@ from warptui.screens.widgets.status_panel import StatusPanel
 from warptui.screens.widgets.strip_plot import AXIS_WIDTH, StripPlot, dots_width
 from warptui.screens.workspace import Workspace
 
+FILTER = (Binding("slash", "filter", "filter", id="list.filter", key_display="/"),)
 PLOTTING_SHARE = 20  # plots that follow the values take at most one part in so many of the time
 
 
@@ -35,7 +37,7 @@ class Overview(Page):
     """Item table, strips of the summary values, and the session in numbers."""
 
     BINDINGS = [
-        Binding("slash", "filter", "filter", id="list.filter", key_display="/"),
+        *FILTER,
         Binding(
             "m",
             "axes",
@@ -213,16 +215,22 @@ class Overview(Page):
         status = workspace.mirror.status
         empty = self.query_one("#empty", Static)
         nothing = not len(workspace.order)
+        keys = workspace.config.get("keys", {})
         # on their parent alone: a class of the screen would have every widget styled anew
         self.query_one("#left").set_class(nothing, "-nothing")
         if not nothing:
             return
         if workspace.filter is not None and len(workspace.mirror):
             empty.update(
-                f"No item matches  {workspace.filter.text}\n\n/ changes the filter, esc clears it"
+                f"No item matches  {workspace.filter.text}\n\n"
+                f"{key_name(keys, 'list.filter', FILTER)} changes the filter, "
+                f"{workspace.key('back')} clears it"
             )
         elif status is None:
-            waiting = "No engine answers.\n\ns starts it    : shows its log    q leaves"
+            waiting = (
+                f"No engine answers.\n\n{workspace.key('start-pause')} starts it    "
+                f"{workspace.key('palette')} shows its log    {workspace.key('detach')} leaves"
+            )
             empty.update(waiting if workspace.lost else "Waiting for the engine.")
         else:
             pattern = self.app_patterns()
@@ -231,7 +239,8 @@ class Overview(Page):
                 f"Looking for  {pattern}\nin  {status.input_folder}\n"
                 f"by  {status.watch_mode or 'polling'}.\n\n"
                 "New movies appear by themselves once they are complete.\n"
-                "Wrong place? Set [input] folder and pattern in config.toml."
+                f"Wrong place? {workspace.key('settings')} sets folder and pattern ([input] in "
+                "config.toml)."
             )
 
     def app_patterns(self) -> str:

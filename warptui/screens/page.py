@@ -196,25 +196,27 @@ class Page(Screen[None]):
             self.maximize(self.focused)
 
 
-def _no_device(status: EngineStatus) -> str:
+def _no_device(workspace: Workspace, status: EngineStatus) -> str:
     """Why nothing can be processed, and what to do, where no device is left."""
     if status.state in ("starting", "stopped"):
         return ""  # they are looked for, or gone on purpose
     if not status.devices:
-        return "! no device to process on. Set [compute] devices, auto or a list (6 settings)."
+        key = workspace.key("settings")
+        return f"! no device to process on. Set [compute] devices, auto or a list ({key} settings)."
     lost = [str(device.get("problem") or "") for device in status.devices]
     if not all(lost):
         return ""
     which = ", ".join(dict.fromkeys(str(device.get("device")) for device in status.devices))
     return (
-        f"! no device works ({which}). s tries again, 6 sets others ([compute] devices), "
+        f"! no device works ({which}). {workspace.key('start-pause')} tries again, "
+        f"{workspace.key('settings')} sets others ([compute] devices), "
         f"`warptui doctor` tests them. {lost[0]}"
     )
 
 
 def banner_text(workspace: Workspace) -> str:
     """What is wrong, and what to do about it; empty when all is well."""
-    status = workspace.mirror.status
+    status, start = workspace.mirror.status, workspace.key("start-pause")
     if workspace.lost:
         first, _, rest = workspace.lost.partition("\n")
         last = rest.strip().rpartition("\n")[2].strip()
@@ -222,16 +224,16 @@ def banner_text(workspace: Workspace) -> str:
         if status is not None:
             seconds = workspace.mirror.status_age_s()
             dated = f" What you see is {words.age(seconds)} old."
-        return f"! {first}{': ' + last if last else ''}.{dated} Press s to start the engine."
+        return f"! {first}{': ' + last if last else ''}.{dated} Press {start} to start the engine."
     if workspace.catching_up is not None:
         old = "" if status is None else "; until then you see what was before"
         return f"catching up with the engine: {workspace.catching_up:,} items so far{old}"
     if status is None:
         return "connecting to the engine" if workspace.connecting else ""
-    if no_device := _no_device(status):
+    if no_device := _no_device(workspace, status):
         return no_device
     if status.message:
         return f"! {status.message}"
     if status.state == "paused":
-        return "paused: new movies are found, but nothing is processed. Press s to go on."
+        return f"paused: new movies are found, but nothing is processed. Press {start} to go on."
     return ""

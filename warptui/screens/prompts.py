@@ -88,10 +88,10 @@ def leaving(n_changes: int) -> Choose:
     return Choose("Leave?", text, {"x": "leave", "k": "stay and look at them"})
 
 
-def keeping(n_changes: int) -> Choose:
+def keeping(n_changes: int, key: str) -> Choose:
     """After the settings were left with changes; "x" is to discard them."""
     text = f"{_settings(n_changes)} changed but not applied."
-    return Choose("Settings", text, {"x": "discard", "k": "keep for later (6)"})
+    return Choose("Settings", text, {"x": "discard", "k": f"keep for later ({key})"})
 
 
 def _settings(n: int) -> str:

@@ -25,6 +25,7 @@ from warptui.screens.form import (
     all_fields,
     differences,
 )
+from warptui.screens.key_names import key_name
 from warptui.screens.mirror import Changes
 from warptui.screens.page import Page
 from warptui.screens.prompts import Ask, Choose
@@ -32,6 +33,13 @@ from warptui.screens.widgets.form_pane import Advice, FormPane
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.workspace import Workspace
 
+APPLY = Binding(
+    "s",
+    "apply",
+    "apply",
+    id="settings.apply",
+    tooltip="apply the changes; while processing runs: pause, apply, go on",
+)
 PAUSE_S = 0.3  # without a key, before the engine is asked what the changes cost
 
 
@@ -39,13 +47,7 @@ class SettingsScreen(Page):
     """Every setting by section, with what is wrong beside it and what a change costs below."""
 
     BINDINGS = [
-        Binding(
-            "s",
-            "apply",
-            "apply",
-            id="settings.apply",
-            tooltip="apply the changes; while processing runs: pause, apply, go on",
-        ),
+        APPLY,
         Binding("u", "undo", "undo", id="settings.undo", tooltip="this setting as in config.toml"),
         Binding(
             "U",
@@ -262,8 +264,9 @@ class SettingsScreen(Page):
             name, text = next(iter(problems.items()))
             wrong = f"{name}: {text}"
             return [[head, ("not applied", PLAIN)], [(" ! ", colours["alert"]), (wrong, PLAIN)]]
+        key = self._key()
         if self.workspace.lost:
-            return [[head, ("no engine runs: s writes config.toml for its next start", PLAIN)]]
+            return [[head, (f"no engine runs: {key} writes config.toml for its next start", PLAIN)]]
         match self._told:
             case None:
                 text = "asking what it costs"
@@ -273,12 +276,17 @@ class SettingsScreen(Page):
                 text = cost(told)
         return [[head, (text, PLAIN)], [(f"   {self._key_words()}", BOLD)]]
 
+    def _key(self) -> str:
+        keys = self.workspace.config.get("keys", {})
+        return key_name(keys, APPLY.id or "", (APPLY,))
+
     def _key_words(self) -> str:
+        key = self._key()
         if self.locked:
-            return "Locked while processing runs: s pauses, applies, goes on"
+            return f"Locked while processing runs: {key} pauses, applies, goes on"
         status = self.workspace.mirror.status
         paused = status is not None and status.state == "paused"
-        return "s applies; processing stays paused" if paused else "s applies"
+        return f"{key} applies; processing stays paused" if paused else f"{key} applies"
 
     # keys
 

@@ -9,6 +9,7 @@ import numpy as np
 from warptui.engine.items import ItemRow, State
 from warptui.screens.acquisition import Along, axis_of
 from warptui.screens.filters import Filter
+from warptui.screens.key_names import key_name
 from warptui.screens.limits import Limits
 from warptui.screens.mirror import STATE_NUMBERS, Mirror
 from warptui.screens.problems import problems
@@ -41,6 +42,10 @@ class Workspace:
         self.draft: dict[str, dict[str, Any]] = {}  # settings changed here, not applied yet
         self.trial: dict[str, dict[str, Any]] = {}  # settings to be tried on items, not to apply
         self.settings_version = 0  # of the engine's settings that were asked for last
+
+    def key(self, name: str) -> str:
+        """The key that works for the app's binding of this id, as texts name it."""
+        return key_name(self.config.get("keys", {}), name)
 
     @property
     def n_drafted(self) -> int:
