@@ -59,10 +59,14 @@ def load_roster(project: Path) -> tuple[Roster, str]:
     store = Store(project_paths)
     try:
         roster.adopt(store.load_all().values())
+        movies = list(find_movies(config.input))
+        there = set(movies)
         for entry in roster.entries.values():
-            entry.present = entry.path.exists()
-        for path in find_movies(config.input):
+            entry.present = entry.path in there
+        for path in movies:
             entry = roster.arrive(path, at_start=True)
+            if entry.undecided:
+                entry = roster.take_over(entry, store.cached_fingerprint(path)) or entry
             entry.present = True
             if not entry.stored.records:
                 entry.stored = store.load(entry.name) or entry.stored

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from warptui.engine.broadcast import Broadcast
+from warptui.engine.errors import ItemError
 from warptui.engine.events import ItemChanged, ItemRemoved
 from warptui.engine.items import Choice
 from warptui.engine.records import StoredItem
@@ -123,15 +124,23 @@ class Register:
         entry.present = False
         nothing_stored = not entry.stored.records and entry.stored.choice is Choice.AUTO
         if nothing_stored and not entry.running:
-            self.schedule.discard(entry.name)
             self.roster.remove(entry)
-            self.n_shown += 1
-            self._broadcast.publish(ItemRemoved(entry.name))
+            self._removed(entry)
         else:
             self.settle(entry)
 
+    def _removed(self, entry: Entry) -> None:
+        """Tell the viewers that there is no such item any more."""
+        self.schedule.discard(entry.name)
+        self.n_shown += 1
+        self._broadcast.publish(ItemRemoved(entry.name))
+
     def _see_complete(self, seen: Complete) -> None:
         entry = self.roster.arrive(seen.path, at_start=seen.at_start)
+        if entry.refused and (known := self.roster.take_over(entry, seen.fingerprint)):
+            log.info("%s is now at %s: its results are kept", known.name, seen.path)
+            self._removed(entry)
+            entry = known
         if entry.fingerprint != seen.fingerprint:
             entry.deaths = entry.hiccups = 0
             entry.delayed = ""
@@ -140,9 +149,20 @@ class Register:
         entry.at_start = seen.at_start
         self.roster.reconsider(entry)
         self._adopt_metadata(entry)
+        self._remember_place(entry)
         if seen.square:
             entry.stored = replace(entry.stored, square=seen.square)
         self.settle(entry)
+
+    def _remember_place(self, entry: Entry) -> None:
+        """What is stored names the raw file: where that was moved, it is to name the new place."""
+        stored = entry.stored
+        if not stored.raw_path or stored.raw_path == str(entry.path) or not stored.history:
+            return
+        try:
+            entry.stored = self._save(replace(stored, raw_path=str(entry.path)))
+        except (OSError, ItemError) as problem:
+            log.warning("%s: its new place cannot be stored: %s", entry.name, problem)
 
     def _adopt_metadata(self, entry: Entry) -> None:
         """A file of Warp's for a movie that we do not know yet may hold the user's choice."""

@@ -80,6 +80,7 @@ class Entry:
     present: bool = False  # the raw file is there
     waiting: str | None = None  # why it is not complete yet; None = complete
     refused: str = ""  # why it cannot be an item at all
+    undecided: bool = False  # perhaps it is a known item in another place: its content tells
     note: str = ""
     at_start: bool = False
     asked: bool = False  # the user asked for all stages to run again
@@ -155,11 +156,7 @@ class Roster:
         if other is not None and not other.exists():
             moved = self.find(other)
             if moved is not None and moved.name == path.name:  # the same item in another place
-                del self._by_path[other]
-                moved.path = path
-                moved.square = square_of_parts(path.parts)
-                self._by_path[path] = moved.name
-                self._owners[paths.root_name(path.name)] = path
+                self._move(moved, path)
                 return moved
         why_not = refusal(path, self._owners)
         name = path.name if path.name not in self.entries else str(path)
@@ -170,12 +167,39 @@ class Roster:
             self._last + 1,
             stored,
             refused=why_not,
+            undecided=self._absent_namesake(path) is not None,
             at_start=at_start,
             arrived_at=time.time(),
         )
         self._add(entry)
         self._newest = entry
         return entry
+
+    def take_over(self, entry: Entry, fingerprint: str) -> Entry | None:
+        """The known item that a refused file is, seen at another path; None if it is none.
+
+        A project that was copied names movies that are still there, in a folder that is not watched
+        any more. Then the content decides: the same movie keeps its results.
+        """
+        known = self._absent_namesake(entry.path)
+        entry.undecided = False
+        if known is None or not fingerprint or known.fingerprint != fingerprint or known.running:
+            return None
+        self.remove(entry)
+        self._move(known, entry.path)
+        return known
+
+    def _absent_namesake(self, path: Path) -> Entry | None:
+        """The item of this file name whose own file is not where movies are looked for."""
+        other = self._owners.get(paths.root_name(path.name))
+        known = self.find(other) if other is not None and other != path else None
+        return known if known and known.name == path.name and not known.present else None
+
+    def _move(self, entry: Entry, path: Path) -> None:
+        self._by_path.pop(entry.path, None)
+        entry.path, entry.square = path, square_of_parts(path.parts)
+        self._by_path[path] = entry.name
+        self._owners[paths.root_name(path.name)] = path
 
     def reconsider(self, entry: Entry) -> None:
         """A file that could not be an item is complete now: perhaps it can."""
@@ -216,7 +240,7 @@ class Roster:
         return steps
 
     def _standing(self, entry: Entry) -> tuple[State, str, tuple[Step, ...]]:
-        if entry.refused:
+        if entry.refused and not (entry.undecided and entry.waiting is not None):
             return State.FAILED, entry.refused, ()
         if self.folder_problem:
             return State.MISSING, self.folder_problem, ()

@@ -21,8 +21,8 @@ _MEANINGS = {
     "missing": "the raw file is gone; results stay",
 }
 _LAST = (
-    "The engine is a program of its own: {detach} leaves it running, and any number of viewers may watch "
-    "it. On the right above: the ids by which [keys] of config.toml changes keys."
+    "The engine is a program of its own: {detach} leaves it running, and any number of viewers "
+    "may watch it. On the right above: the ids by which [keys] of config.toml changes keys."
 )
 KEYS_WIDTH = 16
 
