@@ -75,3 +75,11 @@ def test_a_value_that_a_new_version_of_a_stage_declares_is_unknown_for_older_ite
     columns.put(1, ItemRow("b", 2, State.DONE, summary={"m.x": 2.0, "m.new": 3.0}))
     assert columns[0].summary == {"m.x": 1.0, "m.new": None}
     assert np.isnan(columns.value("m.new")[0])
+
+
+def test_a_row_with_other_values_is_what_replace_makes() -> None:
+    row = ItemRow("a.tif", 3, State.DONE, summary={"motion.early_motion": 0.5})
+    changed = row.with_values(state=State.FAILED, reason="no beam")
+    assert changed == replace(row, state=State.FAILED, reason="no beam")
+    assert row.state is State.DONE
+    assert row.reason == ""

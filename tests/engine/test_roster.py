@@ -16,6 +16,7 @@ from warptui.engine.items import Choice, EngineStatus, State
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, make_record
 from warptui.engine.records import StoredItem
+from warptui.engine.register import Register
 from warptui.engine.roster import Roster, Wanted
 from warptui.engine.settings import Config, FilterSettings
 from warptui.engine.stages import STAGES
@@ -101,7 +102,7 @@ def test_a_limit_of_a_stage_that_is_off_judges_nothing(tmp_path: Path) -> None:
 def test_viewers_hear_only_of_items_that_change(tmp_path: Path, monkeypatch) -> None:
     foreman = foreman_of(tmp_path, [stored(n, 0.1 * n) for n in range(30)])
     said = []
-    monkeypatch.setattr(foreman._broadcast, "publish", said.append)
+    monkeypatch.setattr(foreman._broadcast, "publish", lambda *events: said.extend(events))
     set_filters(foreman, motion_max=2.45)
     assert {event.row.name for event in said if isinstance(event, ItemChanged)} == {
         f"m{n:06}.tif" for n in range(25, 30)
@@ -117,6 +118,60 @@ def test_20_000_items_are_judged_by_other_limits_within_100_ms(tmp_path: Path) -
         set_filters(foreman, motion_max=limit)
         spent.append(time.process_time() - began)
     assert sorted(spent)[2] < 0.1, spent
+
+
+def test_another_setting_is_told_of_items_that_it_concerns_and_of_no_others(
+    tmp_path: Path, monkeypatch
+) -> None:
+    foreman = foreman_of(tmp_path, [stored(0, 0.5), stored(1, 0.6, Choice.EXCLUDE), stored(2, 9.0)])
+    said: list[Any] = []
+    monkeypatch.setattr(foreman._broadcast, "publish", lambda *events: said.extend(events))
+    foreman.judge_all()
+    assert said == []
+    roster = foreman.roster
+    changed = Config.from_json({"motion": {"b_factor": -200.0}, "filters": {"motion_max": 1.0}})
+    roster.wanted = Wanted.of(changed, References(), STAGES)
+    foreman.judge_all()
+    assert [(event.row.name, event.row.state, event.row.filtered) for event in said] == [
+        ("m000000.tif", State.OUTDATED, False),
+        ("m000001.tif", State.OUTDATED, False),
+        ("m000002.tif", State.OUTDATED, True),
+    ]
+    assert "motion.b_factor -100 -> -200" in said[0].row.reason
+    assert foreman.queue(5)[0] == (
+        "m000002.tif",
+        f"outdated: {roster.entries['m000002.tif'].reason}",
+    )
+    said.clear()
+    roster.wanted = Wanted.of(Config(), References(), STAGES)  # and back
+    foreman.judge_all()
+    assert [event.row.state for event in said] == [State.DONE] * 3
+    assert not foreman.queue(5)
+
+
+def test_an_item_that_waits_is_told_of_though_nothing_about_it_changed(tmp_path: Path) -> None:
+    roster = Roster(ProjectPaths(tmp_path), Wanted.of(Config(), References(), STAGES))
+    roster.adopt([stored(0, 0.5)])
+    entry = next(iter(roster.entries.values()))
+    entry.waiting = ""  # as it stands at first
+    said = Broadcast(EngineStatus("idle", str(tmp_path), ""))
+    nothing = cast(Any, None)
+    register = Register(roster, nothing, said, nothing)
+    register.judge_all()
+    assert [row.state for row in said.rows()] == [State.WAITING]
+
+
+@pytest.mark.slow
+def test_20_000_items_are_compared_with_other_settings_within_half_a_second(tmp_path: Path) -> None:
+    foreman = foreman_of(tmp_path, [stored(n, 0.5) for n in range(20_000)])
+    spent = []
+    for threads in (1, 2, 3):  # changes no result
+        changed = Config.from_json({"compute": {"threads": threads}})
+        began = time.process_time()
+        foreman.roster.wanted = Wanted.of(changed, References(), STAGES)
+        foreman.judge_all()
+        spent.append(time.process_time() - began)
+    assert sorted(spent)[1] < 0.5, spent
 
 
 @pytest.fixture

@@ -49,35 +49,41 @@ class Broadcast:
         self._changed = threading.Condition()
         self._closed = False
 
-    def publish(self, event: Event) -> None:
-        """Number the event and make it known. An event that changes nothing is dropped."""
+    def publish(self, *events: Event) -> None:
+        """Number events and make them known at once. One that changes nothing is dropped."""
         with self._changed:
-            match event:
-                case ItemChanged(row):
-                    if self._rows.get(row.name) == row:
-                        return
-                    self._rows[row.name] = row
-                    key = ("item", row.name)
-                case ItemRemoved(name):
-                    if self._rows.pop(name, None) is None:
-                        return
-                    key = ("item", name)
-                    self._removals.append(name)
-                case StatusChanged(status):
-                    if status == self._status:
-                        return
-                    self._status = status
-                    key = ("status", None)
-                case LogLine(level=level):
-                    key = ("line", self._sequence)
-                    (self._details if level == "debug" else self._lines).append(self._sequence)
-                case Snapshot() | CatchingUp():
-                    raise ValueError("made for one viewer on demand, not published")
-            self._sequence += 1
-            self._latest[key] = (self._sequence, event)
-            self._latest.move_to_end(key)
+            numbers = self._sequence
+            for event in events:
+                self._take(event)
             self._forget()
-            self._changed.notify_all()
+            if self._sequence != numbers:
+                self._changed.notify_all()
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case ItemChanged(row):
+                if self._rows.get(row.name) == row:
+                    return
+                self._rows[row.name] = row
+                key = ("item", row.name)
+            case ItemRemoved(name):
+                if self._rows.pop(name, None) is None:
+                    return
+                key = ("item", name)
+                self._removals.append(name)
+            case StatusChanged(status):
+                if status == self._status:
+                    return
+                self._status = status
+                key = ("status", None)
+            case LogLine(level=level):
+                key = ("line", self._sequence)
+                (self._details if level == "debug" else self._lines).append(self._sequence)
+            case Snapshot() | CatchingUp():
+                raise ValueError("made for one viewer on demand, not published")
+        self._sequence += 1
+        self._latest[key] = (self._sequence, event)
+        self._latest.move_to_end(key)
 
     def rows(self) -> list[ItemRow]:
         """All rows in order of arrival."""

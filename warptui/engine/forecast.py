@@ -14,7 +14,6 @@ from statistics import median
 from typing import Any
 
 from warptui.engine.items import State
-from warptui.engine.plan import plan
 from warptui.engine.roster import Entry, Wanted
 
 SAMPLES = 200  # items whose stored durations are looked at where no stage ran yet
@@ -79,10 +78,7 @@ def _kind(entry: Entry) -> bytes:
 def _stages(entry: Entry, wanted: Wanted) -> set[str]:
     if entry.asked:
         return set(wanted.enabled)
-    steps = plan(
-        entry.stored, wanted.config, wanted.references, entry.fingerprint, stages=wanted.stages
-    )
-    return {step.stage for step in steps}
+    return {step.stage for step in wanted.target.steps(entry.stored, entry.fingerprint)}
 
 
 def _seconds(

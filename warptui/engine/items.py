@@ -71,6 +71,12 @@ class ItemRow:
     filtered: bool = False  # out by a limit of [filters]; `reason` says which
     square: str = ""  # the grid square that it was taken on; empty = not known
 
+    def with_values(self, **values: Any) -> ItemRow:
+        """The row with other values: `dataclasses.replace` at a fifth of its cost, for thousands."""
+        made = object.__new__(type(self))
+        vars(made).update(vars(self), **values)
+        return made
+
     def to_json(self) -> dict[str, Any]:
         """The record as JSON-ready values."""
         return asdict(self)

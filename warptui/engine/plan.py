@@ -52,12 +52,54 @@ def plan(
     ``fingerprint`` is that of the raw file now; "" (the file is gone) compares nothing. A failure
     is no obstacle here: whoever schedules decides whether to try again (see `wanted_hash`).
     """
-    steps: dict[str, Step] = {}
-    for stage in _enabled(config, kind, stages):
-        reason = _reason(stage, stored, config, references, fingerprint, steps, stages)
-        if reason:
-            steps[stage.name] = Step(stage.name, reason)
-    return tuple(steps.values())
+    return Target(config, references, kind, stages).steps(stored, fingerprint)
+
+
+class Target:
+    """What items are compared with: settings and references, prepared once for all of them."""
+
+    def __init__(
+        self,
+        config: Config,
+        references: References,
+        kind: type = Movie,
+        stages: Sequence[Stage] = STAGES,
+    ) -> None:
+        enabled = _enabled(config, kind, stages)
+        self._goals = [_Goal.of(stage, config, references) for stage in enabled]
+
+    def steps(self, stored: StoredItem | None, fingerprint: str) -> tuple[Step, ...]:
+        """Stages that an item needs: see `plan`."""
+        steps: dict[str, Step] = {}
+        for goal in self._goals:
+            reason = _reason(goal, stored, fingerprint, steps)
+            if reason:
+                steps[goal.name] = Step(goal.name, reason)
+        return tuple(steps.values())
+
+
+@dataclass(frozen=True)
+class _Goal:
+    """What the record of a stage is compared with."""
+
+    name: str
+    version: int
+    settings: dict[str, Any]  # that affect results
+    sections: dict[str, dict[str, Any]]  # shared ones, as a record has them
+    models: dict[str, BaseModel]  # the sections that both are from, by name
+    needed: dict[str, bool]  # stages that it reads, and whether they are switched on
+
+    @classmethod
+    def of(cls, stage: Stage, config: Config, references: References) -> _Goal:
+        sections = _wanted_sections(stage, config, references)
+        return cls(
+            stage.name,
+            stage.version,
+            affecting(config.stage(stage.name)),
+            sections,
+            {name: config.section(name) for name in (stage.name, *sections)},
+            {need: config.stage(need).enabled for need in stage.needed(config)},
+        )
 
 
 def make_record(
@@ -178,40 +220,30 @@ def _value(model: BaseModel, key: str) -> Any:
 
 
 def _reason(
-    stage: Stage,
-    stored: StoredItem | None,
-    config: Config,
-    references: References,
-    fingerprint: str,
-    steps: Mapping[str, Step],
-    stages: Sequence[Stage],
+    goal: _Goal, stored: StoredItem | None, fingerprint: str, steps: Mapping[str, Step]
 ) -> str:
-    record = stored.records.get(stage.name) if stored else None
+    record = stored.records.get(goal.name) if stored else None
     if stored is None or record is None:
         return (stored.problem if stored else "") or "never run"
-    if record.version != stage.version:
-        return f"stage version {record.version} -> {stage.version}"
+    if record.version != goal.version:
+        return f"stage version {record.version} -> {goal.version}"
     if fingerprint and record.fingerprint and record.fingerprint != fingerprint:
         return "raw file replaced"
-    changes = _changes(stage.name, record.settings, config.stage(stage.name))
-    for section, wanted in _wanted_sections(stage, config, references).items():
-        was = record.sections.get(section, {})
-        changes += _section_changes(section, was, wanted, config.section(section))
-    if changes:
-        return ", ".join(changes)
-    return _need_reason(stage, stored, record, config, steps, stages)
+    if record.settings != goal.settings or record.sections != goal.sections:
+        changes = _changes(goal, record.settings)
+        for section, wanted in goal.sections.items():
+            was = record.sections.get(section, {})
+            changes += _section_changes(section, was, wanted, goal.models[section])
+        if changes:
+            return ", ".join(changes)
+    return _need_reason(goal, stored, record, steps)
 
 
 def _need_reason(
-    stage: Stage,
-    stored: StoredItem,
-    record: StageRecord,
-    config: Config,
-    steps: Mapping[str, Step],
-    stages: Sequence[Stage],
+    goal: _Goal, stored: StoredItem, record: StageRecord, steps: Mapping[str, Step]
 ) -> str:
-    for need in stage.needed(config):
-        if not config.stage(need).enabled:
+    for need, enabled in goal.needed.items():
+        if not enabled:
             if need in record.needs:
                 return f"{need} was switched off"
         elif need in steps:
@@ -223,15 +255,14 @@ def _need_reason(
     return ""
 
 
-def _changes(section: str, was: Mapping[str, Any], model: Any) -> list[str]:
-    """Differences of a section; a key that the record lacks had its present default."""
-    values = affecting(model)
-    if was == values:
-        return []  # the usual case, asked for every item of a project
-    defaults = affecting(type(model)())
+def _changes(goal: _Goal, was: Mapping[str, Any]) -> list[str]:
+    """Differences of a stage's own settings; a key that the record lacks had its default."""
+    if was == goal.settings:
+        return []
+    defaults = affecting(type(goal.models[goal.name])())
     return [
-        f"{section}.{key} {_shown(was.get(key, defaults[key]))} -> {_shown(now)}"
-        for key, now in values.items()
+        f"{goal.name}.{key} {_shown(was.get(key, defaults[key]))} -> {_shown(now)}"
+        for key, now in goal.settings.items()
         if was.get(key, defaults[key]) != now
     ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from warptui.engine.items import Choice
@@ -34,12 +35,16 @@ class StageRecord:
     needs: dict[str, str] = field(default_factory=dict)  # `key` of the earlier records it used
     abridged: bool = False  # long lists of the result were left out (see `StoredItem.abridged`)
 
-    @property
+    @cached_property  # asked for every item of a project whenever a setting changes
     def key(self) -> str:
         """Names this very run, so that a later stage can say what it was made from."""
         identity = [self.stage, self.version, self.settings, self.sections, self.needs]
         identity += [self.fingerprint, self.finished_at]
         return digest(identity)
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON-ready values, which it shares: they must not be changed."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,7 @@ class StoredItem:
         """The record as JSON-ready values, which it shares: they must not be changed."""
         return {
             **vars(self),
-            "records": {stage: dict(vars(record)) for stage, record in self.records.items()},
+            "records": {stage: record.to_json() for stage, record in self.records.items()},
             "failure": None if self.failure is None else dict(vars(self.failure)),
             "history": list(self.history),
         }

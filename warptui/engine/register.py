@@ -43,29 +43,46 @@ class Register:
 
     def judge_all(self) -> None:
         """Decide anew where every item stands, after anything that concerns all of them."""
+        otherwise = []
         for entry in self.roster.entries.values():
-            self.settle(entry)
+            before = entry.state, entry.reason, entry.selection
+            self._queue(entry)
+            if entry.running or not entry.shown:
+                self.show(entry)
+            elif before != (entry.state, entry.reason, entry.selection):
+                otherwise.append(entry)
+        self._show_judged(otherwise)
 
     def reselect_all(self) -> None:
         """Apply other limits to all items, and tell the viewers of those that it concerns."""
-        for entry in self.roster.reselect():
-            self.n_shown += 1
-            row = self.roster.row_reselected(entry, self._broadcast.row(entry.name))
-            self._broadcast.publish(ItemChanged(row))
+        self._show_judged(self.roster.reselect())
+
+    def _show_judged(self, entries: Iterable[Entry]) -> None:
+        """Tell the viewers of items that they know, and that are judged otherwise now."""
+        news = [
+            ItemChanged(self.roster.row_judged(entry, self._broadcast.row(entry.name)))
+            for entry in entries
+        ]
+        self.n_shown += len(news)
+        self._broadcast.publish(*news)
 
     def settle(self, entry: Entry, *, asked: bool = False) -> None:
         """Decide where an item stands, queue it if it needs work, and tell the viewers."""
-        if not entry.running:
-            steps = self.roster.judge(entry)
-            if steps:
-                self.schedule.push(entry.name, urgency(entry, asked), entry.sequence)
-            else:
-                self.schedule.discard(entry.name)
+        self._queue(entry, asked=asked)
         self.show(entry)
+
+    def _queue(self, entry: Entry, *, asked: bool = False) -> None:
+        if entry.running:
+            return
+        if self.roster.judge(entry):
+            self.schedule.push(entry.name, urgency(entry, asked), entry.sequence)
+        else:
+            self.schedule.discard(entry.name)
 
     def show(self, entry: Entry) -> None:
         """Tell the viewers how an item stands."""
         self.n_shown += 1
+        entry.shown = True
         self._broadcast.publish(ItemChanged(self.roster.row(entry)))
 
     def see(self, sightings: Iterable[Sighting]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from warptui.engine import paths
 from warptui.engine.formats.squares import square_of_parts
 from warptui.engine.items import Choice, ExportRequest, ItemDetail, ItemRow, Movie, State, Summary
 from warptui.engine.paths import ProjectPaths
-from warptui.engine.plan import References, Step, plan, refusal, wanted_hash
+from warptui.engine.plan import References, Step, Target, refusal, wanted_hash
 from warptui.engine.records import StageRecord, StoredItem
 from warptui.engine.selection import (
     KEPT,
@@ -42,6 +43,11 @@ class Wanted:
     enabled: frozenset[str]  # names of the stages that movies go through
     limits: tuple[Limit, ...] = ()  # of [filters], on values of enabled stages
     judged: tuple[tuple[str, str], ...] = ()  # stage and field of what each limit judges
+
+    @cached_property
+    def target(self) -> Target:
+        """What items are compared with."""
+        return Target(self.config, self.references, stages=self.stages)
 
     @classmethod
     def of(cls, config: Config, references: References, stages: tuple[Stage, ...]) -> Wanted:
@@ -94,6 +100,7 @@ class Entry:
     state: State = State.WAITING
     reason: str = ""
     selection: Selection = NOT_PROCESSED  # kept by `Roster.select`
+    shown: bool = False  # viewers know of it
     arrived_at: float = 0.0
     square: str = ""  # as its path tells it
     arrived: float = field(default_factory=time.monotonic)
@@ -225,13 +232,7 @@ class Roster:
                 for stage in wanted.stages
                 if stage.name in wanted.enabled
             )
-        return plan(
-            entry.stored,
-            wanted.config,
-            wanted.references,
-            entry.fingerprint,
-            stages=wanted.stages,
-        )
+        return wanted.target.steps(entry.stored, entry.fingerprint)
 
     def judge(self, entry: Entry) -> tuple[Step, ...]:
         """Decide where an item stands that does not run; the steps that it needs now."""
@@ -395,11 +396,11 @@ class Roster:
                 parts.append(f"{first.label} {value:.{first.digits}f}{unit}")
         return ", ".join(parts)
 
-    def row_reselected(self, entry: Entry, row: ItemRow) -> ItemRow:
-        """``row`` after `select`: a fifth of the cost of making it anew."""
+    def row_judged(self, entry: Entry, row: ItemRow) -> ItemRow:
+        """``row`` after `judge` or `select`: a fifth of the cost of making it anew."""
         selection = entry.selection
-        return replace(
-            row,
+        return row.with_values(
+            state=entry.state,
             selected=selection.selected,
             reason=_reason(entry),
             filtered=selection.filtered,

@@ -5,6 +5,7 @@ The door to them is `engine.session.Session`.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import queue
@@ -50,6 +51,7 @@ log = logging.getLogger(__name__)
 TICK_S = 0.25
 REFERENCES_S = 5.0  # between looks at the gain reference
 STOP_GRACE_S = 3.0  # for a worker to unwind
+MANY = 1000  # items; what is remembered of 20,000 takes 0.2 s to look through for garbage
 
 
 class Works:
@@ -135,6 +137,10 @@ class Works:
         if problem:
             self._foreman.holds["references"] = problem
         self._foreman.judge_all()
+        if len(roster.entries) >= MANY:
+            # a collection that goes through them all would hold the engine up again and again
+            gc.collect()  # else what is garbage now would be kept too
+            gc.freeze()
         self._patience = Patience()
         self._vitals = Vitals(self.project, self._foreman, self._broadcast, self._stages)
         self._next_references = time.monotonic() + REFERENCES_S

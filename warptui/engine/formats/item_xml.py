@@ -73,7 +73,7 @@ def write_item(root: Element, item: StoredItem, project_folder: Path) -> None:
     texts: list[tuple[str, dict[str, str], Any]] = [("ItemRecord", {}, _item_values(item))]
     for stage, record in item.records.items():
         short = short_values(record.result)
-        values = {key: value for key, value in vars(record).items() if key != "abridged"}
+        values = {key: value for key, value in record.to_json().items() if key != "abridged"}
         texts.append(("StageRecord", {"Stage": stage}, {**values, "result": short}))
         lists = {key: value for key, value in record.result.items() if key not in short}
         texts.append(("StageLists", {"Stage": stage}, lists))
