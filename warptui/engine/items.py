@@ -72,7 +72,7 @@ class ItemRow:
     square: str = ""  # the grid square that it was taken on; empty = not known
 
     def with_values(self, **values: Any) -> ItemRow:
-        """The row with other values: `dataclasses.replace` at a fifth of its cost, for thousands."""
+        """The row with other values: cheaper than `replace`, for thousands of them."""
         made = object.__new__(type(self))
         vars(made).update(vars(self), **values)
         return made
