@@ -25,6 +25,7 @@ from textual.screen import Screen
 
 from warptui import client as engine_client
 from warptui.engine.events import CatchingUp, LogLine, Snapshot
+from warptui.engine.items import ItemDetail
 from warptui.screens.bindings import APP_BINDINGS, all_bindings, clashes
 from warptui.screens.calls import CallingApp
 from warptui.screens.command_list import Palette, key_commands
@@ -36,7 +37,7 @@ from warptui.screens.jobs import Jobs
 from warptui.screens.leaving import UnwaitedThreads
 from warptui.screens.mirror import Changes
 from warptui.screens.overview import Overview
-from warptui.screens.page import Page
+from warptui.screens.page import RAW, Page
 from warptui.screens.plots import Plots
 from warptui.screens.prompts import keeping, leaving
 from warptui.screens.stages import VIEWS
@@ -327,6 +328,17 @@ class WarptuiApp(CallingApp):
         if not isinstance(self.screen, Page):
             return
         kind, paths = self.screen.paths(raw)
+        if kind == RAW and len(paths) == 1 and not raw and not self.workspace.lost:
+            name = self.screen.targets()[0].name  # the engine knows whether there is an average
+            self.ask("item", name, done=self._copy_of)
+        else:
+            self._copy(kind, paths)
+
+    def _copy_of(self, detail: ItemDetail) -> None:
+        average = detail.average_path
+        self._copy("average" if average else RAW, [average or detail.raw_path])
+
+    def _copy(self, kind: str, paths: list[str]) -> None:
         if not paths:
             self.notify("no item: nothing to copy")
             return

@@ -130,6 +130,7 @@ async def test_copy_a_path(driven, monkeypatch) -> None:
         await operator.press()
         await until(pilot, lambda: copied)
         assert Path(copied[0]).is_absolute()
+        assert "/average/" in copied[0] and copied[0].endswith(".mrc")
         operator.is_done()
 
 

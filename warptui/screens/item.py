@@ -17,7 +17,7 @@ from warptui.screens.dialogs import TextDialog
 from warptui.screens.feed import Engine
 from warptui.screens.item_reading import Shelf
 from warptui.screens.mirror import Changes
-from warptui.screens.page import Page
+from warptui.screens.page import RAW, Page
 from warptui.screens.stages import VIEWS, StageView
 from warptui.screens.stages.view import LayerSwitch, Loaded, Pane, Side
 from warptui.screens.widgets.glyphs import plain
@@ -343,5 +343,5 @@ class ItemScreen(Page):
         if detail is not None and detail.average_path and not raw:
             return "average", [detail.average_path]
         if detail is not None and detail.raw_path:
-            return "raw file", [detail.raw_path]
+            return RAW, [detail.raw_path]
         return super().paths(raw)

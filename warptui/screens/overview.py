@@ -33,6 +33,19 @@ FILTER = (Binding("slash", "filter", "filter", id="list.filter", key_display="/"
 PLOTTING_SHARE = 20  # plots that follow the values take at most one part in so many of the time
 
 
+class FilterLine(Input):
+    """What is typed here hides what does not match."""
+
+    BINDINGS = [
+        Binding("enter", "submit", "keep", id="filter.keep"),
+        Binding("escape", "clear", "show all", id="filter.clear"),
+    ]
+
+    async def action_clear(self) -> None:
+        self.value = ""
+        await self.action_submit()
+
+
 class Overview(Page):
     """Item table, strips of the summary values, and the session in numbers."""
 
@@ -66,7 +79,7 @@ class Overview(Page):
                 yield Static(id="empty", markup=False)
                 yield Vertical(id="strip-below")
                 yield ItemLine(id="item-line")
-                line = Input(
+                line = FilterLine(
                     id="filter-line",
                     placeholder="motion<0.8  state:failed  sel:out  -word  part of a name",
                 )
@@ -303,6 +316,10 @@ class Overview(Page):
         line = self.query_one(ItemLine)
         line.show(workspace.current_row, workspace.mirror.summaries, shown)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While a filter is typed, `/` and `m` are letters of it."""
+        return not (action in ("filter", "axes") and isinstance(self.focused, FilterLine))
+
     def action_axes(self) -> None:
         """Choose what the plots run along."""
         self.plots.choose_axes()
@@ -319,13 +336,6 @@ class Overview(Page):
 
     def on_input_submitted(self) -> None:
         self._leave_filter_line()
-
-    def on_key(self, event) -> None:
-        line = self.query_one("#filter-line", Input)
-        if event.key == "escape" and line.has_focus:
-            event.stop()
-            line.value = ""
-            self._leave_filter_line()
 
     def _leave_filter_line(self) -> None:
         self.query_one("#filter-line").display = False

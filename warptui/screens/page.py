@@ -20,6 +20,7 @@ from warptui.screens.widgets.notice_bar import NoticeBar
 from warptui.screens.widgets.status_bar import StatusBar
 from warptui.screens.workspace import Workspace
 
+RAW = "raw file"  # a kind of path that can be copied
 MINIMUM = (40, 10)  # below that nothing can be read; from 60x20 on everything is there
 
 
@@ -66,7 +67,7 @@ class Page(Screen[None]):
         """What `y` copies: what kind of file, and where those of the targets lie."""
         status = self.workspace.mirror.status
         folder = Path(status.input_folder) if status else Path()
-        return "raw file", [str(folder / row.name) for row in self.targets()]
+        return RAW, [str(folder / row.name) for row in self.targets()]
 
     def clear_marks(self) -> bool:
         """Forget a marked range; False when there was none."""

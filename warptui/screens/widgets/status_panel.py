@@ -102,7 +102,7 @@ class StatusPanel(LineWidget):
         lasts = "" if hours is None else f", {hours:.0f} h left" if hours < 999 else ", for weeks"
         return [
             [("   rate ", muted), (f"{rate}/h ", PLAIN)],
-            [("  newest file ", muted), (f"{age} old ", PLAIN)],
+            [("  newest file ", muted), (f"{age} " if age == unknown else f"{age} old ", PLAIN)],
             [("  disk ", muted), (f"{disk}{lasts} ", PLAIN)],
         ]
 
