@@ -68,3 +68,20 @@ def test_strips_are_as_wide_as_the_cells_and_always_have_a_style() -> None:
     strips = cells.strips(lambda front, back: Style(bold=front == 3))
     assert [strip.text for strip in strips] == ["  abcde", "       "]
     assert all(segment.style is not None for strip in strips for segment in strip)
+
+
+def test_flattening_takes_off_the_mean_about_each_place_and_leaves_gaps() -> None:
+    part = np.random.default_rng(3).normal(size=(17, 23))
+    part[:3] = np.nan
+    found = raster.flattened(part, 5)
+    assert np.array_equal(np.isnan(found), np.isnan(part))
+    for y, x in ((3, 0), (8, 11), (16, 22)):
+        about = part[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3]
+        assert found[y, x] == pytest.approx(part[y, x] - np.nanmean(about))
+
+
+def test_a_slope_of_ice_hides_no_particle_where_there_are_few_greys() -> None:
+    slope = np.linspace(0, 50, 96)[:, None] + np.zeros(96)
+    rings = np.hypot(*np.mgrid[-48:48, -48:48] % 24 - 12) < 8
+    flat = raster.flattened(slope - 3.0 * rings, 16)
+    assert flat[rings].mean() < flat[~rings].mean() - 1

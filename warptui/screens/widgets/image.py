@@ -19,6 +19,8 @@ from warptui.screens.widgets.palette import MAP, hexadecimal
 from warptui.screens.widgets.raster import DEFAULT, Cells
 from warptui.screens.widgets.view import ZOOMS, View, look
 
+FLAT_PARTS = 6  # of a micrograph's height: what is larger is ice, where there are few greys
+LEAST_FLAT = 9  # dots
 CONTRASTS = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # % of the pixels beyond black, and white
 USUAL_CONTRAST = 3
 PAN = 0.125  # of what is seen
@@ -221,6 +223,8 @@ class Image(LineWidget, can_focus=True):
         part = raster.resample(picture.pixels[::-1], view.top, view.left, *view.seen_yx, shape)
         if self.drawing is Drawing.BRAILLE:
             part = raster.smoothed(part)  # ordered dither makes a mess of pixel noise
+        if self.drawing in (Drawing.BRAILLE, Drawing.ASCII) and picture.pixel_angstrom:
+            part = raster.flattened(part, max(LEAST_FLAT, min(shape) // FLAT_PARTS))
         grey = stretched(part, CONTRASTS[self._contrast])
         if self.drawing in (Drawing.BRAILLE, Drawing.ASCII):
             grey = balanced(grey)

@@ -142,6 +142,24 @@ def smoothed(part: np.ndarray) -> np.ndarray:
     return np.where(known, result, np.nan)
 
 
+def flattened(part: np.ndarray, size: int) -> np.ndarray:
+    """(y, x) without what changes slowly: the mean of ``size`` x ``size`` is taken off each place.
+
+    A gradient of ice uses up the few greys of dots and letters. NaN stays and counts nowhere.
+    """
+    known = np.isfinite(part)
+    sums = _box_sums(np.where(known, part, 0.0), size)
+    counts = _box_sums(known.astype(float), size)
+    return part - sums / np.maximum(counts, 1)
+
+
+def _box_sums(values: np.ndarray, size: int) -> np.ndarray:
+    """The sum of the ``size`` x ``size`` values about each; beyond the edges there is nothing."""
+    before, after = size // 2 + 1, (size - 1) // 2
+    total = np.pad(values, ((before, after), (before, after))).cumsum(axis=0).cumsum(axis=1)
+    return total[size:, size:] - total[:-size, size:] - total[size:, :-size] + total[:-size, :-size]
+
+
 def draw_polyline(dots: np.ndarray, ys: np.ndarray, xs: np.ndarray) -> None:
     """Set the dots (bool, y, x) on the line through the points, given in dots.
 
