@@ -252,7 +252,7 @@ class FirstRun(Screen[Path | None]):
         if "n_frames" in facts:
             n = facts.get("n_movies") or 1
             size = f"{facts['n_frames']} frames of {facts['width']} x {facts['height']} px"
-            head = f"{n:,} {'movie' if n == 1 else 'movies'}, {facts['format']}: {size}"
+            head = f"{n:,} {'movie' if n == 1 else 'movies'}, {facts['format'].upper()}: {size}"
             lines.append([(f" {head}", BOLD)])
         for gain in found.gains:
             style = colours["state-done"] if gain["fits"] else colours["warning-text"]
