@@ -175,7 +175,9 @@ async def test_a_stage_that_fills_the_fourier_side_is_one_record(driven, size) -
         assert any(strips[y].text[area.x : area.right].strip() for y in range(area.y, area.bottom))
         screen.show_side(Side.FOURIER)
         await pilot.pause()
-        assert spectrum.size.width > size[0] - 4
+        curves = screen.query_one("#fit").region
+        assert spectrum.region.x == 0 and curves.right == size[0]  # both as wide as the window
+        assert spectrum.size.height > size[1] - 8 and curves.height == spectrum.region.height
         assert not screen.query_one("#picture").size.width
         screen.show_side(Side.FOURIER)
         screen.action_layer("defocus")
