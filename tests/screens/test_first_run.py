@@ -74,7 +74,7 @@ async def test_it_says_what_was_found_and_what_is_missing_at_every_size(tmp_path
     async with page.app.run_test(size=size) as pilot:
         screen = await page.ready(pilot)
         shown = text_of(page.app)
-        assert "1,284 movies, tiff: 40 frames of 5760 x 4092 px" in shown
+        assert "1,284 movies, TIFF: 40 frames of 5760 x 4092 px" in shown
         assert "K3_gain.tif" in shown
         assert "type the pixel size" in shown
         assert screen.query_one(FormPane).current.name == "input.pixel_size"
