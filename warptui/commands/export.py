@@ -13,7 +13,7 @@ from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, say
 from warptui.engine.errors import WarptuiError
 from warptui.engine.export_records import ExportRecords, export_id
 from warptui.engine.exporters.kinds import summary
-from warptui.engine.exporters.relion import NO_CTF, Options, export_micrographs
+from warptui.engine.exporters.relion import NO_CTF, SIZE_UNKNOWN, Options, export_micrographs
 from warptui.engine.items import Export, State
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.records import StoredItem
@@ -71,6 +71,11 @@ def micrographs(project: Path, output: Path | None, options: Options, *, as_json
         say(f"nothing was written: of {len(rows)} items {len(selected)} are selected")
     if n_outdated:
         say(f"{n_outdated} of them are outdated: processed with other settings than the present")
+    if found.size_unknown:
+        say(
+            f"{len(found.size_unknown)} without motion for polishing, because "
+            f"{SIZE_UNKNOWN}: {found.size_unknown[0]} first; put the movies back and export again"
+        )
     if found.without_ctf:
         say(
             f"{len(found.without_ctf)} left out because {NO_CTF}; --without-ctf exports all, "

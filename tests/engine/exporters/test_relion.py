@@ -183,6 +183,34 @@ def test_motion_is_in_pixels_of_the_raw_movie(project: ProjectPaths):
     np.testing.assert_allclose(shifts["rlnMicrographShiftY"], [y for y, _ in TRACK], atol=1e-6)
 
 
+def test_the_raw_size_is_what_was_recorded_or_the_movies_own_and_never_guessed(
+    project: ProjectPaths,
+):
+    archived, recorded, unbinned = (
+        item(project, name, binning=binning)
+        for name, binning in (("a.mrc", 2.0), ("b.mrc", 1.5), ("c.mrc", 1.0))
+    )
+    changes = {"b.mrc": {"raw_shape_yx": [73, 97]}}
+    items = []
+    for made in (archived, recorded, unbinned):
+        motion = made.records["motion"]
+        result = {**motion.result, **changes.get(made.name, {})}
+        records = {**made.records, "motion": replace(motion, result=result)}
+        items.append(replace(made, records=records))
+        Path(made.raw_path).unlink()
+    output = project.root / "list.star"
+    report = export_micrographs(items, project, output, OPTICS, Options())
+    assert (report.n_motion, report.size_unknown) == (2, ["a.mrc"])
+    rows = starfile.read(output, always_dict=True)["micrographs"]
+    told = rows["rlnMicrographMetadata"].fillna("None").tolist()
+    assert told == ["None", "motion/b.star", "motion/c.star"]
+    sizes = [
+        [starfile.read(project.motion(name), always_dict=True)["general"][key] for name in "bc"]
+        for key in ("rlnImageSizeY", "rlnImageSizeX")
+    ]
+    assert sizes == [[73, 48], [97, 64]]
+
+
 def local_result(shape_xyt: tuple[int, int, int], field: Any) -> dict[str, Any]:
     """A result whose local grid holds ``field(x, y, z)``: x and y from -1/2 to 1/2, z in frames."""
     n_x, n_y, n_t = shape_xyt

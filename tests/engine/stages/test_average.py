@@ -310,6 +310,19 @@ def test_the_halves_add_up_to_the_average(tmp_path: Path, weighting: str, moving
         np.testing.assert_allclose(odd[INNER], counts[1::2].sum(0)[INNER], atol=0.05)
 
 
+def test_what_is_not_made_any_more_does_not_stay(tmp_path: Path):
+    counts = drifting_counts(drift_yx(4), (128, 144), 4)
+    path = write_stack(tmp_path / "m.mrc", counts, PIXEL)
+    average_of(path, tmp_path, AverageSettings(halves=True))
+    deconvolved = tmp_path / "deconv" / "m.mrc"
+    deconvolved.parent.mkdir()
+    deconvolved.write_bytes(b"of the average before")
+    assert (tmp_path / "average" / "odd" / "m.mrc").exists()
+    average_of(path, tmp_path, AverageSettings(halves=False))
+    left = [path.relative_to(tmp_path) for path in tmp_path.rglob("*.mrc")]
+    assert sorted(map(str, left)) == ["average/m.mrc", "m.mrc"]
+
+
 def test_files_have_the_header_that_other_programs_expect(tmp_path: Path):
     path = write_stack(tmp_path / "m.mrc", drifting_counts(drift_yx(4), (700, 900), 7), PIXEL)
     made = average_of(path, tmp_path, binning=1.25, dose_per_frame=DOSE)

@@ -110,3 +110,13 @@ def test_nothing_is_deconvolved_that_was_not_asked_for(bench: MovieBench, tmp_pa
     bench.deconvolution = []
     assert save_deconvolved(bench, CtfResult(**FOUND), OPTICS) == ""
     assert not (tmp_path / "deconv").exists()
+
+
+def test_a_deconvolved_average_goes_when_it_is_not_wanted_any_more(
+    bench: MovieBench, tmp_path: Path
+):
+    save_deconvolved(bench, CtfResult(**FOUND), OPTICS)
+    assert (tmp_path / "deconv" / "a.mrc").exists()
+    bench.deconvolution = []
+    assert save_deconvolved(bench, CtfResult(**FOUND), OPTICS) == ""
+    assert not (tmp_path / "deconv" / "a.mrc").exists()

@@ -96,6 +96,8 @@ def summary(report: relion.Report) -> str:
     said = []
     if report.without_ctf:
         said.append(f"{len(report.without_ctf):,} left out: {relion.NO_CTF}")
+    if report.size_unknown:
+        said.append(f"{len(report.size_unknown):,} without motion: {relion.SIZE_UNKNOWN}")
     reasons: dict[str, list[str]] = {}
     for name, reason in report.left_out.items():
         reasons.setdefault(reason.partition(":")[0], []).append(name)

@@ -38,6 +38,7 @@ OPTICS_LABELS = (
     "rlnMicrographPixelSize",
 )
 NO_CTF = "no CTF was found"
+SIZE_UNKNOWN = "the movie is gone, and how large its frames were is recorded nowhere"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Report:
     left_out: dict[str, str] = field(default_factory=dict)  # for another reason
     n_optics_groups: int = 0
     n_motion: int = 0  # movies with motion metadata
+    size_unknown: list[str] = field(default_factory=list)  # without, for want of their raw size
     motion_residual_px: float = 0.0  # largest that RELION's local model leaves, RMS
 
     def to_json(self) -> dict[str, Any]:
@@ -127,6 +129,7 @@ def export_micrographs(
         rows.append(row if options.without_ctf else row + _ctf_values(found))
         report.exported.append(item.name)
     report.n_optics_groups = len(groups)
+    report.size_unknown = motion.size_unknown
     if rows:
         labels = ["rlnMicrographName", "rlnMicrographMetadata", "rlnOpticsGroup"]
         labels += [] if options.without_ctf else CTF_LABELS

@@ -32,6 +32,7 @@ class MotionExport:
     def __init__(self, project: ProjectPaths, shown: Callable[[Path], str]) -> None:
         self._project, self._shown = project, shown
         self._gains: dict[str, str] = {}
+        self.size_unknown: list[str] = []  # items whose movie is gone, and with it its size
 
     def write(self, item: StoredItem, optics: Mapping[str, float]) -> tuple[str, float]:
         """Path of the file as it stands in the list, and what the local model leaves, RMS px.
@@ -45,7 +46,11 @@ class MotionExport:
         result, given = record.result, record.sections.get("input", {})
         binning = float(given.get("binning", 1.0))
         pixel_size = float(result["pixel_size"]) / binning
-        shape_yx, movie_format = _raw_shape(Path(item.raw_path), given, result, binning)
+        movie_format = "eer" if Path(item.raw_path).suffix.lower() == ".eer" else ""
+        shape_yx = raw_shape(Path(item.raw_path), given, result)
+        if shape_yx is None:
+            self.size_unknown.append(item.name)
+            return "", 0.0
         n_frames = int(result["n_frames"])
         whole, local = shifts_px(result, pixel_size)
         model, residual = None, 0.0
@@ -173,18 +178,24 @@ def _natural(nodes: np.ndarray, at: np.ndarray) -> np.ndarray:
     return CubicSpline(np.linspace(0, 1, len(nodes)), nodes, bc_type="natural")(at)
 
 
-def _raw_shape(
-    path: Path, given: Mapping[str, Any], result: Mapping[str, Any], binning: float
-) -> tuple[tuple[int, int], str]:
-    """Size of the raw frames and the movie's format, from the movie or, without it, guessed."""
+def raw_shape(
+    path: Path, given: Mapping[str, Any], result: Mapping[str, Any]
+) -> tuple[int, int] | None:
+    """Size of the raw frames as it was recorded, else as the movie tells it; None = unknown.
+
+    A binned size cannot be turned back: it was rounded.
+    """
+    ny, nx = result.get("raw_shape_yx") or (0, 0)
+    if not ny and float(given.get("binning", 1.0)) == 1.0:
+        ny, nx = result.get("shape_yx") or (0, 0)
+    if ny and nx:
+        return int(ny), int(nx)
     try:
         with open_movie(
             path,
             eer_frames_per_group=int(given.get("eer_frames_per_group", 32)),
             eer_upsampling=int(given.get("eer_upsampling", 1)),
         ) as movie:
-            return movie.shape_yx, movie.format
-    except (WarptuiError, OSError):  # archived: binned sizes are rounded, which matters little here
-        ny, nx = (round(n * binning) for n in result["shape_yx"])
-        suffix = path.suffix.lower().lstrip(".")
-        return (ny, nx), "eer" if suffix == "eer" else suffix
+            return movie.shape_yx
+    except (WarptuiError, OSError):
+        return None

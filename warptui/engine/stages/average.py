@@ -89,8 +89,12 @@ def run(item: Movie, bench: Bench, settings: AverageSettings) -> AverageResult:
     electrons = sum(float(total.mean()) for total in sums.values())
     average = torch.stack(list(sums.values())).sum(0)
     pixel_size = bench.pixel_size * bench.input.binning
-    for half in parts if settings.halves else ():
-        bench.save(f"average/{half}", sums[half], pixel_size)
+    bench.discard("deconv")  # of the average before this one; who knows the CTF makes it anew
+    for half in ("odd", "even"):
+        if settings.halves:
+            bench.save(f"average/{half}", sums[half], pixel_size)
+        else:
+            bench.discard(f"average/{half}")
     path = bench.save("average", average, pixel_size)
     bench.save_preview(_preview(average, pixel_size))
     bench.progress(1.0)

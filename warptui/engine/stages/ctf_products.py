@@ -45,13 +45,11 @@ def save_spectrum(
 
 
 def save_deconvolved(bench: Bench, result: CtfResult, optics: Optics) -> str:
-    """Write deconv/; "" where there is no CTF to undo, and then none stays from before."""
+    """Write deconv/; "" where none is wanted or possible, and then none stays from before."""
     from warptui.engine.ops.deconvolution import deconvolve
 
     average: AverageResult | Any = bench.results.get("average")
-    if not bench.deconvolution or average is None:
-        return ""
-    if result.defocus_um is None:
+    if not bench.deconvolution or average is None or result.defocus_um is None:
         bench.discard("deconv")
         return ""
     strength, falloff, highpass = bench.deconvolution

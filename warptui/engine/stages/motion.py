@@ -66,6 +66,7 @@ class MotionResult(StageResult):
     n_frames: int = 0
     pixel_size: float = 0.0  # Å/px of the binned frames
     shape_yx: tuple[int, int] = (0, 0)  # px of the binned frames
+    raw_shape_yx: tuple[int, int] = (0, 0)  # px of the frames as they are in the file
     dose_per_frame: float | None = None  # e/Å²; None = unknown
     track_yx_angstrom: list[tuple[float, float]] = []  # per frame, at the image centre
     global_yx_angstrom: list[tuple[float, float]] = []  # nodes of the global grid, mean 0
@@ -99,6 +100,7 @@ def run(item: Movie, bench: Bench, settings: MotionSettings) -> MotionResult:
         "n_frames": frames.n_frames,
         "pixel_size": pixel_size,
         "shape_yx": shape_yx,
+        "raw_shape_yx": frames.shape_yx,
         "dose_per_frame": bench.dose_per_frame,
     }
     nodes = settings.global_nodes or min(frames.n_frames, MAX_GLOBAL_NODES)
