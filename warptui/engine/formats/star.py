@@ -44,13 +44,15 @@ class Table:
 def write_star(path: Path, blocks: Sequence[Pairs | Table]) -> None:
     """Write a STAR file beside ``path``, synced, then renamed into place.
 
+    It ends with a blank line: RELION 3.1 drops a motion model whose last row ends the file.
+
     Raises
     ------
     OutputError
         If a text is empty or has blanks, which no version of RELION reads back.
     """
     text = "\n\n".join(block.text() for block in blocks)
-    write_text(path, text)
+    write_text(path, text + "\n")
 
 
 def is_writable(text: str) -> bool:
