@@ -17,7 +17,7 @@ from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, make_record
 from warptui.engine.records import StoredItem
 from warptui.engine.register import Register
-from warptui.engine.roster import Roster, Wanted
+from warptui.engine.roster import Roster, Wanted, summaries, told
 from warptui.engine.settings import Config, FilterSettings
 from warptui.engine.stages import STAGES
 
@@ -214,3 +214,14 @@ def test_the_session_is_looked_at_again_when_enough_came_in(with_ctf: Roster):
     assert with_ctf.survey(entries[9]) == []  # nothing is different
     entries[9].stored = replace(odd, records={"motion": odd.records["motion"]})
     assert with_ctf.survey(entries[9]) == []  # no such result
+
+
+def test_a_value_that_is_not_fitted_is_not_shown(tmp_path: Path) -> None:
+    wanted = foreman_of(tmp_path, []).roster.wanted
+    assert "ctf.phase_shift_deg" not in {entry.key for entry in told(wanted)}
+    fitted = next(stage for stage in STAGES if stage.name == "ctf").Settings(fit_phase_shift=True)
+    stages = {**wanted.config.stages, "ctf": fitted}
+    with_phase = Wanted.of(
+        wanted.config.model_copy(update={"stages": stages}), References(), STAGES
+    )
+    assert told(with_phase) == summaries(STAGES)

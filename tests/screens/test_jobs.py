@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from tests.screens.fake_engine import START, FakeEngine
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.events import LogLine, Snapshot
 from warptui.engine.items import State
+from warptui.screens import words
 from warptui.screens.item import ItemScreen
 from warptui.screens.job_dialogs import FailureDialog, RetryQuestion, account
 from warptui.screens.jobs import Jobs
@@ -303,3 +305,21 @@ def test_log_lines_of_strange_levels_are_shown() -> None:
     pane.repaint = lambda: None
     pane.show(mirror)
     assert [line.text for _, line in pane._lines] == ["x"]
+
+
+async def test_the_date_stands_in_the_log_only_where_another_day_begins(driven) -> None:
+    engine = FakeEngine(0)
+    engine.lines = []
+    async with driven(engine, (60, 20)) as (app, pilot):
+        page = await opened(pilot)
+        await pilot.press("tab")
+        noon = time.mktime((2026, 9, 21, 12, 0, 0, 0, 0, -1))
+        for hours in (0, 1, 24, 25):
+            engine.say_line(f"line {hours}", at=noon + 3600 * hours)
+        engine.say_line("now", at=time.time())
+        await until(pilot, lambda: " now" in text_of(app))
+        shown = [line.text.split() for line in page.log_pane._painted]
+        lines = [line for line in shown if line[-2:-1] == ["line"] or line[-1:] == ["now"]]
+        assert [line[0] for line in lines[:4]] == ["09-21", "13:00:00", "09-22", "13:00:00"]
+        assert lines[4][0] == words.day(time.time())
+        assert "09-21" not in " ".join(shown[0])  # the cursor is on today's line

@@ -118,3 +118,16 @@ async def test_the_line_names_the_key_that_the_user_gave_it(driven) -> None:
     engine.settings["keys"] = {"notice-seen": "f9"}
     async with driven(engine) as (app, pilot):
         await until(pilot, lambda: "f9: seen" in text_of(app))
+
+
+async def test_a_notice_that_is_cut_says_where_it_stands_in_full(driven) -> None:
+    engine = FakeEngine(50, notices=synthetic_notices())
+    async with driven(engine, (60, 20)) as (app, pilot):
+        await until(pilot, lambda: "…" in text_of(app) and "5: all of it" in text_of(app))
+        await pilot.press("5")
+        await until(pilot, lambda: "the file is truncated" in " ".join(text_of(app).split()))
+        assert "all of it" not in text_of(app)
+        await pilot.press("K")
+        await until(pilot, lambda: "no new file for 20 min" in text_of(app))
+        await pilot.press("K")
+        await until(pilot, lambda: "K: seen" not in text_of(app))

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from warptui.commands import create, process
 from warptui.commands.output import DONE, SOME_FAILED, say
@@ -120,8 +120,9 @@ def wait_for_first_movie(project: Path, simulation: subprocess.Popen[bytes], log
     raise EngineError(f"no simulated movie within {FIRST_MOVIE_S:.0f} s; look into {log}")
 
 
-def _show(project: Path) -> int:
+def _show(project: Path) -> NoReturn:
     from warptui.app import run_app
+    from warptui.screens.leaving import leave
 
     status = run_app(project)
     special = facts(project, ("truncated", "empty"))
@@ -129,4 +130,4 @@ def _show(project: Path) -> int:
         say(f"{special['truncated']} fails on purpose: its file is truncated")
     if special.get("empty"):
         say(f"{special['empty']} has no motion on purpose: it shows nothing that could move")
-    return status
+    leave(status)

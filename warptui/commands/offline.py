@@ -15,7 +15,7 @@ from warptui.engine.leftovers import PRODUCT_FOLDERS
 from warptui.engine.mounts import free_bytes
 from warptui.engine.paths import CONFIG_NAME, ProjectPaths
 from warptui.engine.references import ReferenceFiles
-from warptui.engine.roster import Roster, Wanted, summaries
+from warptui.engine.roster import Roster, Wanted, told
 from warptui.engine.settings import InputSettings
 from warptui.engine.store import Store
 from warptui.engine.watch import Patterns, never_movies
@@ -88,7 +88,7 @@ def status(project: Path, roster: Roster, problem: str) -> EngineStatus:
         choices=choices,
         disk_free_bytes=free_bytes(project),
         message=problem,
-        summaries=summaries(roster.wanted.stages),
+        summaries=told(roster.wanted),
         filters=roster.wanted.config.filters.limits(),
         exports=ExportRecords(ProjectPaths(project.resolve())).all(),
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from warptui.engine.broadcast import Broadcast
 from warptui.engine.errors import ItemError
 from warptui.engine.events import ItemChanged, ItemRemoved
-from warptui.engine.items import Choice
+from warptui.engine.items import Choice, ExportRequest, State
 from warptui.engine.records import StoredItem
 from warptui.engine.roster import Entry, Roster
 from warptui.engine.schedule import Schedule
@@ -118,6 +118,21 @@ class Register:
             for name, place, due in self.schedule.first(limit)
             if name in self.roster.entries
         ]
+
+    def asked_for(self, request: ExportRequest) -> list[str]:
+        """Names of the items that an export asks for, in order of arrival.
+
+        Raises KeyError for unknown names.
+        """
+        named = {entry.name for entry in self._named(request.names)}
+        found = [
+            entry
+            for entry in self.roster.entries.values()
+            if (request.items == "named" and entry.name in named)
+            or (request.items == "done" and entry.state is State.DONE)
+            or (request.items == "selected" and entry.selection.selected)
+        ]
+        return [entry.name for entry in sorted(found, key=lambda entry: entry.sequence)]
 
     def _named(self, names: Iterable[str]) -> list[Entry]:
         unknown = [name for name in names if name not in self.roster.entries]

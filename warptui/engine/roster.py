@@ -11,7 +11,7 @@ from typing import Any
 
 from warptui.engine import paths
 from warptui.engine.formats.squares import square_of_parts
-from warptui.engine.items import Choice, ExportRequest, ItemDetail, ItemRow, Movie, State, Summary
+from warptui.engine.items import Choice, ItemDetail, ItemRow, Movie, State, Summary
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, Step, Target, refusal, wanted_hash
 from warptui.engine.records import StageRecord, StoredItem
@@ -336,24 +336,6 @@ class Roster:
             return self.spread.distance(*map(result.get, ASTIGMATISM))
         return result.get(field)
 
-    def asked_for(self, request: ExportRequest) -> list[str]:
-        """Names of the items that an export asks for, in order of arrival.
-
-        Raises KeyError for unknown names.
-        """
-        unknown = [name for name in request.names if name not in self.entries]
-        if unknown:
-            raise KeyError(f"no item is called {unknown[0]!r}")
-        named = set(request.names)
-        found = [
-            entry
-            for entry in self.entries.values()
-            if (request.items == "named" and entry.name in named)
-            or (request.items == "done" and entry.state is State.DONE)
-            or (request.items == "selected" and entry.selection.selected)
-        ]
-        return [entry.name for entry in sorted(found, key=lambda entry: entry.sequence)]
-
     def row(self, entry: Entry) -> ItemRow:
         """The item as lists show it."""
         records = entry.stored.records
@@ -471,7 +453,16 @@ def summaries(stages: Sequence[Stage]) -> tuple[Summary, ...]:
 
     They are what tells a good item from a bad one, and lists have no room for all.
     """
-    found = [entry for stage in stages for entry in stage.summaries()]
+    return _limited_first(entry for stage in stages for entry in stage.summaries())
+
+
+def told(wanted: Wanted) -> tuple[Summary, ...]:
+    """The same without those that tell nothing with the present settings."""
+    stages = ((stage, wanted.config.stage(stage.name)) for stage in wanted.stages)
+    return _limited_first(entry for stage, own in stages for entry in stage.told_with(own))
+
+
+def _limited_first(found: Iterable[Summary]) -> tuple[Summary, ...]:
     return tuple(sorted(found, key=lambda entry: not (entry.filter_min or entry.filter_max)))
 
 

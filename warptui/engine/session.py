@@ -158,7 +158,7 @@ class Session(Works):
 
         ``kinds`` are all that could be asked for. Raises KeyError for unknown names.
         """
-        names = self._ask(lambda: self._foreman.roster.asked_for(request))
+        names = self._ask(lambda: self._foreman.asked_for(request))
         told: dict[str, Any] = {
             "kinds": described(), "n": len(names), "rows": [], "path": "", "exists": False,
             "problem": "",

@@ -13,7 +13,7 @@ from warptui.engine.broadcast import Broadcast
 from warptui.engine.events import StatusChanged
 from warptui.engine.foreman import Foreman
 from warptui.engine.items import EngineStatus, Export, Notice
-from warptui.engine.roster import Entry, summaries
+from warptui.engine.roster import Entry, told
 from warptui.engine.stages import Stage
 
 COUNTING_SHARE = 20  # counting takes at most one part in so many of the time
@@ -29,7 +29,6 @@ class Vitals:
     ) -> None:
         self.free_bytes: int | None = None
         self._project, self._foreman, self._broadcast = project, foreman, broadcast
-        self._summaries = summaries(stages)
         self._counts = foreman.roster.counts()
         self._counted_at = (foreman.n_shown, 0.0)
         self._rate, self._hours = Trend(0), Trend(1)
@@ -72,7 +71,7 @@ class Vitals:
                     pid=os.getpid(),
                     host=socket.gethostname(),
                     version=warptui.__version__,
-                    summaries=self._summaries,
+                    summaries=told(foreman.roster.wanted),
                     notices=notices,
                     exports=exports,
                     settings_version=foreman.settings_version,

@@ -281,7 +281,7 @@ class Works:
 
     def _export(self, request: ExportRequest) -> str:
         kind, target = kind_of(request), target_of(request, self._paths)
-        names = self._foreman.roster.asked_for(request)
+        names = self._foreman.asked_for(request)
         optics = self._config.optics.model_dump()
         return self._exports.begin(kind, request, target, names, optics)
 

@@ -59,6 +59,7 @@ class Jobs(Page):
         Binding("slash", "search", "search log", id="log.search", key_display="/"),
     ]
     PANES = ("Jobs", "Log")
+    NOTICE_LINES = 4
     topic = "jobs"
 
     class Opened(Message):

@@ -37,6 +37,7 @@ class Page(Screen[None]):
     ]
     PANES: tuple[str, ...] = ()  # ids; side by side where there is room, else one at a time
     HIDDEN: frozenset[str] = frozenset()  # actions of the app that make no sense here
+    NOTICE_LINES = 1  # at most, of the newest notice
     topic = ""  # of the help
 
     def __init__(self, workspace: Workspace) -> None:
@@ -47,7 +48,7 @@ class Page(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield StatusBar(id="status-bar")
-        yield NoticeBar(id="notice-bar")
+        yield NoticeBar(id="notice-bar", most_lines=self.NOTICE_LINES)
         yield Static(id="banner", markup=False)
         yield Static("this window is too small\n(40x10 at least)", id="too-small", markup=False)
         yield from self.content()

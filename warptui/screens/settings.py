@@ -224,7 +224,8 @@ class SettingsScreen(Page):
         entry, colours = form.current, self.query_one(Advice).colours
         if entry is None:
             return []
-        allowed = f"{entry.allowed}; default {entry.show(entry.default) or 'none'}"
+        default = "this folder" if entry.default == "." else entry.show(entry.default)
+        allowed = f"{entry.allowed}; default {default or 'none'}"
         if self.draft.is_changed(entry):
             allowed += f"; in config.toml {entry.show(self.draft.before(entry)) or 'none'}"
         lines: list[list[Piece]] = [

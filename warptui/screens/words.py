@@ -64,6 +64,16 @@ def clock(at: float, unknown: str = UNKNOWN) -> str:
     return time.strftime("%H:%M:%S" if same_day else "%m-%d %H:%M", then)
 
 
+def time_of_day(at: float, *, seconds: bool = True) -> str:
+    """Local time of day, whatever the day."""
+    return time.strftime("%H:%M:%S" if seconds else "%H:%M", time.localtime(at))
+
+
+def day(at: float) -> str:
+    """Local date without the year."""
+    return time.strftime("%m-%d", time.localtime(at))
+
+
 def short_clock(at: float, unknown: str = UNKNOWN) -> str:
     """The same without seconds."""
     text = clock(at, unknown)

@@ -92,6 +92,7 @@ class CtfResult(StageResult):
         digits=0,
         filter_min="phase_shift_min_deg",
         filter_max="phase_shift_max_deg",
+        only_with="fit_phase_shift",
     )
     resolution: float | None = summary(
         "CTF res",

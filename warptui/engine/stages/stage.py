@@ -49,13 +49,15 @@ def summary(
     default: Any = None,
     filter_min: str = "",
     filter_max: str = "",
+    only_with: str = "",
 ) -> Any:
     """A result value that tables, plots and filters show; None is unknown.
 
-    ``filter_min`` and ``filter_max`` name the keys of [filters] that limit it.
+    ``filter_min`` and ``filter_max`` name the keys of [filters] that limit it; ``only_with`` the
+    setting of the stage without which it tells nothing, and is not shown.
     """
     shown = {"label": label, "unit": unit, "digits": digits}
-    limits = {"filter_min": filter_min, "filter_max": filter_max}
+    limits = {"filter_min": filter_min, "filter_max": filter_max, "only_with": only_with}
     return Field(
         default,
         description=help,
@@ -113,6 +115,17 @@ class Stage(NamedTuple):
     def needed(self, config: Config) -> tuple[str, ...]:
         """Those of ``needs`` that it reads with these settings; all of them unless it says so."""
         return self.needs if self.needs_with is None else self.needs_with(config)
+
+    def told_with(self, settings: BaseModel) -> tuple[Summary, ...]:
+        """Those of `summaries` that tell something with these settings of the stage."""
+        fields = self.Result.model_fields
+        silent = set()
+        for name, info in fields.items():
+            extra = info.json_schema_extra
+            only_with = str(extra.get("only_with") or "") if isinstance(extra, dict) else ""
+            if only_with and not getattr(settings, only_with):
+                silent.add(f"{self.name}.{name}")
+        return tuple(entry for entry in self.summaries() if entry.key not in silent)
 
     def summaries(self) -> tuple[Summary, ...]:
         """The values of this stage's Result that are shown in lists and plots."""

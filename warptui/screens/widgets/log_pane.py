@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from rich.style import Style
 
 from warptui.engine.events import LogLine
@@ -101,6 +103,8 @@ class LogPane(ListPane):
         muted = self.colours["muted"]
         level = self.level if self.level == "error" else f"{self.level} and above"
         pieces: list[Piece] = [(f" {level} ", BOLD)]
+        if self.current is not None and words.day(self.current.at) != words.day(time.time()):
+            pieces.append((f" {words.day(self.current.at)} ", muted))
         if self.tail:
             pieces.append((" follows ", muted))
         elif later := len(self._lines) - 1 - self.cursor:
@@ -119,7 +123,10 @@ class LogPane(ListPane):
 
     def row(self, position: int, width: int) -> list[Piece]:
         line = self._lines[position][1]
-        clock = (words.clock if width >= 60 else words.short_clock)(line.at)
+        clock = words.time_of_day(line.at, seconds=width >= 60)
+        before = self._lines[position - 1][1] if position else None
+        if words.day(line.at) != words.day(before.at if before else time.time()):
+            clock = f"{words.day(line.at)} {clock}"  # another day begins
         name_width = next(name for least, name in _NAME_WIDTHS if width >= least)
         stem = line.item.rpartition(".")[0] or line.item
         name = words.shorten_name(stem, name_width, self.glyphs.ellipsis)
