@@ -12,6 +12,7 @@ from tests.screens.fake_engine import FakeEngine
 from warptui.engine.errors import EngineError
 from warptui.engine.items import Choice, State
 from warptui.screens.item import ItemScreen
+from warptui.screens.widgets.item_line import ItemLine
 from warptui.screens.widgets.item_table import ItemTable
 from warptui.screens.widgets.strip_plot import StripPlot
 
@@ -254,3 +255,16 @@ async def test_the_column_that_is_sorted_by_is_seen_where_few_fit(driven) -> Non
         await pilot.pause()
         assert app.workspace.sort == ("picking.mask_percent", True)
         assert "mask▼" in text_of(app)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_line_below_the_list_tells_what_no_column_does(driven, size) -> None:
+    async with driven(FakeEngine(50), size) as (app, pilot):
+        table, line = app.screen.query_one(ItemTable), app.screen.query_one(ItemLine)
+
+        def agree() -> bool:
+            return table.width > 20 and line._columns == {s.key for s, _ in table.columns()}
+
+        await until(pilot, agree)
+        await pilot.resize_terminal(max(60, size[0] - 40), size[1])
+        await until(pilot, agree)

@@ -371,6 +371,10 @@ class Overview(Page):
             self.show(Changes(order=True))
         self._show_titles()
 
+    def on_item_table_fitted(self) -> None:
+        if self.alive:
+            self._show_item()
+
     def on_item_table_sorted(self, message: ItemTable.Sorted) -> None:
         self.clear_marks()
         self.workspace.sort = message.sort

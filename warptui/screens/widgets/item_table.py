@@ -94,6 +94,9 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
 
         sort: Sort | None
 
+    class Fitted(Message):
+        """Other columns may be seen than before."""
+
     class Marked(Message):
         """The marking of a range began or ended."""
 
@@ -284,6 +287,7 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
     def on_resize(self) -> None:
         self.virtual_size = Size(self.width, len(self.order) + self.header_height)
         self.scroll_to_cursor()
+        self.post_message(self.Fitted())
 
     def on_focus(self) -> None:
         self.refresh()
