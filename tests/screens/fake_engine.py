@@ -410,7 +410,8 @@ def synthetic_log(rows: list[ItemRow]) -> list[LogLine]:
             motion = row.summary["motion.early_motion"]
             said = "" if motion is None else f", motion {motion:.2f} Å/frame"
             lines.append(LogLine(at + 20, "info", f"done in 8.1 s{said}", name))
-    lines.append(LogLine(START + 15000, "error", "cuda1: the worker died of SIGKILL at motion"))
+    last = max(START, *(line.at for line in lines))
+    lines.append(LogLine(last + 15, "error", "cuda1: the worker died of SIGKILL at motion"))
     return lines
 
 
