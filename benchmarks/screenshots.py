@@ -15,7 +15,10 @@ SIZE = (120, 40)
 SETTLE_S = 2.0
 PICTURES = {
     "overview": ("Overview: list, strips of every value, the session in numbers", ()),
-    "item": ("Item: average with motion tracks, motion, numbers, history", ("enter",)),
+    "item": (
+        "Item: spectrum and rings of the CTF, average with motion tracks, motion, numbers",
+        ("enter",),
+    ),
     "jobs": ("Jobs and log: what failed and why", ("5",)),
 }
 
