@@ -105,3 +105,11 @@ def test_a_word_of_a_label_or_its_beginning_is_enough(short: str, label: str) ->
     summaries += (Summary("ctf.defocus_um", "defocus", "µm"),)
     kept = [parse(text, summaries).mask(filled(100)).tolist() for text in (short, label)]
     assert kept[0] == kept[1]
+
+
+def test_items_of_a_grid_square_are_found_by_the_end_of_its_name() -> None:
+    rows = {row.name: row.square for row in filled(1000).rows}
+    assert names("square:90001") == {n for n, square in rows.items() if square == "18890001"}
+    assert names("square:?") == {n for n, square in rows.items() if not square}
+    assert len(names("-square:?")) + len(names("square:?")) == 1000
+    assert len(names("square:")) == 1000  # still being typed

@@ -71,6 +71,10 @@ def lines(status: EngineStatus) -> list[str]:
     for device in status.devices:
         item = device.get("item") or "idle"
         found.append(f"device    {device.get('slot', device.get('device'))}: {one_line(str(item))}")
+    for export in status.exports:
+        reason = f": {one_line(export.reason)}" if export.reason else ""
+        rows = f"{export.rows} rows, " if export.state == "done" else ""
+        found.append(f"export    {one_line(export.path)}, {rows}{export.state}{reason}")
     for notice in status.notices:
         at = time.strftime("%m-%d %H:%M", time.localtime(notice.at))
         found.append(f"notice    {at} {one_line(notice.text)}")

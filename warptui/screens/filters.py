@@ -1,8 +1,8 @@
 """The filter line: ``motion<0.8 state:failed sel:out -0412``, all of it must hold.
 
 A word with ``<``, ``>``, ``<=``, ``>=`` or ``=`` compares a summary value by its label or key,
-and ``=?`` asks for unknown ones; ``state:``, ``choice:`` and ``sel:`` compare those; any other
-word must occur in the item's name or reason. A ``-`` before a word turns it round.
+and ``=?`` asks for unknown ones; ``state:``, ``choice:``, ``sel:`` and ``square:`` compare those;
+any other word must occur in the item's name or reason. A ``-`` before a word turns it round.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from warptui.engine.items import Choice, State, Summary
 from warptui.screens.mirror import CHOICE_NUMBERS, STATE_NUMBERS, Mirror
 
 _COMPARISON = re.compile(r"^([^<>=]+)(<=|>=|<|>|=)(\?|[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[-+]?\d+)?)$")
-_UNFINISHED = re.compile(r"[<>=][-+.,]?$|^-?(state|choice|sel):$|^-$")  # still being typed
+_UNFINISHED = re.compile(r"[<>=][-+.,]?$|^-?(state|choice|sel|square):$|^-$")  # still being typed
 Condition = Callable[[Mirror], np.ndarray]  # (item,) bool
 _OPERATORS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "<": operator.lt,
@@ -87,6 +87,9 @@ def _condition(word: str, summaries: tuple[Summary, ...]) -> Condition:
     if word.startswith("sel:"):
         (wanted,) = _beginning(word, Selected)[:1]
         return _SELECTED[wanted]
+    if word.startswith("square:"):
+        wanted_square = word.partition(":")[2].lower()
+        return lambda mirror: _on_square(mirror, wanted_square)
     if match := _COMPARISON.match(word):
         label, sign, number = match.groups()
         key = _key(label, summaries)
@@ -95,6 +98,13 @@ def _condition(word: str, summaries: tuple[Summary, ...]) -> Condition:
         compare, limit = _OPERATORS[sign], float(number.replace(",", "."))
         return lambda mirror: compare(mirror.values(key), limit)  # an unknown value never matches
     return lambda mirror: mirror.containing(word)
+
+
+def _on_square(mirror: Mirror, wanted: str) -> np.ndarray:
+    """Items of a grid square, told by the end of its name, or by "?" where none is known."""
+    matching = {name: name.lower().endswith(wanted) for name in set(mirror.squares)}
+    matching[""] = wanted == "?"
+    return np.array([matching[name] for name in mirror.squares], dtype=bool)
 
 
 def _turned(condition: Condition) -> Condition:
