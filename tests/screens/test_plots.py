@@ -167,7 +167,8 @@ async def test_m_chooses_a_scatter_plot_and_time(driven) -> None:
         assert app.screen is page
         assert app.workspace.along is Along.TIME
         assert scatter.display
-        assert f"{SUMMARIES[2].label} {SUMMARIES[2].unit}  over motion" in text_of(app)
+        named = f"{SUMMARIES[2].label} {SUMMARIES[2].unit}".strip()
+        assert f"{named}  over motion" in text_of(app)
         assert " h " in text_of(app)
         await pilot.press("tab", "tab")
         assert scatter.has_focus
