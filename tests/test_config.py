@@ -35,6 +35,11 @@ def problem(text: str) -> str:
         ("pixel_size = 1.0", "pixel_size stands outside of a section: it belongs to [input]"),
         ("input = 3", "input = 3: expected a section, [input]"),
         ('[input]\npixel_size = "1,5"', 'input.pixel_size = "1,5": expected a number'),
+        (
+            "[optics]\namplitude_contrast = 1.2",
+            "optics.amplitude_contrast = 1.2: expected a number at least 0 and at most 1",
+        ),
+        ("[optics]\namplitude_contrast = -0.1", "expected a number at least 0 and at most 1"),
         ("[input]\npixel_size = nan", "input.pixel_size = nan: expected a number"),
         ("[input]\npixel_size = -1", "expected a number at least 0 and at most 1000 (Å/px)"),
         ("[input]\nrecursive = 1", "input.recursive = 1: expected true or false"),

@@ -234,8 +234,20 @@ class MovieBench:
         return path
 
     def image(self, name: str) -> Tensor:
-        """``(y, x)`` float32: a product that `save` wrote, by the same name."""
-        array, _ = read_mrc(self._product(name))
+        """``(y, x)`` float32: a product that `save` wrote, by the same name.
+
+        Raises
+        ------
+        InputError
+            If somebody took it away.
+        """
+        path = self._product(name)
+        try:
+            array, _ = read_mrc(path)
+        except FileNotFoundError as problem:
+            raise InputError(
+                f"{self.item.name}: its {name} {path} is gone; process the item again (P)"
+            ) from problem
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(self.device)
 
     def save(self, name: str, image: Tensor, pixel_size: float) -> Path:

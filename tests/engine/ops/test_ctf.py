@@ -101,6 +101,41 @@ def test_it_is_the_image_that_warp_draws(shared_data: Path):
         np.testing.assert_allclose(ours[rows], theirs[rows], atol=2e-5)
 
 
+# voltage, Cs, amplitude contrast, defocus and u - v in µm, angle of u and phase shift in degrees,
+# Å/px; then values that torch-ctf 0.6.0 gives: `calculate_ctf_1d` of 129 samples at 0, 20, 50, 80,
+# and `calculate_ctf_2d` of (64, 96) at rows 0, 12, 9, -9 and columns 10, 0, 14, 14.
+TORCH_CTF = [
+    ((300.0, 2.7, 0.07, 1.5, 0.04, 30.0, 0.0, 1.1),
+     (0.07, -0.99957, -0.66143, -0.54966), (0.84452, 0.99146, 0.1212, -0.56856)),
+    ((200.0, 2.7, 0.1, 0.8, 0.1, 75.0, 0.0, 0.83),
+     (0.1, -0.60605, 0.99938, 0.5723), (0.09988, 0.75086, -0.96932, 0.50234)),
+    ((300.0, 0.01, 0.07, 2.2, 0.3, -20.0, 60.0, 1.4),
+     (0.8989, -0.80082, 0.62455, -0.20291), (0.37203, -0.77324, -0.14141, -0.4828)),
+    ((200.0, 1.4, 0.1, 1.0, 0.02, 140.0, 90.0, 1.0),
+     (0.99499, 0.18273, -0.1929, -0.09291), (-0.69567, -0.58027, 0.9927, 0.72663)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "curve", "image"), TORCH_CTF)
+def test_it_is_what_torch_ctf_calculates(given: tuple, curve: tuple, image: tuple):
+    voltage, cs, amplitude, defocus_um, astigmatism_um, angle, phase, pixel_size = given
+    optics = Optics(voltage, cs, amplitude)
+    k = torch.tensor([0, 20, 50, 80], dtype=torch.float64) / 128 * 0.5 / pixel_size
+    ours = calculate_ctf(k**2, defocus_um * 1e4, optics, math.radians(phase))
+    # constants of the wavelength differ in the sixth digit
+    np.testing.assert_allclose(ours, curve, atol=2e-3)
+    whole = calculate_ctf_image(
+        (64, 96),
+        pixel_size,
+        optics,
+        defocus=defocus_um * 1e4,
+        astigmatism=astigmatism_um * 1e4,
+        astigmatism_angle=math.radians(angle),
+        phase_shift=math.radians(phase),
+    )
+    np.testing.assert_allclose(whole[[0, 12, 9, -9], [10, 0, 14, 14]], image, atol=2e-3)
+
+
 def test_a_longer_pixel_scales_frequencies_along_its_direction():
     plain = calculate_ctf_image((64, 64), 2.2, KRIOS, defocus=1e4)
     long = calculate_ctf_image((64, 64), 2.1, KRIOS, defocus=1e4, pixel_delta=0.2, pixel_angle=0)

@@ -155,6 +155,17 @@ def test_a_range_beyond_nyquist_is_clipped_and_told(tmp_path: Path):
     assert result.defocus_um == pytest.approx(1.0, abs=0.02)
 
 
+def test_a_range_that_lies_wholly_beyond_nyquist_is_refused(tmp_path: Path):
+    settings = CtfSettings(fit_min_resolution=2 * PIXEL, fit_max_resolution=PIXEL)
+    with pytest.raises(StageError, match=r"fit_min_resolution = .* nothing is left to fit; set it"):
+        of_frames(rings((512, 512)), tmp_path, settings)
+
+
+def test_an_average_that_is_not_there_is_said(tmp_path: Path):
+    with pytest.raises(StageError, match=r"use_average is true and there is no average; set"):
+        of_frames(rings((512, 512)), tmp_path, CtfSettings(use_average=True))
+
+
 def test_a_range_with_nothing_in_it_is_refused(tmp_path: Path):
     settings = CtfSettings(fit_min_resolution=5.0, fit_max_resolution=4.9)
     with pytest.raises(StageError, match="too few to fit"):

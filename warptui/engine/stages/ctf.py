@@ -160,6 +160,12 @@ def estimate(name: str, spectra: Spectra, settings: CtfSettings, optics: Optics)
     notes = list(spectra.notes)
     k_max = 1 / settings.fit_max_resolution
     highest = NYQUIST_SHARE * 0.5 / spectra.curve_pixel_size
+    if 1 / settings.fit_min_resolution >= highest:
+        raise StageError(
+            f"{name}: ctf.fit_min_resolution = {settings.fit_min_resolution:g} Å: "
+            f"{spectra.curve_pixel_size:.3g} Å/px hold nothing finer than {1 / highest:.2f} Å, so "
+            "that nothing is left to fit; set it to a larger number, such as 30"
+        )
     if k_max > highest:
         k_max = highest
         notes.append(

@@ -39,8 +39,12 @@ def measure(name: str, bench: Bench, settings: CtfSettings) -> Spectra:
     import torch
 
     if settings.use_average:
-        average = bench.results["average"]
-        assert isinstance(average, AverageResult)
+        average = bench.results.get("average")
+        if not isinstance(average, AverageResult):
+            raise StageError(
+                f"{name}: ctf.use_average is true and there is no average; "
+                "set average.enabled = true, or ctf.use_average = false"
+            )
         image = bench.image("average").to(torch.float32)
         return measure_image(image, average.pixel_size, settings, name=name)
     frames = bench.frames()
@@ -138,7 +142,7 @@ def _patch_size(
     if smallest < MIN_PATCH_PX:
         raise StageError(
             f"{name}: an image of {nx} x {ny} px is too small for a CTF; "
-            f"at least {MIN_PATCH_PX} px each way are needed"
+            f"at least {MIN_PATCH_PX} px each way are needed (ctf.enabled = false does without)"
         )
     if window > smallest:
         notes.append(f"the image is smaller than ctf.window_px = {window_px}: {smallest} px used")
