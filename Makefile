@@ -41,6 +41,7 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/motion.py
 	$(BIN)/python benchmarks/ctf.py --full
+	$(BIN)/python benchmarks/ctf_peer.py
 	PYTHONPATH=. $(BIN)/python benchmarks/app.py
 
 screenshots: $(STAMP)

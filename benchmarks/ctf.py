@@ -6,8 +6,7 @@ Simulates small movies at 0.5-3 µm, 200 and 300 kV, 0.6-1.4 Å/px, 30-40 e/Å²
 ice, dense and sparse particles of two sizes, with drift; movies of counts alone; movies with a
 phase shift; tilted ones. Each runs through the stage as a worker would run it. ``--full`` adds
 movies of 3838 x 3710 px and the times that they take. Prints Markdown tables and writes
-FOLDER/ctf.md and FOLDER/ctf.json. No other program that estimates a CTF is called: none can be
-installed beside warptui from a package index (RELION 3.1 has none of its own).
+FOLDER/ctf.md and FOLDER/ctf.json. Another program is compared by `benchmarks/ctf_peer.py`.
 """
 
 from __future__ import annotations
@@ -87,16 +86,8 @@ def main() -> int:
             rows.append({"kind": kind, **measure(settings, given.folder, kind == "phase shift")})
             show(rows[-1])
     full: list[dict[str, Any]] = []
-    for index, (name, changes) in enumerate(FULL.items() if given.full else ()):
-        settings = MovieSettings.model_validate(
-            {
-                "seed": 301 + index,
-                "n_frames": 8,
-                "dose_per_frame": 4.5,
-                "drift_angstrom": 8,
-                **changes,
-            }
-        )
+    for index, name in enumerate(FULL if given.full else ()):
+        settings = full_settings(index)
         full.append({"kind": name, **measure(settings, given.folder, False, timed=True)})
         show(full[-1])
     text = markdown(rows, full, given.size)
@@ -104,6 +95,22 @@ def main() -> int:
     (given.folder / "ctf.md").write_text(text)
     (given.folder / "ctf.json").write_text(json.dumps(rows + full, indent=1))
     return 0
+
+
+def full_settings(index: int) -> MovieSettings:
+    """Full-size movie ``index`` of `FULL`."""
+    seed, changes = 301 + index, list(FULL.values())[index]
+    drawn = {"seed": seed, "n_frames": 8, "dose_per_frame": 4.5, "drift_angstrom": 8, **changes}
+    return MovieSettings.model_validate({**drawn, "name": f"full-{seed}"})
+
+
+def simulated(settings: MovieSettings, folder: Path) -> Path:
+    """Write a movie, unless it is there; the path of its truth."""
+    truth_path = folder / f"{settings.name}_truth.json"
+    if not truth_path.is_file():
+        particle = bundled_particle("hsp" if settings.seed % 3 == 0 else "apoferritin")
+        write_movie(simulate_movie(settings, particle), folder, "mrc")
+    return truth_path
 
 
 def random_settings(kind: str, index: int, size: int) -> MovieSettings:
@@ -146,12 +153,8 @@ def measure(
     settings: MovieSettings, folder: Path, fit_phase: bool, *, timed: bool = False
 ) -> dict[str, Any]:
     """Simulate a movie, unless it is there, and compare what is found with the truth."""
-    name = settings.name if not timed else f"full-{settings.seed}"
-    settings = settings.model_copy(update={"name": name})
-    truth_path = folder / f"{name}_truth.json"
-    if not truth_path.is_file():
-        particle = bundled_particle("hsp" if settings.seed % 3 == 0 else "apoferritin")
-        write_movie(simulate_movie(settings, particle), folder, "mrc")
+    name = settings.name
+    truth_path = simulated(settings, folder)
     config = Config(
         input=InputSettings(
             pixel_size=settings.pixel_size,
