@@ -117,6 +117,20 @@ async def test_files_that_are_still_written_have_a_list_while_there_are_any(driv
         await until(pilot, lambda: page.table.tab is Tab.DONE and "waiting" not in text_of(app))
 
 
+async def test_x_stops_a_trial_and_leaves_its_item_alone(driven) -> None:
+    engine = FakeEngine(1284)
+    queued = next(row.name for row in engine.rows.values() if row.state is State.QUEUED)
+    device = {**engine.state.devices[0], "item": queued, "stage": "ctf", "trial": True}
+    engine.state = replace(engine.state, devices=(device,))
+    async with driven(engine) as (app, pilot):
+        page = await opened(pilot)
+        page.query_one(SlotsPane).focus()
+        await until(pilot, lambda: "trial of ctf" in text_of(app))
+        await pilot.press("x")
+        await until(pilot, lambda: asked(engine, "drop") == [("drop", queued)])
+        assert not asked(engine, "cancel")
+
+
 async def test_x_cancels_what_runs_and_what_waits(driven) -> None:
     engine = FakeEngine(1284)
     running = next(row.name for row in engine.rows.values() if row.state is State.RUNNING)

@@ -139,8 +139,13 @@ class Trials:
         self._waiting.extendleft(reversed(self._running.values()))
         self._running.clear()
 
+    def close(self) -> None:
+        """Nobody gets an answer any more, and nothing of what was tried stays."""
+        self.end("the engine is stopping")
+        shutil.rmtree(ProjectPaths(self._project).trials, ignore_errors=True)
+
     def end(self, reason: str) -> None:
-        """Nobody gets an answer any more."""
+        """Those who wait get no answer."""
         for asked in self._all():
             _refuse(asked, EngineError(reason))
         self._waiting.clear()

@@ -340,9 +340,9 @@ class Works:
         if hasattr(self, "_vitals"):
             self._foreman.paused = True
             self._drain()
-            self._foreman.trials.end("the engine is stopping")
             if self._foreman.pool is not None:
                 self._foreman.pool.close(STOP_GRACE_S)
+            self._foreman.trials.close()
             self._publish_status()
         if hasattr(self, "_store"):
             self._exports.close()

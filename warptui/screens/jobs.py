@@ -176,6 +176,9 @@ class Jobs(Page):
         if self.focused is self.exports:
             self._cancel_export()
             return
+        if isinstance(self.focused, SlotsPane) and (tried := self.focused.trial):
+            self._ask("drop_trial", tried, said=f"{tried}: the trial is stopped")
+            return
         rows = [row for row in self.targets() if row.state in _CANCELLABLE]
         names = [row.name for row in rows]
         if not names:

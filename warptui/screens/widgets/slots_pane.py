@@ -32,6 +32,12 @@ class SlotsPane(ListPane):
         return str(self.devices[self.cursor].get("item") or "") if self.devices else ""
 
     @property
+    def trial(self) -> str:
+        """The item that the worker under the cursor only tries settings on; else empty."""
+        device = self.devices[self.cursor] if self.devices else {}
+        return str(device.get("item") or "") if device.get("trial") else ""
+
+    @property
     def n_rows(self) -> int:
         return len(self.devices)
 
