@@ -80,5 +80,6 @@ def estimate(
         (patches.centres_yx[:, 0] / (shape_yx[0] - 1)).repeat(len(images)),
         torch.tensor(times, dtype=torch.float64),
         (shape_yx[1] * PIXEL, shape_yx[0] * PIXEL),
+        patches.overlap,
     )
     return estimate_ctf(torch.cat(powers), grid, places, OPTICS, wanted)

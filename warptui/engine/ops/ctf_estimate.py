@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from warptui.engine.ops.defocus_field import (
     STEEPEST,
     DefocusField,
     Places,
+    Table,
     fit_field,
     search_plane,
     tabulate,
@@ -24,10 +26,14 @@ from warptui.engine.ops.thon_curve import Curve, describe_curve, find_resolution
 from warptui.engine.ops.thon_fit import Fit, Optical, refine, waves
 from warptui.engine.ops.thon_search import Found, search
 
+RIVAL_GAIN = 10.0  # log-likelihood by which an optimum of the search may be worse to be refined
+SUSPICIOUS = -1.5  # log evidence of a plane from which it is looked for more closely
+STEEP = 0.25  # Å of defocus per Å
+FEW_PATCHES = 9
 ROUNDS = 2  # of field and optical parameters in turn
-NOISE_GAIN = 32.0  # log-likelihood that spectra without rings hardly reach
-NOISE_SEARCH_GAIN = 20.0  # the same with envelopes that fall steadily
-HUMP_GAIN = 12.0  # that must come from beyond the second zero
+NOISE_GAIN = 21.0  # log-likelihood that spectra without rings hardly reach
+NOISE_SEARCH_GAIN = 13.0  # the same with envelopes that fall steadily
+HUMP_GAIN = 8.0  # that must come from beyond the second zero
 OUTSIDE = 0.7  # confidence is lowered by, if the best defocus lies outside of the search range
 HUMP_ALONE = 0.4  # confidence of what is significant and yet may be no rings
 NOISE_SPREAD = 0.6  # of signal-to-noise ratios
@@ -50,6 +56,7 @@ class Wanted(NamedTuple):
     fit_phase: bool
     curve_step: float  # 1/Å
     n_curve: int  # bins of the curve, from 0
+    level: bool = False  # the film is known not to be tilted
 
 
 class Estimate(NamedTuple):
@@ -67,6 +74,15 @@ class Estimate(NamedTuple):
     confidence: float  # 0..1
     ice_ring: float | None
     fading_angle: float | None  # rad, the direction along which rings fade, as drift makes them
+
+    @property
+    def needs_smaller_patches(self) -> bool:
+        """Whether smaller patches would tell more of a tilt: it is steep, so that it blurs the
+        rings of large ones, or a few patches leave it open."""
+        if self.field.model != "constant" and math.hypot(*self.field.slope_xy) > STEEP:
+            return True
+        doubtful = self.field.model == "constant" and self.field.gain_plane > SUSPICIOUS
+        return doubtful and len(self.field.samples) <= FEW_PATCHES
 
 
 def estimate_ctf(
@@ -87,18 +103,16 @@ def estimate_ctf(
     bins = fit_range(grid, wanted.k_min, wanted.k_max)
     if bins.stop - bins.start < MIN_BINS:
         raise ValueError(f"{bins.stop - bins.start} bins are too few to fit")
-    thon = make_thon(power, grid, bins, optics)
+    thon = make_thon(power, grid, bins, optics, places.overlap)
     found = search(
         thon,
         wanted.defocus_min,
         wanted.defocus_max,
         phase_shift=None if wanted.fit_phase else 0.0,
     )
-    start = Optical(found.defocus, found.astigmatism_xy, found.phase_shift)
-    still = torch.zeros(1, dtype=torch.float64, device=power.device)
-    fit = refine(thon.pooled(), still, start, fit_phase=wanted.fit_phase)
+    fit, doubt = _fit_whole(thon.pooled(), found, wanted.fit_phase)
     fit, field = _fit_local(thon, fit, places, wanted)
-    error = math.hypot(float(fit.covariance[0, 0]) ** 0.5, field.mean_error)
+    error = math.hypot(max(float(fit.covariance[0, 0]) ** 0.5, field.mean_error), doubt)
     optical = fit.optical._replace(defocus=float(field.samples.mean()))
     curve_power = gather_curve(
         power, grid, field.samples, optical, optics, wanted.curve_step, wanted.n_curve
@@ -127,29 +141,91 @@ def estimate_ctf(
     )
 
 
+def _fit_whole(pooled: Thon, found: Found, fit_phase: bool) -> tuple[Fit, float]:
+    """The best of the refined optima, and how far (Å) the others' defocus is, as likely as they
+    are: rings of weak images may be counted one too many or too few."""
+    still = torch.zeros(1, dtype=torch.float64, device=pooled.data.device)
+    fits: list[Fit] = []
+    for start in found.starts:
+        if fits and start.gain < found.starts[0].gain - RIVAL_GAIN * fits[0].redundancy:
+            break
+        optical = Optical(start.defocus, start.astigmatism_xy, found.phase_shift)
+        fits.append(refine(pooled, still, optical, fit_phase=fit_phase))
+    fits.sort(key=lambda fit: -fit.value)
+    best = fits[0]
+    near = 3 * float(best.covariance[0, 0]) ** 0.5
+    likely, places = [1.0], [best.optical.defocus]
+    for fit in fits[1:]:  # those that came to one place are one
+        if min(abs(fit.optical.defocus - place) for place in places) > near:
+            likely.append(math.exp(fit.value - best.value))
+            places.append(fit.optical.defocus)
+    squares = (p * (place - places[0]) ** 2 for p, place in zip(likely, places, strict=True))
+    return best, math.sqrt(sum(squares) / sum(likely))
+
+
 def _fit_local(thon: Thon, whole: Fit, places: Places, wanted: Wanted) -> tuple[Fit, DefocusField]:
     """Field of defocus, and the optical parameters that go with it."""
     fit = whole
     reach = max(3000.0, 0.5 * STEEPEST * math.hypot(*places.size_xy))
     table = tabulate(thon, fit.optical, fit.envelope, fit.redundancy, reach)
     start = (fit.optical.defocus, 0.0, 0.0)
-    if wanted.grid_xyt[0] > 1 or wanted.grid_xyt[1] > 1:
+    can_slope = max(wanted.grid_xyt[:2]) > 1 and not wanted.level
+    if can_slope:
         start = search_plane(table, places, fit.optical.defocus)
-    steady = wanted.fit_phase
-    field = fit_field(table, places, wanted.grid_xyt, start, steady=steady)
+    fit_to = partial(fit_field, steady=wanted.fit_phase, level=wanted.level)
+    field = fit_to(table, places, wanted.grid_xyt, start)
+    evidence = field.evidence_flat
+    if can_slope and field.model == "constant" and field.gain_plane > SUSPICIOUS:
+        field = _look_for_tilt(thon, fit, field, table, places, wanted)
     for _ in range(ROUNDS):
         mean = float(field.samples.mean())
         offsets = field.samples - mean
         optical = fit.optical._replace(defocus=mean)
         if field.model == "constant":
             fit = refine(thon.pooled(), offsets[:1] * 0, optical, fit_phase=wanted.fit_phase)
+            evidence = -math.inf
         else:
             fit = refine(thon, offsets, optical, fit_phase=wanted.fit_phase, rounds=4)
         reach = max(2000.0, 1.5 * float(offsets.abs().max()) + 500)
         table = tabulate(thon, fit.optical, fit.envelope, fit.redundancy, reach)
         start = (fit.optical.defocus, *field.slope_xy)
-        field = fit_field(table, places, wanted.grid_xyt, start, steady=steady)
+        field = fit_to(table, places, wanted.grid_xyt, start, evidence_flat=evidence)
     return fit, field
+
+
+def _look_for_tilt(
+    thon: Thon, flat: Fit, field: DefocusField, table: Table, places: Places, wanted: Wanted
+) -> DefocusField:
+    """The field, or a steeper one whose rings are sharper than those of a constant.
+
+    Patches of a tilted film that are taken for flat have blurred rings, an envelope that ends
+    early, and so no evidence for the tilt: planes are looked for with rings that do not fade,
+    and judged with an envelope of their own.
+    """
+    even = torch.full_like(flat.envelope, float(flat.envelope.mean()))
+    reach = table.step * (table.values.shape[1] - 5) / 2
+    unfaded = tabulate(thon, flat.optical, even, flat.redundancy, reach)
+    x, y = (places.x - 0.5) * places.size_xy[0], (places.y - 0.5) * places.size_xy[1]
+    best = field
+    for searched in (table, unfaded):
+        start = search_plane(searched, places, flat.optical.defocus)
+        samples = start[0] + start[1] * x + start[2] * y
+        mean = float(samples.mean())
+        optical = flat.optical._replace(defocus=mean)
+        fit = refine(thon, samples - mean, optical, fit_phase=wanted.fit_phase, rounds=3)
+        own = tabulate(thon, fit.optical, fit.envelope, fit.redundancy, reach)
+        start = (start[0] + fit.optical.defocus - mean, *start[1:])
+        found = fit_field(
+            own,
+            places,
+            wanted.grid_xyt,
+            start,
+            steady=wanted.fit_phase,
+            evidence_flat=field.evidence_flat,
+        )
+        if found.model != "constant" and found.gain_plane > best.gain_plane:
+            best = found
+    return best
 
 
 def _score(curve: Curve, wanted: Wanted) -> float:

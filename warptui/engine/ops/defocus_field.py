@@ -35,6 +35,7 @@ class Places(NamedTuple):
     y: Tensor
     t: Tensor
     size_xy: tuple[float, float]  # Å
+    overlap: float = 1.0  # of `PatchGrid`
 
 
 class Table(NamedTuple):
@@ -71,6 +72,7 @@ class DefocusField(NamedTuple):
     mean_error: float  # Å, of the mean defocus, astigmatism known
     gain_plane: float  # log evidence over a constant
     gain_grid: float  # log evidence over the better of constant and plane
+    evidence_flat: float  # log evidence of the constant
 
 
 def tabulate(
@@ -146,12 +148,16 @@ def fit_field(
     start: tuple[float, float, float],
     *,
     steady: bool = False,
+    level: bool = False,
+    evidence_flat: float | None = None,
 ) -> DefocusField:
     """Nodes of the grid, as rich as the evidence allows.
 
     ``start`` is defocus at the centre and slopes, as `search_plane` finds them. ``steady``
     keeps defocus the same at all times, for a phase shift that is to be followed instead:
-    spectra hardly tell one from the other.
+    spectra hardly tell one from the other. ``level`` has no planes. ``evidence_flat`` is that
+    of a constant with rings of its own: a plane that sharpens the rings is not to be measured
+    against blurred ones alone.
     """
     device = table.values.device
     weights = grid_weights(grid_xyt, places.x, places.y, places.t).to(device)
@@ -169,7 +175,7 @@ def fit_field(
         (x_nodes[:, None] - x_nodes) ** 2 + (y_nodes[:, None] - y_nodes) ** 2
     ) / scale**2 + (t[:, None] - t) ** 2 * (not steady)
     flat = _solve(table, weights, constant, start[0] * ones)
-    can_slope = nx > 1 or ny > 1
+    can_slope = (nx > 1 or ny > 1) and not level
     sloped = flat
     if can_slope:
         begin = start[0] * ones + start[1] * x_nodes + start[2] * y_nodes
@@ -186,9 +192,12 @@ def fit_field(
                 solved = _solve(table, weights, covariance, sloped.nodes)
                 if rich is None or solved.evidence > rich.evidence:
                     rich = solved
-    gain_plane = sloped.evidence - flat.evidence
+    if evidence_flat is None or flat.evidence > evidence_flat:
+        evidence_flat = flat.evidence
+    gain_plane = sloped.evidence - evidence_flat
     simple, model = (sloped, "plane") if can_slope and gain_plane > MIN_GAIN else (flat, "constant")
-    gain_grid = rich.evidence - simple.evidence if rich is not None else 0.0
+    simplest = sloped.evidence if model == "plane" else evidence_flat
+    gain_grid = rich.evidence - simplest if rich is not None else 0.0
     best = simple
     if rich is not None and gain_grid > MIN_GAIN:
         best, model = rich, "grid"
@@ -211,6 +220,7 @@ def fit_field(
         float((mean @ best.covariance @ mean).clamp(min=0).sqrt()),
         gain_plane,
         gain_grid,
+        evidence_flat,
     )
 
 

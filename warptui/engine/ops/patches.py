@@ -17,6 +17,7 @@ class PatchGrid(NamedTuple):
     windows_y: Tensor  # (patch, size) float32
     windows_x: Tensor  # (patch, size)
     size: int
+    overlap: float  # by how much patches tell less together than as many without overlap
 
     @property
     def areas(self) -> Tensor:
@@ -30,8 +31,8 @@ def patch_grid(shape_yx: tuple[int, int], size: int, device=None) -> PatchGrid:
     A raised cosine fades towards neighbours; towards the edge of the image, where no
     neighbour takes over, the window stays flat but for a short taper.
     """
-    starts_y, windows_y, centres_y = _axis(shape_yx[0], size)
-    starts_x, windows_x, centres_x = _axis(shape_yx[1], size)
+    starts_y, windows_y, centres_y, overlap_y = _axis(shape_yx[0], size)
+    starts_x, windows_x, centres_x, overlap_x = _axis(shape_yx[1], size)
     n_y, n_x = len(starts_y), len(starts_x)
     iy = torch.arange(n_y).repeat_interleave(n_x)
     ix = torch.arange(n_x).repeat(n_y)
@@ -41,10 +42,11 @@ def patch_grid(shape_yx: tuple[int, int], size: int, device=None) -> PatchGrid:
         windows_y[iy].to(device),
         windows_x[ix].to(device),
         size,
+        overlap_y * overlap_x,
     )
 
 
-def _axis(n: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
+def _axis(n: int, size: int) -> tuple[Tensor, Tensor, Tensor, float]:
     if size > n:
         raise ValueError(f"patches of {size} px do not fit into an image of {n} px")
     count = max(1, math.ceil((n - size) / (size / 2)) + 1)
@@ -67,7 +69,14 @@ def _axis(n: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
     windows = windows / cover[taper : n - taper].mean().sqrt()
     weight = windows**2
     centres = starts + (weight * torch.arange(size)).sum(1) / weight.sum(1)
-    return starts, windows, centres.to(torch.float64)
+    # Power of patches p and q at frequencies k and k + d varies together as
+    # |∫ wp wq exp(2πi d x)|²; over all d that is ∫ wp² wq² (Parseval). Within a patch residuals
+    # show it, between patches they do not.
+    cover = torch.zeros(n)
+    for start, own in zip(starts.tolist(), weight, strict=True):
+        cover[start : start + size] += own
+    overlap = float(cover.square().sum() / weight.square().sum())
+    return starts, windows, centres.to(torch.float64), overlap
 
 
 def cut_patches(image: Tensor, grid: PatchGrid, keep_y: int, keep_x: int) -> Tensor:

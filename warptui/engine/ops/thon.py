@@ -25,6 +25,7 @@ from warptui.engine.ops.splines import spline_weights
 BACKGROUND_NODES = 6
 ENVELOPE_NODES = 7
 MIN_COEFFICIENTS = 1.0
+MIN_SAMPLES = 4  # whose differences tell how neighbouring bins are correlated
 NEIGHBOURS = 8  # bins over which residuals are correlated, for the information that is left
 
 
@@ -79,6 +80,8 @@ class Thon(NamedTuple):
     sector_basis: Tensor  # (sector, node, bin) the same under each sector's weights
     level: Tensor  # (sample,) mean power of each sample
     smooth: Tensor  # (bin,) float64 background that data were divided by
+    overlap: float = 1.0  # of `PatchGrid`
+    correlated: float | None = None  # `correlation` of what differs between samples
 
     @property
     def mean(self) -> Tensor:
@@ -108,7 +111,9 @@ def fit_range(grid: PolarGrid, k_min: float, k_max: float) -> slice:
     return slice(first, min(grid.n_bins, math.floor(k_max / grid.step)))
 
 
-def make_thon(power: Tensor, grid: PolarGrid, bins: slice, optics: Optics) -> Thon:
+def make_thon(
+    power: Tensor, grid: PolarGrid, bins: slice, optics: Optics, overlap: float = 1.0
+) -> Thon:
     """Divide by the background and weigh.
 
     Parameters
@@ -117,6 +122,8 @@ def make_thon(power: Tensor, grid: PolarGrid, bins: slice, optics: Optics) -> Th
         ``(sample, sector, bin)`` mean power of the coefficients in each bin.
     bins
         The fit range.
+    overlap
+        Of `PatchGrid`.
     """
     count = grid.n_coefficients[:, bins]
     k = grid.k[bins]
@@ -147,8 +154,11 @@ def make_thon(power: Tensor, grid: PolarGrid, bins: slice, optics: Optics) -> Th
     basis = orthonormal(nodes, weight.sum(0)).to(torch.float32)
     sector_basis = torch.stack([orthonormal(nodes, w) for w in weight]).to(torch.float32)
     weight = weight.to(torch.float32)
-    thon = Thon(geometry, data, weight, basis, sector_basis, level, smooth)
-    return thon._replace(data=thon.strip(data))
+    thon = Thon(geometry, data, weight, basis, sector_basis, level, smooth, overlap)
+    thon = thon._replace(data=thon.strip(data))
+    if len(data) < MIN_SAMPLES:
+        return thon
+    return thon._replace(correlated=correlation(thon, thon.data - thon.mean))
 
 
 def orthonormal(nodes: Tensor, weight: Tensor) -> Tensor:
@@ -190,7 +200,20 @@ def _bin_variance(data: Tensor, count: Tensor) -> Tensor:
 
 
 def redundancy(thon: Thon, residual: Tensor) -> float:
-    """By how much independent bins are fewer than bins: windows and half steps correlate them."""
+    """By how much independent bins are fewer than bins: windows, half steps and patches that share
+    pixels correlate them.
+
+    What differs between samples tells it best: from a single residual, backgrounds and envelope
+    have taken their share.
+    """
+    correlated = thon.correlated
+    if correlated is None:
+        correlated = correlation(thon, residual)
+    return correlated * thon.overlap
+
+
+def correlation(thon: Thon, residual: Tensor) -> float:
+    """Sum of the correlations of bins with their neighbours, at least 1."""
     values = residual * thon.weight.sqrt()
     power = float(values.square().sum())
     total = 1.0
@@ -210,6 +233,14 @@ def fit_envelope(thon: Thon, wave: Tensor) -> Tensor:
     """
     k = thon.geometry.k
     nodes = hat_weights(ENVELOPE_NODES, (k - k[0]) / (k[-1] - k[0])).to(torch.float32)
+    if len(wave) == 1:  # all at once; more samples would take as many times the memory
+        columns = wave * nodes.T[:, None, :]
+        columns = columns - project_sectors(thon, columns)
+        columns = (columns - project_samples(thon, columns)).flatten(1)
+        weighted = columns * thon.weight.flatten()
+        normal = (weighted @ columns.T).to(torch.float64).cpu()
+        right = (weighted @ thon.data.flatten()).to(torch.float64).cpu()
+        return nodes.to(torch.float64) @ solve_positive(normal, right).to(nodes.device)
     columns = [thon.strip(wave * nodes[:, m]) for m in range(nodes.shape[1])]
     normal = torch.empty(len(columns), len(columns), dtype=torch.float64)
     right = torch.empty(len(columns), dtype=torch.float64)

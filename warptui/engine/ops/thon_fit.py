@@ -16,6 +16,7 @@ from warptui.engine.ops.thon import Thon, fit_envelope, redundancy
 
 ROUNDS = 8
 CONVERGED = 2.0  # Å
+CLOSE = 0.3  # Å; shorter steps are not tried
 LARGEST_STEP = 400.0  # Å
 ASTIGMATISM_SIGMA = 500.0  # Å, of each component: a broad prior
 PHASE_SIGMA = 10.0  # rad: none
@@ -35,6 +36,7 @@ class Fit(NamedTuple):
     optical: Optical
     envelope: Tensor  # (bin,) float64 D(k)
     gain: float  # log-likelihood over "no rings", corrected for redundancy
+    value: float  # the same less what the prior costs
     correlation: float  # of data and template, weighted
     covariance: Tensor  # (3 or 4,) squared: defocus, astigmatism x, y, phase shift
     redundancy: float
@@ -52,17 +54,16 @@ def refine(
         ``(sample,)`` defocus of each sample less the mean, Å, float64.
     """
     now = start
-    wave, slopes = _wave(thon, offsets, now, fit_phase)
+    n = 4 if fit_phase else 3
+    wave = waves(thon, offsets, now)
     envelope = fit_envelope(thon, wave)
-    tau, value, damping = 1.0, -math.inf, 1.0
-    normal = torch.eye(len(slopes), dtype=torch.float64)
     for _ in range(rounds):
-        template = thon.strip(wave * envelope.to(wave))
-        residual = thon.data - template
+        residual = thon.data - thon.strip(wave * envelope.to(wave))
         tau = redundancy(thon, residual)
         weighted = residual * thon.weight
-        columns = [thon.strip(slope * envelope.to(wave)) for slope in slopes]
-        normal, right = _prior(now, len(slopes))
+        shape = envelope.to(wave)
+        columns = [thon.strip(slope * shape) for slope in _slopes(thon, offsets, now, n)]
+        normal, right = _prior(now, n)
         for a, column in enumerate(columns):
             right[a] += float((weighted * column).sum()) / tau
             for b in range(a + 1):
@@ -72,20 +73,17 @@ def refine(
                     normal[b, a] += both
         step = torch.linalg.solve(normal, right)
         longest = float(step[:3].abs().max())
-        step *= min(1.0, LARGEST_STEP * damping / max(longest, 1e-9))
-        new = _moved(now, step)
-        new_wave, new_slopes = _wave(thon, offsets, new, fit_phase)
-        new_envelope = fit_envelope(thon, new_wave)
-        new_value = _value(thon, new_wave, new_envelope, tau) - _penalty(new)
-        old_value = max(value, _value(thon, wave, envelope, tau) - _penalty(now))
-        if new_value < old_value - 1e-6:
-            damping *= 0.3
-            if longest * damping < CONVERGED:
+        length = min(1.0, LARGEST_STEP / max(longest, 1e-9))
+        value = _value(thon, wave, envelope, tau) - _penalty(now)
+        while longest * length > CLOSE:
+            new = _moved(now, length * step)
+            new_wave = waves(thon, offsets, new)
+            new_envelope = fit_envelope(thon, new_wave)
+            if _value(thon, new_wave, new_envelope, tau) - _penalty(new) >= value:
+                now, wave, envelope = new, new_wave, new_envelope
                 break
-            new_wave, new_slopes = _wave(thon, offsets, now, fit_phase)
-            new_envelope, new_value, new = envelope, old_value, now
-        now, wave, slopes, envelope, value = new, new_wave, new_slopes, new_envelope, new_value
-        if longest < CONVERGED:
+            length *= 0.3
+        if longest * length < CONVERGED:
             break
     template = thon.strip(wave * envelope.to(wave))
     cross = float((template * thon.data * thon.weight).sum())
@@ -95,6 +93,7 @@ def refine(
         now,
         envelope,
         (cross - 0.5 * norm) / tau,
+        (cross - 0.5 * norm) / tau - _penalty(now),
         cross / math.sqrt(max(norm * energy, 1e-30)),
         torch.linalg.inv(normal),
         tau,
@@ -104,27 +103,24 @@ def refine(
 
 def waves(thon: Thon, offsets: Tensor, optical: Optical) -> Tensor:
     """``(sample, sector, bin)`` -cos 2γ."""
-    return _wave(thon, offsets, optical, False)[0]
+    return -torch.cos(_double_phase(thon, offsets, optical))
 
 
-def _wave(
-    thon: Thon, offsets: Tensor, optical: Optical, fit_phase: bool
-) -> tuple[Tensor, list[Tensor]]:
-    """-cos 2γ and its derivatives by the parameters."""
+def _slopes(thon: Thon, offsets: Tensor, optical: Optical, n: int) -> list[Tensor]:
+    """Derivatives of `waves` by the first ``n`` parameters."""
     geometry = thon.geometry
+    sine = 2 * torch.sin(_double_phase(thon, offsets, optical))
+    lambda_pi = math.pi * geometry.optics.wavelength
+    by_defocus = sine * (lambda_pi * geometry.k2)
+    by_x = sine * (0.5 * lambda_pi * geometry.k2_cos)
+    by_y = sine * (0.5 * lambda_pi * geometry.k2_sin)
+    return [by_defocus, by_x, by_y, sine][:n]
+
+
+def _double_phase(thon: Thon, offsets: Tensor, optical: Optical) -> Tensor:
     defocus = (optical.defocus + offsets).to(thon.data)
     shift = torch.full_like(defocus, optical.phase_shift)
-    phase = 2 * geometry.phase(defocus, optical.astigmatism_xy, shift)
-    sine = 2 * torch.sin(phase)
-    lambda_pi = math.pi * geometry.optics.wavelength
-    slopes = [
-        sine * (lambda_pi * geometry.k2),
-        sine * (0.5 * lambda_pi * geometry.k2_cos),
-        sine * (0.5 * lambda_pi * geometry.k2_sin),
-    ]
-    if fit_phase:
-        slopes.append(sine)
-    return -torch.cos(phase), slopes
+    return 2 * thon.geometry.phase(defocus, optical.astigmatism_xy, shift)
 
 
 def _moved(optical: Optical, step: Tensor) -> Optical:

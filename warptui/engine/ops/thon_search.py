@@ -19,6 +19,15 @@ ENVELOPES = (0.0, 50.0, 150.0, 400.0, 1000.0)  # Å², power falls as exp(-B k²
 PHASE_STEP = 1.0  # rad of 2γ at the highest frequency between two defoci
 ASTIGMATISM_SIGMA = 300.0  # Å; microscopes are stigmated
 N_PHASE_SHIFTS = 36
+N_RIVALS = 4  # other optima that are refined, too
+
+
+class Start(NamedTuple):
+    """An optimum of the search."""
+
+    defocus: float  # Å
+    astigmatism_xy: tuple[float, float]  # Å
+    gain: float
 
 
 class Found(NamedTuple):
@@ -33,6 +42,7 @@ class Found(NamedTuple):
     b_factor: float
     defoci: Tensor  # (n,) searched, Å
     gains: Tensor  # (n,) best gain at each defocus
+    starts: list[Start]  # the best optima
 
 
 def search(
@@ -92,6 +102,7 @@ def search(
         ENVELOPES[envelope],
         defoci[allowed],
         curve[allowed],
+        _optima(gains, defoci, astigmatisms, step),
     )
 
 
@@ -172,6 +183,24 @@ def _with_astigmatism(
         top += along[sector][at]
         bottom += square[sector][at]
     return 0.5 * top.clamp(min=0) ** 2 / bottom.clamp(min=1e-9)
+
+
+def _optima(gains: Tensor, defoci: Tensor, astigmatisms: Tensor, step: float) -> list[Start]:
+    """The best cells that are no neighbours of a better one."""
+    left = gains.cpu().clone()
+    z = defoci.cpu()
+    found = []
+    for _ in range(1 + N_RIVALS):
+        best, place = _unravel(int(left.argmax()), left.shape)
+        if float(left[best, place]) <= 0:
+            break
+        x, y = astigmatisms[best].tolist()
+        found.append(Start(float(z[place]), (x, y), float(left[best, place])))
+        # by how much the defocus of a direction differs at most
+        apart = 0.5 * torch.hypot(astigmatisms[:, 0] - x, astigmatisms[:, 1] - y)
+        near = apart[:, None] + (z[None] - z[place]).abs() < 4 * step
+        left[near] = 0
+    return found
 
 
 def _unravel(flat: int, shape: torch.Size) -> list[int]:

@@ -4,6 +4,8 @@ transfer function estimation in micrographs*)."""
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import field_validator, model_validator
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from warptui.engine.ops.ctf import Optics
+    from warptui.engine.ops.ctf_estimate import Estimate, Wanted
     from warptui.engine.settings import Config
     from warptui.engine.stages.stage import Bench
 
@@ -142,7 +145,8 @@ def run(item: Movie, bench: Bench, settings: CtfSettings) -> CtfResult:
     given = bench.optics
     optics = Optics(given.voltage, given.cs, given.amplitude_contrast)
     bench.progress(0.7)
-    result = estimate(item.name, spectra, settings, optics)
+    closer = partial(measure, item.name, bench, settings, small=True)
+    result = estimate(item.name, spectra, settings, optics, closer)
     power, pixel_size = spectra.image, spectra.grid.pixel_size
     return result.model_copy(
         update={
@@ -152,8 +156,14 @@ def run(item: Movie, bench: Bench, settings: CtfSettings) -> CtfResult:
     )
 
 
-def estimate(name: str, spectra: Spectra, settings: CtfSettings, optics: Optics) -> CtfResult:
-    """The CTF of spectra."""
+def estimate(
+    name: str,
+    spectra: Spectra,
+    settings: CtfSettings,
+    optics: Optics,
+    closer: Callable[[], Spectra] | None = None,
+) -> CtfResult:
+    """The CTF of spectra; those of smaller patches are asked for where there may be a tilt."""
     from warptui.engine.ops.ctf_estimate import Wanted, estimate_ctf
 
     grid = spectra.grid
@@ -184,6 +194,8 @@ def estimate(name: str, spectra: Spectra, settings: CtfSettings, optics: Optics)
     )
     try:
         found = estimate_ctf(spectra.power, grid, spectra.places, optics, wanted)
+        if closer is not None and found.needs_smaller_patches:
+            found = _seen_closer(found, spectra, closer(), optics, wanted)
     except ValueError as problem:
         raise StageError(
             f"{name}: {problem}: {settings.fit_min_resolution:g} to {1 / k_max:.2f} Å in spectra "
@@ -235,6 +247,25 @@ def estimate(name: str, spectra: Spectra, settings: CtfSettings, optics: Optics)
         grid_phase_shift_deg=[round(math.degrees(node), 4) for node in found.phase_nodes.tolist()],
         notes=notes,
     )
+
+
+def _seen_closer(
+    found: Estimate, spectra: Spectra, small: Spectra, optics: Optics, wanted: Wanted
+) -> Estimate:
+    """What is found with smaller patches too: they decide whether there is a tilt."""
+    from warptui.engine.ops.ctf_estimate import estimate_ctf
+
+    if small.grid.size >= spectra.grid.size:
+        return found
+    closer = estimate_ctf(small.power, small.grid, small.places, optics, wanted)
+    if closer.field.model == "constant":
+        if found.field.model == "constant":
+            return found
+        level = wanted._replace(level=True)
+        return estimate_ctf(spectra.power, spectra.grid, spectra.places, optics, level)
+    if found.field.model == "constant" or closer.fit.gain > found.fit.gain:
+        return closer
+    return found
 
 
 def _rounded(values: torch.Tensor) -> list[float]:

@@ -34,8 +34,11 @@ class Spectra(NamedTuple):
     notes: list[str]
 
 
-def measure(name: str, bench: Bench, settings: CtfSettings) -> Spectra:
-    """Spectra of groups of frames, aligned by what is known of their motion, or of the average."""
+def measure(name: str, bench: Bench, settings: CtfSettings, *, small: bool = False) -> Spectra:
+    """Spectra of groups of frames, aligned by what is known of their motion, or of the average.
+
+    ``small`` patches are those in which a tilted film blurs no rings.
+    """
     import torch
 
     if settings.use_average:
@@ -46,7 +49,7 @@ def measure(name: str, bench: Bench, settings: CtfSettings) -> Spectra:
                 "set average.enabled = true, or ctf.use_average = false"
             )
         image = bench.image("average").to(torch.float32)
-        return measure_image(image, average.pixel_size, settings, name=name)
+        return measure_image(image, average.pixel_size, settings, name=name, small=small)
     frames = bench.frames()
     groups = _groups(frames.n_frames, bench.dose_per_frame, settings.grid[2])
     shifts = _shifts_px(bench, bench.pixel_size)
@@ -71,17 +74,23 @@ def measure(name: str, bench: Bench, settings: CtfSettings) -> Spectra:
         bench.input.binning,
         settings,
         bench.device,
+        small,
     )
 
 
 def measure_image(
-    image: torch.Tensor, pixel_size: float, settings: CtfSettings, *, name: str = "image"
+    image: torch.Tensor,
+    pixel_size: float,
+    settings: CtfSettings,
+    *,
+    name: str = "image",
+    small: bool = False,
 ) -> Spectra:
     """Spectra of one ``(y, x)`` image."""
     if not bool(image.isfinite().all()) or float(image.max()) == float(image.min()):
         raise StageError(f"{name}: its average has no finite or no differing values: no CTF")
     shape = (image.shape[0], image.shape[1])
-    return _measure(name, shape, [lambda: image], pixel_size, 1.0, settings, image.device)
+    return _measure(name, shape, [lambda: image], pixel_size, 1.0, settings, image.device, small)
 
 
 def _measure(
@@ -92,6 +101,7 @@ def _measure(
     binning: float,
     settings: CtfSettings,
     device: torch.device,
+    small: bool,
 ) -> Spectra:
     """One sample for each patch and each share of ``images`` in time."""
     import torch
@@ -100,7 +110,7 @@ def _measure(
     from warptui.engine.ops.patches import patch_grid
     from warptui.engine.ops.polar import add_power, empty_power, make_polar_grid
 
-    size, notes = _patch_size(name, shape_yx, settings.window_px, binning)
+    size, notes = _patch_size(name, shape_yx, settings.window_px, binning, small)
     patches = patch_grid(shape_yx, size, device)
     grid = make_polar_grid(size, pixel_size, device)
     count = grid.n_coefficients.clamp(min=1).to(torch.float32)
@@ -121,17 +131,18 @@ def _measure(
         (patches.centres_yx[:, 0] / (ny - 1)).repeat(n_times),
         time_of.repeat_interleave(n_patches),
         (nx * pixel_size, ny * pixel_size),
+        patches.overlap,
     )
     return Spectra(torch.cat(powers), mean, grid, pixel_size * binning, places, notes)
 
 
 def _patch_size(
-    name: str, shape_yx: tuple[int, int], window_px: int, binning: float
+    name: str, shape_yx: tuple[int, int], window_px: int, binning: float, small: bool
 ) -> tuple[int, list[str]]:
     """Edge of the patches in px of the frames, and notes.
 
     Twice the window where the image is large enough, as Warp has it: rings of a high defocus
-    are finer than what a small patch resolves.
+    are finer than what a small patch resolves. ``small`` ones have the size of the window.
     """
     from warptui.engine.ops.fourier import good_size
 
@@ -147,7 +158,7 @@ def _patch_size(
     if window > smallest:
         notes.append(f"the image is smaller than ctf.window_px = {window_px}: {smallest} px used")
         window = smallest
-    limit = int(max(window, min(2 * window, 0.75 * smallest)))
+    limit = int(max(window, 0.0 if small else min(2 * window, 0.75 * smallest)))
     size = limit - limit % 2
     while good_size(size) != size:
         size -= 2
