@@ -18,7 +18,9 @@ from warptui.engine.ops.polar import (
     resample_power,
 )
 from warptui.engine.ops.splines import spline_weights
+from warptui.engine.ops.thon import fit_range, make_thon
 from warptui.engine.ops.thon_fit import Optical
+from warptui.engine.ops.thon_search import search
 
 SHAPE = (1024, 1024)
 
@@ -57,6 +59,35 @@ def test_errors_are_those_that_are_told():
     assert 0.4 < rms < 2.0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("degrees", [None, 60.0])
+def test_told_errors_hold_for_overlapping_patches(degrees: float | None):
+    ratios = []
+    for seed in range(64):
+        generator = torch.Generator().manual_seed(seed)
+        x, y = (300 * torch.randn(2, generator=generator)).tolist()
+        defocus = 8e3 + 17e3 * float(torch.rand(1, generator=generator))
+        transfer = {
+            "astigmatism": math.hypot(x, y),
+            "astigmatism_angle": 0.5 * math.atan2(y, x),
+            "phase_shift": math.radians(degrees or 0.0),
+        }
+        image = ringed(SHAPE, 9000 + seed, signal=0.7, defocus=defocus, **transfer)
+        wanted = WANTED._replace(fit_phase=degrees is not None)
+        found = estimate(image, size=768, wanted=wanted)
+        told = found.fit.covariance.diagonal().sqrt().tolist()
+        away = [found.optical.astigmatism_xy[0] - x, found.optical.astigmatism_xy[1] - y]
+        if degrees is not None:
+            shift = found.optical.phase_shift - transfer["phase_shift"]
+            away.append((shift + math.pi / 2) % math.pi - math.pi / 2)
+        ratios.append(
+            [(found.optical.defocus - defocus) / found.defocus_error]
+            + [error / sigma for error, sigma in zip(away, told[1:], strict=True)]
+        )
+    rms = torch.tensor(ratios).square().mean(0).sqrt()
+    assert bool(((rms > 0.8) & (rms < 1.25)).all()), rms
+
+
 @pytest.mark.parametrize("degrees", [20.0, 75.0, 140.0])
 def test_a_phase_shift_is_found(degrees: float):
     image = ringed(SHAPE, 3, signal=1.5, defocus=9e3, phase_shift=math.radians(degrees))
@@ -80,6 +111,25 @@ def test_tilted_planes_are_found(tilt: float, axis: float):
 @pytest.mark.parametrize("seed", range(6))
 def test_noise_has_no_ctf(seed: int):
     assert estimate(noise(SHAPE, seed)).confidence < 0.3
+
+
+def test_optima_of_the_search_lie_apart():
+    grid = make_polar_grid(768, PIXEL)
+    patches = patch_grid(SHAPE, 768)
+    total = empty_power(patches, grid)
+    add_power(ringed(SHAPE, 8, signal=0.4, defocus=1.5e4), patches, grid, total)
+    count = grid.n_coefficients.clamp(min=1).to(torch.float32)
+    power = total.polar[:, :-1].view(-1, *count.shape) / count
+    bins = fit_range(grid, WANTED.k_min, WANTED.k_max)
+    found = search(make_thon(power, grid, bins, OPTICS, patches.overlap), 3e3, 5e4)
+    best = found.starts[0]
+    assert best.defocus == found.defocus and best.gain == pytest.approx(found.gain)
+    assert [start.gain for start in found.starts] == sorted(
+        (start.gain for start in found.starts), reverse=True
+    )
+    for start in found.starts[1:]:
+        turned = math.dist(start.astigmatism_xy, best.astigmatism_xy)
+        assert abs(start.defocus - best.defocus) + 0.5 * turned > 300
 
 
 def test_a_smooth_hill_in_the_spectrum_is_no_ctf():

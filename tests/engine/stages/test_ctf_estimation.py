@@ -21,6 +21,7 @@ from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.truth import Truth
 from warptui.engine.stages import ctf
 from warptui.engine.stages.ctf import CtfResult, CtfSettings
+from warptui.engine.stages.ctf_spectra import Spectra, measure_image
 
 PIXEL = 1.1
 Estimate = Callable[..., tuple[CtfResult, Truth]]
@@ -115,6 +116,57 @@ def test_a_tilt_is_measured(estimated: Estimate, tilt: float, axis: float):
     assert math.sqrt(np.mean(difference**2)) < 100
 
 
+@pytest.mark.parametrize("tilt", [0.0, 45.0])
+def test_smaller_patches_decide_about_a_tilt(tilt: float):
+    from warptui.engine.ops.ctf import Optics, calculate_ctf_image
+
+    size, optics, settings = 1024, Optics(300, 2.7, 0.07), CtfSettings()
+    generator = torch.Generator().manual_seed(11)
+    signal, noise = torch.randn(2, size, size, generator=generator)
+    x = (torch.arange(size) - size / 2) * PIXEL
+    z = 1.6e4 + math.tan(math.radians(tilt)) * x
+    spectrum, image = torch.fft.rfft2(signal), 2 * noise
+    levels = torch.linspace(float(z[0]), float(z[-1]), 16) if tilt else z[:1]
+    for level in levels:
+        step = float(levels[1] - levels[0]) if tilt else 1.0
+        transfer = calculate_ctf_image(
+            (size, size), PIXEL, optics, defocus=float(level), b_factor=-60
+        )
+        share = (1 - (z - level).abs() / step).clamp(min=0) if tilt else 1.0
+        image += share * torch.fft.irfft2(spectrum * transfer, s=(size, size))
+    asked = []
+
+    def closer() -> Spectra:
+        asked.append(True)
+        return measure_image(image, PIXEL, settings, small=True)
+
+    result = ctf.estimate("tilted", measure_image(image, PIXEL, settings), settings, optics, closer)
+    if tilt:
+        assert asked
+        assert result.model in ("plane", "grid")
+        assert result.tilt_deg == pytest.approx(tilt, abs=4)
+        assert result.tilt_axis_deg == pytest.approx(0, abs=8)
+    else:
+        assert result.tilt_deg is None
+    assert result.defocus_um == pytest.approx(1.6, abs=0.02)
+
+
+def test_dirt_is_told(tmp_path: Path):
+    frames = rings((768, 768))
+    y, x = np.mgrid[:768, :768]
+    rng = np.random.default_rng(1)
+    for centre_y, centre_x in rng.uniform(0, 768, (8, 2)):
+        frames -= 2 * np.exp(-0.5 * ((y - centre_y) ** 2 + (x - centre_x) ** 2) / 110**2)
+    dirty = of_frames(frames.astype(np.float32), tmp_path)
+    clean = of_frames(rings((768, 768)), tmp_path)
+    assert clean.coarse is not None and dirty.coarse is not None
+    assert dirty.coarse > 3 > clean.coarse
+    assert clean.quality is not None and dirty.quality is not None
+    assert dirty.quality < 0.5 * clean.quality
+    assert any("contamination" in note for note in dirty.notes)
+    assert not any("contamination" in note for note in clean.notes)
+
+
 def test_counts_alone_have_no_ctf(estimated: Estimate):
     result, _ = estimated(105, signal=0.0)
     assert result.confidence is not None and result.confidence < 0.5
@@ -122,6 +174,7 @@ def test_counts_alone_have_no_ctf(estimated: Estimate):
     assert result.astigmatism_um is None and result.defocus_error_um is None
     assert result.grid_defocus_um == [] and result.tilt_deg is None
     assert "no Thon rings" in result.notes[-1]
+    assert result.quality is not None and result.quality < 0.25
     assert len(result.curve_measured) == 256  # still there to be looked at
 
 

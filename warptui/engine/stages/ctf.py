@@ -110,6 +110,8 @@ class CtfResult(StageResult):
     ice_ring: float | None = summary(
         "ice", "power at 3.7 Å over that of its neighbourhood; 1 = no ring"
     )
+    quality: float | None = None  # 0..1; falls with dirt, crystals, thick ice, and without signal
+    coarse: float | None = None  # power at 400 to 150 Å over that at 80 to 40 Å; clean films ~1
     defocus_error_um: float | None = None  # standard error
     score: float | None = None  # mean correlation of curve and model in the fit range
     model: str = ""  # what the spectra gave evidence for: grid, plane or constant
@@ -165,6 +167,7 @@ def estimate(
 ) -> CtfResult:
     """The CTF of spectra; those of smaller patches are asked for where there may be a tilt."""
     from warptui.engine.ops.ctf_estimate import Wanted, estimate_ctf
+    from warptui.engine.ops.film import DIRTY, describe_film
 
     grid = spectra.grid
     notes = list(spectra.notes)
@@ -202,7 +205,15 @@ def estimate(
             f"of {grid.size} px; change ctf.fit_min_resolution, ctf.fit_max_resolution or "
             "ctf.window_px"
         ) from problem
+    film = describe_film(spectra.power, grid, spectra.n_images)
+    if film is not None and film.coarse > DIRTY:
+        notes.append(
+            f"contrast coarser than 150 Å is {film.coarse:.1f} times that of particles: "
+            "contamination, crystals, thick ice, or an edge"
+        )
     facts: dict[str, Any] = {
+        "quality": None if film is None else round(film.quality, 4),
+        "coarse": None if film is None else round(film.coarse, 4),
         "grid": settings.grid,
         "pixel_size": spectra.curve_pixel_size,
         "window_px": settings.window_px,

@@ -31,6 +31,7 @@ class Spectra(NamedTuple):
     grid: PolarGrid
     curve_pixel_size: float  # Å, binned: of the average
     places: Places
+    n_images: int  # whose power was averaged
     notes: list[str]
 
 
@@ -133,7 +134,7 @@ def _measure(
         (nx * pixel_size, ny * pixel_size),
         patches.overlap,
     )
-    return Spectra(torch.cat(powers), mean, grid, pixel_size * binning, places, notes)
+    return Spectra(torch.cat(powers), mean, grid, pixel_size * binning, places, len(images), notes)
 
 
 def _patch_size(
