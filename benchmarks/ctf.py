@@ -44,6 +44,7 @@ from warptui.engine.stages.motion import MotionSettings
 
 SEED = 4711
 FIRST = 1000  # movies below were looked at while the method was made
+FIRST_FULL = 1301
 CATASTROPHE = 2000.0  # Å
 FULL: dict[str, dict[str, float]] = {
     "flat, 1.4 µm": {"defocus_um": 1.4, "astigmatism_um": 0.04},
@@ -89,7 +90,7 @@ def main() -> int:
             show(rows[-1])
     full: list[dict[str, Any]] = []
     for index, name in enumerate(FULL if given.full else ()):
-        settings = full_settings(index)
+        settings = full_settings(index, FIRST_FULL)
         full.append({"kind": name, **measure(settings, given.folder, False, timed=True)})
         show(full[-1])
     text = markdown(rows, full, given.size)
@@ -99,9 +100,9 @@ def main() -> int:
     return 0
 
 
-def full_settings(index: int) -> MovieSettings:
+def full_settings(index: int, first_seed: int = 301) -> MovieSettings:
     """Full-size movie ``index`` of `FULL`."""
-    seed, changes = 1301 + index, list(FULL.values())[index]
+    seed, changes = first_seed + index, list(FULL.values())[index]
     drawn = {"seed": seed, "n_frames": 8, "dose_per_frame": 4.5, "drift_angstrom": 8, **changes}
     return MovieSettings.model_validate({**drawn, "name": f"full-{seed}"})
 

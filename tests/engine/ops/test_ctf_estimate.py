@@ -67,18 +67,22 @@ def test_told_errors_hold_for_overlapping_patches(degrees: float | None):
         generator = torch.Generator().manual_seed(seed)
         x, y = (300 * torch.randn(2, generator=generator)).tolist()
         defocus = 8e3 + 17e3 * float(torch.rand(1, generator=generator))
-        transfer = {
-            "astigmatism": math.hypot(x, y),
-            "astigmatism_angle": 0.5 * math.atan2(y, x),
-            "phase_shift": math.radians(degrees or 0.0),
-        }
-        image = ringed(SHAPE, 9000 + seed, signal=0.7, defocus=defocus, **transfer)
+        phase_shift = math.radians(degrees or 0.0)
+        image = ringed(
+            SHAPE,
+            9000 + seed,
+            signal=0.7,
+            defocus=defocus,
+            astigmatism=math.hypot(x, y),
+            astigmatism_angle=0.5 * math.atan2(y, x),
+            phase_shift=phase_shift,
+        )
         wanted = WANTED._replace(fit_phase=degrees is not None)
         found = estimate(image, size=768, wanted=wanted)
         told = found.fit.covariance.diagonal().sqrt().tolist()
         away = [found.optical.astigmatism_xy[0] - x, found.optical.astigmatism_xy[1] - y]
         if degrees is not None:
-            shift = found.optical.phase_shift - transfer["phase_shift"]
+            shift = found.optical.phase_shift - phase_shift
             away.append((shift + math.pi / 2) % math.pi - math.pi / 2)
         ratios.append(
             [(found.optical.defocus - defocus) / found.defocus_error]

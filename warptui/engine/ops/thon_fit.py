@@ -57,6 +57,7 @@ def refine(
     n = 4 if fit_phase else 3
     wave = waves(thon, offsets, now)
     envelope = fit_envelope(thon, wave)
+    tau, normal = 1.0, torch.eye(n, dtype=torch.float64)
     for _ in range(rounds):
         residual = thon.data - thon.strip(wave * envelope.to(wave))
         tau = redundancy(thon, residual)

@@ -192,7 +192,7 @@ def _optima(gains: Tensor, defoci: Tensor, astigmatisms: Tensor, step: float) ->
     found = []
     for _ in range(1 + N_RIVALS):
         best, place = _unravel(int(left.argmax()), left.shape)
-        if float(left[best, place]) <= 0:
+        if found and float(left[best, place]) <= 0:
             break
         x, y = astigmatisms[best].tolist()
         found.append(Start(float(z[place]), (x, y), float(left[best, place])))
