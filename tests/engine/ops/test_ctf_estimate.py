@@ -19,6 +19,7 @@ from warptui.engine.ops.polar import (
 )
 from warptui.engine.ops.splines import spline_weights
 from warptui.engine.ops.thon import fit_range, make_thon
+from warptui.engine.ops.thon_curve import Curve, find_resolution
 from warptui.engine.ops.thon_fit import Optical
 from warptui.engine.ops.thon_search import search
 
@@ -149,6 +150,14 @@ def test_rescaling_recovers_the_rings_of_a_tilted_plane():
     whole = estimate(image, wanted=WANTED._replace(grid_xyt=(1, 1, 1)))
     assert local.resolution is not None and whole.resolution is not None
     assert local.resolution < 0.75 * whole.resolution
+
+
+def test_rings_that_begin_late_have_a_resolution_where_all_frequencies_are_searched():
+    k = torch.arange(256, dtype=torch.float64) / 600
+    quality = torch.where((k > 0.2) & (k < 0.3), 0.8, -0.5).to(torch.float64)
+    curve = Curve(k, quality, quality, quality, quality)
+    assert find_resolution(curve, 0.05, 0.15) is None
+    assert find_resolution(curve, 0.05, 0.25) == pytest.approx(1 / 0.3, abs=0.1)
 
 
 def test_the_curve_meets_its_model():

@@ -34,6 +34,7 @@ ROUNDS = 2  # of field and optical parameters in turn
 NOISE_GAIN = 21.0  # log-likelihood that spectra without rings hardly reach
 NOISE_SEARCH_GAIN = 13.0  # the same with envelopes that fall steadily
 HUMP_GAIN = 8.0  # that must come from beyond the second zero
+CLEAR_GAIN = 4 * NOISE_GAIN  # of rings that are certain
 OUTSIDE = 0.7  # confidence is lowered by, if the best defocus lies outside of the search range
 HUMP_ALONE = 0.4  # confidence of what is significant and yet may be no rings
 NOISE_SPREAD = 0.6  # of signal-to-noise ratios
@@ -121,6 +122,9 @@ def estimate_ctf(
     zeros = find_zeros(optical.defocus, optics, 0.5 / grid.pixel_size, optical.phase_shift)
     first = max(wanted.k_min, zeros[0]) if zeros else wanted.k_min
     resolution = find_resolution(curve, first, 0.5 * (first + wanted.k_max))
+    if resolution is None and fit.gain > CLEAR_GAIN:
+        # the specimen's own spectrum may hide the first rings of a low defocus
+        resolution = find_resolution(curve, first, wanted.k_max)
     offsets = field.samples - optical.defocus
     n_phases = wanted.grid_xyt[2] if wanted.fit_phase else 1
     return Estimate(
