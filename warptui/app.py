@@ -109,9 +109,12 @@ class WarptuiApp(CallingApp):
             match notice:
                 case Found():
                     workspace.lost, workspace.connecting = "", False
+                    workspace.stranger = None
                     self.ask("config", done=self._take_config)
-                case Lost(reason):
-                    workspace.lost = self._obituary(reason)
+                case Lost(reason, other):
+                    workspace.lost, workspace.stranger = self._obituary(reason), other
+                    if other is not None:
+                        workspace.lost = self.meet(other)
                     news.append(LogLine(time.time(), "error", workspace.lost))
                     workspace.connecting, workspace.catching_up = False, None
                     news_is_bad = True

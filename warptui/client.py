@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import warptui
 from warptui.engine import events, wire
-from warptui.engine.errors import EngineError
+from warptui.engine.errors import EngineError, OtherVersionError
 from warptui.engine.events import Event
 from warptui.engine.items import Choice, EngineStatus, ExportRequest, ItemDetail, ItemRow, Trial
 from warptui.engine.paths import ProjectPaths, socket_path
@@ -47,8 +48,10 @@ class Client:
 
         Raises
         ------
+        OtherVersionError
+            When one answers that speaks another protocol.
         EngineError
-            When none answers, or one that speaks another protocol.
+            When none answers.
         """
         return cls(project)
 
@@ -253,11 +256,11 @@ class _Connection:
         self.hello: dict[str, Any] = greeting.get("hello", {})
         if self.hello.get("protocol") != wire.PROTOCOL:
             self.close()
-            raise EngineError(
-                f"the engine of {project} speaks protocol {self.hello.get('protocol')} (version "
-                f"{self.hello.get('version')}), this program {wire.PROTOCOL}: stop it with the "
-                "version that started it, then start it again"
-            )
+            if not self.hello:
+                raise EngineError(
+                    f"the engine of {project} is just ending, or has too many viewers"
+                )
+            raise OtherVersionError(project, self.hello, warptui.__version__, wire.PROTOCOL)
 
     def send(self, message: dict[str, Any]) -> None:
         try:
@@ -316,13 +319,42 @@ def hasten(project: Path) -> Client | None:
     return client
 
 
-def attach(project: Path) -> Client:
-    """Connect to the engine of ``project``, starting a detached one when none runs."""
+def running(project: Path) -> Client | None:
+    """A client of the engine of ``project``; None when none answers.
+
+    Raises
+    ------
+    OtherVersionError
+        When one answers that speaks another protocol: nothing may be done in its stead.
+    """
     try:
         return Client.connect(project)
+    except OtherVersionError:
+        raise
     except EngineError:
+        return None
+
+
+def attach(project: Path) -> Client:
+    """Connect to the engine of ``project``, starting a detached one when none runs."""
+    client = running(project)
+    if client is None:
         launch_engine(project)
-        return Client.connect(project)
+        client = Client.connect(project)
+    return client
+
+
+def end_engine(project: Path) -> None:
+    """End the engine of ``project`` whatever language it speaks, and wait until it is gone.
+
+    Raises
+    ------
+    EngineError
+        When it runs on another host, or cannot be ended; the message says which and why.
+    """
+    from warptui.engine import lock
+
+    lock.end_holder(ProjectPaths(project.resolve()).lock)
 
 
 def launch_engine(project: Path, timeout_s: float = LAUNCH_TIMEOUT_S) -> None:
@@ -355,6 +387,8 @@ def launch_engine(project: Path, timeout_s: float = LAUNCH_TIMEOUT_S) -> None:
         try:
             Client.connect(project).close()
             return
+        except OtherVersionError:
+            raise  # ours finds the project held, and ends
         except EngineError:
             code = process.returncode
             if code is not None:

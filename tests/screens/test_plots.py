@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,29 @@ async def test_a_limit_moves_at_once_and_the_engine_hears_of_it_when_the_key_res
             pilot, lambda: np.count_nonzero(app.workspace.mirror.filtered) == strip.data.n_out
         )
         assert len(filtered) == 1284
+
+
+async def test_a_limit_begins_at_the_edge_of_what_is_seen_and_takes_out_what_is_beyond(
+    driven,
+) -> None:
+    engine = FakeEngine(1284)
+    name = next(iter(engine.rows))
+    values = engine.rows[name].summary | {"motion.early_motion": 19.67}
+    engine.rows[name] = replace(engine.rows[name], summary=values)
+    engine.state = replace(engine.state, filters={})
+    async with driven(engine) as (app, pilot):
+        await pilot.press("tab", LOWER)
+        strip = strip_of(app, "motion")
+        shown = app.workspace.mirror.values("motion.early_motion")
+        known = np.sort(shown[np.isfinite(shown)])
+        first = strip.data.limits[1]
+        assert known[-1] == 19.67 and first < 10
+        assert strip._beyond == np.count_nonzero(known > first) >= 1
+        assert f"out {strip.data.n_out}" in text_of(app)
+        await pilot.press(*[LOWER] * 12)
+        assert strip.data.limits[1] < 0.8 * first
+        await pilot.press(*[HIGHER] * 40)
+        assert strip.data.limits[1] is None
 
 
 async def test_many_presses_are_one_change(driven) -> None:

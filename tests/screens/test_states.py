@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,9 +13,12 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine, synthetic_rows
 from tests.screens.test_overview import SIZES, text_of
 from warptui import client
+from warptui.app import WarptuiApp
 from warptui.engine import wire
+from warptui.engine.errors import OtherVersionError
 from warptui.engine.events import CatchingUp, Snapshot
 from warptui.engine.items import EngineStatus
+from warptui.screens.dialogs import Question
 from warptui.screens.page import banner_text
 from warptui.screens.workspace import Workspace
 
@@ -84,7 +88,7 @@ def test_the_client_tells_of_a_snapshot_that_takes_long(monkeypatch, n, told) ->
 async def test_without_devices_it_says_so_and_what_to_do(driven, size) -> None:
     async with driven(FakeEngine(50, devices=()), size) as (app, pilot):
         await until(pilot, lambda: "no device to process on" in text_of(app))
-        assert "[compute] devices" in " ".join(text_of(app).split())
+        assert "[compute] devices" in " ".join(text_of(app).replace("│", " ").split())
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -92,7 +96,7 @@ async def test_when_all_devices_are_lost_it_says_which_and_what_to_do(driven, si
     engine = FakeEngine(50, state="paused", devices=(LOST,), message="cuda:0-0: no memory")
     async with driven(engine, size) as (app, pilot):
         await until(pilot, lambda: "no device works (cuda:0)" in text_of(app))
-        shown = " ".join(text_of(app).split())
+        shown = " ".join(text_of(app).replace("│", " ").split())
         assert "s tries again" in shown and "doctor" in shown and "no memory" in shown
         await pilot.press("s")
         await until(pilot, lambda: ("start",) in engine.calls)
@@ -117,3 +121,52 @@ async def test_what_only_an_engine_knows_is_not_told_without_one(driven) -> None
         assert "/h" not in said and "waiting for items" not in said
         await pilot.press("5")
         await until(pilot, lambda: "nothing runs" in text_of(app))
+
+
+def another_version() -> OtherVersionError:
+    hello = {"protocol": 1, "version": "0.0.9", "pid": 4711, "host": "krios3"}
+    return OtherVersionError("/data/k3", hello, "0.1.0", 3)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_an_engine_of_another_version_is_ended_on_request(
+    size, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[object] = []
+    engine = FakeEngine(50)
+
+    def connect() -> FakeEngine:
+        if not ended:
+            raise another_version()
+        return engine
+
+    monkeypatch.setattr(client, "end_engine", ended.append)
+    app = WarptuiApp(Path("/data/k3"), connect, connect, lambda: None)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "4711" in text_of(app))
+        question = " ".join(text_of(app).replace("│", " ").split())
+        assert "0.0.9" in question and "Nothing is lost" in question
+        await pilot.press("n")
+        await until(pilot, lambda: not isinstance(app.screen, Question))
+        assert "engine of another version runs (0.0.9" in text_of(app)
+        assert not ended
+        await pilot.press("s", "y")
+        await until(pilot, lambda: len(app.workspace.mirror) == 50)
+        assert ended == [Path("/data/k3")]
+        assert "another version" not in text_of(app)
+
+
+async def test_an_engine_that_cannot_be_ended_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> None:
+        raise client.EngineError("the engine is process 4711 on krios3: it can be stopped there")
+
+    def connect() -> FakeEngine:
+        raise another_version()
+
+    monkeypatch.setattr(client, "end_engine", refuse)
+    app = WarptuiApp(Path("/data/k3"), connect, connect, lambda: None)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        await pilot.press("y")
+        await until(pilot, lambda: [note for note in app._notifications if "4711" in note.message])
+        assert "Press s to end it" in text_of(app)

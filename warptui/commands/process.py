@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 from warptui import config
-from warptui.client import Client
+from warptui.client import running
 from warptui.commands import offline
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, say
-from warptui.engine.errors import EngineError, SettingsError
+from warptui.engine.errors import SettingsError
 from warptui.engine.items import EngineStatus, ItemRow, State
 from warptui.engine.paths import ProjectPaths
 
@@ -53,9 +53,8 @@ def process(project: Path, *, as_json: bool, arriving: Callable[[], bool]) -> li
             raise SettingsError(f"input.{key} = {path!r}: expected a file that is there")
     n_files = sum(1 for _ in offline.find_movies(given))
     started = time.monotonic()
-    try:
-        client = Client.connect(project)
-    except EngineError:
+    client = running(project)
+    if client is None:
         from warptui.engine.session import Session
 
         with Session(project, config.read_config, config.write_config) as session:

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from warptui import config
-from warptui.client import Client
+from warptui.client import running
 from warptui.commands import offline
 from warptui.commands.output import DONE, one_line, print_json, print_table, say
-from warptui.engine.errors import EngineError
 from warptui.engine.items import EngineStatus, ItemRow, Summary
 
 
@@ -35,9 +34,8 @@ def status(project: Path, *, items: bool, as_json: bool) -> int:
 
 def read(project: Path, *, items: bool) -> tuple[EngineStatus, list[ItemRow]]:
     """The engine's status and, on request, its items."""
-    try:
-        client = Client.connect(project)
-    except EngineError:
+    client = running(project)
+    if client is None:
         roster, problem = offline.load_roster(project)
         rows = [roster.row(entry) for entry in roster.entries.values()] if items else []
         return offline.status(project, roster, problem), rows

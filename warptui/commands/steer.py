@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from warptui import config
-from warptui.client import Client, launch_engine
+from warptui.client import Client, attach, end_engine, running
 from warptui.commands import offline
 from warptui.commands.output import DONE, print_json, say
-from warptui.engine.errors import EngineError, WarptuiError
+from warptui.engine.errors import EngineError, OtherVersionError, WarptuiError
 from warptui.engine.items import Choice
 from warptui.engine.paths import ProjectPaths
 
@@ -36,12 +36,7 @@ def engine(project: Path) -> int:
 def start(project: Path) -> int:
     """Start a detached engine if none runs, and let it process with the settings of now."""
     config.load(project)  # a wrong setting is told here, not in the engine's log
-    try:
-        client = Client.connect(project)
-    except EngineError:
-        launch_engine(project)
-        client = Client.connect(project)
-    with client:
+    with attach(project) as client:
         client.reload()
         client.start()
         say(f"the engine runs (process {client.hello.get('pid')} on {client.hello.get('host')})")
@@ -49,10 +44,16 @@ def start(project: Path) -> int:
 
 
 def stop(project: Path) -> int:
-    """End the engine of a project and wait until it is gone."""
+    """End the engine of a project and wait until it is gone, also one of another version."""
     try:
         client = Client.connect(project)
+    except OtherVersionError as other:
+        say(f"an engine of version {other.version} runs (process {other.pid} on {other.host})")
+        end_engine(project)
+        say("the engine stopped")
+        return DONE
     except EngineError as problem:
+        _tell_of_one_elsewhere(project)
         say(f"{problem}: nothing to stop")
         return DONE
     with client:
@@ -66,6 +67,19 @@ def stop(project: Path) -> int:
             return DONE
         time.sleep(0.1)
     raise EngineError(f"the engine of {project} did not stop within {STOP_TIMEOUT_S:.0f} s")
+
+
+def _tell_of_one_elsewhere(project: Path) -> None:
+    """Raises EngineError when an engine on another host holds the project."""
+    from warptui.engine.lock import advances, read_holder
+
+    lock_path = ProjectPaths(project.resolve()).lock
+    holder = read_holder(lock_path)
+    if holder is None or holder.lives_here() is not None:
+        return
+    say(f"the project was opened by {holder}; looking whether it lives (up to 20 s)")
+    if advances(lock_path):
+        raise EngineError(f"the engine of {project} is {holder}: stop it there")
 
 
 def pause(project: Path) -> int:
@@ -89,9 +103,8 @@ def resume(project: Path) -> int:
 def select(project: Path, names: Sequence[str], choice: Choice, *, as_json: bool) -> int:
     """Set the user's choice for items, through the engine or, where none runs, on disk."""
     config.load(project)
-    try:
-        client = Client.connect(project)
-    except EngineError:
+    client = running(project)
+    if client is None:
         chosen = _select_on_disk(project, names, choice)
     else:
         with client:

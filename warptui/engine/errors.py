@@ -17,6 +17,7 @@
     ├── ExportError            a list for another program cannot be written as asked
     ├── Cancelled              asked to stop
     └── EngineError            the engine itself: lock, socket, protocol
+        └── OtherVersionError one runs whose language this program does not speak
 
 A message names the item or file, what was found, what was expected, and what to do.
 """
@@ -91,3 +92,24 @@ class Cancelled(WarptuiError):
 
 class EngineError(WarptuiError):
     """The engine itself: lock, socket, or protocol."""
+
+
+class OtherVersionError(EngineError):
+    """An engine runs whose language this program does not speak."""
+
+    def __init__(
+        self, project: object, hello: Mapping[str, object], own: str, protocol: int
+    ) -> None:
+        self.version, self.pid = str(hello.get("version")), hello.get("pid")
+        self.host, self.own_version = str(hello.get("host")), own
+        if self.version == own:  # of a working copy between two versions
+            self.version, self.own_version = (
+                f"{own}, protocol {hello.get('protocol')}",
+                f"protocol {protocol}",
+            )
+        super().__init__(
+            f"an engine of another version runs on {project}: process {self.pid} on {self.host} "
+            f"speaks protocol {hello.get('protocol')} (version {hello.get('version')}), this "
+            f"program {protocol} (version {own}). `warptui stop` ends it; nothing is lost: items "
+            "that run are begun anew"
+        )

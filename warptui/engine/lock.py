@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -21,6 +22,7 @@ from warptui.engine import paths
 from warptui.engine.errors import EngineError
 
 BEAT_S = 5.0
+END_S = 15.0  # an engine ends within five seconds of SIGTERM
 STALL_S = 20.0  # a foreign holder whose counter stands still for this long is gone
 
 
@@ -63,6 +65,48 @@ def read_holder(lock_path: Path) -> Holder | None:
         return None
 
 
+def advances(lock_path: Path, stall_s: float = STALL_S) -> bool:
+    """Whether the counter in the lock file moves: whoever holds it lives, on whatever host."""
+    first = read_holder(lock_path)
+    deadline = time.monotonic() + stall_s
+    while time.monotonic() < deadline:
+        time.sleep(min(0.5, stall_s / 4))
+        if read_holder(lock_path) != first:
+            return True
+    return False
+
+
+def end_holder(lock_path: Path, timeout_s: float = END_S) -> None:
+    """Have the engine that holds a project end, by SIGTERM, and wait until it is gone.
+
+    It needs no word of the engine's language: renames in flight are finished, as on `stop`.
+
+    Raises
+    ------
+    EngineError
+        When it runs on another host, belongs to somebody else, or does not end.
+    """
+    holder = read_holder(lock_path)
+    if holder is None:
+        return
+    if holder.lives_here() is None:
+        raise EngineError(f"the engine is {holder}: it can be stopped there only, `warptui stop`")
+    deadline = time.monotonic() + timeout_s
+    asked = False
+    while holder.lives_here():
+        try:
+            if not asked:
+                os.kill(holder.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            return
+        except PermissionError as problem:
+            raise EngineError(f"{holder} belongs to another user, who has to stop it") from problem
+        asked = True
+        if time.monotonic() > deadline:
+            raise EngineError(f"{holder} did not end within {timeout_s:.0f} s")
+        time.sleep(0.05)
+
+
 class ProjectLock:
     """Holds a project for this process until `release`.
 
@@ -103,7 +147,8 @@ class ProjectLock:
     def _take(self, stall_s: float) -> None:
         found = read_holder(self.path)
         if found is not None and not found.same_process(self._me):
-            if found.lives_here() or (found.lives_here() is None and self._advances(stall_s)):
+            lives = found.lives_here()
+            if lives or (lives is None and advances(self.path, stall_s)):
                 raise EngineError(
                     f"{self.path.parent.parent} is held by the engine with process {found.pid} on "
                     f"{found.host}; stop that one first, or open the project there"
@@ -122,15 +167,6 @@ class ProjectLock:
             if now is not None and (found is None or not now.same_process(found)):
                 raise EngineError(f"process {now.pid} on {now.host} was faster: {self.path}")
             self._write(0)
-
-    def _advances(self, stall_s: float) -> bool:
-        first = read_holder(self.path)
-        deadline = time.monotonic() + stall_s
-        while time.monotonic() < deadline:
-            time.sleep(min(0.5, stall_s / 4))
-            if read_holder(self.path) != first:
-                return True
-        return False
 
     def _write(self, beat: int) -> None:
         temporary = paths.temporary(self.path)

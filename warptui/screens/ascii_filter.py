@@ -11,7 +11,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-from warptui.screens.widgets.glyphs import PLAIN
+from warptui.screens.widgets.glyphs import PLAIN, spell_out
 
 _SAME = {
     "-": "─━┄┅┈┉═▔▁▂▃▄▅▆▇▀╌╍",
@@ -52,6 +52,6 @@ class AsciiFilter(LineFilter):
         return [
             segment
             if segment.text.isascii()
-            else Segment(segment.text.translate(_TABLE), segment.style, segment.control)
+            else Segment(spell_out(segment.text).translate(_TABLE), segment.style, segment.control)
             for segment in segments
         ]

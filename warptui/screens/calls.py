@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from warptui.engine.errors import WarptuiError
+from warptui import client as engine_client
+from warptui.engine.errors import OtherVersionError, WarptuiError
 from warptui.engine.items import Choice, ExportRequest, ItemRow, State
 from warptui.engine.paths import ProjectPaths
 from warptui.screens.dialogs import Question, TextDialog
@@ -103,13 +104,50 @@ class CallingApp(LookApp):
 
     def action_process(self) -> None:
         status = self.workspace.mirror.status
-        if self.workspace.lost:
+        if self.workspace.stranger is not None:
+            self._ask_to_succeed()
+        elif self.workspace.lost:
             self.run_worker(self._start_engine, thread=True, group="launch", exclusive=True)
             self.notify("starting the engine")
         elif status is not None and status.state in ("running", "idle"):
             self.ask("pause", said="paused: what runs is finished, nothing new is begun")
         else:
             self.ask("start", said="processing")
+
+    def meet(self, other: OtherVersionError) -> str:
+        """An engine runs that is of another version: asks what to do; what the log says."""
+        self.call_later(self._ask_to_succeed)
+        return f"process {other.pid} on {other.host} is an engine of version {other.version}"
+
+    def _ask_to_succeed(self) -> None:
+        other = self.workspace.stranger
+        if other is None or isinstance(self.screen, Question):
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes and self.workspace.stranger is not None:
+                self.run_worker(self._succeed, thread=True, group="launch", exclusive=True)
+                self.notify("ending the other engine, then starting one")
+
+        self.push_screen(
+            Question(
+                f"An engine of another version runs on this project (version {other.version}, "
+                f"process {other.pid} on {other.host}); this app is version {other.own_version} "
+                "and cannot speak with it.\n\nEnd it, and start an engine of this version? "
+                "Nothing is lost: it finishes what it is writing, and items that run are begun "
+                "anew. Who watches with the other version has to open the app again.",
+                title="Another version",
+            ),
+            answered,
+        )
+
+    def _succeed(self) -> None:
+        try:
+            engine_client.end_engine(self.project)
+        except WarptuiError as problem:
+            self.call_later(self.notify, str(problem), severity="error", markup=False)
+            return
+        self._start_engine()
 
     def _start_engine(self) -> None:
         try:

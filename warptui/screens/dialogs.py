@@ -61,13 +61,13 @@ class Question(ModalScreen[bool]):
         Binding("n,escape,q", "answer(False)", "no", id="question.no"),
     ]
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, title: str = "Sure?") -> None:
         super().__init__()
-        self._text = text
+        self._title, self._text = title, text
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog question") as dialog:
-            dialog.border_title = "Sure?"
+            dialog.border_title = self._title
             yield Static(self._text, markup=False)
             yes, no = key_of(self, "question.yes"), key_of(self, "question.no")
             yield Static(f"\n{yes}  yes        {no}  no", markup=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from warptui.engine.errors import EngineError
+from warptui.engine.errors import EngineError, OtherVersionError
 from warptui.engine.events import Event
 from warptui.engine.items import Choice, ExportRequest, ItemDetail, Trial
 
@@ -52,6 +52,7 @@ class Lost:
     """The engine does not answer, or said good-bye; what is shown stays, and is dated."""
 
     reason: str
+    other: OtherVersionError | None = None  # one answers, but not us
 
 
 Notice = Event | Found | Lost
@@ -100,23 +101,26 @@ class Feed:
             self.heard()
 
     def _listen(self) -> None:
-        connect, told = self._first, False
+        connect, told, met = self._first, False, None
         while not self._ended.is_set():
-            reason = self._attend(connect)
+            lost = self._attend(connect)
             connect = self._again
-            if self.client is not None or not told:
+            stranger = lost.other.pid if lost.other is not None else None
+            if self.client is not None or not told or stranger not in (None, met):
                 # why it went is worth more than "nobody answers" from every later try
-                self._say(Lost(reason))
-            told, self.client = True, None
+                self._say(lost)
+            told, met, self.client = True, stranger, None
             self._wake.wait(RETRY_S)
             self._wake.clear()
 
-    def _attend(self, connect: Callable[[], Engine]) -> str:
+    def _attend(self, connect: Callable[[], Engine]) -> Lost:
         """Listen until the engine is gone; says why."""
         try:
             client = connect()
+        except OtherVersionError as other:
+            return Lost(str(other), other)
         except EngineError as problem:
-            return str(problem)
+            return Lost(str(problem))
         self.client = client
         self._say(Found())
         try:
@@ -125,10 +129,10 @@ class Feed:
                     break
                 self._say(event)
         except EngineError as problem:
-            return str(problem)
+            return Lost(str(problem))
         finally:
             client.close()
-        return "the engine was stopped"
+        return Lost("the engine was stopped")
 
 
 def _do_nothing() -> None:

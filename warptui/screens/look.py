@@ -17,6 +17,8 @@ from warptui.screens.themes import DARK, THEMES
 from warptui.screens.widgets.glyphs import Drawing, suggested_drawing
 from warptui.screens.widgets.palette import VARIABLES
 
+# by what suits a terminal; one that shows nothing but ASCII gets that at every start
+_KEPT_AS = {Drawing.QUADRANT: "glyphs", Drawing.BRAILLE: "glyphs_few_colours"}
 _ARROWS = {"←": "left", "→": "right", "↑": "up", "↓": "down"}
 
 
@@ -47,11 +49,13 @@ class LookApp(KeyOrderApp):
         return VARIABLES
 
     def _suitable_drawing(self) -> Drawing:
-        """The preferred one, unless this terminal can show nothing but ASCII."""
-        suggested = suggested_drawing(self.console.color_system, self.no_color)
-        if suggested is Drawing.ASCII or self._preferred.glyphs not in list(Drawing):
-            return suggested
-        return Drawing(self._preferred.glyphs)
+        """What was chosen in a terminal that can show as much as this one, else what suits it."""
+        suggested = self._suggested()
+        wanted = getattr(self._preferred, _KEPT_AS[suggested]) if suggested in _KEPT_AS else ""
+        return Drawing(wanted) if wanted in list(Drawing) else suggested
+
+    def _suggested(self) -> Drawing:
+        return suggested_drawing(self.console.color_system, self.no_color)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         given = super().get_line_filters()
@@ -75,11 +79,12 @@ class LookApp(KeyOrderApp):
             self._keep(replace(self._preferred, theme=theme.name))
 
     def keep_drawing(self, drawing: Drawing) -> None:
-        """Draw so from now on, also after the next start."""
+        """Draw so from now on, also after the next start in such a terminal."""
         self.drawing = drawing
         self.set_class(drawing is Drawing.ASCII, "-ascii")
         self.refresh()
-        self._keep(replace(self._preferred, glyphs=str(drawing)))
+        if key := _KEPT_AS.get(self._suggested()):
+            self._keep(replace(self._preferred, **{key: str(drawing)}))
 
     def _keep(self, preferred: Preferences) -> None:
         self._preferred = preferred

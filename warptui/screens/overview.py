@@ -240,8 +240,9 @@ class Overview(Page):
                 f"{workspace.key('back')} clears it"
             )
         elif status is None:
+            answers = "No engine" if workspace.stranger is None else "No engine of this version"
             waiting = (
-                f"No engine answers.\n\n{workspace.key('start-pause')} starts it    "
+                f"{answers} answers.\n\n{workspace.key('start-pause')} starts it    "
                 f"{workspace.key('palette')} shows its log    {workspace.key('detach')} leaves"
             )
             empty.update(waiting if workspace.lost else "Waiting for the engine.")

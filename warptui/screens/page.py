@@ -219,6 +219,11 @@ def _no_device(workspace: Workspace, status: EngineStatus) -> str:
 def banner_text(workspace: Workspace) -> str:
     """What is wrong, and what to do about it; empty when all is well."""
     status, start = workspace.mirror.status, workspace.key("start-pause")
+    if (other := workspace.stranger) is not None:
+        return (
+            f"! an engine of another version runs ({other.version}; this app: "
+            f"{other.own_version}). Press {start} to end it and start one of this version."
+        )
     if workspace.lost:
         first, _, rest = workspace.lost.partition("\n")
         last = rest.strip().rpartition("\n")[2].strip()

@@ -22,6 +22,7 @@ class Preferences:
 
     theme: str = ""
     glyphs: str = ""
+    glyphs_few_colours: str = ""  # in terminals with 16 colours or none
 
 
 def path() -> Path:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from warptui.engine.errors import OtherVersionError
 from warptui.engine.items import ItemRow, State
 from warptui.screens.acquisition import Along, axis_of
 from warptui.screens.filters import Filter
@@ -36,6 +37,7 @@ class Workspace:
         self.following = True  # the cursor goes with the newest processed item
         self.drawing = Drawing.QUADRANT
         self.lost = ""  # why the engine is not reachable; empty while it is
+        self.stranger: OtherVersionError | None = None  # it is of another version
         self.connecting = True
         self.catching_up: int | None = None  # items of a snapshot that have come so far
         self.config: dict[str, Any] = {}  # the engine's settings as JSON values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from warptui.engine import lock
 from warptui.engine.errors import EngineError
-from warptui.engine.lock import Holder, ProjectLock, myself, read_holder
+from warptui.engine.lock import Holder, ProjectLock, end_holder, myself, read_holder
 
 
 @pytest.fixture
@@ -139,3 +140,18 @@ def test_of_many_engines_that_start_at_once_one_gets_the_project(
     ]
     said = [racer.communicate()[0].decode().strip() for racer in racers]
     assert sorted(said) == ["held", *["refused"] * 4]
+
+
+def test_the_holder_is_ended_on_its_own_host_alone(path: Path) -> None:
+    with a_living_process() as other:
+        started = Path(f"/proc/{other.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        write(path, replace(myself(), pid=other.pid, started="1"))  # the number was given anew
+        end_holder(path)
+        assert other.poll() is None
+        write(path, replace(myself(), pid=other.pid, started=started, host="krios3"))
+        with pytest.raises(EngineError, match="krios3: it can be stopped there only"):
+            end_holder(path)
+        assert other.poll() is None
+        write(path, replace(myself(), pid=other.pid, started=started))
+        end_holder(path)
+        assert other.wait(5) == -signal.SIGTERM

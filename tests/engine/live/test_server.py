@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from pretend_project import Engine, until
 
+from warptui import client
 from warptui.client import Client
+from warptui.commands import steer
 from warptui.engine import wire
-from warptui.engine.errors import EngineError, ItemError, SettingsError
+from warptui.engine.errors import EngineError, ItemError, OtherVersionError, SettingsError
 from warptui.engine.events import Event, ItemChanged, Snapshot
 from warptui.engine.items import Choice, EngineStatus, ItemRow, State
-from warptui.engine.paths import socket_path
+from warptui.engine.paths import ProjectPaths, socket_path
 
 
 class Viewer:
@@ -169,6 +171,21 @@ def test_another_protocol_is_named(engine: Engine, monkeypatch: pytest.MonkeyPat
     with pytest.raises(EngineError, match=r"protocol 3 .* 99"):
         Client.connect(engine.project)
     assert engine.end() == 0
+
+
+def test_an_engine_of_another_version_is_ended_by_its_process(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.start()
+    assert engine.client and engine.process is not None
+    monkeypatch.setattr(wire, "PROTOCOL", 99)
+    for command in (client.attach, client.running, client.launch_engine):
+        with pytest.raises(OtherVersionError, match="`warptui stop` ends it"):
+            command(engine.project)  # and none begins in its stead
+    assert steer.stop(engine.project) == 0
+    assert f"process {engine.process.pid}" in capsys.readouterr().err
+    assert engine.process.wait(5) == 0
+    assert not ProjectPaths(engine.project).lock.exists()
 
 
 def test_a_snapshot_of_a_hundred_thousand_items_takes_a_fraction_of_a_second() -> None:

@@ -44,6 +44,7 @@ class Glyphs:
     point: str  # the one under the cursor
     rising: str  # sorted so
     falling: str
+    plus_minus: str
 
 
 UNICODE = Glyphs(
@@ -79,6 +80,7 @@ UNICODE = Glyphs(
     point="◆",
     rising="▲",
     falling="▼",
+    plus_minus="±",
 )
 
 ASCII = Glyphs(
@@ -114,6 +116,7 @@ ASCII = Glyphs(
     point="@",
     rising="^",
     falling="v",
+    plus_minus="+-",
 )
 
 
@@ -122,7 +125,12 @@ PLAIN = str.maketrans("Å±²³µσ°×–·…", "A~23usox--~")
 
 def plain(text: str, drawing: Drawing) -> str:
     """``text`` in ASCII where that is drawn, with as many characters as before."""
-    return text.translate(PLAIN) if drawing is Drawing.ASCII else text
+    return spell_out(text).translate(PLAIN) if drawing is Drawing.ASCII else text
+
+
+def spell_out(text: str) -> str:
+    """``text`` with the signs that need two ASCII characters, where they have the room."""
+    return text.replace("± ", "+-")
 
 
 def glyphs(drawing: Drawing) -> Glyphs:

@@ -21,6 +21,7 @@ from warptui.screens.widgets.raster import Cells
 HISTOGRAM_WIDTH = 12  # with the line before it
 HISTOGRAM_FROM = 44  # columns; a narrower strip is dots alone
 AXIS_WIDTH = 6
+STEPS = 50  # of a limit, along what is seen
 CROWDED = 3  # columns: groups that are narrower have no line between them
 _DIM, _DOTS, _BEYOND, _CURSOR, _MUTED, _LIMIT = range(6)
 _COLOURS = ("plot-dim", "plot-dots", "warning-text", "plot-cursor", "muted", "plot-limit")
@@ -148,15 +149,22 @@ class StripPlot(LineWidget, can_focus=True):
         self.repaint()
 
     def span(self) -> tuple[float, float] | None:
-        """From the least to the greatest value; None while there is none."""
-        return (self._spread.least, self._spread.most) if self._spread else None
+        """Where limits come in: the ends of what is seen; None while no value is known.
+
+        Where values lie beyond, the first step of a limit takes just these out.
+        """
+        if self._spread is None:
+            return None
+        low, high = value_range(self._spread)
+        step = self.step()
+        return max(self._spread.least, low - step), min(self._spread.most, high + step)
 
     def step(self) -> float:
-        """How far a limit moves at once: a hundredth of what is seen, or of what can be read."""
+        """How far a limit moves at once: a fiftieth of what is seen, or of what can be read."""
         if self._spread is None:
             return 10.0**-self.summary.digits
         low, high = value_range(self._spread)
-        return max(round_step(high - low, 100), 10.0**-self.summary.digits)
+        return max(round_step(high - low, STEPS), 10.0**-self.summary.digits)
 
     def action_move(self, step: int) -> None:
         self.post_message(self.Moved(step))
@@ -290,7 +298,7 @@ class StripPlot(LineWidget, can_focus=True):
         if self._spread is not None:
             spread = words.number((self._spread.high - self._spread.low) / 2, digits)
             median = words.number(self._spread.median, digits)
-            right.append((3, [(f"  {median}±{spread} ", PLAIN)]))
+            right.append((3, [(f"  {median}{self.glyphs.plus_minus}{spread} ", PLAIN)]))
         while groups and _length(groups) + _length(right) > width - 1:
             last = max((*groups, *right), key=lambda entry: entry[0])
             if last[0] == 0:
