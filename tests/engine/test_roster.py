@@ -64,6 +64,18 @@ def set_filters(foreman: Foreman, **filters: float) -> None:
     foreman.reselect_all()
 
 
+def test_the_newest_file_is_known_after_a_restart(tmp_path: Path) -> None:
+    old, young = stored(0, 0.5), stored(1, 0.5)
+    record = replace(young.records["ctf"], finished_at=time.time() - 300.0)
+    history = ({"stage": "ctf", "finished_at": record.finished_at},)
+    young = replace(young, records={**young.records, "ctf": record}, history=history)
+    roster = foreman_of(tmp_path, [young, old]).roster
+    newest = roster.newest()
+    assert newest is not None and newest.name == young.name
+    assert time.monotonic() - newest.arrived == pytest.approx(300.0, abs=5.0)
+    assert max(roster.finished_at()) == record.finished_at
+
+
 def test_a_limit_takes_out_and_its_removal_brings_back(tmp_path: Path) -> None:
     items = [stored(0, 0.5), stored(1, 4.1), stored(2, None), stored(3, 9.0, Choice.INCLUDE)]
     foreman = foreman_of(tmp_path, items)

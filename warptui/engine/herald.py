@@ -42,7 +42,8 @@ class Herald:
         now, newest = time.monotonic(), foreman.roster.newest()
         given_up = foreman.pool.given_up if foreman.pool is not None else []
         facts = Facts(
-            newest_age_s=now - (newest.arrived if newest else self._began),
+            # what came before the watch began, it could not miss
+            newest_age_s=now - max(newest.arrived if newest else self._began, self._began),
             newest_name=newest.name if newest else "",
             free_bytes=free_bytes,
             hours_left=foreman.rates.disk_hours_left(),

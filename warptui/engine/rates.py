@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 WINDOW_S = 3600.0
 SHORTEST_S = 120.0  # of watching the disk, before its end is foretold
@@ -22,6 +23,13 @@ class Rates:
     def item_done(self, now: float) -> None:
         """An item is finished."""
         self._done.append(now)
+
+    def restore(self, now: float, ages_s: Iterable[float]) -> None:
+        """So long ago items were finished under earlier engines."""
+        ages = sorted((age for age in ages_s if age >= 0), reverse=True)
+        if ages:
+            self._began = min(self._began, now - min(ages[0], WINDOW_S))
+            self._done.extendleft(now - age for age in reversed(ages) if age <= WINDOW_S)
 
     def stage_done(self, stage: str, seconds: float) -> None:
         """A stage took ``seconds``."""

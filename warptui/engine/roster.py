@@ -133,6 +133,7 @@ class Roster:
 
     def adopt(self, stored_items: Iterable[StoredItem]) -> None:
         """Take over what an earlier engine knew; raw files count as present until seen missing."""
+        offset = time.monotonic() - time.time()
         for stored in sorted(stored_items, key=lambda item: (item.sequence, item.name)):
             path = Path(stored.raw_path or self._project.root / stored.name)
             arrived_at = min((run.get("finished_at", 0.0) for run in stored.history), default=0.0)
@@ -147,7 +148,10 @@ class Roster:
                 at_start=True,
                 arrived_at=arrived_at,
             )
+            entry.arrived = min(entry.arrived, arrived_at + offset)
             self._add(entry)
+            if arrived_at and (self._newest is None or entry.arrived >= self._newest.arrived):
+                self._newest = entry
 
     def find(self, path: Path) -> Entry | None:
         """The item that this raw file belongs to."""
@@ -436,8 +440,13 @@ class Roster:
         return states, choices
 
     def newest(self) -> Entry | None:
-        """The item that arrived last while this engine watched."""
+        """The item that arrived last, as far as anybody knows."""
         return self._newest
+
+    def finished_at(self) -> list[float]:
+        """Unix times of when items were last finished."""
+        records = (entry.stored.records.values() for entry in self.entries.values())
+        return [max(record.finished_at for record in found) for found in records if found]
 
     def _add(self, entry: Entry) -> None:
         self.entries[entry.name] = entry

@@ -134,6 +134,9 @@ class Works:
             self._suspect,
             self._herald.alerts,
         )
+        now = time.time()
+        ages = (now - finished for finished in roster.finished_at())
+        self._foreman.rates.restore(time.monotonic(), ages)
         if problem:
             self._foreman.holds["references"] = problem
         self._foreman.judge_all()

@@ -107,6 +107,20 @@ def test_rates_use_the_last_hour_and_foretell_the_full_disk() -> None:
     assert rates.disk_hours_left() is None
 
 
+def test_rates_go_on_after_a_restart() -> None:
+    rates = Rates(10.0)  # the machine booted a moment ago: ages reach back behind that
+    rates.restore(10.0, [60.0 * minute for minute in range(90)])
+    assert rates.per_hour(10.0) == pytest.approx(60, rel=0.03)
+    rates.item_done(20.0)
+    assert rates.per_hour(3500.0) == pytest.approx(3, abs=1.1)
+    young = Rates(0.0)
+    young.restore(0.0, [600.0, 300.0, 30.0])  # the session began ten minutes ago
+    assert young.per_hour(0.0) == pytest.approx(18)
+    idle = Rates(0.0)
+    idle.restore(0.0, [7200.0])
+    assert idle.per_hour(1.0) is None
+
+
 def test_the_deepest_mount_decides_and_remote_ones_are_polled() -> None:
     table = (
         "22 1 254:0 / / rw - ext4 /dev/vda rw\n"
