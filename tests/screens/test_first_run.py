@@ -100,6 +100,20 @@ async def test_what_is_missing_is_typed_and_config_toml_written(tmp_path) -> Non
     assert "# kV: acceleration voltage" in (tmp_path / "config.toml").read_text()
 
 
+async def test_the_cursor_begins_where_something_is_missing(tmp_path) -> None:
+    answer = found(tmp_path)
+    answer.settings.setdefault("input", {})["pixel_size"] = 0.83
+    page = Page(tmp_path, answer)
+    async with page.app.run_test(size=(80, 24)) as pilot:
+        screen = await page.ready(pilot)
+        assert screen.query_one(FormPane).current.name == "input.dose_per_frame"
+        await pilot.press("enter", *"1,1")
+        await until(pilot, lambda: "the decimal sign is a point: 1.1" in text_of(page.app))
+        await pilot.press("backspace", "backspace", *".1", "enter")
+        await until(pilot, lambda: "input.dose_per_frame" not in screen.missing())
+        assert screen.draft.changes["input"]["dose_per_frame"] == 1.1
+
+
 async def test_leaving_writes_nothing(tmp_path) -> None:
     page = Page(tmp_path, found(tmp_path))
     async with page.app.run_test(size=(80, 24)) as pilot:

@@ -257,6 +257,18 @@ async def test_the_column_that_is_sorted_by_is_seen_where_few_fit(driven) -> Non
         assert "mask▼" in text_of(app)
 
 
+async def test_a_reason_that_is_cut_names_the_key_that_shows_all_of_it(driven) -> None:
+    engine = FakeEngine(50)
+    name = list(engine.rows)[5]
+    engine.rows[name] = replace(engine.rows[name], state="failed", reason="too long a story " * 9)
+    engine.settings["keys"] = {"list.open": "f8"}
+    async with driven(engine) as (app, pilot):
+        await pilot.press("exclamation_mark")
+        await until(pilot, lambda: "… f8: all" in text_of(app))
+        engine.say(replace(engine.rows[name], reason="short"))
+        await until(pilot, lambda: "f8: all" not in text_of(app) and "short" in text_of(app))
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_line_below_the_list_tells_what_no_column_does(driven, size) -> None:
     async with driven(FakeEngine(50), size) as (app, pilot):

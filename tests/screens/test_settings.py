@@ -229,6 +229,21 @@ async def test_changes_are_kept_or_discarded_when_the_screen_is_left(driven, eng
         assert app.workspace.draft == {}
 
 
+async def test_the_answers_have_the_keys_of_the_key_map(driven, engine) -> None:
+    engine.settings["keys"] = {"choose.drop": "d", "list.open": "f8"}
+    async with driven(engine) as (app, pilot):
+        form = await opened(app, pilot)
+        app.workspace.draft["optics"] = {"cs": 1.5}
+        form.focus()
+        await pilot.press("q")
+        await until(pilot, lambda: "d  leave" in text_of(app))
+        await pilot.press("x", "y")
+        assert isinstance(app.screen, Choose)
+        await pilot.press("d")
+        await pilot.pause()
+        assert app.return_code == 0
+
+
 async def test_leaving_the_app_with_changes_asks_first(driven, engine) -> None:
     async with driven(engine) as (app, pilot):
         form = await opened(app, pilot)

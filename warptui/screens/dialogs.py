@@ -41,7 +41,8 @@ class TextDialog(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = self._title
-            dialog.border_subtitle = "j k scroll · esc or q closes"
+            down, up = key_of(self, "dialog.down"), key_of(self, "dialog.up")
+            dialog.border_subtitle = f"{down} {up} scroll · {key_of(self, 'dialog.close')} closes"
             with VerticalScroll(id="text", can_focus=False):
                 yield Static(self._text, markup=False)
 

@@ -23,6 +23,7 @@ from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.text_pane import TextPane
 
+MISSING = "missing"
 PAUSE_S = 0.4  # without a key, before a changed folder is looked at
 PROJECT = Field(
     section="",
@@ -188,9 +189,10 @@ class FirstRun(Screen[Path | None]):
             self.draft.rebase({**proposed, "": self.draft.base[""]})
         self.draft.check()
         fields = self.query_one(FormPane).fields
-        if self._lacks_pixel_size() and fields.current in (None, PROJECT):
+        missing = [name for name, why in self.missing().items() if why.startswith(MISSING)]
+        if missing and fields.current in (None, PROJECT):
             self._show()
-            fields.go("input.pixel_size")
+            fields.go(missing[0])
         self._show()
 
     def on_form_pane_changed(self) -> None:
@@ -216,8 +218,8 @@ class FirstRun(Screen[Path | None]):
         hints = {}
         has_movie = bool(self.found.movie)
         for name, why in (
-            ("input.pixel_size", "missing: nothing can be processed without it"),
-            ("input.dose_per_frame", "missing: no dose weighting without it"),
+            ("input.pixel_size", f"{MISSING}: nothing can be processed without it"),
+            ("input.dose_per_frame", f"{MISSING}: no dose weighting without it"),
         ):
             entry = self._field(name)
             if not self.draft.value(entry):

@@ -239,6 +239,11 @@ class Draft:
             found: dict[str, str] = {}
         except SettingsError as problem:
             found = problem.problems
+        for name, why in found.items():
+            typed = document.get(name.partition(".")[0], {}).get(name.partition(".")[2])
+            point = typed.replace(",", ".") if isinstance(typed, str) else ""
+            if point != typed and _is_number(point):
+                found[name] = f"the decimal sign is a point: {point}; {why}"
         if trial is None:
             self.problems = found
         return found
@@ -289,6 +294,13 @@ def _deconvolution(derived: Sequence[float]) -> dict[str, Any]:
     if not derived:
         return {"deconvolve": False}
     return {"deconvolve": True, **dict(zip(names, derived, strict=True))}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(text) and float(text) == float(text)
+    except ValueError:
+        return False
 
 
 def _is_table(value: Any) -> bool:

@@ -24,6 +24,7 @@ from warptui.screens.sorting import ARRIVAL
 from warptui.screens.widgets.glyphs import plain
 from warptui.screens.widgets.item_line import ItemLine
 from warptui.screens.widgets.item_table import ItemTable
+from warptui.screens.widgets.list_pane import MOVING
 from warptui.screens.widgets.navigation_bar import NavigationBar
 from warptui.screens.widgets.status_panel import StatusPanel
 from warptui.screens.widgets.strip_plot import AXIS_WIDTH, StripPlot, dots_width
@@ -90,6 +91,7 @@ class Overview(Page):
 
     def opened(self) -> None:
         self.query_one("#filter-line").display = False
+        self.query_one(StatusPanel).border_title = "Status"
         self.table.focus()
 
     @property
@@ -315,7 +317,8 @@ class Overview(Page):
         shown = {summary.key for summary, _ in self.table.columns()}
         workspace = self.workspace
         line = self.query_one(ItemLine)
-        line.show(workspace.current_row, workspace.mirror.summaries, shown)
+        opens = key_name(workspace.config.get("keys", {}), "list.open", tuple(MOVING))
+        line.show(workspace.current_row, workspace.mirror.summaries, shown, opens)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a filter is typed, `/` and `m` are letters of it."""

@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.events import Key
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
+
+from warptui.screens.dialogs import key_of
+
+_ANSWERS = {"y": "choose.yes", "n": "choose.no", "x": "choose.drop", "k": "choose.keep"}
 
 
 class Ask(ModalScreen[str | None]):
@@ -59,9 +62,15 @@ class Ask(ModalScreen[str | None]):
 
 
 class Choose(ModalScreen[str]):
-    """One of a few answers, each with its key; escape and q give the last one."""
+    """One of a few answers, each with its key; escape and q give the last one.
 
-    BINDINGS = [Binding("escape,q", "last", "close", id="choose.close", show=False)]
+    Answers are called by the keys that they have where [keys] gives them no other.
+    """
+
+    BINDINGS = [
+        Binding("escape,q", "last", "close", id="choose.close", show=False),
+        *(Binding(key, f"answer('{key}')", show=False, id=name) for key, name in _ANSWERS.items()),
+    ]
 
     def __init__(self, title: str, text: str, answers: dict[str, str]) -> None:
         super().__init__()
@@ -70,13 +79,16 @@ class Choose(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog question") as dialog:
             dialog.border_title = self._title
-            answers = "     ".join(f"{key}  {text}" for key, text in self._answers.items())
+            answers = "     ".join(
+                f"{key_of(self, _ANSWERS[key])}  {text}" for key, text in self._answers.items()
+            )
             yield Static(f"{self._text}\n\n{answers}", markup=False)
 
-    def on_key(self, event: Key) -> None:
-        if event.key in self._answers:
-            event.stop()
-            self.dismiss(event.key)
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "answer" or parameters[0] in self._answers
+
+    def action_answer(self, answer: str) -> None:
+        self.dismiss(answer)
 
     def action_last(self) -> None:
         self.dismiss(list(self._answers)[-1])

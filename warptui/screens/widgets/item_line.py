@@ -18,11 +18,19 @@ class ItemLine(LineWidget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._row: ItemRow | None = None
+        self._key = ""
         self._summaries: tuple[Summary, ...] = ()
         self._columns: set[str] = set()
 
-    def show(self, row: ItemRow | None, summaries: tuple[Summary, ...], columns: set[str]) -> None:
-        """``columns``: the keys of the values that the list shows anyway."""
+    def show(
+        self,
+        row: ItemRow | None,
+        summaries: tuple[Summary, ...],
+        columns: set[str],
+        key: str = "enter",
+    ) -> None:
+        """``columns``: of the values that the list shows anyway; ``key`` opens the item."""
+        self._key = key
         self._row, self._summaries, self._columns = row, summaries, columns
         self.repaint()
 
@@ -37,8 +45,12 @@ class ItemLine(LineWidget):
         said = problems.words(row, self._summaries)
         if said:
             loud = row.state in (State.FAILED, State.MISSING)
-            text = words.shorten_right(said, max(1, width - used), self.glyphs.ellipsis)
-            return [self.line(*pieces, (text, colours.state(row.state) if loud else PLAIN))]
+            style = colours.state(row.state) if loud else PLAIN
+            if len(said) <= width - used:
+                return [self.line(*pieces, (said, style))]
+            more = f" {self._key}: all"
+            text = words.shorten_right(said, width - used - len(more), self.glyphs.ellipsis)
+            return [self.line(*pieces, (text, style), (more, muted))]
         rest = [summary for summary in self._summaries if summary.key not in self._columns]
         for summary in rest if row.state in (State.DONE, State.OUTDATED) else ():
             value = words.summary_value(row, summary, self.glyphs.unknown)
