@@ -12,7 +12,7 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine, synthetic_rows
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.items import ItemDetail, Summary
-from warptui.screens.comparison import compared, standing
+from warptui.screens.comparison import Comparison, compared, standing
 from warptui.screens.item import ItemScreen
 from warptui.screens.item_reading import AHEAD, KEPT, Shelf
 from warptui.screens.previews import PreviewError, read_preview
@@ -299,6 +299,16 @@ async def test_an_item_is_compared_with_all_others(driven, size) -> None:
         assert "2/" in text_of(app)
         await pilot.press("q")
         assert isinstance(app.screen, ItemScreen)
+
+
+async def test_the_comparison_has_its_axis_where_its_words_take_two_lines(driven) -> None:
+    async with driven(FakeEngine(300), (80, 24)) as (app, pilot):
+        await pilot.press("2", "H")
+        await until(pilot, lambda: isinstance(app.screen, Comparison))
+        chart = app.screen.query_one("#comparison-chart")
+        text, dialog = app.screen.query_one("#comparison-text"), chart.parent
+        await until(pilot, lambda: text.size.height == 2)
+        assert chart.region.bottom <= dialog.content_region.bottom
 
 
 async def test_a_large_plot_is_drawn_by_plotext(driven) -> None:

@@ -42,7 +42,9 @@ class TextDialog(ModalScreen[None]):
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = self._title
             down, up = key_of(self, "dialog.down"), key_of(self, "dialog.up")
-            dialog.border_subtitle = f"{down} {up} scroll · {key_of(self, 'dialog.close')} closes"
+            mapped = "dialog.close" in self.app._keymap
+            close = key_of(self, "dialog.close") if mapped else "esc or q"
+            dialog.border_subtitle = f"{down} {up} scroll · {close} closes"
             with VerticalScroll(id="text", can_focus=False):
                 yield Static(self._text, markup=False)
 
