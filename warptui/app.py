@@ -155,7 +155,7 @@ class WarptuiApp(CallingApp):
             self.bell()
 
     def _take_config(self, config: dict[str, Any]) -> None:
-        self.workspace.config = config
+        before, self.workspace.config = self.workspace.config, config
         keys = {str(name): str(key) for name, key in config.get("keys", {}).items()}
         known = {binding.id for binding in all_bindings()} if keys else set()
         if strange := sorted(set(keys) - known):
@@ -173,7 +173,8 @@ class WarptuiApp(CallingApp):
             )
         self.set_keymap(keys)
         if isinstance(self.screen, Page):
-            self.screen.show(Changes(everything=True))
+            other = before.get("optics") != config.get("optics")
+            self.screen.show(Changes(everything=True, values=other))
 
     # where to look
 

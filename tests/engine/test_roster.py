@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -213,6 +215,29 @@ def test_astigmatism_is_judged_against_that_of_the_session(with_ctf: Roster):
     found = sigmas(with_ctf)
     assert found[9] == pytest.approx(3.0, abs=0.05)  # the most that one of ten can be away
     assert max(found[:9]) < 0.5
+
+
+def test_rows_bring_the_direction_and_the_status_what_it_is_judged_by(with_ctf: Roster):
+    session = with_ctf.session_astigmatism()
+    assert session is not None
+    status = EngineStatus("idle", "", "", astigmatism=session)
+    assert EngineStatus.from_json(json.loads(json.dumps(status.to_json()))) == status
+    for entry in with_ctf.entries.values():
+        values = with_ctf.row(entry).summary
+        angle = 2 * math.radians(values["ctf.astigmatism_angle_deg"] or 0.0)
+        um = values["ctf.astigmatism_um"] or 0.0
+        away = math.hypot(um * math.cos(angle) - session.x_um, um * math.sin(angle) - session.y_um)
+        assert away / session.sigma_um == pytest.approx(values["ctf.astigmatism_sigma"])
+
+
+def test_without_a_ctf_there_is_nothing_to_judge_astigmatism_by(tmp_path: Path):
+    roster = Roster(ProjectPaths(tmp_path), Wanted.of(Config(), References(), STAGES))
+    roster.adopt([stored(0, 0.5)])
+    assert roster.session_astigmatism() is None
+
+
+def test_the_direction_is_no_column_of_its_own():
+    assert "ctf.astigmatism_angle_deg" not in {entry.key for entry in summaries(STAGES)}
 
 
 def test_the_session_is_looked_at_again_when_enough_came_in(with_ctf: Roster):

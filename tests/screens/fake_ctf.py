@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from warptui.engine.items import ItemRow
+from warptui.engine.items import Astigmatism, ItemRow
+from warptui.engine.selection import Spread
 from warptui.screens.deconvolution import Lens, ctf
 
 PIXEL, RANGE, WINDOW = 0.834, (30.0, 4.0), 512
@@ -20,16 +22,39 @@ def ctf_values(number: int) -> dict[str, float | None]:
     random = np.random.default_rng(number + 10_000)
     values: dict[str, float | None] = {
         "defocus_um": float(1.4 + 0.5 * np.sin(number / 7) + random.normal(0, 0.1)),
-        "astigmatism_um": float(np.abs(random.normal(0.03, 0.02))),
+        **_astigmatism(number),
         "phase_shift_deg": 0.0,
         "resolution": float(4.0 + random.gamma(1.5, 0.4)),
         "confidence": float(np.clip(random.normal(0.95, 0.03), 0.6, 1)),
         "ice_ring": float(1 + random.gamma(1, 0.2)),
-        "astigmatism_sigma": float(random.gamma(2, 0.4)),
+        "astigmatism_sigma": None,  # see `session_astigmatism`
     }
     if number % 283 == 241:
         values |= dict.fromkeys(values) | {"confidence": 0.08}
     return {f"ctf.{key}": value for key, value in values.items()}
+
+
+def _astigmatism(number: int) -> dict[str, float | None]:
+    """A stigmator that is not quite set, and a few items that are worse."""
+    random = np.random.default_rng(number + 20_000)
+    wide = 6 if number % 97 == 45 else 1
+    x, y = np.array([0.008, 0.022]) + wide * random.normal(0, 0.009, 2)
+    angle = float(np.degrees(np.arctan2(y, x)) / 2 % 180)
+    return {"astigmatism_um": float(np.hypot(x, y)), "astigmatism_angle_deg": angle}
+
+
+def session_astigmatism(rows: list[ItemRow]) -> tuple[list[ItemRow], Astigmatism | None]:
+    """The rows with their distances from the mean, and what they are measured by."""
+    keys = ("ctf.astigmatism_um", "ctf.astigmatism_angle_deg")
+    found = [tuple(row.summary.get(key) for key in keys) for row in rows]
+    spread = Spread.of((um, deg) for um, deg in found if um is not None and deg is not None)
+    judged = []
+    for row, pair in zip(rows, found, strict=True):
+        if pair[0] is not None:
+            values = row.summary | {"ctf.astigmatism_sigma": spread.distance(*pair)}
+            row = replace(row, summary=values)
+        judged.append(row)
+    return judged, Astigmatism(*spread.mean_xy, spread.unit) if spread.n else None
 
 
 def lens_of_row(row: ItemRow) -> Lens:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.screens.fake_ctf import OPTICS, ctf_result, ctf_values, spectrum
+from tests.screens.fake_ctf import OPTICS, ctf_result, ctf_values, session_astigmatism, spectrum
 from warptui.config import SECTIONS, check, read_config, write_config
 from warptui.engine.errors import ItemError, SettingsError
 from warptui.engine.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
@@ -35,7 +35,7 @@ from warptui.engine.settings import Changes, Config
 from warptui.engine.stages import STAGES
 
 SUMMARIES = summaries_of(STAGES)
-_DECLARED = {summary.key for summary in SUMMARIES}
+_DECLARED = {summary.key for summary in SUMMARIES} | {"ctf.astigmatism_angle_deg"}
 START = 1_790_000_000.0  # a fixed clock: screens must not depend on the day
 FILTERS = {"motion_max": 1.5}
 # What later stages will declare: the screens must bear them without knowing them.
@@ -101,6 +101,7 @@ class FakeEngine:
                 "watch_mode": "poll (nfs4)",
                 "summaries": summaries,
                 "filters": dict(FILTERS),
+                "astigmatism": session_astigmatism(list(self.rows.values()))[1],
                 **status,
             }
         )
@@ -384,6 +385,7 @@ def synthetic_rows(n: int, *, later: bool = False) -> list[ItemRow]:
                 **{"reason": "", **extra},
             )
     summaries = SUMMARIES + LATER if later else SUMMARIES
+    rows, _ = session_astigmatism(rows)
     return [judged(row, summaries, FILTERS) for row in rows]
 
 

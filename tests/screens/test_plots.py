@@ -223,7 +223,7 @@ async def test_m_puts_items_of_a_grid_square_side_by_side(driven) -> None:
 async def test_plots_are_drawn_at_every_size_in_every_glyph_mode(driven, size, drawing) -> None:
     engine = FakeEngine(300, later=True)
     async with driven(engine, size, drawing) as (app, pilot):
-        await pilot.press("m", "j", "l", "q")
+        await pilot.press("m", "j", "l", "l", "q")
         if app.screen.narrow:
             await pilot.press("tab")
         await pilot.pause()

@@ -77,9 +77,16 @@ def test_settings(snap_compare, frozen, tmp_path: Path, name, size) -> None:
 
 
 def test_plots_of_stages_to_come(snap_compare, frozen, tmp_path: Path) -> None:
-    keys = ("m", "j", "l", "q", "tab", "j")
+    keys = ("m", "j", "l", "l", "q", "tab", "j")
     app, before = case(FakeEngine(1284, tmp_path, later=True), keys)
     assert snap_compare(app, terminal_size=(200, 60), run_before=before)
+
+
+def test_astigmatism(snap_compare, frozen, tmp_path: Path) -> None:
+    engine = FakeEngine(1284, tmp_path)
+    engine.change({"filters": {"astigmatism_max_sigma": 2.5}})
+    app, before = case(engine, ("m", "j", "l", "q", "tab", "tab"))
+    assert snap_compare(app, terminal_size=(120, 40), run_before=before)
 
 
 def test_engine_not_reachable(snap_compare, frozen) -> None:

@@ -90,5 +90,6 @@ def status(project: Path, roster: Roster, problem: str) -> EngineStatus:
         message=problem,
         summaries=told(roster.wanted),
         filters=roster.wanted.config.filters.limits(),
+        astigmatism=roster.session_astigmatism(),
         exports=ExportRecords(ProjectPaths(project.resolve())).all(),
     )

@@ -213,6 +213,18 @@ class ExportRequest:
 
 
 @dataclass(frozen=True)
+class Astigmatism:
+    """What the astigmatism of each item is judged against: their mean, and one sigma around it.
+
+    As vectors of twice the angle, for an astigmatism turned by 180° is the same one.
+    """
+
+    x_um: float
+    y_um: float
+    sigma_um: float
+
+
+@dataclass(frozen=True)
 class EngineStatus:
     """The engine in one record: the header line of every screen."""
 
@@ -238,6 +250,7 @@ class EngineStatus:
     exports: tuple[Export, ...] = ()  # newest first
     settings_version: int = 0  # of this engine: another number, other settings
     filters: dict[str, float] = field(default_factory=dict)  # [filters]: the limits that are set
+    astigmatism: Astigmatism | None = None  # of the session; None = not known of any item
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON-ready values."""
@@ -251,4 +264,6 @@ class EngineStatus:
         known["summaries"] = tuple(Summary(**entry) for entry in known.get("summaries", ()))
         known["notices"] = tuple(Notice(**entry) for entry in known.get("notices", ()))
         known["exports"] = tuple(Export(**entry) for entry in known.get("exports", ()))
+        if known.get("astigmatism"):
+            known["astigmatism"] = Astigmatism(**known["astigmatism"])
         return cls(**known)

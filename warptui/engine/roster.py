@@ -11,7 +11,7 @@ from typing import Any
 
 from warptui.engine import paths
 from warptui.engine.formats.squares import square_of_parts
-from warptui.engine.items import Choice, ItemDetail, ItemRow, Movie, State, Summary
+from warptui.engine.items import Astigmatism, Choice, ItemDetail, ItemRow, Movie, State, Summary
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, Step, Target, refusal, wanted_hash
 from warptui.engine.records import StageRecord, StoredItem
@@ -120,9 +120,9 @@ class Roster:
         self.folder_problem = ""  # while set, every raw file counts as missing
         self._project = project
         self._columns = [
-            (*_stage_and_field(summary.key), summary.key)
+            (*_stage_and_field(key), key)
             for stage in wanted.stages
-            for summary in stage.summaries()
+            for key in (*(summary.key for summary in stage.summaries()), *stage.carried())
         ]
         self._spread: Spread | None = None  # of the astigmatisms; None = not looked yet
         self._n_new = 0  # results since then
@@ -333,6 +333,11 @@ class Roster:
             )
             self._n_new = 0
         return self._spread
+
+    def session_astigmatism(self) -> Astigmatism | None:
+        """The same as viewers draw it; None where none is known."""
+        spread = self.spread
+        return Astigmatism(*spread.mean_xy, spread.unit) if spread.n else None
 
     def _value(self, records: Mapping[str, StageRecord], stage: str, field: str) -> float | None:
         result = records[stage].result

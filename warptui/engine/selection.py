@@ -86,6 +86,11 @@ class Spread:
     sigma: float = 0.0  # µm
     n: int = 0
 
+    @property
+    def unit(self) -> float:
+        """µm that count as one sigma."""
+        return max(self.sigma, LEAST_SIGMA)
+
     @classmethod
     def of(cls, astigmatisms: Iterable[tuple[float, float]]) -> Spread:
         """The spread of pairs of astigmatism (µm) and angle (degrees)."""
@@ -103,7 +108,7 @@ class Spread:
             return None
         x, y = _vector(astigmatism_um, angle_deg)
         away = math.hypot(x - self.mean_xy[0], y - self.mean_xy[1])
-        return away / max(self.sigma, LEAST_SIGMA)
+        return away / self.unit
 
 
 def _vector(astigmatism_um: float, angle_deg: float) -> tuple[float, float]:

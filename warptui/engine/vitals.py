@@ -76,6 +76,7 @@ class Vitals:
                     exports=exports,
                     settings_version=foreman.settings_version,
                     filters=foreman.roster.wanted.config.filters.limits(),
+                    astigmatism=foreman.roster.session_astigmatism(),
                 )
             )
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from rich.style import Style
 from textual.app import ComposeResult
@@ -19,13 +20,21 @@ from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.line import BOLD, LineWidget
 
 
+class Scatter(StrEnum):
+    """What is plotted beside the strips."""
+
+    NONE = "none"
+    ASTIGMATISM = "astigmatism"
+    VALUES = "two values"
+
+
 @dataclass(frozen=True)
 class Axes:
     """What is plotted against what."""
 
     along: Along = Along.ORDER  # of the strips and the navigation bar
-    scatter: bool = False  # a scatter plot is shown besides
-    x: str = ""  # its axes: keys of summary values, or a name of `Along`
+    scatter: Scatter = Scatter.NONE  # a plot is shown besides
+    x: str = ""  # axes of two values: keys of summary values, or a name of `Along`
     y: str = ""
 
     def known(self, summaries: tuple[Summary, ...]) -> Axes:
@@ -36,6 +45,12 @@ class Axes:
         others = [key for key in keys if key != x]
         y = self.y if self.y in names else (others[0] if others else x)
         return replace(self, x=x, y=y)
+
+    def plotted(self, *, with_ctf: bool) -> Scatter:
+        """What is drawn where there is a place for it anyway, though none was chosen."""
+        if self.scatter is not Scatter.NONE:
+            return self.scatter
+        return Scatter.ASTIGMATISM if with_ctf else Scatter.VALUES
 
 
 class AxesDialog(ModalScreen[None]):
@@ -55,8 +70,11 @@ class AxesDialog(ModalScreen[None]):
         summaries: tuple[Summary, ...],
         changed: Callable[[Axes], object],
         drawing: Drawing,
+        *,
+        with_ctf: bool,
     ) -> None:
         super().__init__()
+        self._plots = [way for way in Scatter if with_ctf or way is not Scatter.ASTIGMATISM]
         self._axes, self._changed, self._drawing = axes.known(summaries), changed, drawing
         self._names: dict[str, str] = {
             summary.key: f"{summary.label} {summary.unit}".strip() for summary in summaries
@@ -79,7 +97,7 @@ class AxesDialog(ModalScreen[None]):
         keys = list(self._names)
         return [
             ("strips along", self._axes.along, list(Along)),
-            ("scatter plot", "shown" if self._axes.scatter else "none", ["none", "shown"]),
+            ("scatter plot", self._axes.scatter, list(self._plots)),
             ("  its height", self._axes.y, keys),
             ("  against", self._axes.x, keys),
         ]
@@ -95,11 +113,11 @@ class AxesDialog(ModalScreen[None]):
             case 0:
                 self._axes = replace(self._axes, along=Along(turned))
             case 1:
-                self._axes = replace(self._axes, scatter=turned == "shown")
+                self._axes = replace(self._axes, scatter=Scatter(turned))
             case 2:
-                self._axes = replace(self._axes, scatter=True, y=turned)
+                self._axes = replace(self._axes, scatter=Scatter.VALUES, y=turned)
             case _:
-                self._axes = replace(self._axes, scatter=True, x=turned)
+                self._axes = replace(self._axes, scatter=Scatter.VALUES, x=turned)
         self._changed(self._axes)
         self._show()
 

@@ -50,10 +50,15 @@ def lens_of(result: dict[str, Any], optics: dict[str, Any]) -> Lens | None:
     )
 
 
+def wavelength_angstrom(voltage: float) -> float:
+    """Relativistic electron wavelength in Å at ``voltage`` kV."""
+    volts = 1e3 * voltage
+    return 12.2643247 / math.sqrt(volts * (1 + 0.978466e-6 * volts))
+
+
 def ctf(lens: Lens, ky: np.ndarray, kx: np.ndarray) -> np.ndarray:
     """The contrast transfer at frequencies in 1/Å; positive at first for underfocus."""
-    volts = 1e3 * lens.voltage
-    wavelength = 12.2643247 / math.sqrt(volts * (1 + 0.978466e-6 * volts))
+    wavelength = wavelength_angstrom(lens.voltage)
     k2 = ky**2 + kx**2
     angle = 2 * math.radians(lens.astigmatism_angle_deg)
     # cos 2(θ - α) k² without an arctangent

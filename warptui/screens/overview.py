@@ -13,7 +13,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from warptui.engine.items import ItemRow
+from warptui.engine.items import Astigmatism, ItemRow
 from warptui.screens import words
 from warptui.screens.filters import FilterError, parse
 from warptui.screens.key_names import key_name
@@ -57,7 +57,7 @@ class Overview(Page):
             "axes",
             "plots",
             id="axes",
-            tooltip="what strips run along, and a scatter plot of two values",
+            tooltip="what strips run along; a scatter plot of astigmatism or of two values",
         ),
     ]
     PANES = ("Items", "Plots", "Scatter", "Status")
@@ -67,7 +67,7 @@ class Overview(Page):
         super().__init__(workspace)
         self._filter_problem = ""
         self._titles: tuple = ()
-        self._filters_shown: dict[str, float] = {}
+        self._judged_by: tuple[dict[str, float], Astigmatism | None] = ({}, None)
         self._age_shown = ""
         self._plots_due = 0.0  # when the plots may follow the values again
         self._plots_later: Timer | None = None
@@ -128,8 +128,8 @@ class Overview(Page):
         if changes.everything:
             self._arrange_plots()
         status = workspace.mirror.status
-        if status is not None and status.filters != self._filters_shown:
-            self._filters_shown = status.filters
+        if status is not None and self._judged_by != (status.filters, status.astigmatism):
+            self._judged_by = (status.filters, status.astigmatism)
             changes.values = True
         if changes.values:
             self._follow_values(at_once=not changes.items)
@@ -172,7 +172,7 @@ class Overview(Page):
             return
         panes: list[Widget] = [self.table, self.plots.strips]
         if self.plots.scatter.display:
-            panes.append(self.plots.scatter)
+            panes.append(self.plots.scatter.shown)
         here = next((n for n, pane in enumerate(panes) if pane.has_focus_within), 0)
         pane = panes[(here + step) % len(panes)]
         if pane is self.plots.strips:
@@ -187,7 +187,7 @@ class Overview(Page):
             case "Plots":
                 self.plots.strips.focus_strip()
             case "Scatter":
-                self.set_focus(self.plots.scatter)
+                self.set_focus(self.plots.scatter.shown)
             case _:
                 self.set_focus(None)
 

@@ -14,9 +14,17 @@ from textual.timer import Timer
 
 from warptui.engine.items import Summary
 from warptui.screens.acquisition import Along, Axis, axis_of, hours, squares
-from warptui.screens.axes_dialog import Axes, AxesDialog
+from warptui.screens.axes_dialog import Axes, AxesDialog, Scatter
 from warptui.screens.limits import Held, is_whole, moved
 from warptui.screens.limits_dialog import LimitsDialog, Pair
+from warptui.screens.mean_ctf import FREQUENCIES, mean_ctf
+from warptui.screens.widgets.astigmatism_plot import (
+    AstigmatismData,
+    AstigmatismPlot,
+    Judged,
+    vectors,
+)
+from warptui.screens.widgets.scatter_pane import ScatterPane
 from warptui.screens.widgets.scatter_plot import ScatterPlot, Values
 from warptui.screens.widgets.strip_plot import StripData, StripPlot
 from warptui.screens.widgets.strip_stack import StripStack
@@ -24,6 +32,7 @@ from warptui.screens.workspace import Workspace
 
 SEND_S = 0.5  # after the last key the engine hears of a limit
 LEAP = 20  # parts of the session
+MAGNITUDE, ANGLE, SIGMAS = (f"ctf.astigmatism_{field}" for field in ("um", "angle_deg", "sigma"))
 
 
 class Plots(Vertical):
@@ -56,7 +65,7 @@ class Plots(Vertical):
 
     def compose(self) -> ComposeResult:
         yield StripStack(id="strips")
-        yield ScatterPlot(id="scatter")
+        yield ScatterPane(id="scatter")
 
     @property
     def strips(self) -> StripStack:
@@ -64,27 +73,31 @@ class Plots(Vertical):
         return self.query_one(StripStack)
 
     @property
-    def scatter(self) -> ScatterPlot:
-        """One value over another; seen where it was asked for."""
-        return self.query_one(ScatterPlot)
+    def scatter(self) -> ScatterPane:
+        """One value over another, or the astigmatism; seen where it was asked for."""
+        return self.query_one(ScatterPane)
 
     def declare(self) -> bool:
         """Have a strip for each value that the engine declares; whether they are others now."""
         summaries = self.workspace.mirror.summaries
-        self.screen.set_class(self._axes.scatter and bool(summaries), "-scatter")
+        self.screen.set_class(
+            bool(self._axes.scatter is not Scatter.NONE and summaries), "-scatter"
+        )
         return self.strips.declare(summaries, self.workspace.drawing)
 
     def show_cursor(self) -> None:
         """The same values with the cursor elsewhere."""
         current = self.workspace.current_number
         self.strips.show_cursor(current)
-        self.scatter.show_cursor(current)
+        self.scatter.shown.show_cursor(current)
 
     def choose_axes(self) -> None:
         """Ask what the plots run along."""
         summaries = self.workspace.mirror.summaries
         drawing = self.workspace.drawing
-        self.app.push_screen(AxesDialog(self._axes, summaries, self._take_axes, drawing))
+        self.app.push_screen(
+            AxesDialog(self._axes, summaries, self._take_axes, drawing, with_ctf=self._with_ctf)
+        )
 
     def _take_axes(self, axes: Axes) -> None:
         self._axes = axes
@@ -113,12 +126,41 @@ class Plots(Vertical):
             tuple(group.start for group in self._axis.groups[1:]),
         )
 
+    @property
+    def _with_ctf(self) -> bool:
+        return bool(np.isfinite(self.workspace.mirror.values(MAGNITUDE)).any())
+
     def _show_scatter(self) -> None:
-        scatter = self.scatter
-        if scatter.display and self.workspace.mirror.summaries:
-            axes = self._axes.known(self.workspace.mirror.summaries)
-            x, y = self._values(axes.x), self._values(axes.y)
-            scatter.show(x, y, self._kept, self.workspace.current_number)
+        pane, mirror = self.scatter, self.workspace.mirror
+        if not pane.display or not mirror.summaries:
+            return
+        current = self.workspace.current_number
+        astigmatism = self._axes.plotted(with_ctf=self._with_ctf) is Scatter.ASTIGMATISM
+        pane.choose(astigmatism=astigmatism)
+        if not astigmatism:
+            axes = self._axes.known(mirror.summaries)
+            pane.values.show(self._values(axes.x), self._values(axes.y), self._kept, current)
+            return
+        x, y = vectors(mirror.values(MAGNITUDE), mirror.values(ANGLE))
+        session = mirror.status.astigmatism if mirror.status else None
+        data = AstigmatismData(self._judge(), x, y, mirror.values(SIGMAS), session)
+        pane.astigmatism.show(data, self._judged(), current)
+        self._show_mean_ctf()
+
+    def _judge(self) -> Summary | None:
+        """The value by which astigmatism is limited."""
+        return next((e for e in self.workspace.mirror.summaries if e.key == SIGMAS), None)
+
+    def _judged(self) -> Judged:
+        limits, summary = self.workspace.limits, self._judge()
+        if summary is None:
+            return Judged(self._kept, np.zeros(len(self._kept), dtype=bool), None)
+        return Judged(self._kept, limits.outside(summary), limits.of(summary)[1])
+
+    def _show_mean_ctf(self) -> None:
+        optics = self.workspace.config.get("optics", {})
+        mean = mean_ctf(self.workspace.mirror, self._kept, optics)
+        self.scatter.ctf.show(FREQUENCIES, mean, int(np.count_nonzero(self._kept)))
 
     def _values(self, key: str) -> Values:
         mirror = self.workspace.mirror
@@ -137,8 +179,7 @@ class Plots(Vertical):
     # limits
 
     def on_strip_plot_limit_moved(self, message: StripPlot.LimitMoved) -> None:
-        strip, limits = message.strip, self.workspace.limits
-        summary, span = strip.summary, strip.span()
+        limits, summary, span = self.workspace.limits, message.summary, message.span
         key = summary.filter_max if message.upper else summary.filter_min
         factor = self._limit_key.press(f"{message.upper}{message.direction}", time.monotonic())
         if not key:
@@ -148,7 +189,7 @@ class Plots(Vertical):
             return
         if span is None:
             return
-        step = max(strip.step(), 1.0) if is_whole(key) else strip.step()
+        step = max(message.step, 1.0) if is_whole(key) else message.step
         steps = message.direction * factor
         value = moved(limits.get(key), steps, step, span, upper=message.upper)
         other = limits.get(summary.filter_min if message.upper else summary.filter_max)
@@ -186,9 +227,20 @@ class Plots(Vertical):
         for strip in self.query(StripPlot):
             if strip.summary == summary and strip.display:
                 strip.show_limits(self.strip_data(summary), self.workspace.current_number)
+        self._show_limits_in_scatter()
         if self._sending is not None:
             self._sending.stop()
         self._sending = self.set_timer(SEND_S, self._send_limits)
+
+    def _show_limits_in_scatter(self) -> None:
+        pane = self.scatter
+        if not pane.display:
+            return
+        if pane.shown is pane.astigmatism:
+            pane.astigmatism.show_limit(self._judged(), self.workspace.current_number)
+            self._show_mean_ctf()
+        else:
+            self._show_scatter()
 
     def _send_limits(self) -> None:
         limits = self.workspace.limits
@@ -211,6 +263,10 @@ class Plots(Vertical):
         self._go(message.step * steps)
 
     def on_scatter_plot_moved(self, message: ScatterPlot.Moved) -> None:
+        factor = self._cursor_key.press(f"scatter{message.step}", time.monotonic())
+        self._go(message.step * factor)
+
+    def on_astigmatism_plot_moved(self, message: AstigmatismPlot.Moved) -> None:
         factor = self._cursor_key.press(f"scatter{message.step}", time.monotonic())
         self._go(message.step * factor)
 

@@ -15,7 +15,7 @@ from warptui.engine.items import Movie
 from warptui.engine.stages.average import AverageSettings
 from warptui.engine.stages.ctf_products import save_deconvolved, save_spectrum
 from warptui.engine.stages.ctf_spectra import Spectra, measure
-from warptui.engine.stages.stage import Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.stages.stage import Stage, StageResult, StageSettings, carried, setting, summary
 
 if TYPE_CHECKING:
     import torch
@@ -81,7 +81,7 @@ class CtfResult(StageResult):
         filter_max="defocus_max_um",
     )
     astigmatism_um: float | None = summary("astig u-v", "u - v", unit="µm", digits=3)
-    astigmatism_angle_deg: float | None = None
+    astigmatism_angle_deg: float | None = carried()
     astigmatism_sigma: float | None = summary(  # known of all items together: see roster.py
         "astig σ",
         "how far the astigmatism is from the session's mean, in standard deviations",

@@ -65,6 +65,11 @@ def summary(
     )
 
 
+def carried(default: Any = None) -> Any:
+    """A result value that comes with an item's row for a plot, and is no column or limit itself."""
+    return Field(default, json_schema_extra={"carried": True})
+
+
 class Frames(Protocol):
     """The corrected frames of a movie, made one at a time: all of them would fill the memory."""
 
@@ -126,6 +131,15 @@ class Stage(NamedTuple):
             if only_with and not getattr(settings, only_with):
                 silent.add(f"{self.name}.{name}")
         return tuple(entry for entry in self.summaries() if entry.key not in silent)
+
+    def carried(self) -> tuple[str, ...]:
+        """Keys of the values that rows bring along beside `summaries` (see `carried`)."""
+        extras = ((name, info.json_schema_extra) for name, info in self.Result.model_fields.items())
+        return tuple(
+            f"{self.name}.{name}"
+            for name, extra in extras
+            if isinstance(extra, dict) and extra.get("carried")
+        )
 
     def summaries(self) -> tuple[Summary, ...]:
         """The values of this stage's Result that are shown in lists and plots."""

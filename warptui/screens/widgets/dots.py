@@ -11,7 +11,8 @@ from warptui.screens.widgets import raster
 from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.raster import Cells
 
-_FINE = {Drawing.ASCII: (1, 1), Drawing.HALF: (2, 2)}  # dots of a cell (y, x); else braille's
+FINE = {Drawing.ASCII: (1, 1), Drawing.HALF: (2, 2)}  # dots of a cell (y, x); else braille's
+FINEST = (4, 2)
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def dot_cells(
     """Points at ``y`` (0 = top, 1 = bottom) and ``x`` (0 = left), NaN = nowhere, as cells."""
     height, width = shape
     cells = Cells.blank(height, width)
-    fine_y, fine_x = _FINE.get(drawing, (4, 2))
+    fine_y, fine_x = FINE.get(drawing, FINEST)
     n_y, n_x = height * fine_y, width * fine_x
     dots = np.zeros((n_y, n_x), dtype=bool)
     # the ends of the axes are the middles of the first and of the last dot

@@ -132,6 +132,31 @@ class LineWidget(Widget):
         self.refresh()
 
 
+def fitted(
+    left: list[tuple[int, list[Piece]]], right: list[tuple[int, list[Piece]]], width: int
+) -> list[Piece]:
+    """Two groups of pieces at the ends of a line; those of the highest rank go where room is short.
+
+    What has rank 0 stays.
+    """
+    left, right = [*left], [*right]
+    while _length(left) + _length(right) > width - 1:
+        last = max((*left, *right), key=lambda entry: entry[0], default=(0, []))
+        if last[0] == 0:
+            break
+        (left if last in left else right).remove(last)
+    gap = " " * max(1, width - _length(left) - _length(right))
+    return [
+        *(piece for _, group in left for piece in group),
+        (gap, PLAIN),
+        *(piece for _, group in right for piece in group),
+    ]
+
+
+def _length(groups: list[tuple[int, list[Piece]]]) -> int:
+    return sum(len(text) for _, group in groups for text, _ in group)
+
+
 def _differing(before: list[Strip], after: list[Strip], width: int) -> list[Region]:
     """Where the lines of two paintings differ; neighbouring lines are one region."""
     regions: list[Region] = []

@@ -15,7 +15,7 @@ from warptui.screens import words
 from warptui.screens.widgets.axis import Spread, decimals, round_step, short, value_range
 from warptui.screens.widgets.dots import Layer, dot_cells
 from warptui.screens.widgets.histogram import histogram_cells
-from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
+from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece, fitted
 from warptui.screens.widgets.raster import Cells
 
 HISTOGRAM_WIDTH = 12  # with the line before it
@@ -100,7 +100,9 @@ class StripPlot(LineWidget, can_focus=True):
     class LimitMoved(Message):
         """A limit goes a step up or down."""
 
-        strip: StripPlot
+        summary: Summary
+        span: tuple[float, float] | None  # where it comes in, see `span_and_step`
+        step: float  # how far it moves at once
         upper: bool
         direction: int
 
@@ -148,24 +150,6 @@ class StripPlot(LineWidget, can_focus=True):
         self.current = current
         self.repaint()
 
-    def span(self) -> tuple[float, float] | None:
-        """Where limits come in: the ends of what is seen; None while no value is known.
-
-        Where values lie beyond, the first step of a limit takes just these out.
-        """
-        if self._spread is None:
-            return None
-        low, high = value_range(self._spread)
-        step = self.step()
-        return max(self._spread.least, low - step), min(self._spread.most, high + step)
-
-    def step(self) -> float:
-        """How far a limit moves at once: a fiftieth of what is seen, or of what can be read."""
-        if self._spread is None:
-            return 10.0**-self.summary.digits
-        low, high = value_range(self._spread)
-        return max(round_step(high - low, STEPS), 10.0**-self.summary.digits)
-
     def action_move(self, step: int) -> None:
         self.post_message(self.Moved(step))
 
@@ -176,7 +160,8 @@ class StripPlot(LineWidget, can_focus=True):
         self.post_message(self.Left(step))
 
     def action_limit(self, upper: bool, direction: int) -> None:
-        self.post_message(self.LimitMoved(self, upper, direction))
+        span, step = span_and_step(self._spread, self.summary.digits)
+        self.post_message(self.LimitMoved(self.summary, span, step, upper, direction))
 
     def action_type_limits(self) -> None:
         self.post_message(self.LimitsWanted(self.summary))
@@ -299,17 +284,7 @@ class StripPlot(LineWidget, can_focus=True):
             spread = words.number((self._spread.high - self._spread.low) / 2, digits)
             median = words.number(self._spread.median, digits)
             right.append((3, [(f"  {median}{self.glyphs.plus_minus}{spread} ", PLAIN)]))
-        while groups and _length(groups) + _length(right) > width - 1:
-            last = max((*groups, *right), key=lambda entry: entry[0])
-            if last[0] == 0:
-                break
-            (groups if last in groups else right).remove(last)
-        gap = " " * max(1, width - _length(groups) - _length(right))
-        return self.line(
-            *(piece for _, group in groups for piece in group),
-            (gap, PLAIN),
-            *(piece for _, group in right for piece in group),
-        )
+        return self.line(*fitted(groups, right, width))
 
     def _limits(self, data: StripData) -> list[Piece]:
         summary, muted = self.summary, self.colours["muted"]
@@ -331,13 +306,23 @@ def dots_width(width: int) -> int:
     return width - AXIS_WIDTH - (HISTOGRAM_WIDTH if width >= HISTOGRAM_FROM else 0)
 
 
+def span_and_step(spread: Spread | None, digits: int) -> tuple[tuple[float, float] | None, float]:
+    """Where limits come in, and how far one moves at once.
+
+    They come in at the ends of what is seen: where values lie beyond, the first step of a limit
+    takes just these out. A step is a fiftieth of what is seen, or of what can be read. None while
+    no value is known.
+    """
+    if spread is None:
+        return None, 10.0**-digits
+    low, high = value_range(spread)
+    step = max(round_step(high - low, STEPS), 10.0**-digits)
+    return (max(spread.least, low - step), min(spread.most, high + step)), step
+
+
 def _overlay(cells: Cells, part: Cells, left: int) -> None:
     """Put what is drawn in ``part`` over ``cells``, from the column ``left``."""
     height, width = part.codes.shape
     drawn = part.codes != ord(" ")
     cells.codes[:height, left : left + width][drawn] = part.codes[drawn]
     cells.front[:height, left : left + width][drawn] = part.front[drawn]
-
-
-def _length(groups: list[tuple[int, list[Piece]]]) -> int:
-    return sum(len(text) for _, group in groups for text, _ in group)
