@@ -56,6 +56,7 @@ def test_only_items_that_are_kept_and_have_a_ctf_count() -> None:
     kept[np.flatnonzero(np.isnan(defocus))] = True
     known = kept & np.isfinite(defocus)
     found = mean_ctf(mirror, kept, OPTICS)
+    assert found is not None
     expected = by_the_engine(1e4 * defocus[known], np.zeros(5), OPTICS)
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
