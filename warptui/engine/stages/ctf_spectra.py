@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from warptui.engine.stages.ctf import CtfSettings
     from warptui.engine.stages.stage import Bench
 
-DOSE_PER_GROUP = 4.0  # e/Å²; what moves in less stays in place, what is summed is seen better
+DOSE_PER_GROUP = 8.0  # e/Å², frames aligned; what is left of motion in less blurs no rings
+DOSE_UNALIGNED = 4.0  # e/Å²; what moves in less stays in place
 N_GROUPS = 8  # of frames whose dose is unknown
 MIN_PATCH_PX = 128
 
@@ -52,18 +53,15 @@ def measure(name: str, bench: Bench, settings: CtfSettings, *, small: bool = Fal
         image = bench.image("average").to(torch.float32)
         return measure_image(image, average.pixel_size, settings, name=name, small=small)
     frames = bench.frames()
-    groups = _groups(frames.n_frames, bench.dose_per_frame, settings.grid[2])
     shifts = _shifts_px(bench, bench.pixel_size)
+    dose = DOSE_PER_GROUP if shifts else DOSE_UNALIGNED
+    groups = _groups(frames.n_frames, bench.dose_per_frame, dose, settings.grid[2])
     buffer = torch.empty(frames.shape_yx, device=bench.device)
 
     def summed(group: list[int]) -> torch.Tensor:
-        """What moves out on one side comes in on the other."""
         total = torch.zeros(frames.shape_yx, device=bench.device)
         for index in group:
-            frame = frames.read(index, buffer)
-            if shifts and shifts[index] != (0, 0):
-                frame = torch.roll(frame, shifts[index], (0, 1))
-            total += frame
+            _add_moved(total, frames.read(index, buffer), shifts[index] if shifts else (0, 0))
         bench.progress(0.2 + 0.5 * group[-1] / frames.n_frames)
         return total
 
@@ -166,12 +164,26 @@ def _patch_size(
     return size, notes
 
 
-def _groups(n_frames: int, dose_per_frame: float | None, n_times: int) -> list[list[int]]:
+def _groups(
+    n_frames: int, dose_per_frame: float | None, dose_per_group: float, n_times: int
+) -> list[list[int]]:
     """Frames that are summed before their power is taken."""
-    n = round(n_frames * dose_per_frame / DOSE_PER_GROUP) if dose_per_frame else N_GROUPS
+    n = round(n_frames * dose_per_frame / dose_per_group) if dose_per_frame else N_GROUPS
     n = min(n_frames, max(n, n_times, 1))
     ends = [round(i * n_frames / n) for i in range(n + 1)]
     return [list(range(a, b)) for a, b in itertools.pairwise(ends) if b > a]
+
+
+def _add_moved(total: torch.Tensor, frame: torch.Tensor, shift_yx: tuple[int, int]) -> None:
+    """Add ``frame``, moved; what moves out on one side comes in on the other."""
+    ny, nx = frame.shape
+    dy, dx = shift_yx[0] % ny, shift_yx[1] % nx
+    for to_y, from_y in ((slice(dy, None), slice(0, ny - dy)), (slice(0, dy), slice(ny - dy, None))):
+        for to_x, from_x in (
+            (slice(dx, None), slice(0, nx - dx)),
+            (slice(0, dx), slice(nx - dx, None)),
+        ):
+            total[to_y, to_x] += frame[from_y, from_x]
 
 
 def _shifts_px(bench: Bench, pixel_size: float) -> list[tuple[int, int]]:
