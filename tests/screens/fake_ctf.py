@@ -28,9 +28,10 @@ def ctf_values(number: int) -> dict[str, float | None]:
         "confidence": float(np.clip(random.normal(0.95, 0.03), 0.6, 1)),
         "ice_ring": float(1 + random.gamma(1, 0.2)),
         "astigmatism_sigma": None,  # see `session_astigmatism`
+        "quality": float(np.clip(random.normal(0.7, 0.12), 0, 1)),
     }
     if number % 283 == 241:
-        values |= dict.fromkeys(values) | {"confidence": 0.08}
+        values |= dict.fromkeys(values) | {"confidence": 0.08, "quality": 0.03}
     return {f"ctf.{key}": value for key, value in values.items()}
 
 

@@ -104,13 +104,15 @@ class CtfResult(StageResult):
         digits=1,
         filter_max="resolution_max",
     )
+    quality: float | None = summary(
+        "quality", "of the film, 0..1: low with dirt, crystals, thick ice, or no particles to see"
+    )
     confidence: float | None = summary(
         "CTF conf", "how sure the CTF is, 0..1; below 0.5 there is none"
     )
     ice_ring: float | None = summary(
         "ice", "power at 3.7 Å over that of its neighbourhood; 1 = no ring"
     )
-    quality: float | None = None  # 0..1; falls with dirt, crystals, thick ice, and without signal
     coarse: float | None = None  # power at 400 to 150 Å over that at 80 to 40 Å; clean films ~1
     defocus_error_um: float | None = None  # standard error
     score: float | None = None  # mean correlation of curve and model in the fit range

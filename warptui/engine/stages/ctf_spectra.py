@@ -178,7 +178,10 @@ def _add_moved(total: torch.Tensor, frame: torch.Tensor, shift_yx: tuple[int, in
     """Add ``frame``, moved; what moves out on one side comes in on the other."""
     ny, nx = frame.shape
     dy, dx = shift_yx[0] % ny, shift_yx[1] % nx
-    for to_y, from_y in ((slice(dy, None), slice(0, ny - dy)), (slice(0, dy), slice(ny - dy, None))):
+    for to_y, from_y in (
+        (slice(dy, None), slice(0, ny - dy)),
+        (slice(0, dy), slice(ny - dy, None)),
+    ):
         for to_x, from_x in (
             (slice(dx, None), slice(0, nx - dx)),
             (slice(0, dx), slice(nx - dx, None)),

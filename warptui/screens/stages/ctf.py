@@ -187,6 +187,7 @@ def _compared(result: dict[str, Any]) -> list[Fact]:
         ("phase", "phase_shift_deg", "°", 0),
         ("resolution", "resolution", "Å", 1),
         ("confidence", "confidence", "", 2),
+        ("quality", "quality", "", 2),
         ("correlation", "score", "", 2),
     )
     facts = [(label, words.with_unit(result.get(key), unit, n)) for label, key, unit, n in shown]
