@@ -48,7 +48,7 @@ APP_BINDINGS = [
     ),
     Binding(
         "P",
-        "reprocess",
+        "app.reprocess",
         "process again",
         id="reprocess",
         tooltip="process again, also for a range; failed: retry",
