@@ -12,14 +12,12 @@ from warptui.commands import report
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, say
 from warptui.engine.errors import WarptuiError
 from warptui.engine.export_records import ExportRecords, export_id
-from warptui.engine.exporters.kinds import summary
+from warptui.engine.exporters.kinds import MICROGRAPHS, summary, target_of
 from warptui.engine.exporters.relion import NO_CTF, SIZE_UNKNOWN, Options, export_micrographs
-from warptui.engine.items import Export, State
+from warptui.engine.items import Export, ExportRequest, State
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.records import StoredItem
 from warptui.engine.store import Store
-
-MICROGRAPHS = "micrographs.star"
 
 
 def micrographs(project: Path, output: Path | None, options: Options, *, as_json: bool) -> int:
@@ -34,7 +32,8 @@ def micrographs(project: Path, output: Path | None, options: Options, *, as_json
     finally:
         store.close()
     items: list[StoredItem] = [item for item in loaded if item is not None]
-    target = (output or paths.root / MICROGRAPHS).absolute()
+    given = str(output.absolute()) if output else ""
+    target = target_of(ExportRequest(kind=MICROGRAPHS.name, path=given), paths)
     on_terminal = sys.stderr.isatty()
 
     def progress(done: int) -> None:
@@ -43,7 +42,7 @@ def micrographs(project: Path, output: Path | None, options: Options, *, as_json
             print(f"\r{done}/{len(items)}", end=end, file=sys.stderr, flush=True)
 
     record = Export(
-        export_id(target), "micrographs", str(target), "running", time.time(), 0, len(items),
+        export_id(target), MICROGRAPHS.name, str(target), "running", time.time(), 0, len(items),
         writer="command line",
     )  # fmt: skip
     records = ExportRecords(paths)

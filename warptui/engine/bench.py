@@ -275,7 +275,7 @@ class MovieBench:
 
     def save_preview(self, picture: Tensor, product: str = "average") -> Path:
         """Write the ``(y, x)`` uint8 picture of a product that the app shows."""
-        path = self._project.preview(self.item.root_name, product)
+        path = self._preview_path(product)
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = temporary(path)
         with scratch.open("wb") as file:
@@ -284,6 +284,9 @@ class MovieBench:
             os.fsync(file.fileno())
         scratch.replace(path)
         return path
+
+    def _preview_path(self, product: str) -> Path:
+        return self._project.preview(self.item.root_name, product)
 
     def _product(self, name: str) -> Path:
         root = self.item.root_name

@@ -6,6 +6,7 @@ takes away when the program ends, however it ends.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -24,6 +25,7 @@ from warptui.engine.paths import ProjectPaths, write_text
 MOST = 50  # records that are kept
 LOOK_EVERY_S = 2.0
 INTERRUPTED = "interrupted: the program that wrote it ended"
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # of some network disks
 
 
 def export_id(path: Path) -> str:
@@ -132,8 +134,10 @@ class ExportRecords:
                 except BlockingIOError:
                     yield False
                     return
-                except OSError:
-                    pass  # a file system without locks: threads of this program take turns anyway
+                except OSError as problem:
+                    if problem.errno not in _NO_LOCKS:
+                        raise
+                    # threads of this program take turns all the same
                 yield True
         finally:
             with _HERE_GUARD:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor
 
 from warptui.engine.bench import MovieBench, refuse_blank_product
@@ -43,8 +42,9 @@ class TrialBench(MovieBench):
 
     def save_preview(self, picture: Tensor, product: str = "average") -> Path:
         """Write the picture beside those of other trials."""
-        path = self._folder / f"{product}.npy"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, picture.cpu().numpy())
+        path = super().save_preview(picture, product)
         self.pictures[product] = str(path)
         return path
+
+    def _preview_path(self, product: str) -> Path:
+        return self._folder / f"{product}.npy"

@@ -21,7 +21,7 @@ from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.truth import Truth
 from warptui.engine.stages import ctf
 from warptui.engine.stages.ctf import CtfResult, CtfSettings
-from warptui.engine.stages.ctf_spectra import Spectra, measure_image
+from warptui.engine.stages.ctf_spectra import Spectra, _add_moved, measure_image
 
 PIXEL = 1.1
 Estimate = Callable[..., tuple[CtfResult, Truth]]
@@ -243,3 +243,11 @@ def test_a_defocus_at_the_edge_of_the_search_is_told(tmp_path: Path):
 def test_settings_that_make_no_sense_are_refused(given: dict):
     with pytest.raises(ValidationError):
         CtfSettings(**given)
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (3, -2), (-1, 0), (0, 7), (-8, 9)])
+def test_frames_are_added_where_they_belong(shift: tuple[int, int]) -> None:
+    frame = torch.rand(8, 9, generator=torch.Generator().manual_seed(0))
+    total = torch.ones(8, 9)
+    _add_moved(total, frame, shift)
+    assert torch.equal(total, 1 + torch.roll(frame, shift, (0, 1)))
