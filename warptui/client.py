@@ -366,8 +366,14 @@ def launch_engine(project: Path, timeout_s: float = LAUNCH_TIMEOUT_S) -> None:
     ------
     EngineError
         With the end of its log, when it dies or does not answer in time.
+    OtherVersionError
+        When one answers that speaks another protocol; none is started beside it.
     """
     project = project.resolve()
+    found = running(project)
+    if found is not None:
+        found.close()
+        return
     log = ProjectPaths(project).log
     log.parent.mkdir(parents=True, exist_ok=True)
     before = log.stat().st_size if log.exists() else 0
@@ -388,7 +394,8 @@ def launch_engine(project: Path, timeout_s: float = LAUNCH_TIMEOUT_S) -> None:
             Client.connect(project).close()
             return
         except OtherVersionError:
-            raise  # ours finds the project held, and ends
+            process.terminate()  # it may not take the project once that other engine has ended
+            raise
         except EngineError:
             code = process.returncode
             if code is not None:

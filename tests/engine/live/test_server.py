@@ -173,15 +173,21 @@ def test_another_protocol_is_named(engine: Engine, monkeypatch: pytest.MonkeyPat
     assert engine.end() == 0
 
 
+def refuse(*_: object, **__: object) -> None:
+    raise AssertionError("a second engine was started beside the one that runs")
+
+
 def test_an_engine_of_another_version_is_ended_by_its_process(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine.start()
     assert engine.client and engine.process is not None
     monkeypatch.setattr(wire, "PROTOCOL", 99)
-    for command in (client.attach, client.running, client.launch_engine):
-        with pytest.raises(OtherVersionError, match="`warptui stop` ends it"):
-            command(engine.project)  # and none begins in its stead
+    with monkeypatch.context() as alone:
+        alone.setattr(client.subprocess, "Popen", refuse)  # none begins in its stead
+        for command in (client.attach, client.running, client.launch_engine):
+            with pytest.raises(OtherVersionError, match="`warptui stop` ends it"):
+                command(engine.project)
     assert steer.stop(engine.project) == 0
     assert f"process {engine.process.pid}" in capsys.readouterr().err
     assert engine.process.wait(5) == 0
