@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
@@ -12,12 +13,16 @@ import torch
 from torch import Tensor
 
 from warptui.engine.errors import InputError, OutputError
+from warptui.engine.formats.boxnet_file import find_model, read_boxnet
 from warptui.engine.formats.defects import read_defects
 from warptui.engine.formats.gain import orientation_score, read_gain
 from warptui.engine.formats.mdoc import movie_facts
 from warptui.engine.formats.movie import open_movie
 from warptui.engine.formats.mrc import read_mrc, write_mrc
+from warptui.engine.formats.star import Table, write_star
+from warptui.engine.formats.tiff_writing import write_tiff_movie
 from warptui.engine.items import Movie
+from warptui.engine.nets.boxnet import BoxNet
 from warptui.engine.ops.defects import fill_defects, find_defects, plan_filling
 from warptui.engine.paths import ProjectPaths, temporary
 from warptui.engine.settings import Config
@@ -273,17 +278,70 @@ class MovieBench:
         """Take away the product ``name``: there is none any more."""
         self._product(name).unlink(missing_ok=True)
 
+    def boxnet(self, name: str) -> tuple[BoxNet, str]:
+        """The network that [picking] names, ready to answer on this device, and its hash.
+
+        Raises
+        ------
+        InputError
+            If there is no such model, or it is damaged or of another version.
+        """
+        path = find_model(name, self._project.root)
+        found = path.stat()
+        return _load_boxnet(path, found.st_mtime_ns, found.st_size, self.device)
+
+    def save_picks(
+        self, model: str, centres_yx_px: np.ndarray, scores: np.ndarray, micrograph: str
+    ) -> Path:
+        """Write matching/NAME_MODEL.star; positions (n, 2) are px of the average.
+
+        A file without rows is written too: it says that nothing was found.
+        """
+        path = self._project.picks(self.item.root_name, Path(model).stem)
+        labels = (
+            "rlnCoordinateX",
+            "rlnCoordinateY",
+            "rlnMicrographName",
+            "rlnAutopickFigureOfMerit",
+        )
+        name = Path(micrograph).name
+        rows = [
+            (float(x), float(y), name, float(score))
+            for (y, x), score in zip(centres_yx_px, scores, strict=True)
+        ]
+        write_star(path, [Table("", labels, rows)])
+        return path
+
+    def save_candidates(
+        self, centres_yx_px: np.ndarray, scores: np.ndarray, areas_px: np.ndarray
+    ) -> Path:
+        """Write all candidates for the app: (n, 4) float32 of y, x, score, area."""
+        path = self._project.candidates(self.item.root_name)
+        table = np.column_stack([centres_yx_px, scores, areas_px]).astype(np.float32)
+        self._save_array(path, table.reshape(-1, 4))
+        return path
+
+    def save_mask(self, mask: np.ndarray) -> Path:
+        """Write mask/NAME.tif as Warp has it: 0 and 1 as floats, at 8 Å/px."""
+        path = self._project.mask(self.item.root_name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_tiff_movie(path, [mask.astype(np.float32)])
+        return path
+
     def save_preview(self, picture: Tensor, product: str = "average") -> Path:
         """Write the ``(y, x)`` uint8 picture of a product that the app shows."""
         path = self._preview_path(product)
+        self._save_array(path, picture.cpu().numpy())
+        return path
+
+    def _save_array(self, path: Path, array: np.ndarray) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = temporary(path)
         with scratch.open("wb") as file:
-            np.save(file, picture.cpu().numpy())
+            np.save(file, array)
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)
-        return path
 
     def _preview_path(self, product: str) -> Path:
         return self._project.preview(self.item.root_name, product)
@@ -323,3 +381,19 @@ def refuse_blank_product(item_name: str, name: str, array: np.ndarray) -> None:
         raise OutputError(f"{item_name}: {name} has values that are not finite")
     if low == high:
         raise OutputError(f"{item_name}: {name} is {low} everywhere; nothing was written")
+
+
+@lru_cache(maxsize=2)
+def _load_boxnet(
+    path: Path, modified_ns: int, size: int, device: torch.device
+) -> tuple[BoxNet, str]:
+    """A network, read once as long as its file (its time and size) stays the same."""
+    stored = read_boxnet(path)
+    net = BoxNet(stored.width)
+    try:
+        net.load_state_dict({name: torch.from_numpy(x) for name, x in stored.weights.items()})
+    except RuntimeError as problem:
+        raise InputError(
+            f"{path}: its weights do not fit a BoxNet of width {stored.width}; train it again"
+        ) from problem
+    return net.to(device).eval(), stored.hash

@@ -96,6 +96,18 @@ class ProjectPaths:
         """Deconvolved average."""
         return self.root / "deconv" / f"{root_name}.mrc"
 
+    def picks(self, root_name: str, suffix: str) -> Path:
+        """Particle positions, as Warp and RELION read them; ``suffix`` names the model."""
+        return self.root / "matching" / f"{root_name}_{suffix}.star"
+
+    def mask(self, root_name: str) -> Path:
+        """What is no specimen, at 8 Å/px."""
+        return self.root / "mask" / f"{root_name}.tif"
+
+    def candidates(self, root_name: str) -> Path:
+        """Everything that might be a particle, with its score, for the app (``.npy``)."""
+        return self.root / "thumbnails" / "candidates" / f"{root_name}.npy"
+
     def preview(self, root_name: str, product: str = "average") -> Path:
         """Small uint8 picture of a product, for the app (``.npy``)."""
         folder = self.root / "thumbnails"

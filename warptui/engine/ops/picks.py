@@ -1,0 +1,99 @@
+"""From BoxNet's probabilities to particle positions and a mask of what is no specimen.
+
+(Paper, *Particle picking with a residual neural net*, last paragraph.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.ndimage
+from scipy.spatial import cKDTree
+
+BACKGROUND, PARTICLE, ARTIFACT = 0, 1, 2
+ARTIFACT_PROBABILITY = 0.1
+SMALLEST_ARTIFACT_PX = 20
+_SMALLEST_PARTICLE_PX = 2
+_OVERLAP_SHARE = 1 / 1.5  # of the diameter: nearer centres are one particle found twice
+_CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
+
+
+@dataclass(frozen=True)
+class Picks:
+    """Particle positions, best first."""
+
+    centres_yx_px: np.ndarray  # (n, 2) float32
+    scores: np.ndarray  # (n,) float32: the highest probability within the component
+    areas_px: np.ndarray  # (n,) int: of the component
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, chosen: np.ndarray) -> Picks:
+        """Those that ``chosen`` (mask or indices) selects."""
+        return Picks(self.centres_yx_px[chosen], self.scores[chosen], self.areas_px[chosen])
+
+
+def find_artifacts(probabilities: np.ndarray) -> np.ndarray:
+    """(y, x) bool from (3, y, x): contamination, support, empty holes; specks left out."""
+    mask = probabilities[ARTIFACT] >= ARTIFACT_PROBABILITY
+    labels, count = scipy.ndimage.label(mask, _CROSS)
+    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    areas[0] = 0
+    return (areas >= SMALLEST_ARTIFACT_PX)[labels]
+
+
+def find_components(probabilities: np.ndarray) -> Picks:
+    """Connected pixels that are most likely particle, (3, y, x) -> one position each."""
+    score = probabilities[PARTICLE]
+    inside = probabilities.argmax(axis=0) == PARTICLE
+    labels, count = scipy.ndimage.label(inside, _CROSS)
+    if count == 0:
+        return Picks(np.zeros((0, 2), np.float32), np.zeros(0, np.float32), np.zeros(0, int))
+    index = np.arange(1, count + 1)
+    areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    centres = np.array(scipy.ndimage.center_of_mass(score, labels, index), np.float32)
+    highest = np.asarray(scipy.ndimage.maximum(score, labels, index), np.float32)
+    order = np.lexsort((centres[:, 1], centres[:, 0], -highest))
+    found = Picks(centres[order], highest[order], areas[order])
+    return found.take(found.areas_px >= _SMALLEST_PARTICLE_PX)
+
+
+def without_overlaps(picks: Picks, diameter_px: float) -> Picks:
+    """Of particles that overlap, the one with the bigger component stays."""
+    if len(picks) < 2:
+        return picks
+    near = cKDTree(picks.centres_yx_px).query_pairs(diameter_px * _OVERLAP_SHARE)
+    neighbours: dict[int, list[int]] = {}
+    for a, b in near:
+        neighbours.setdefault(a, []).append(b)
+        neighbours.setdefault(b, []).append(a)
+    stays = np.ones(len(picks), bool)
+    by_size = np.lexsort((np.arange(len(picks)), -picks.scores, -picks.areas_px))
+    for index in by_size:
+        if stays[index]:
+            stays[neighbours.get(int(index), [])] = False
+    return picks.take(stays)
+
+
+def away_from(picks: Picks, mask: np.ndarray, distance_px: float) -> Picks:
+    """Those at least ``distance_px`` from every pixel of ``mask`` (y, x)."""
+    if not mask.any() or not len(picks):
+        return picks
+    room = scipy.ndimage.distance_transform_edt(~mask)
+    rows, columns = np.round(picks.centres_yx_px).astype(int).T
+    rows = rows.clip(0, mask.shape[0] - 1)
+    columns = columns.clip(0, mask.shape[1] - 1)
+    return picks.take((room[rows, columns] > 0) & (room[rows, columns] >= distance_px))
+
+
+def implied_diameter_px(picks: Picks, disc_share: float) -> float | None:
+    """Diameter that the components' median area speaks for; None for fewer than ten.
+
+    BoxNet marks discs of ``disc_share`` of a particle's radius.
+    """
+    if len(picks) < 10:
+        return None
+    radius = float(np.sqrt(np.median(picks.areas_px) / np.pi))
+    return 2 * radius / disc_share

@@ -1,0 +1,112 @@
+"""A micrograph as BoxNet sees it, and what BoxNet says about every pixel of it.
+
+(Paper, *Particle picking with a residual neural net*: 8 Å/px, tiles of 256² px with 64 px
+overlap, each normalised.)
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+PIXEL_SIZE = 8.0  # Å/px
+TILE_PX = 256
+OVERLAP_PX = 64
+_BACKGROUND_SIGMA_PX = 96.0  # slower than this is illumination and thickness
+_NOISE_SIGMA_PX = 8.0  # faster than this measures the scale
+_CLIP = 8.0  # σ: contamination is no darker than this
+_MAD_TO_SIGMA = 1.4826
+
+
+def coarse_shape(shape_yx: tuple[int, int], pixel_size: float) -> tuple[int, int]:
+    """Even (y, x) of an image at 8 Å/px."""
+    ny, nx = (max(2, round(n * pixel_size / PIXEL_SIZE / 2) * 2) for n in shape_yx)
+    return ny, nx
+
+
+def coarsen(image: Tensor, pixel_size: float) -> Tensor:
+    """(y, x) at ``pixel_size`` Å/px -> 8 Å/px by cropping (or padding) its Fourier transform.
+
+    Exact in extent: the result covers the same field, with pixels that may differ from 8 Å
+    by half a pixel over the whole image.
+    """
+    ny, nx = coarse_shape((image.shape[0], image.shape[1]), pixel_size)
+    spectrum = torch.fft.rfft2(image)
+    half_y = min(ny, image.shape[0]) // 2
+    half_x = min(nx, image.shape[1]) // 2
+    out = spectrum.new_zeros((ny, nx // 2 + 1))
+    out[:half_y, :half_x] = spectrum[:half_y, :half_x]
+    out[-half_y + 1 :, :half_x] = spectrum[-half_y + 1 :, :half_x]
+    return torch.fft.irfft2(out, s=(ny, nx)) * (ny * nx / image.numel())
+
+
+def normalise(image: Tensor) -> Tensor:
+    """(..., y, x) at 8 Å/px -> background 0, noise 1, contamination clipped.
+
+    Medians, because contamination must not change how particles look beside it.
+    """
+    centred = image - image.flatten(-2).median(dim=-1).values[..., None, None]
+    fast = centred - _blur(centred, _NOISE_SIGMA_PX)
+    sigma = _MAD_TO_SIGMA * fast.abs().flatten(-2).median(dim=-1).values[..., None, None]
+    scaled = centred / sigma.clamp_min(torch.finfo(image.dtype).tiny)
+    slow = _blur(scaled.clamp(-_CLIP, _CLIP), _BACKGROUND_SIGMA_PX)
+    return (scaled - slow).clamp(-_CLIP, _CLIP)
+
+
+def segment(net: nn.Module, image: Tensor, *, batch_size: int = 4) -> Tensor:
+    """Probabilities (3, y, x) of background, particle and artifact; ``image`` is normalised.
+
+    Every pixel takes the answer of the tile whose centre is nearest.
+    """
+    ny, nx = image.shape
+    rows, columns = tile_starts(ny), tile_starts(nx)
+    padded = F.pad(
+        image[None, None],
+        (0, max(TILE_PX - nx, 0), 0, max(TILE_PX - ny, 0)),
+        mode="constant",
+    )[0, 0]
+    corners = [(row, column) for row in rows for column in columns]
+    result = image.new_empty((3, ny, nx))
+    for first in range(0, len(corners), batch_size):
+        part = corners[first : first + batch_size]
+        tiles = torch.stack([padded[r : r + TILE_PX, c : c + TILE_PX] for r, c in part])
+        answers = net(tiles[:, None]).float().softmax(dim=1)
+        for (row, column), answer in zip(part, answers, strict=True):
+            top, bottom = _trusted(row, rows, ny)
+            left, right = _trusted(column, columns, nx)
+            result[:, top:bottom, left:right] = answer[
+                :, top - row : bottom - row, left - column : right - column
+            ]
+    return result
+
+
+def tile_starts(n: int) -> list[int]:
+    """First pixels of evenly spread tiles that overlap by at least 64 px."""
+    if n <= TILE_PX:
+        return [0]
+    count = math.ceil((n - OVERLAP_PX) / (TILE_PX - OVERLAP_PX))
+    return [round(i * (n - TILE_PX) / (count - 1)) for i in range(count)]
+
+
+def _trusted(start: int, starts: list[int], n: int) -> tuple[int, int]:
+    """The pixels that are nearer to this tile's centre than to its neighbours'."""
+    index = starts.index(start)
+    low = 0 if index == 0 else (starts[index - 1] + start + TILE_PX) // 2
+    last = index == len(starts) - 1
+    high = n if last else (start + starts[index + 1] + TILE_PX) // 2
+    return low, high
+
+
+def _blur(image: Tensor, sigma_px: float) -> Tensor:
+    """Gaussian blur with the edges' mean beyond them: by a Fourier transform of the mirror."""
+    ny, nx = image.shape[-2:]
+    mirrored = torch.cat((image, image.flip(-1)), dim=-1)
+    mirrored = torch.cat((mirrored, mirrored.flip(-2)), dim=-2)
+    ky = torch.fft.fftfreq(2 * ny, device=image.device, dtype=image.dtype)[:, None]
+    kx = torch.fft.rfftfreq(2 * nx, device=image.device, dtype=image.dtype)[None, :]
+    kernel = torch.exp(-2 * (math.pi * sigma_px) ** 2 * (ky**2 + kx**2))
+    blurred = torch.fft.irfft2(torch.fft.rfft2(mirrored) * kernel, s=mirrored.shape[-2:])
+    return blurred[..., :ny, :nx]
