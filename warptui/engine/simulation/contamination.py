@@ -6,6 +6,7 @@ a picker must avoid is `Dirt.artifact`; a rim around it, where nobody can tell, 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -155,7 +156,7 @@ def _crack(dirt: Dirt, pixel_size: float, rng: np.random.Generator) -> None:
     path = start + np.cumsum(steps, axis=0) - steps.sum(axis=0) / 2
     line = np.ones(shape, bool)
     rows, columns = np.round(
-        np.concatenate([np.linspace(a, b, 12) for a, b in zip(path[:-1], path[1:], strict=True)])
+        np.concatenate([np.linspace(a, b, 12) for a, b in itertools.pairwise(path)])
     ).astype(int).T  # fmt: skip
     seen = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
     line[rows[seen], columns[seen]] = False
