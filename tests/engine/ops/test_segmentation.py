@@ -1,4 +1,4 @@
-"""Micrographs at 8 Å/px in tiles: positions stay, scales come out right, every pixel is answered."""
+"""Micrographs at 8 Å/px in tiles: positions stay, scales are right, every pixel is answered."""
 
 from __future__ import annotations
 
