@@ -78,7 +78,9 @@ class BoxNet(nn.Module):
                     nn.init.zeros_(module.bias)
         for module in self.modules():
             if isinstance(module, _Block | _UpBlock):
-                nn.init.zeros_(module.second[-1].weight)
+                last = module.second[-1]
+                assert isinstance(last, nn.Conv2d)
+                nn.init.zeros_(last.weight)
 
 
 class _Block(nn.Module):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.ndimage
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 BACKGROUND, PARTICLE, ARTIFACT = 0, 1, 2
 ARTIFACT_PROBABILITY = 0.1
@@ -38,7 +38,7 @@ class Picks:
 def find_artifacts(probabilities: np.ndarray) -> np.ndarray:
     """(y, x) bool from (3, y, x): contamination, support, empty holes; specks left out."""
     mask = probabilities[ARTIFACT] >= ARTIFACT_PROBABILITY
-    labels, count = scipy.ndimage.label(mask, _CROSS)
+    labels, count = _connected(mask)
     areas = np.bincount(labels.ravel(), minlength=count + 1)
     areas[0] = 0
     return (areas >= SMALLEST_ARTIFACT_PX)[labels]
@@ -48,7 +48,7 @@ def find_components(probabilities: np.ndarray) -> Picks:
     """Connected pixels that are most likely particle, (3, y, x) -> one position each."""
     score = probabilities[PARTICLE]
     inside = probabilities.argmax(axis=0) == PARTICLE
-    labels, count = scipy.ndimage.label(inside, _CROSS)
+    labels, count = _connected(inside)
     if count == 0:
         return Picks(np.zeros((0, 2), np.float32), np.zeros(0, np.float32), np.zeros(0, int))
     index = np.arange(1, count + 1)
@@ -60,11 +60,19 @@ def find_components(probabilities: np.ndarray) -> Picks:
     return found.take(found.areas_px >= _SMALLEST_PARTICLE_PX)
 
 
+def _connected(inside: np.ndarray) -> tuple[np.ndarray, int]:
+    """Numbers of the components that pixels belong to, 0 outside; how many there are."""
+    labels = np.zeros(inside.shape, np.int32)
+    count = scipy.ndimage.label(inside, _CROSS, output=labels)
+    assert isinstance(count, int)
+    return labels, count
+
+
 def without_overlaps(picks: Picks, diameter_px: float) -> Picks:
     """Of particles that overlap, the one with the bigger component stays."""
     if len(picks) < 2:
         return picks
-    near = cKDTree(picks.centres_yx_px).query_pairs(diameter_px * _OVERLAP_SHARE)
+    near = KDTree(picks.centres_yx_px).query_pairs(diameter_px * _OVERLAP_SHARE)
     neighbours: dict[int, list[int]] = {}
     for a, b in near:
         neighbours.setdefault(a, []).append(b)
@@ -81,7 +89,7 @@ def away_from(picks: Picks, mask: np.ndarray, distance_px: float) -> Picks:
     """Those at least ``distance_px`` from every pixel of ``mask`` (y, x)."""
     if not mask.any() or not len(picks):
         return picks
-    room = scipy.ndimage.distance_transform_edt(~mask)
+    room = np.asarray(scipy.ndimage.distance_transform_edt(~mask))
     rows, columns = np.round(picks.centres_yx_px).astype(int).T
     rows = rows.clip(0, mask.shape[0] - 1)
     columns = columns.clip(0, mask.shape[1] - 1)

@@ -153,14 +153,14 @@ def _crack(dirt: Dirt, pixel_size: float, rng: np.random.Generator) -> None:
     start, heading = rng.uniform(0, 1, 2) * shape, rng.uniform(0, 2 * np.pi)
     headings = heading + np.cumsum(rng.normal(0, 0.08, n))
     steps = np.column_stack([np.sin(headings), np.cos(headings)]) * max(shape) / n * 1.4
-    path = start + np.cumsum(steps, axis=0) - steps.sum(axis=0) / 2
+    path = start + np.cumsum(steps, axis=0) - np.sum(steps, axis=0) / 2
     line = np.ones(shape, bool)
     rows, columns = np.round(
         np.concatenate([np.linspace(a, b, 12) for a, b in itertools.pairwise(path)])
     ).astype(int).T  # fmt: skip
     seen = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
     line[rows[seen], columns[seen]] = False
-    distance = scipy.ndimage.distance_transform_edt(line)
+    distance = np.asarray(scipy.ndimage.distance_transform_edt(line))
     width = rng.uniform(20, 120) / pixel_size
     share = np.clip(1 - distance / max(width, 1.0), 0, 1).astype(np.float32)
     dirt.thickness *= 1 - share
@@ -173,13 +173,13 @@ def _empty_hole(dirt: Dirt, pixel_size: float, rng: np.random.Generator) -> None
     """No ice in part of the picture: brighter, no grain, nothing in it."""
     field = _smooth(dirt, 120, rng)
     inside = field > np.quantile(field, rng.uniform(0.2, 0.8))
-    inside = scipy.ndimage.binary_opening(inside, iterations=2)
+    inside = np.asarray(scipy.ndimage.binary_opening(inside, iterations=2), bool)
     dirt.thickness[inside] = 0.02
     edge = scipy.ndimage.gaussian_filter(inside.astype(np.float32), 2)
     dirt.potential -= edge * np.float32(rng.uniform(500, 2500))
     dirt.bare |= inside
-    rim = scipy.ndimage.binary_dilation(inside, iterations=4)
-    rim &= scipy.ndimage.binary_dilation(~inside, iterations=4)
+    rim = np.asarray(scipy.ndimage.binary_dilation(inside, iterations=4), bool)
+    rim &= np.asarray(scipy.ndimage.binary_dilation(~inside, iterations=4), bool)
     dirt.mark(rim, rim_px=2)
 
 
@@ -236,5 +236,5 @@ def _smooth(dirt: Dirt, scale_px: float, rng: np.random.Generator) -> np.ndarray
     step = max(int(scale_px / 4), 1)
     coarse = rng.standard_normal([-(-n // step) + 4 for n in shape])
     field = scipy.ndimage.gaussian_filter(coarse, scale_px / step)
-    field = scipy.ndimage.zoom(field, step, order=1)[: shape[0], : shape[1]]
+    field = np.asarray(scipy.ndimage.zoom(field, step, order=1))[: shape[0], : shape[1]]
     return (field / max(float(field.std()), 1e-9)).astype(np.float32)

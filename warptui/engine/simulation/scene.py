@@ -235,7 +235,7 @@ def _slow_field(shape_yx: tuple[int, int], rng: np.random.Generator) -> np.ndarr
     """Smooth random field of unit RMS: thicker and thinner ice."""
     coarse = rng.normal(size=(4, 4))
     zoom = [n / 4 for n in shape_yx]
-    field = scipy.ndimage.zoom(coarse, zoom, order=3, mode="nearest", grid_mode=True)
+    field = np.asarray(scipy.ndimage.zoom(coarse, zoom, order=3, mode="nearest", grid_mode=True))
     return (field / max(float(field.std()), 1e-9)).astype(np.float32)
 
 

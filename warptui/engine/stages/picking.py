@@ -127,8 +127,8 @@ def run(item: Movie, bench: Bench, settings: PickingSettings) -> PickingResult:
         model=settings.model,
         model_hash=model_hash,
         pixel_size=round(average.pixel_size * scale_yx[0], 6),
-        picks_path=picks_path,
-        mask_path=mask_path,
+        picks_path=bench.relative(picks_path),
+        mask_path=bench.relative(mask_path),
         notes=notes,
     )
 
