@@ -33,6 +33,9 @@ some_rows = st.lists(
         arrived_at=st.floats(0, 2e9),
         finished_at=st.floats(0, 2e9),
         failed_at=st.floats(0, 2e9),
+        square=st.sampled_from(["", "18890001"]),
+        training=st.sampled_from(["", "examples", "held-out"]),
+        edited_at=st.floats(0, 2e9),
     ),
     max_size=20,
 )

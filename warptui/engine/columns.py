@@ -31,9 +31,10 @@ _KINDS = {
     "arrived_at": "<f8",
     "finished_at": "<f8",
     "failed_at": "<f8",
+    "edited_at": "<f8",
 }
 _VALUE = "<f8"  # of a summary value or of a stage's seconds; NaN = unknown
-_TEXTS = ("reason", "stage", "square")  # few different ones, shared
+_TEXTS = ("reason", "stage", "square", "training")  # few different ones, shared
 
 
 class Columns(Sequence[ItemRow]):
@@ -48,6 +49,7 @@ class Columns(Sequence[ItemRow]):
         self.reason: list[str] = []
         self.stage: list[str] = []
         self.square: list[str] = []
+        self.training: list[str] = []
         self._numbers: dict[str, np.ndarray] = {}
         self._summary: dict[str, np.ndarray] = {}
         self._seconds: dict[str, np.ndarray] = {}
@@ -105,10 +107,12 @@ class Columns(Sequence[ItemRow]):
             self.reason.append(row.reason)
             self.stage.append(row.stage)
             self.square.append(row.square)
+            self.training.append(row.training)
         self.names[number] = row.name
         self.reason[number] = row.reason
         self.stage[number] = row.stage
         self.square[number] = row.square
+        self.training[number] = row.training
         numbers = self._numbers
         numbers["sequence"][number] = row.sequence
         numbers["state"][number] = STATE_NUMBERS[row.state]
@@ -120,6 +124,7 @@ class Columns(Sequence[ItemRow]):
         numbers["arrived_at"][number] = row.arrived_at
         numbers["finished_at"][number] = row.finished_at
         numbers["failed_at"][number] = row.failed_at
+        numbers["edited_at"][number] = row.edited_at
         self._put_values(self._summary, number, row.summary)
         self._put_values(self._seconds, number, row.seconds)
 
@@ -135,6 +140,7 @@ class Columns(Sequence[ItemRow]):
         part.reason = [self.reason[number] for number in chosen]
         part.stage = [self.stage[number] for number in chosen]
         part.square = [self.square[number] for number in chosen]
+        part.training = [self.training[number] for number in chosen]
         part._numbers = {name: column[numbers] for name, column in self._numbers.items()}
         part._summary = {key: column[numbers] for key, column in self._summary.items()}
         part._seconds = {stage: column[numbers] for stage, column in self._seconds.items()}
@@ -152,6 +158,7 @@ class Columns(Sequence[ItemRow]):
             made.reason += part.reason
             made.stage += part.stage
             made.square += part.square
+            made.training += part.training
         made._numbers = {
             name: np.concatenate([part.number(name) for part in parts]) for name in _KINDS
         }
@@ -209,6 +216,8 @@ class Columns(Sequence[ItemRow]):
             float(column["failed_at"][number]),
             bool(column["filtered"][number]),
             self.square[number],
+            self.training[number],
+            float(column["edited_at"][number]),
         )
 
     def _fill(self, rows: list[ItemRow]) -> None:
@@ -217,6 +226,7 @@ class Columns(Sequence[ItemRow]):
         self.reason = [row.reason for row in rows]
         self.stage = [row.stage for row in rows]
         self.square = [row.square for row in rows]
+        self.training = [row.training for row in rows]
         given: dict[str, Iterable[Any]] = {
             "sequence": [row.sequence for row in rows],
             "state": [STATE_NUMBERS[row.state] for row in rows],
@@ -228,6 +238,7 @@ class Columns(Sequence[ItemRow]):
             "arrived_at": [row.arrived_at for row in rows],
             "finished_at": [row.finished_at for row in rows],
             "failed_at": [row.failed_at for row in rows],
+            "edited_at": [row.edited_at for row in rows],
         }
         self._numbers = {name: np.array(given[name], kind) for name, kind in _KINDS.items()}
         # a dict keeps the order in which stages declare their values

@@ -70,6 +70,8 @@ class ItemRow:
     failed_at: float = 0.0  # the last failure, while it holds
     filtered: bool = False  # out by a limit of [filters]; `reason` says which
     square: str = ""  # the grid square that it was taken on; empty = not known
+    training: str = ""  # "examples" or "held-out": marked by hand for the training of BoxNet
+    edited_at: float = 0.0  # Unix time of the last edit of its picks; another one: read it again
 
     def with_values(self, **values: Any) -> ItemRow:
         """The row with other values: cheaper than `replace`, for thousands of them."""
@@ -103,6 +105,10 @@ class ItemDetail:
     preview_path: str = ""  # empty while there is none
     average_path: str = ""
     spectrum_path: str = ""  # small picture of the power spectrum beside its model
+    candidates_path: str = ""  # what may be a particle: an array of y, x, score, area
+    mask_preview_path: str = ""  # small picture: where there is no specimen
+    edits: dict[str, Any] = field(default_factory=dict)  # of the picks, by hand; see `edits.Edits`
+    edits_problem: str = ""  # why the edits cannot be read
     failed_stage: str = ""  # where the last failure happened
     log_tail: str = ""  # of the worker that failed on it
     traceback: str = ""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from warptui.engine.columns import Columns
     from warptui.engine.items import ItemRow
 
-PROTOCOL = 3
+PROTOCOL = 4
 PART = 4096  # items in a message: neither side holds the text of 100,000 at once
 CALLS = (
     "status",
