@@ -16,8 +16,19 @@ import warptui
 from warptui.engine import events, wire
 from warptui.engine.errors import EngineError, OtherVersionError
 from warptui.engine.events import Event
-from warptui.engine.items import Choice, EngineStatus, ExportRequest, ItemDetail, ItemRow, Trial
+from warptui.engine.items import (
+    Choice,
+    EngineStatus,
+    ExportRequest,
+    ItemDetail,
+    ItemRow,
+    ModelInfo,
+    TrainingExample,
+    TrainingRequest,
+    Trial,
+)
 from warptui.engine.paths import ProjectPaths, socket_path
+from warptui.engine.training.folder import read_metrics, read_report
 
 if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
     from warptui.engine.columns import Columns
@@ -169,6 +180,54 @@ class Client:
     def drop_trial(self, name: str) -> None:
         """Stop the trials of an item."""
         self._call("drop_trial", name=name)
+
+    def training_examples(self) -> list[TrainingExample]:
+        """The micrographs that are marked for training, or for measuring a training."""
+        return [TrainingExample.from_json(entry) for entry in self._call("training_examples")]
+
+    def preview_training(self, request: TrainingRequest) -> dict[str, Any]:
+        """What `train` would do: see `Session.preview_training`."""
+        return self._call("preview_training", request=request.to_json())
+
+    def train(self, request: TrainingRequest) -> str:
+        """Train BoxNet from the marked micrographs; the new model's name at once.
+
+        The status tells the rest. Raises TrainingError, in plain words, when it cannot be.
+        """
+        return self._call("train", request=request.to_json())
+
+    def cancel_training(self, *, keep_best: bool = False) -> None:
+        """End the training that runs; with ``keep_best`` what is best so far becomes the model."""
+        self._call("cancel_training", keep_best=keep_best)
+
+    def models(self) -> list[ModelInfo]:
+        """The models that can be picked with, and trainings that did not end; bundled ones last."""
+        return [ModelInfo.from_json(entry) for entry in self._call("models")]
+
+    def use_model(self, name: str) -> None:
+        """Pick with this model from now on; what was picked with another becomes outdated."""
+        self._call("use_model", name=name)
+
+    def discard_model(self, name: str) -> None:
+        """Remove a model that was trained here, and all that is known of its training."""
+        self._call("discard_model", name=name)
+
+    def training_metrics(self, name: str) -> list[dict[str, Any]]:
+        """The measurements of a training so far, read from disk; none where there are none.
+
+        Each has ``step``, ``epoch``, ``loss``, ``time`` and, as ``precision``, ``recall``, ``f1``
+        and ``accuracy`` or None: ``old_on_old``, ``new_on_old``, ``old_on_new``, ``new_on_new``,
+        ``held_out`` and ``held_out_old`` (the network from which it started).
+        """
+        return read_metrics(ProjectPaths(self.project).training_metrics(name))
+
+    def training_report(self, name: str) -> dict[str, Any]:
+        """What came of a training; empty while it is not known.
+
+        ``item`` is the held-out micrograph of ``before`` and ``after``, paths of (n, 3) arrays of
+        y and x in Å and score; ``truth`` one of (n, 2), where people marked them.
+        """
+        return read_report(ProjectPaths(self.project).training_report(name))
 
     def config(self) -> dict[str, Any]:
         """The engine's current settings as JSON values."""

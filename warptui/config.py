@@ -33,6 +33,7 @@ from warptui.engine.settings import (
     FilterSettings,
     InputSettings,
     OpticsSettings,
+    TrainingSettings,
 )
 from warptui.engine.stages import STAGES
 
@@ -43,6 +44,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "filters": FilterSettings,
     "compute": ComputeSettings,
     "alerts": AlertSettings,
+    "training": TrainingSettings,
 }
 # Sections of the documented settings that this version has no use for yet.
 LATER_SECTIONS = ("picking", "particles")

@@ -15,6 +15,7 @@
     ├── DiskFullError          no space or quota left: processing pauses
     ├── WorkerError            a worker process died, hung, or ran out of memory
     ├── ExportError            a list for another program cannot be written as asked
+    ├── TrainingError          BoxNet cannot be trained as asked, or from what there is
     ├── Cancelled              asked to stop
     └── EngineError            the engine itself: lock, socket, protocol
         └── OtherVersionError one runs whose language this program does not speak
@@ -84,6 +85,10 @@ class WorkerError(WarptuiError):
 
 class ExportError(WarptuiError):
     """A list for another program cannot be written as asked."""
+
+
+class TrainingError(WarptuiError):
+    """BoxNet cannot be trained as asked, or from what there is."""
 
 
 class Cancelled(WarptuiError):

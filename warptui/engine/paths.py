@@ -108,6 +108,27 @@ class ProjectPaths:
         """Everything that might be a particle, with its score, for the app (``.npy``)."""
         return self.root / "thumbnails" / "candidates" / f"{root_name}.npy"
 
+    @property
+    def models(self) -> Path:
+        """Folder of the networks that were trained here."""
+        return self.root / "models"
+
+    def model(self, name: str) -> Path:
+        """A network that was trained here; it is there only once its training is done."""
+        return self.models / f"{name}.safetensors"
+
+    def training(self, name: str) -> Path:
+        """Folder of how a network was trained: checkpoint, examples, metrics, report."""
+        return self.models / name
+
+    def training_metrics(self, name: str) -> Path:
+        """One line of JSON per measurement."""
+        return self.training(name) / "metrics.jsonl"
+
+    def training_report(self, name: str) -> Path:
+        """What came of a training, and of which held-out micrograph the pictures are."""
+        return self.training(name) / "report.json"
+
     def preview(self, root_name: str, product: str = "average") -> Path:
         """Small uint8 picture of a product, for the app (``.npy``)."""
         folder = self.root / "thumbnails"

@@ -161,7 +161,47 @@ class AlertSettings(Section):
     )
 
 
-SHARED = ("input", "optics", "filters", "compute", "alerts")  # sections that belong to no stage
+class TrainingSettings(Section):
+    """[training]: how BoxNet learns from marked micrographs. Changes no result by itself."""
+
+    new_model: str = setting(
+        "", "name of the next model; empty = the used one's with a number", affects=False
+    )
+    epochs: int = setting(
+        100, "most times that it goes through all examples", affects=False, ge=1, le=100000
+    )
+    batch: int = setting(
+        8, "windows per step; halved when memory runs out", affects=False, ge=1, le=256
+    )
+    first_rate: float = setting(1e-2, "learning rate at first", affects=False, gt=0, le=1)
+    last_rate: float = setting(1e-5, "learning rate in the end", affects=False, gt=0, le=1)
+    corpus_percent: float = setting(
+        50.0,
+        "share of the curated set in each step: what is known is not forgotten",
+        unit="%",
+        affects=False,
+        ge=0,
+        le=90,
+    )
+    train_masks: bool = setting(True, "masks of the examples teach what is dirt", affects=False)
+    held_out_percent: float = setting(
+        20.0,
+        "of the micrographs that are only measured on, where none is marked so; 0 = none",
+        unit="%",
+        affects=False,
+        ge=0,
+        le=80,
+    )
+
+
+SHARED = (
+    "input",
+    "optics",
+    "filters",
+    "compute",
+    "alerts",
+    "training",
+)  # sections that belong to no stage
 
 
 class Config(Section):
@@ -172,6 +212,7 @@ class Config(Section):
     filters: FilterSettings = FilterSettings()
     compute: ComputeSettings = ComputeSettings()
     alerts: AlertSettings = AlertSettings()
+    training: TrainingSettings = TrainingSettings()
     keys: dict[str, str] = {}  # key bindings by id
     stages: dict[str, StageSettings] = {}  # by stage name; see `stage`
 

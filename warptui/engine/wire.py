@@ -50,6 +50,13 @@ CALLS = (
     "cancel_export",
     "try_settings",
     "drop_trial",
+    "training_examples",
+    "preview_training",
+    "train",
+    "cancel_training",
+    "models",
+    "use_model",
+    "discard_model",
     "subscribe",
 )
 _RAISED = {
@@ -61,6 +68,7 @@ _RAISED = {
         errors.EngineError,
         errors.ItemError,
         errors.ExportError,
+        errors.TrainingError,
     )
 }
 

@@ -298,7 +298,7 @@ class Works:
         foreman = self._foreman
         foreman.settings_version += 1
         self._herald.alerts.settings = config.alerts
-        light = {"filters": config.filters, "alerts": config.alerts, "keys": config.keys}
+        light = {name: getattr(config, name) for name in ("filters", "alerts", "keys", "training")}
         if config == before.model_copy(update=light):
             foreman.roster.wanted = foreman.roster.wanted.with_filters(config)
             if config.filters != before.filters:
