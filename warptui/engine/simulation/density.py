@@ -25,10 +25,13 @@ _AMPLITUDES = {
 _VOLTS_PER_AMPLITUDE = 47.878  # V Å² : h² / (2π m e)
 _BONDING = 0.9  # bonded atoms scatter less: a protein's mean inner potential is about 7.3 V
 _HYDROGENS_PER_HEAVY_ATOM = 1.0
-_SOLVENT_PER_HEAVY_ATOM = 4.5 * 17.0  # V Å³: ice's mean inner potential times an atom's volume
+SOLVENT_PER_HEAVY_ATOM = 4.5 * 17.0  # V Å³: ice's mean inner potential times an atom's volume
 _ATOM_B_FACTOR = 36.0  # Å²: shape of the scattering factor and thermal motion
 _SOLVENT_B_FACTOR = 230.0  # Å²: the volume that an atom keeps free of water (σ 1.7 Å)
-_DALTONS_PER_HEAVY_ATOM = 13.9
+DALTONS_PER_HEAVY_ATOM = 13.9
+POTENTIAL_PER_HEAVY_ATOM = (
+    _BONDING * _VOLTS_PER_AMPLITUDE * (2.42 + _HYDROGENS_PER_HEAVY_ATOM * _AMPLITUDES["H"])
+)  # V Å³, a protein's mean with its hydrogens
 
 PRESET_MODELS = {"weak": "hsp"}
 """Bundled model of a preset; all others use apoferritin."""
@@ -53,7 +56,7 @@ class Particle:
     @property
     def mass_kda(self) -> float:
         """Estimated from the displaced solvent."""
-        return float(self.solvent.sum()) / _SOLVENT_PER_HEAVY_ATOM * _DALTONS_PER_HEAVY_ATOM / 1e3
+        return float(self.solvent.sum()) / SOLVENT_PER_HEAVY_ATOM * DALTONS_PER_HEAVY_ATOM / 1e3
 
 
 def particle_from_atoms(name: str, atoms: Atoms) -> Particle:
@@ -65,7 +68,7 @@ def particle_from_atoms(name: str, atoms: Atoms) -> Particle:
     potential = (_BONDING * _VOLTS_PER_AMPLITUDE) * (
         amplitudes + _HYDROGENS_PER_HEAVY_ATOM * _AMPLITUDES["H"]
     )  # fmt: skip
-    solvent = np.full(len(potential), _SOLVENT_PER_HEAVY_ATOM, np.float32)
+    solvent = np.full(len(potential), SOLVENT_PER_HEAVY_ATOM, np.float32)
     centre = np.average(atoms.xyz_angstrom, axis=0, weights=potential)
     xyz = (atoms.xyz_angstrom - centre).astype(np.float32)
     return Particle(name, xyz, potential.astype(np.float32), solvent)
@@ -91,17 +94,14 @@ def particle_from_map(path: Path, *, threshold: float, mass_kda: float) -> Parti
         raise InputError(f"{path}: no voxel above {threshold:g}; the largest is {values.max():g}")
     weights = values[tuple(inside.T)]
     xyz = (inside[:, ::-1] * voxel).astype(np.float32)
-    n_atoms = mass_kda * 1e3 / _DALTONS_PER_HEAVY_ATOM
+    n_atoms = mass_kda * 1e3 / DALTONS_PER_HEAVY_ATOM
     share = weights / weights.sum() * n_atoms
-    per_atom = (
-        _BONDING * _VOLTS_PER_AMPLITUDE * (2.42 + _HYDROGENS_PER_HEAVY_ATOM * _AMPLITUDES["H"])
-    )
     spread = 8 * np.pi**2 * voxel**2 / 6  # a voxel as a Gaussian about as wide
     return Particle(
         path.name.split(".")[0],
         xyz - np.average(xyz, axis=0, weights=weights).astype(np.float32),
-        (share * per_atom).astype(np.float32),
-        (share * _SOLVENT_PER_HEAVY_ATOM).astype(np.float32),
+        (share * POTENTIAL_PER_HEAVY_ATOM).astype(np.float32),
+        (share * SOLVENT_PER_HEAVY_ATOM).astype(np.float32),
         b_factor=spread,
         solvent_b_factor=spread + _SOLVENT_B_FACTOR,
     )
