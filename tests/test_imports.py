@@ -19,6 +19,7 @@ HEAVY = ("torch", "scipy", "numba", "cupy")
         "warptui.config",
         "warptui.engine.settings",
         "warptui.engine.session",
+        "warptui.engine.edits",
         "warptui.engine.plan",
         "warptui.engine.store",
     ],

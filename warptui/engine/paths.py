@@ -100,6 +100,14 @@ class ProjectPaths:
         """Particle positions, as Warp and RELION read them; ``suffix`` names the model."""
         return self.root / "matching" / f"{root_name}_{suffix}.star"
 
+    def false_positives(self, root_name: str, suffix: str) -> Path:
+        """What the model picked and a person removed."""
+        return self.root / "matching" / f"{root_name}_{suffix}_falsepositives.star"
+
+    def edits(self, root_name: str) -> Path:
+        """What a person changed about an item's picks."""
+        return self.root / "matching" / f"{root_name}_edits.json"
+
     def mask(self, root_name: str) -> Path:
         """What is no specimen, at 8 Å/px."""
         return self.root / "mask" / f"{root_name}.tif"
@@ -128,6 +136,14 @@ class ProjectPaths:
     def training_report(self, name: str) -> Path:
         """What came of a training, and of which held-out micrograph the pictures are."""
         return self.training(name) / "report.json"
+
+    def candidates_key(self, root_name: str) -> Path:
+        """What the candidates were found in and by."""
+        return self.candidates(root_name).with_suffix(".json")
+
+    def mask_preview(self, root_name: str) -> Path:
+        """The mask for the app: uint8, 0 and 1, at 8 Å/px (``.npy``)."""
+        return self.preview(root_name, "mask")
 
     def preview(self, root_name: str, product: str = "average") -> Path:
         """Small uint8 picture of a product, for the app (``.npy``)."""

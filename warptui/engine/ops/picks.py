@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.ndimage
-from scipy.spatial import KDTree
+
+from warptui.engine.spacing import clear_of, spaced
 
 BACKGROUND, PARTICLE, ARTIFACT = 0, 1, 2
 ARTIFACT_PROBABILITY = 0.1
@@ -70,30 +71,15 @@ def _connected(inside: np.ndarray) -> tuple[np.ndarray, int]:
 
 def without_overlaps(picks: Picks, diameter_px: float) -> Picks:
     """Of particles that overlap, the one with the bigger component stays."""
-    if len(picks) < 2:
-        return picks
-    near = KDTree(picks.centres_yx_px).query_pairs(diameter_px * _OVERLAP_SHARE)
-    neighbours: dict[int, list[int]] = {}
-    for a, b in near:
-        neighbours.setdefault(a, []).append(b)
-        neighbours.setdefault(b, []).append(a)
-    stays = np.ones(len(picks), bool)
+    ranks = np.empty(len(picks), np.int64)
     by_size = np.lexsort((np.arange(len(picks)), -picks.scores, -picks.areas_px))
-    for index in by_size:
-        if stays[index]:
-            stays[neighbours.get(int(index), [])] = False
-    return picks.take(stays)
+    ranks[by_size] = np.arange(len(picks))
+    return picks.take(spaced(picks.centres_yx_px, diameter_px * _OVERLAP_SHARE, ranks))
 
 
 def away_from(picks: Picks, mask: np.ndarray, distance_px: float) -> Picks:
     """Those at least ``distance_px`` from every pixel of ``mask`` (y, x)."""
-    if not mask.any() or not len(picks):
-        return picks
-    room = np.asarray(scipy.ndimage.distance_transform_edt(~mask))
-    rows, columns = np.round(picks.centres_yx_px).astype(int).T
-    rows = rows.clip(0, mask.shape[0] - 1)
-    columns = columns.clip(0, mask.shape[1] - 1)
-    return picks.take((room[rows, columns] > 0) & (room[rows, columns] >= distance_px))
+    return picks.take(clear_of(mask, picks.centres_yx_px, distance_px))
 
 
 def implied_diameter_px(picks: Picks, disc_share: float) -> float | None:
