@@ -81,3 +81,32 @@ def test_answers_stand_at_their_pixels(shape: tuple[int, int]) -> None:
     probabilities = segment(_Threshold(), image)
     expected = _Threshold()(image[None, None])[0].softmax(dim=0)
     assert torch.allclose(probabilities, expected, atol=1e-5)
+
+
+class _NearBorder(nn.Module):
+    """Particle everywhere but within 32 px of the border of the window that it is shown."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        particle = torch.full_like(image, -9.0)
+        particle[..., 32:-32, 32:-32] = 9.0
+        return torch.cat((torch.zeros_like(image), particle, -9 * torch.ones_like(image)), dim=1)
+
+
+@pytest.mark.parametrize("shape", [(20, 33), (100, 250), (256, 256), (463, 700)])
+def test_no_answer_comes_from_the_border_of_a_tile(shape: tuple[int, int]) -> None:
+    assert float(segment(_NearBorder(), torch.zeros(shape))[1].min()) > 0.99
+
+
+def test_the_image_goes_on_as_its_mirror_image_beyond_its_edges() -> None:
+    class Left(nn.Module):
+        """Particle where the pixel five to the left is dark."""
+
+        def forward(self, image: Tensor) -> Tensor:
+            dark = -20 * torch.roll(image, 5, dims=-1)
+            return torch.cat((torch.zeros_like(image), dark, dark - 60), dim=1)
+
+    image = torch.zeros((40, 60))
+    image[:, 2] = -1.0
+    found = segment(Left(), image)[1]
+    columns = (found > 0.5).all(dim=0).nonzero().ravel()
+    assert columns.tolist() == [2, 7]  # the mirror image of column 2 is column -3

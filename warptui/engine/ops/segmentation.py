@@ -15,6 +15,7 @@ from torch import Tensor, nn
 PIXEL_SIZE = 8.0  # Å/px
 TILE_PX = 256
 OVERLAP_PX = 64
+_BORDER_PX = OVERLAP_PX // 2  # of a tile: answers there are not used, as in training
 _BACKGROUND_SIGMA_PX = 96.0  # slower than this is illumination and thickness
 _NOISE_SIGMA_PX = 8.0  # faster than this measures the scale
 _CLIP = 8.0  # σ: contamination is no darker than this
@@ -59,28 +60,35 @@ def normalise(image: Tensor) -> Tensor:
 def segment(net: nn.Module, image: Tensor, *, batch_size: int = 4) -> Tensor:
     """Probabilities (3, y, x) of background, particle and artifact; ``image`` is normalised.
 
-    Every pixel takes the answer of the tile whose centre is nearest.
+    Every pixel takes the answer of the tile whose centre is nearest. Beyond the edges the image
+    goes on as its mirror image: the network is not asked near the border of a tile.
     """
     ny, nx = image.shape
-    rows, columns = tile_starts(ny), tile_starts(nx)
-    padded = F.pad(
-        image[None, None],
-        (0, max(TILE_PX - nx, 0), 0, max(TILE_PX - ny, 0)),
-        mode="constant",
-    )[0, 0]
+    padded = _mirrored(image, _BORDER_PX)
+    rows, columns = tile_starts(ny + 2 * _BORDER_PX), tile_starts(nx + 2 * _BORDER_PX)
     corners = [(row, column) for row in rows for column in columns]
-    result = image.new_empty((3, ny, nx))
+    result = image.new_empty((3, *padded.shape))
     for first in range(0, len(corners), batch_size):
         part = corners[first : first + batch_size]
         tiles = torch.stack([padded[r : r + TILE_PX, c : c + TILE_PX] for r, c in part])
         answers = net(tiles[:, None]).float().softmax(dim=1)
         for (row, column), answer in zip(part, answers, strict=True):
-            top, bottom = _trusted(row, rows, ny)
-            left, right = _trusted(column, columns, nx)
+            top, bottom = _trusted(row, rows, padded.shape[0])
+            left, right = _trusted(column, columns, padded.shape[1])
             result[:, top:bottom, left:right] = answer[
                 :, top - row : bottom - row, left - column : right - column
             ]
-    return result
+    return result[:, _BORDER_PX : _BORDER_PX + ny, _BORDER_PX : _BORDER_PX + nx]
+
+
+def _mirrored(image: Tensor, width: int) -> Tensor:
+    """(y, x) with ``width`` px more on every side, and as many as make a whole tile."""
+    for axis in (0, 1):
+        n = image.shape[axis]
+        after = max(width, TILE_PX - n - width)
+        places = torch.arange(-width, n + after, device=image.device).remainder(2 * n)
+        image = image.index_select(axis, torch.minimum(places, 2 * n - 1 - places))
+    return image
 
 
 def tile_starts(n: int) -> list[int]:
