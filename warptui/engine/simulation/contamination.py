@@ -108,6 +108,19 @@ def _ethane(dirt: Dirt, pixel_size: float, rng: np.random.Generator) -> None:
     dirt.mark(inside)
 
 
+def _droplets(dirt: Dirt, pixel_size: float, rng: np.random.Generator) -> None:
+    """Small dark balls, about as large as particles: what fell on the film late."""
+    inside = np.zeros(dirt.potential.shape, bool)
+    for _ in range(int(np.exp(rng.uniform(0, np.log(25))))):
+        centre = rng.uniform(0, 1, 2) * dirt.potential.shape
+        radius = rng.uniform(50, 180) / pixel_size
+        height = _ball(dirt, centre, radius) * (1 + rng.uniform(0, 0.4) * _smooth(dirt, 4, rng))
+        dirt.potential += height * np.float32(pixel_size * np.exp(rng.uniform(0, 2)))
+        dirt.absorption += height * np.float32(pixel_size / rng.uniform(1000, 8000))
+        inside |= height > 0
+    dirt.mark(inside, rim_px=1)
+
+
 def _crystals(dirt: Dirt, pixel_size: float, rng: np.random.Generator) -> None:
     """Crystals of ice: facets that differ in brightness, with sharp edges."""
     shape = dirt.potential.shape
@@ -203,6 +216,7 @@ KINDS: dict[str, float] = {
     "carbon": 0.25,
     "gold": 0.1,
     "ethane": 0.4,
+    "droplets": 0.3,
     "crystals": 0.3,
     "crystalline_film": 0.03,
     "crack": 0.08,
@@ -215,6 +229,7 @@ _MAKERS: dict[str, Callable[[Dirt, float, np.random.Generator], None]] = {
     "carbon": _carbon,
     "gold": _gold,
     "ethane": _ethane,
+    "droplets": _droplets,
     "crystals": _crystals,
     "crystalline_film": _crystalline_film,
     "crack": _crack,

@@ -107,7 +107,7 @@ def draw_settings(seed: int, n_species: int, shape_yx: tuple[int, int]) -> Scene
         signal_left=float(rng.uniform(0.6, 1.0)),
         ice_thickness_angstrom=float(np.exp(rng.uniform(*np.log([180, 1100])))),
         ice_thickness_variation=float(rng.uniform(0.0, 0.04)),
-        coverage=float(np.exp(rng.uniform(*np.log([0.01, 0.6])))),
+        coverage=float(np.exp(rng.uniform(*np.log([0.02, 0.9])))),
         min_distance_diameters=float(rng.uniform(0.7, 1.2)),
         clustering=float(rng.choice([0.0, rng.uniform(0, 0.7)])),
         species=tuple(int(i) for i in rng.choice(n_species, kinds, replace=False)),
