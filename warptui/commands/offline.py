@@ -54,7 +54,7 @@ def load_roster(project: Path) -> tuple[Roster, str]:
     """All items of a project as an engine would see them now, and what is wrong with references."""
     config = read_config(project)
     project_paths = ProjectPaths(project.resolve())
-    references, problem = ReferenceFiles(project, config.input).look()
+    references, problem = ReferenceFiles(project, config).look()
     roster = Roster(project_paths, Wanted.of(config, references, load_stages()))
     store = Store(project_paths)
     try:

@@ -6,6 +6,7 @@ function, `chosen_picks`, so that what is seen is what is written. Numpy and pyd
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,6 +54,15 @@ class Edits(BaseModel):
     def changes_picks(self) -> bool:
         """Whether anything in here has an effect on what is picked."""
         return bool(self.added or self.removed) or self.min_score is not None
+
+    @property
+    def digest(self) -> str:
+        """Names the edits that have an effect on what is picked; empty for none."""
+        if not self.changes_picks:
+            return ""
+        values = self.model_dump(mode="json", include={"added", "removed", "min_score"})
+        text = json.dumps(values, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 NO_EDITS = Edits()

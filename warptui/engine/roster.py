@@ -415,7 +415,7 @@ class Roster:
             row=self.row(entry),
             results={name: record.result for name, record in stored.records.items()},
             settings={
-                name: {name: record.settings, **record.sections}
+                name: {**record.sections, name: record.settings}
                 for name, record in stored.records.items()
             },
             outdated={step.stage: step.reason for step in self.steps(entry)} if raw_there else {},

@@ -141,8 +141,8 @@ class Session(Works):
             return {"problems": problem.problems, **Forecast({}).to_json()}
         roster, pool = self._foreman.roster, self._foreman.pool
         references = roster.wanted.references
-        if config.input != self._config.input:
-            references, _ = ReferenceFiles(self.project, config.input).look()
+        if config.input != self._config.input or config.stages != self._config.stages:
+            references, _ = ReferenceFiles(self.project, config).look()
         n_workers = len(pool.slots) - len(pool.given_up) if pool else 1
         told = forecast(
             list(roster.entries.values()),

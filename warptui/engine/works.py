@@ -120,7 +120,7 @@ class Works:
                 leftover.unlink()
         self._store = Store(self._paths)
         self._exports = Exports(self._paths, self._store.load)
-        self._reference_files = ReferenceFiles(self.project, self._config.input)
+        self._reference_files = ReferenceFiles(self.project, self._config)
         references, problem = self._reference_files.look()
         wanted = Wanted.of(self._config, references, self._stages)
         roster = Roster(self._paths, wanted)
@@ -306,7 +306,7 @@ class Works:
             self._publish_status()
             log.info("settings applied")
             return
-        self._reference_files = ReferenceFiles(self.project, config.input)
+        self._reference_files = ReferenceFiles(self.project, config)
         references, problem = self._reference_files.look()
         foreman.holds.pop("references", None)
         if problem:
