@@ -15,9 +15,10 @@ from warptui.engine.leftovers import PRODUCT_FOLDERS
 from warptui.engine.mounts import free_bytes
 from warptui.engine.paths import CONFIG_NAME, ProjectPaths
 from warptui.engine.references import ReferenceFiles
-from warptui.engine.roster import Roster, Wanted, told
+from warptui.engine.roster import Roster
 from warptui.engine.settings import InputSettings
 from warptui.engine.store import Store
+from warptui.engine.wanted import Wanted, told
 from warptui.engine.watch import Patterns, never_movies
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -97,6 +97,22 @@ def read_edits(path: Path) -> Edits:
         first = problem.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise _unreadable(path, f"{where}: {first['msg']}") from problem
+
+
+def edits_of(name: str, values: Mapping[str, Any]) -> Edits:
+    """The edits of an item in plain values, as they cross a socket.
+
+    Raises
+    ------
+    InputError
+        Naming the first value that is not allowed.
+    """
+    try:
+        return Edits.model_validate(dict(values))
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "edits"
+        raise InputError(f"{name}: {where}: {first['msg']}; found {first['input']!r}") from problem
 
 
 def write_edits(path: Path, edits: Edits) -> None:

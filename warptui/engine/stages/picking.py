@@ -20,6 +20,7 @@ VERSION = 1  # of what the network makes of an average; raise it when that chang
 DISC_SHARE = 0.5  # of a particle's radius: what BoxNet was taught to mark
 WRONG_DIAMETER = 1.6  # told when the picks' own size differs by more than this factor
 FEWEST_TO_MEASURE = 10  # picks whose size tells something
+PIXEL_SIZE = 8.0  # Å/px that the network works at
 COARSEST_PIXEL = 16.0  # Å/px: nothing that could be a particle is left beyond
 SMALLEST_FIELD_PX = 16  # at 8 Å/px
 DECIMALS = 4
@@ -126,12 +127,7 @@ def run(item: Movie, bench: Bench, settings: PickingSettings) -> PickingResult:
     }
     chosen = pick(found, settings.model_dump(), facts, edits)
     path = bench.save_picks(settings.model, chosen, average.pixel_size, average.average_path)
-    told = describe(chosen, found, settings.model_dump(), edits)
-    if average.pixel_size > 8:
-        told["notes"].append(
-            f"the average has {average.pixel_size:g} Å/px; BoxNet works at 8: small particles "
-            "cannot be told from noise"
-        )
+    told = describe(chosen, found, settings.model_dump(), facts, edits)
     return PickingResult(**facts, **told, picks_path=bench.relative(path))
 
 
@@ -152,7 +148,11 @@ def pick(
 
 
 def describe(
-    chosen: Chosen, found: Candidates, settings: dict[str, Any], edits: Edits
+    chosen: Chosen,
+    found: Candidates,
+    settings: dict[str, Any],
+    result: dict[str, Any],
+    edits: Edits,
 ) -> dict[str, Any]:
     """What a result says of the picks: all of it that edits can change."""
     by_model = chosen.areas_px > 0
@@ -168,6 +168,11 @@ def describe(
     lowest = settings["min_score"] if edits.min_score is None else edits.min_score
     if best is not None and best < lowest:
         notes.append(f"no candidate has the score {lowest:g}; the best has {best:.2f}")
+    if result["pixel_size"] > PIXEL_SIZE:
+        notes.append(
+            f"the average has {result['pixel_size']:g} Å/px; BoxNet works at {PIXEL_SIZE:g}: "
+            "small particles cannot be told from noise"
+        )
     scores = chosen.scores[by_model]
     return {
         "n_particles": len(chosen),
@@ -188,18 +193,18 @@ def _implied_diameter_angstrom(chosen: Chosen) -> float | None:
     areas = chosen.areas_px[chosen.areas_px > 0]
     if len(areas) < FEWEST_TO_MEASURE:
         return None
-    return 2 * float(np.sqrt(np.median(areas) / np.pi)) / DISC_SHARE * 8.0
+    return 2 * float(np.sqrt(np.median(areas) / np.pi)) / DISC_SHARE * PIXEL_SIZE
 
 
 def _check_extent(name: str, average: AverageResult) -> None:
     if not 0 < average.pixel_size <= COARSEST_PIXEL:
         raise StageError(
-            f"{name}: the average has {average.pixel_size:g} Å/px; BoxNet works at 8 Å/px and "
-            f"averages of up to {COARSEST_PIXEL:g}. Lower input.binning, or correct "
-            "input.pixel_size"
+            f"{name}: the average has {average.pixel_size:g} Å/px; BoxNet works at "
+            f"{PIXEL_SIZE:g} Å/px, and averages of up to {COARSEST_PIXEL:g} will do. Lower "
+            "input.binning, or correct input.pixel_size"
         )
     ny, nx = (round(n * average.pixel_size) for n in average.shape_yx)
-    least = SMALLEST_FIELD_PX * 8
+    least = round(SMALLEST_FIELD_PX * PIXEL_SIZE)
     if min(ny, nx) < least:
         raise StageError(
             f"{name}: the average covers {nx} x {ny} Å; at least {least} Å each way are needed to "
