@@ -71,6 +71,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--movies", type=int, default=100)
     parser.add_argument("--size", type=int, default=1024, help="px")
+    parser.add_argument("--first", type=int, default=FIRST, help="seed of the first movie")
     parser.add_argument("--others", type=int, default=8, help="movies of each other kind")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--folder", type=Path, default=Path("build/bench-ctf"))
@@ -85,7 +86,7 @@ def main() -> int:
         ("tilt 60", 3 * given.others // 4),
     ):
         for index in range(n):
-            settings = random_settings(kind, index, given.size)
+            settings = random_settings(kind, index, given.size, given.first)
             rows.append({"kind": kind, **measure(settings, given.folder, kind == "phase shift")})
             show(rows[-1])
     full: list[dict[str, Any]] = []
@@ -116,11 +117,11 @@ def simulated(settings: MovieSettings, folder: Path) -> Path:
     return truth_path
 
 
-def random_settings(kind: str, index: int, size: int) -> MovieSettings:
+def random_settings(kind: str, index: int, size: int, first_seed: int = FIRST) -> MovieSettings:
     """Movie ``index`` of a kind: what a session may bring, drawn from a seed."""
-    rng = np.random.default_rng([SEED, FIRST + index])
+    rng = np.random.default_rng([SEED, first_seed + index])
     drawn: dict[str, Any] = {
-        "seed": FIRST + index,
+        "seed": first_seed + index,
         "shape_yx": (size, size),
         "n_frames": 10,
         "dose_per_frame": float(rng.uniform(3, 4)),
@@ -239,6 +240,8 @@ def compare(settings: MovieSettings, truth: Truth, result: CtfResult) -> dict[st
     row["told"] = result.defocus_error_um * 1e4
     row["astigmatism"] = record["astig"]
     row["astigmatism_error"] = result.astigmatism_um * 1e4 - record["astig"]
+    if result.astigmatism_error_um is not None:
+        row["astigmatism_told"] = result.astigmatism_error_um * 1e4
     row["angle_error"] = turned(result.astigmatism_angle_deg - record["angle"])
     row["error_imaged"] = result.defocus_um * 1e4 - seen["defocus"]
     row["astigmatism_error_imaged"] = result.astigmatism_um * 1e4 - seen["astigmatism"]
@@ -359,6 +362,7 @@ def markdown(rows: list[dict[str, Any]], full: list[dict[str, Any]], size: int) 
                 cells.append(f"{away.mean():.1f}, {away.max():.1f}")
             film = np.mean([row["film_rms"] for row in group])
             lines.append(f"| {kind}° | {' | '.join(cells)} | {film:.0f} |")
+    lines += ["", *well_known(plain)]
     shifted = [row for row in rows if row["kind"] == "phase shift" and row["error"] is not None]
     phases = [abs(row["phase_error"]) for row in shifted]
     if phases:
@@ -366,6 +370,22 @@ def markdown(rows: list[dict[str, Any]], full: list[dict[str, Any]], size: int) 
     if full:
         lines += ["", *full_lines(full)]
     return "\n".join(lines) + "\n"
+
+
+def well_known(rows: list[dict[str, Any]], limit: float = 50.0) -> list[str]:
+    """How well astigmatism is known, and told, where its told error is small, and where not."""
+    found = [row for row in rows if row.get("astigmatism_told") is not None]
+    small = [row for row in found if row["astigmatism_told"] < limit]
+    lines = []
+    for label, group in ((f"told below {limit:.0f} Å", small), ("all", found)):
+        if group:
+            away = np.abs([row["astigmatism_error_imaged"] for row in group])
+            ratio = rms(away / np.array([row["astigmatism_told"] for row in group]))
+            lines.append(
+                f"Astigmatism as imaged, {label}: {len(group)} movies, mean error "
+                f"{away.mean():.0f} Å, over told error, RMS {ratio:.2f}  "
+            )
+    return lines
 
 
 def summary_line(label: str, group: list[dict[str, Any]]) -> str:

@@ -104,6 +104,17 @@ def test_facts_have_units_and_errors(tmp_path: Path):
     assert "local" in found["CTF model"]
 
 
+def test_astigmatism_has_an_error_and_its_angle_may_be_unknown(tmp_path: Path):
+    known = facts(loaded(tmp_path, astigmatism_error_um=0.0039, astigmatism_angle_error_deg=2.4))
+    assert known["u - v"] == "600 ± 39 Å"
+    assert known["u from x"] == "35° ± 2°"
+    unknown = loaded(tmp_path, astigmatism_error_um=0.04, astigmatism_angle_error_deg=None)
+    assert facts(unknown)["u from x"] == "unknown"
+    assert VIEW.compared is not None
+    compared = dict(VIEW.compared(unknown.result("ctf")))
+    assert compared["its error"] == "± 400 Å" and compared["angle"] == "unknown"
+
+
 def test_the_map_passes_through_the_nodes(tmp_path: Path):
     nodes = np.linspace(1.0, 1.4, 25)
     layer = DEFOCUS.layer(loaded(tmp_path, grid_defocus_um=nodes.tolist()))

@@ -155,6 +155,18 @@ class MovieBench:
             self._frames = self._read()
         return self._frames
 
+    @property
+    def tilt_deg(self) -> float | None:
+        """Tilt of the stage that the mdoc beside the movie tells; None where there is none.
+
+        Raises
+        ------
+        OSError, InputError
+            If the mdoc is there but cannot be read.
+        """
+        facts = movie_facts(self.item.path)
+        return facts.tilt_angle_deg if facts else None
+
     def _read(self) -> Frames:
         name = self.item.name
         settings = self.input

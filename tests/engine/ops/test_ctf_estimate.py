@@ -8,7 +8,7 @@ import pytest
 import torch
 from thon_rings import OPTICS, PIXEL, WANTED, estimate, noise, ringed
 
-from warptui.engine.ops.ctf import find_zeros
+from warptui.engine.ops.ctf import calculate_ctf_image, find_zeros
 from warptui.engine.ops.patches import patch_grid
 from warptui.engine.ops.polar import (
     add_power,
@@ -240,3 +240,54 @@ def test_a_gpu_finds_the_same():
     assert gpu.optical.astigmatism_xy == pytest.approx(cpu.optical.astigmatism_xy, abs=1)
     assert gpu.field.slope_xy == pytest.approx(cpu.field.slope_xy, abs=1e-3)
     assert gpu.confidence == pytest.approx(cpu.confidence, abs=0.01)
+
+
+def test_a_first_ring_that_other_rings_contradict_is_not_believed():
+    shape, first_ring, others = (768, 768), 1.43e4, 1.19e4
+    k = torch.hypot(torch.fft.fftfreq(768, PIXEL)[:, None], torch.fft.rfftfreq(768, PIXEL))
+    inner, outer = (
+        calculate_ctf_image(shape, PIXEL, OPTICS, defocus=z, b_factor=b)
+        for z, b in ((first_ring, 0.0), (others, -60.0))
+    )
+    transfer = torch.where(k < find_zeros(first_ring, OPTICS, 0.3)[0], inner, 0.25 * outer)
+    for seed in range(3):
+        signal = torch.fft.irfft2(torch.fft.rfft2(noise(shape, seed)) * transfer, s=shape)
+        found = estimate(signal + noise(shape, seed + 1000), size=512)
+        assert found.fit.gain > 40  # certain that there is something
+        assert found.confidence < 0.5
+
+
+@pytest.mark.parametrize("told", [None, -40.0])
+@pytest.mark.parametrize("tilt", [0.0, 40.0])
+def test_a_tilt_that_the_stage_tells_needs_little_evidence(tilt: float, told: float | None):
+    steep = math.tan(math.radians(tilt))
+    image = ringed(
+        (640, 640),
+        22,
+        signal=0.75,
+        defocus=1.6e4,
+        slope_xy=(0.8 * steep, 0.6 * steep),
+        n_levels=16 if tilt else 1,
+    )
+    found = estimate(
+        image, wanted=WANTED._replace(tilt=None if told is None else math.radians(told))
+    )
+    seen = tilt > 0 and told is not None
+    assert found.field.model == ("plane" if seen else "constant")
+    if seen:
+        assert math.hypot(*found.field.slope_xy) == pytest.approx(steep, abs=0.15)
+        assert found.tilt_doubt.probability == 0
+    else:
+        assert found.tilt_doubt.probability < 0.1
+
+
+def test_a_tilt_that_may_be_widens_the_error():
+    steep = math.tan(math.radians(40))
+    image = ringed(
+        (640, 640), 21, signal=0.9, defocus=1.6e4, slope_xy=(0.8 * steep, 0.6 * steep), n_levels=16
+    )
+    found = estimate(image)
+    assert found.field.model == "constant"
+    assert 0.1 < found.tilt_doubt.probability < 0.5
+    assert found.defocus_error >= found.tilt_doubt.away * found.tilt_doubt.probability**0.5
+    assert math.hypot(*found.tilt_doubt.slope_xy) == pytest.approx(steep, abs=0.3)

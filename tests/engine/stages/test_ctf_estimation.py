@@ -151,6 +151,55 @@ def test_smaller_patches_decide_about_a_tilt(tilt: float):
     assert result.defocus_um == pytest.approx(1.6, abs=0.02)
 
 
+def test_astigmatism_has_an_error_and_an_angle_where_it_has_one():
+    from warptui.engine.ops.ctf import Optics, calculate_ctf_image
+
+    size, optics, settings = 768, Optics(300, 2.7, 0.07), CtfSettings()
+    signal, noise = torch.randn(2, size, size, generator=torch.Generator().manual_seed(12))
+    spectrum = torch.fft.rfft2(signal)
+
+    def found(astigmatism: float) -> CtfResult:
+        transfer = calculate_ctf_image(
+            (size, size),
+            PIXEL,
+            optics,
+            defocus=1.4e4,
+            astigmatism=astigmatism,
+            astigmatism_angle=0.5,
+            b_factor=-60,
+        )
+        image = 0.8 * torch.fft.irfft2(spectrum * transfer, s=(size, size)) + noise
+        return ctf.estimate("image", measure_image(image, PIXEL, settings), settings, optics)
+
+    clear, none = found(900.0), found(0.0)
+    assert clear.astigmatism_um is not None and clear.astigmatism_error_um is not None
+    assert clear.astigmatism_angle_deg is not None
+    assert clear.astigmatism_angle_error_deg is not None
+    assert abs(clear.astigmatism_um - 0.09) < 3 * clear.astigmatism_error_um < 0.03
+    away = (clear.astigmatism_angle_deg - math.degrees(0.5) + 90) % 180 - 90
+    assert abs(away) < 3 * clear.astigmatism_angle_error_deg < 15
+    assert none.astigmatism_um is not None and none.astigmatism_error_um is not None
+    assert none.astigmatism_um < 3 * none.astigmatism_error_um
+    assert none.astigmatism_angle_error_deg is None
+
+
+def test_the_mdoc_tells_the_tilt_of_the_stage(tmp_path: Path):
+    frames = rings((256, 256))
+    for text, told, said in (
+        ("", None, False),
+        ("TiltAngle = 0.01\n", 0.01, False),
+        ("TiltAngle = -40.02\n", -40.02, True),
+    ):
+        (tmp_path / "movie.mrc.mdoc").write_text(
+            f"[FrameSet = 0]\n{text}SubFramePath = D:\\movie.mrc\n"
+        )
+        result = of_frames(frames, tmp_path)
+        assert result.stage_tilt_deg == told
+        flat = result.model == "constant"
+        assert any("mdoc tells a tilt of 40°" in note for note in result.notes) == (said and flat)
+        assert flat or said
+
+
 def test_dirt_is_told(tmp_path: Path):
     frames = rings((768, 768))
     y, x = np.mgrid[:768, :768]

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from warptui.engine.ops.ctf import Optics, find_zeros
+from warptui.engine.ops.ctf_confidence import NOISE_GAIN, judge, preference
 from warptui.engine.ops.defocus_field import (
+    MIN_GAIN,
     STEEPEST,
+    TOLD_GAIN,
     DefocusField,
     Places,
     Table,
@@ -26,20 +29,14 @@ from warptui.engine.ops.thon_curve import Curve, describe_curve, find_resolution
 from warptui.engine.ops.thon_fit import Fit, Optical, refine, waves
 from warptui.engine.ops.thon_search import Found, search
 
+APART = 3.0  # standard errors between optima that are not the same
 RIVAL_GAIN = 10.0  # log-likelihood by which an optimum of the search may be worse to be refined
 SUSPICIOUS = -1.5  # log evidence of a plane from which it is looked for more closely
 STEEP = 0.25  # Å of defocus per Å
+TOLD_TILT = math.radians(5)  # of the stage, below which a film is not taken to be tilted with it
 FEW_PATCHES = 9
 ROUNDS = 2  # of field and optical parameters in turn
-NOISE_GAIN = 21.0  # log-likelihood that spectra without rings hardly reach
-NOISE_SEARCH_GAIN = 13.0  # the same with envelopes that fall steadily
-HUMP_GAIN = 8.0  # that must come from beyond the second zero
 CLEAR_GAIN = 4 * NOISE_GAIN  # of rings that are certain
-OUTSIDE = 0.7  # confidence is lowered by, if the best defocus lies outside of the search range
-HUMP_ALONE = 0.4  # confidence of what is significant and yet may be no rings
-NOISE_SPREAD = 0.6  # of signal-to-noise ratios
-AMBIGUOUS = 4.0  # log-likelihood by which a hypothesis at another defocus must be worse
-VAGUE = 1000.0  # Å; a standard error of defocus that is no measurement
 MIN_BINS = 32
 PHASE_DRIFT = 0.35  # rad, expected of a phase plate within a movie
 UNEVEN = 0.2  # by how much rings must differ between directions to be told
@@ -58,6 +55,21 @@ class Wanted(NamedTuple):
     curve_step: float  # 1/Å
     n_curve: int  # bins of the curve, from 0
     level: bool = False  # the film is known not to be tilted
+    tilt: float | None = None  # rad, of the stage, where that is known
+
+    @property
+    def steepness(self) -> float | None:
+        """Of the stage, Å/Å, where it is tilted."""
+        known = self.tilt is not None and TOLD_TILT <= abs(self.tilt) < math.atan(STEEPEST)
+        return math.tan(abs(self.tilt)) if self.tilt is not None and known else None
+
+
+class TiltDoubt(NamedTuple):
+    """A plane that a film that was taken for flat may have instead."""
+
+    probability: float  # 0 where a tilt was found
+    away: float  # Å, by which the mean defocus would differ
+    slope_xy: tuple[float, float]
 
 
 class Estimate(NamedTuple):
@@ -72,7 +84,9 @@ class Estimate(NamedTuple):
     resolution: float | None  # Å
     score: float  # mean correlation of curve and model in the fit range
     defocus_error: float  # Å
+    astigmatism_covariance: Tensor  # (2, 2) Å², of `Optical.astigmatism_xy`
     confidence: float  # 0..1
+    tilt_doubt: TiltDoubt
     ice_ring: float | None
     fading_angle: float | None  # rad, the direction along which rings fade, as drift makes them
 
@@ -112,8 +126,12 @@ def estimate_ctf(
         phase_shift=None if wanted.fit_phase else 0.0,
     )
     fit, doubt = _fit_whole(thon.pooled(), found, wanted.fit_phase)
-    fit, field = _fit_local(thon, fit, places, wanted)
-    error = math.hypot(max(float(fit.covariance[0, 0]) ** 0.5, field.mean_error), doubt)
+    fit, field, tilt_doubt = _fit_local(thon, fit, places, wanted)
+    error = math.hypot(
+        max(float(fit.covariance[0, 0]) ** 0.5, field.mean_error),
+        float(doubt[0, 0]) ** 0.5,
+        math.sqrt(tilt_doubt.probability) * tilt_doubt.away,
+    )
     optical = fit.optical._replace(defocus=float(field.samples.mean()))
     curve_power = gather_curve(
         power, grid, field.samples, optical, optics, wanted.curve_step, wanted.n_curve
@@ -125,6 +143,10 @@ def estimate_ctf(
     if resolution is None and fit.gain > CLEAR_GAIN:
         # the specimen's own spectrum may hide the first rings of a low defocus
         resolution = find_resolution(curve, first, wanted.k_max)
+    beyond, second = fit_range(grid, first, wanted.k_max), math.inf
+    if resolution is not None and beyond.stop - beyond.start >= MIN_BINS:
+        outer = make_thon(power, grid, beyond, optics, places.overlap)
+        second = preference(outer, found, optical) / fit.redundancy
     offsets = field.samples - optical.defocus
     n_phases = wanted.grid_xyt[2] if wanted.fit_phase else 1
     return Estimate(
@@ -137,17 +159,18 @@ def estimate_ctf(
         resolution,
         _score(curve, wanted),
         error,
-        0.0
-        if resolution is None
-        else judge(found, fit, optical, thon.geometry.k.cpu(), optics, error),
+        fit.covariance[1:3, 1:3] + doubt[1:, 1:],
+        0.0 if resolution is None else judge(found, fit, optical, thon.geometry, error, second),
+        tilt_doubt,
         measure_ice_ring(curve_power, wanted.curve_step),
         find_fading(thon, fit, offsets, optical),
     )
 
 
-def _fit_whole(pooled: Thon, found: Found, fit_phase: bool) -> tuple[Fit, float]:
-    """The best of the refined optima, and how far (Å) the others' defocus is, as likely as they
-    are: rings of weak images may be counted one too many or too few."""
+def _fit_whole(pooled: Thon, found: Found, fit_phase: bool) -> tuple[Fit, Tensor]:
+    """The best of the refined optima, and the mean square (3, 3), Å², of how far the others'
+    defocus and astigmatism are, as likely as they are: rings of weak images may be counted one
+    too many or too few."""
     still = torch.zeros(1, dtype=torch.float64, device=pooled.data.device)
     fits: list[Fit] = []
     for start in found.starts:
@@ -157,30 +180,49 @@ def _fit_whole(pooled: Thon, found: Found, fit_phase: bool) -> tuple[Fit, float]
         fits.append(refine(pooled, still, optical, fit_phase=fit_phase))
     fits.sort(key=lambda fit: -fit.value)
     best = fits[0]
-    near = 3 * float(best.covariance[0, 0]) ** 0.5
-    likely, places = [1.0], [best.optical.defocus]
-    for fit in fits[1:]:  # those that came to one place are one
-        if min(abs(fit.optical.defocus - place) for place in places) > near:
-            likely.append(math.exp(fit.value - best.value))
-            places.append(fit.optical.defocus)
-    squares = (p * (place - places[0]) ** 2 for p, place in zip(likely, places, strict=True))
-    return best, math.sqrt(sum(squares) / sum(likely))
+    information = torch.linalg.inv(best.covariance[:3, :3])
+    places = [_place(best)]
+    total, square = 1.0, torch.zeros(3, 3, dtype=torch.float64)
+    for fit in fits[1:]:
+        place = _place(fit)
+        # those that came to one place are one
+        if any(float((place - one) @ information @ (place - one)) < APART**2 for one in places):
+            continue
+        likely = math.exp(fit.value - best.value)
+        places.append(place)
+        total += likely
+        square += likely * torch.outer(place - places[0], place - places[0])
+    return best, square / total
 
 
-def _fit_local(thon: Thon, whole: Fit, places: Places, wanted: Wanted) -> tuple[Fit, DefocusField]:
-    """Field of defocus, and the optical parameters that go with it."""
+def _place(fit: Fit) -> Tensor:
+    return torch.tensor([fit.optical.defocus, *fit.optical.astigmatism_xy], dtype=torch.float64)
+
+
+def _fit_local(
+    thon: Thon, whole: Fit, places: Places, wanted: Wanted
+) -> tuple[Fit, DefocusField, TiltDoubt]:
+    """Field of defocus, the optical parameters that go with it, and whether it may be tilted."""
     fit = whole
     reach = max(3000.0, 0.5 * STEEPEST * math.hypot(*places.size_xy))
     table = tabulate(thon, fit.optical, fit.envelope, fit.redundancy, reach)
     start = (fit.optical.defocus, 0.0, 0.0)
     can_slope = max(wanted.grid_xyt[:2]) > 1 and not wanted.level
+    steepness = wanted.steepness if can_slope else None
     if can_slope:
-        start = search_plane(table, places, fit.optical.defocus)
+        start = search_plane(table, places, fit.optical.defocus, steepness)
     fit_to = partial(fit_field, steady=wanted.fit_phase, level=wanted.level)
-    field = fit_to(table, places, wanted.grid_xyt, start)
+    field = fit_to(table, places, wanted.grid_xyt, start, steepness=steepness)
     evidence = field.evidence_flat
-    if can_slope and field.model == "constant" and field.gain_plane > SUSPICIOUS:
+    suspicious = steepness is not None or field.gain_plane > SUSPICIOUS
+    if can_slope and field.model == "constant" and suspicious:
         field = _look_for_tilt(thon, fit, field, table, places, wanted)
+    doubt = TiltDoubt(0.0, 0.0, (0.0, 0.0))
+    if can_slope and field.model == "constant":
+        missing = (MIN_GAIN if steepness is None else TOLD_GAIN) - field.gain_plane
+        away = field.plane_mean - float(field.samples.mean())
+        doubt = TiltDoubt(1 / (1 + math.exp(min(missing, 100.0))), away, field.plane_slope_xy)
+        steepness = None
     for _ in range(ROUNDS):
         mean = float(field.samples.mean())
         offsets = field.samples - mean
@@ -193,8 +235,10 @@ def _fit_local(thon: Thon, whole: Fit, places: Places, wanted: Wanted) -> tuple[
         reach = max(2000.0, 1.5 * float(offsets.abs().max()) + 500)
         table = tabulate(thon, fit.optical, fit.envelope, fit.redundancy, reach)
         start = (fit.optical.defocus, *field.slope_xy)
-        field = fit_to(table, places, wanted.grid_xyt, start, evidence_flat=evidence)
-    return fit, field
+        field = fit_to(
+            table, places, wanted.grid_xyt, start, evidence_flat=evidence, steepness=steepness
+        )
+    return fit, field, doubt if field.model == "constant" else doubt._replace(probability=0.0)
 
 
 def _look_for_tilt(
@@ -212,7 +256,7 @@ def _look_for_tilt(
     x, y = (places.x - 0.5) * places.size_xy[0], (places.y - 0.5) * places.size_xy[1]
     best = field
     for searched in (table, unfaded):
-        start = search_plane(searched, places, flat.optical.defocus)
+        start = search_plane(searched, places, flat.optical.defocus, wanted.steepness)
         samples = start[0] + start[1] * x + start[2] * y
         mean = float(samples.mean())
         optical = flat.optical._replace(defocus=mean)
@@ -226,9 +270,18 @@ def _look_for_tilt(
             start,
             steady=wanted.fit_phase,
             evidence_flat=field.evidence_flat,
+            steepness=wanted.steepness,
         )
-        if found.model != "constant" and found.gain_plane > best.gain_plane:
+        if found.gain_plane <= best.gain_plane:
+            continue
+        if found.model != "constant":
             best = found
+        else:  # what its plane would be is remembered
+            best = best._replace(
+                gain_plane=found.gain_plane,
+                plane_mean=found.plane_mean,
+                plane_slope_xy=found.plane_slope_xy,
+            )
     return best
 
 
@@ -236,33 +289,6 @@ def _score(curve: Curve, wanted: Wanted) -> float:
     """Mean correlation of curve and model over the fit range."""
     used = (curve.k >= wanted.k_min) & (curve.k <= wanted.k_max)
     return float(curve.quality[used].mean())
-
-
-def judge(
-    found: Found, fit: Fit, optical: Optical, k: Tensor, optics: Optics, error: float
-) -> float:
-    """Whether there are rings, and whether they can be of this defocus only, 0..1.
-
-    One hump of a specimen's own spectrum may look like a first ring: some of the gain must
-    come from beyond the second zero.
-    """
-    zeros = find_zeros(optical.defocus, optics, float(k[-1]), optical.phase_shift)
-    beyond = fit.gains[k > zeros[1]] if len(zeros) > 1 else fit.gains[:0]
-    ringed = _surpassed(float(beyond.sum()), HUMP_GAIN)
-    significant = _surpassed(fit.gain, NOISE_GAIN)
-    significant *= _surpassed(found.gain / fit.redundancy, NOISE_SEARCH_GAIN)
-    rings = significant * (HUMP_ALONE + (1 - HUMP_ALONE) * ringed)
-    ahead = (found.gain - found.rival_gain) / fit.redundancy
-    alone = 1 - 0.5 * math.exp(-max(ahead, 0.0) / AMBIGUOUS)
-    # the broadest hump is fitted best by the lowest defocus of all
-    inside = found.defoci[0] <= optical.defocus <= found.defoci[-1]
-    return rings * alone * (1.0 if inside else OUTSIDE) * math.exp(-((error / VAGUE) ** 2))
-
-
-def _surpassed(gain: float, limit: float) -> float:
-    """0..1; gains are half of the square of a signal-to-noise ratio."""
-    away = math.sqrt(2 * max(gain, 0)) - math.sqrt(2 * limit)
-    return 0.5 * math.erfc(-away / (NOISE_SPREAD * math.sqrt(2)))
 
 
 def follow_phase(

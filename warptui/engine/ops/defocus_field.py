@@ -25,6 +25,8 @@ SLOPE_SIGMA = math.tan(math.radians(25))  # broad prior of each component of the
 ROUGHNESS = (20.0, 40.0, 80.0, 160.0, 320.0, 640.0)  # Å, amplitudes of the grid that are tried
 LENGTHS = (0.3, 0.7)  # of the longer edge
 MIN_GAIN = 6.0  # log evidence that a richer model must bring
+TOLD_GAIN = 1.0  # the same of a plane as steep as the stage was tilted
+TOLD_SIGMA = math.radians(4)  # of a film's tilt about that of the stage
 ROUNDS = 6
 
 
@@ -71,6 +73,8 @@ class DefocusField(NamedTuple):
     slope_error: float  # standard error of a component
     mean_error: float  # Å, of the mean defocus, astigmatism known
     gain_plane: float  # log evidence over a constant
+    plane_mean: float  # Å, mean defocus of the likeliest plane, be it chosen or not
+    plane_slope_xy: tuple[float, float]
     gain_grid: float  # log evidence over the better of constant and plane
     evidence_flat: float  # log evidence of the constant
 
@@ -105,8 +109,13 @@ def tabulate(
     return Table(values, first, step, information)
 
 
-def search_plane(table: Table, places: Places, centre: float) -> tuple[float, float, float]:
-    """Defocus at the centre (Å) and slope along x and y (Å/Å) of the likeliest plane."""
+def search_plane(
+    table: Table, places: Places, centre: float, steepness: float | None = None
+) -> tuple[float, float, float]:
+    """Defocus at the centre (Å) and slope along x and y (Å/Å) of the likeliest plane.
+
+    ``steepness`` is that of the stage (Å/Å): only planes about as steep are looked at.
+    """
     x, y = (values.to(table.values.device) for values in _centred(places))
     reach = max(float(x.abs().max()), float(y.abs().max()), 1.0)
     steps = max(1.0, 60.0 / table.step), max(1.0, 15.0 / table.step)
@@ -121,7 +130,11 @@ def search_plane(table: Table, places: Places, centre: float) -> tuple[float, fl
         slopes = torch.arange(-n_slope, n_slope + 1, dtype=torch.float64) * slope_step
         gx, gy = torch.meshgrid(slopes, slopes, indexing="ij")
         gx, gy = (found[1] + gx).flatten(), (found[2] + gy).flatten()
-        inside = gx**2 + gy**2 <= STEEPEST**2
+        slope = torch.hypot(gx, gy)
+        inside = slope <= STEEPEST
+        if steepness is not None:
+            near = 2 * _told_spread(steepness) + slope_step
+            inside &= (slope - steepness).abs() <= near
         gx, gy = gx[inside].to(x.device), gy[inside].to(x.device)
         best = -math.inf
         start = found
@@ -150,6 +163,7 @@ def fit_field(
     steady: bool = False,
     level: bool = False,
     evidence_flat: float | None = None,
+    steepness: float | None = None,
 ) -> DefocusField:
     """Nodes of the grid, as rich as the evidence allows.
 
@@ -157,7 +171,8 @@ def fit_field(
     keeps defocus the same at all times, for a phase shift that is to be followed instead:
     spectra hardly tell one from the other. ``level`` has no planes. ``evidence_flat`` is that
     of a constant with rings of its own: a plane that sharpens the rings is not to be measured
-    against blurred ones alone.
+    against blurred ones alone. ``steepness`` is that of the stage (Å/Å), whose direction is
+    that of ``start``: a plane about as steep needs hardly any evidence.
     """
     device = table.values.device
     weights = grid_weights(grid_xyt, places.x, places.y, places.t).to(device)
@@ -170,6 +185,15 @@ def fit_field(
     ones = torch.ones_like(x_nodes)
     constant = 1e10 * torch.outer(ones, ones)
     plane = SLOPE_SIGMA**2 * (torch.outer(x_nodes, x_nodes) + torch.outer(y_nodes, y_nodes))
+    middle = torch.zeros_like(x_nodes)
+    if steepness is not None:
+        # any direction of a circle: about the likeliest one, a tangent as dense as the circle is
+        length = math.hypot(start[1], start[2])
+        ux, uy = (start[1] / length, start[2] / length) if length > 0 else (1.0, 0.0)
+        along, across = ux * x_nodes + uy * y_nodes, ux * y_nodes - uy * x_nodes
+        middle = steepness * along
+        plane = _told_spread(steepness) ** 2 * torch.outer(along, along)
+        plane += 2 * math.pi * steepness**2 * torch.outer(across, across)
     scale = max(places.size_xy)
     distance2 = (
         (x_nodes[:, None] - x_nodes) ** 2 + (y_nodes[:, None] - y_nodes) ** 2
@@ -180,7 +204,10 @@ def fit_field(
     if can_slope:
         begin = start[0] * ones + start[1] * x_nodes + start[2] * y_nodes
         sloped = max(
-            (_solve(table, weights, constant + plane, each) for each in (begin, flat.nodes)),
+            (
+                _solve(table, weights, constant + plane, each, middle)
+                for each in (begin, flat.nodes)
+            ),
             key=lambda solved: solved.evidence,
         )
     rich = None
@@ -189,24 +216,23 @@ def fit_field(
             shape = torch.exp(-0.5 * distance2 / length**2)
             for amplitude in ROUGHNESS:
                 covariance = constant + plane * can_slope + amplitude**2 * shape
-                solved = _solve(table, weights, covariance, sloped.nodes)
+                solved = _solve(table, weights, covariance, sloped.nodes, middle * can_slope)
                 if rich is None or solved.evidence > rich.evidence:
                     rich = solved
     if evidence_flat is None or flat.evidence > evidence_flat:
         evidence_flat = flat.evidence
     gain_plane = sloped.evidence - evidence_flat
-    simple, model = (sloped, "plane") if can_slope and gain_plane > MIN_GAIN else (flat, "constant")
+    needed = MIN_GAIN if steepness is None else TOLD_GAIN
+    simple, model = (sloped, "plane") if can_slope and gain_plane > needed else (flat, "constant")
     simplest = sloped.evidence if model == "plane" else evidence_flat
     gain_grid = rich.evidence - simplest if rich is not None else 0.0
     best = simple
     if rich is not None and gain_grid > MIN_GAIN:
         best, model = rich, "grid"
     slope_xy, slope_error = (0.0, 0.0), 0.0
+    design = torch.stack([ones, x_nodes, y_nodes], 1)  # of the nodes' own best plane
     if model != "constant" and can_slope:
-        # of the nodes' own best plane
-        design = torch.stack([ones, x_nodes, y_nodes], 1)
-        fit = torch.linalg.lstsq(design, best.nodes[:, None], driver="gelsd").solution[:, 0]
-        slope_xy = (float(fit[1]), float(fit[2]))
+        slope_xy = _slope(design, best.nodes)
         spread = max(float((x_nodes**2).sum()), 1.0)
         slope_error = float((design[:, 1] @ best.covariance @ design[:, 1]).sqrt()) / spread
     weights = weights.cpu()
@@ -219,6 +245,8 @@ def fit_field(
         slope_error,
         float((mean @ best.covariance @ mean).clamp(min=0).sqrt()),
         gain_plane,
+        float(mean @ sloped.nodes),
+        _slope(design, sloped.nodes),
         gain_grid,
         evidence_flat,
     )
@@ -230,13 +258,27 @@ class _Solved(NamedTuple):
     evidence: float
 
 
-def _solve(table: Table, weights: Tensor, prior: Tensor, start: Tensor) -> _Solved:
-    """Most probable nodes under a Gaussian prior about ``start``'s mean, and the evidence."""
+def _slope(design: Tensor, nodes: Tensor) -> tuple[float, float]:
+    fit = torch.linalg.lstsq(design, nodes[:, None], driver="gelsd").solution[:, 0]
+    return float(fit[1]), float(fit[2])
+
+
+def _told_spread(steepness: float) -> float:
+    """Standard deviation of a film's slope about that of the stage."""
+    return TOLD_SIGMA * (1 + steepness**2)
+
+
+def _solve(
+    table: Table, weights: Tensor, prior: Tensor, start: Tensor, middle: Tensor | None = None
+) -> _Solved:
+    """Most probable nodes under a Gaussian prior about ``start``'s mean and ``middle`` (which has
+    no mean of its own), and the evidence."""
     # in the prior's own coordinates: constants and planes have no other
     values, vectors = torch.linalg.eigh(prior)
     keep = values > 1e-9 * values.max()
     root = vectors[:, keep] * values[keep].sqrt()
-    centre = start.mean()
+    centre = start.mean() + (torch.zeros_like(start) if middle is None else middle)
+    at_centre = weights @ centre.to(weights.device)
     design = weights @ root.to(weights.device)
     latent = torch.linalg.lstsq(root, (start - centre)[:, None], driver="gelsd").solution[:, 0]
     latent = latent.to(weights.device)
@@ -244,7 +286,7 @@ def _solve(table: Table, weights: Tensor, prior: Tensor, start: Tensor) -> _Solv
     information = design.T @ design * table.information + identity
 
     def objective(at: Tensor) -> tuple[float, Tensor]:
-        value, slope = table.at(centre + design @ at)
+        value, slope = table.at(at_centre + design @ at)
         return float(value.sum() - 0.5 * at.square().sum()), slope
 
     best, slope = objective(latent)

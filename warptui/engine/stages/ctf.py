@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 TRUSTED = 0.5  # confidence below which there is "no CTF"
 NYQUIST_SHARE = 0.95  # of Nyquist that is used
+DIRECTION_SIGMAS = 2.0  # by which astigmatism must differ from none for an angle to mean much
+TELL_TILT = 0.1  # probability of a tilt that is not modelled, from which it is told
 EDGE = 0.02  # of the search range: a defocus so close to its end is told
 DECIMALS = 6
 
@@ -115,6 +117,8 @@ class CtfResult(StageResult):
     )
     coarse: float | None = None  # power at 400 to 150 Å over that at 80 to 40 Å; clean films ~1
     defocus_error_um: float | None = None  # standard error
+    astigmatism_error_um: float | None = None  # standard error of u - v
+    astigmatism_angle_error_deg: float | None = None  # None = its direction is unknown
     score: float | None = None  # mean correlation of curve and model in the fit range
     model: str = ""  # what the spectra gave evidence for: grid, plane or constant
     grid: tuple[int, int, int] = (1, 1, 1)
@@ -122,6 +126,7 @@ class CtfResult(StageResult):
     grid_phase_shift_deg: list[float] = []  # nodes over time
     tilt_deg: float | None = None
     tilt_axis_deg: float | None = None  # of the axis from y; defocus grows to its +x side
+    stage_tilt_deg: float | None = None  # told by the mdoc
     drift_angle_deg: float | None = None  # direction along which rings fade, from x
     pixel_size: float = 0.0  # Å
     window_px: int = 0
@@ -150,7 +155,7 @@ def run(item: Movie, bench: Bench, settings: CtfSettings) -> CtfResult:
     optics = Optics(given.voltage, given.cs, given.amplitude_contrast)
     bench.progress(0.7)
     closer = partial(measure, item.name, bench, settings, small=True)
-    result = estimate(item.name, spectra, settings, optics, closer)
+    result = estimate(item.name, spectra, settings, optics, closer, bench.tilt_deg)
     power, pixel_size = spectra.image, spectra.grid.pixel_size
     return result.model_copy(
         update={
@@ -166,9 +171,13 @@ def estimate(
     settings: CtfSettings,
     optics: Optics,
     closer: Callable[[], Spectra] | None = None,
+    tilt_deg: float | None = None,
 ) -> CtfResult:
-    """The CTF of spectra; those of smaller patches are asked for where there may be a tilt."""
-    from warptui.engine.ops.ctf_estimate import Wanted, estimate_ctf
+    """The CTF of spectra; those of smaller patches are asked for where there may be a tilt.
+
+    ``tilt_deg`` is that of the stage, whichever its axis and sign.
+    """
+    from warptui.engine.ops.ctf_estimate import STEEP, Wanted, estimate_ctf
     from warptui.engine.ops.film import DIRTY, describe_film
 
     grid = spectra.grid
@@ -196,10 +205,12 @@ def estimate(
         fit_phase=settings.fit_phase_shift,
         curve_step=1 / (settings.window_px * spectra.curve_pixel_size),
         n_curve=settings.window_px // 2,
+        tilt=None if tilt_deg is None else math.radians(tilt_deg),
     )
     try:
         found = estimate_ctf(spectra.power, grid, spectra.places, optics, wanted)
-        if closer is not None and found.needs_smaller_patches:
+        steep = wanted.steepness is not None and wanted.steepness > STEEP
+        if closer is not None and (steep or found.needs_smaller_patches):
             found = _seen_closer(found, spectra, closer(), optics, wanted)
     except ValueError as problem:
         raise StageError(
@@ -219,6 +230,7 @@ def estimate(
         "grid": settings.grid,
         "pixel_size": spectra.curve_pixel_size,
         "window_px": settings.window_px,
+        "stage_tilt_deg": tilt_deg,
         "fit_range_angstrom": (settings.fit_min_resolution, round(1 / k_max, 3)),
         "ice_ring": None if found.ice_ring is None else round(found.ice_ring, 4),
         "curve_k": _rounded(found.curve.k),
@@ -244,7 +256,9 @@ def estimate(
         facts["tilt_axis_deg"] = round(math.degrees(math.atan2(along_y, along_x)), 3)
     if found.fading_angle is not None:
         facts["drift_angle_deg"] = round(math.degrees(found.fading_angle), 1)
+    notes += _notes_on_tilt(found, wanted)
     x, y = optical.astigmatism_xy
+    size_error, angle_error = _astigmatism_errors(found)
     phase = round(math.degrees(optical.phase_shift), 4)
     return CtfResult(
         **facts,
@@ -254,6 +268,8 @@ def estimate(
         phase_shift_deg=phase,
         resolution=round(found.resolution, 2),
         defocus_error_um=round(found.defocus_error * 1e-4, DECIMALS),
+        astigmatism_error_um=round(size_error * 1e-4, DECIMALS),
+        astigmatism_angle_error_deg=None if angle_error is None else round(angle_error, 2),
         score=round(found.score, DECIMALS),
         model=field.model,
         grid_defocus_um=[round(z * 1e-4, DECIMALS) for z in field.nodes.tolist()],
@@ -279,6 +295,35 @@ def _seen_closer(
     if found.field.model == "constant" or closer.fit.gain > found.fit.gain:
         return closer
     return found
+
+
+def _notes_on_tilt(found: Estimate, wanted: Wanted) -> list[str]:
+    """What is to be said where a film is taken for flat and may not be."""
+    doubt = found.tilt_doubt
+    if found.field.model != "constant":
+        return []
+    if wanted.steepness is not None and wanted.tilt is not None:
+        told = math.degrees(abs(wanted.tilt))
+        return [f"the mdoc tells a tilt of {told:.0f}°, which is not seen: taken for flat"]
+    if doubt.probability < TELL_TILT:
+        return []
+    degrees = math.degrees(math.atan(math.hypot(*doubt.slope_xy)))
+    return [
+        f"taken for flat; it may be tilted by {degrees:.0f}° ({doubt.probability:.0%} likely), its "
+        f"defocus then {doubt.away:+.0f} Å away"
+    ]
+
+
+def _astigmatism_errors(found: Estimate) -> tuple[float, float | None]:
+    """Standard errors of u - v, Å, and of its angle, degrees; None where any angle may be."""
+    x, y = found.optical.astigmatism_xy
+    size = max(math.hypot(x, y), 1e-9)
+    (xx, xy), (_, yy) = found.astigmatism_covariance.tolist()
+    cos, sin = x / size, y / size
+    along = math.sqrt(max(cos * cos * xx + 2 * cos * sin * xy + sin * sin * yy, 0.0))
+    across = math.sqrt(max(sin * sin * xx - 2 * cos * sin * xy + cos * cos * yy, 0.0))
+    known = size > DIRECTION_SIGMAS * across
+    return along, math.degrees(0.5 * across / size) if known else None
 
 
 def _rounded(values: torch.Tensor) -> list[float]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from warptui.engine.stages.ctf import CtfSettings
     from warptui.engine.stages.stage import Bench
 
-DOSE_PER_GROUP = 4.0  # e/Å²; what moves in less stays in place, what is summed is seen better
+DOSE_PER_GROUP = 8.0  # e/Å²; what moves in less stays in place, what is summed is seen better
 N_GROUPS = 8  # of frames whose dose is unknown
 MIN_PATCH_PX = 128
 

@@ -161,7 +161,8 @@ def _facts(loaded: Loaded) -> list[Fact]:
     model = MODELS.get(str(result.get("model")), words.UNKNOWN)
     facts = [
         ("u, v", f"{defocus + half:.0f}, {defocus - half:.0f}{known} Å"),
-        ("u from x", f"{words.number(result.get('astigmatism_angle_deg'), 0)}°"),
+        *([("u - v", f"{2 * half:.0f}{_error(result)}")] if _error(result) else []),
+        ("u from x", _angle(result)),
         ("CTF model", model),
     ]
     tilt, towards = result.get("tilt_deg"), result.get("tilt_axis_deg")
@@ -173,6 +174,21 @@ def _facts(loaded: Loaded) -> list[Fact]:
     score = result.get("score")
     held = "" if score is None else f", correlation {score:.2f}"
     return [*facts, (fitted[0], fitted[1] + held)]
+
+
+def _error(result: dict[str, Any]) -> str:
+    """Of u - v, if it is told."""
+    error = result.get("astigmatism_error_um")
+    return "" if error is None else f" ± {1e4 * error:.0f} Å"
+
+
+def _angle(result: dict[str, Any]) -> str:
+    """Direction of u; unknown where astigmatism is hardly more than its error."""
+    angle = f"{words.number(result.get('astigmatism_angle_deg'), 0)}°"
+    if result.get("astigmatism_error_um") is None:
+        return angle
+    error = result.get("astigmatism_angle_error_deg")
+    return "unknown" if error is None else f"{angle} ± {error:.0f}°"
 
 
 def _compared(result: dict[str, Any]) -> list[Fact]:
@@ -193,6 +209,8 @@ def _compared(result: dict[str, Any]) -> list[Fact]:
     facts = [(label, words.with_unit(result.get(key), unit, n)) for label, key, unit, n in shown]
     known = words.UNKNOWN if error is None else f"± {1e4 * error:.0f} Å"
     facts.insert(1, ("error", known))
+    facts.insert(3, ("its error", _error(result).strip() or words.UNKNOWN))
+    facts[4] = ("angle", _angle(result) if angle is not None else words.UNKNOWN)
     model = str(result.get("model") or words.UNKNOWN) if angle is not None else words.UNKNOWN
     fitted = f"{words.number(low, 1)} to {words.with_unit(high, 'Å', 1)}"
     return [*facts, ("model", model), ("fitted", fitted)]
