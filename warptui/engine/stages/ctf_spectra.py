@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from warptui.engine.stages.ctf import CtfSettings
     from warptui.engine.stages.stage import Bench
 
-DOSE_PER_GROUP = 8.0  # e/Å²; what moves in less stays in place, what is summed is seen better
+DOSE_PER_GROUP = 8.0  # e/Å² of frames that are aligned; what is summed is seen better
+DOSE_UNALIGNED = 4.0  # e/Å²; what moves in less stays in place
 N_GROUPS = 8  # of frames whose dose is unknown
 MIN_PATCH_PX = 128
 
@@ -53,7 +54,8 @@ def measure(name: str, bench: Bench, settings: CtfSettings, *, small: bool = Fal
         return measure_image(image, average.pixel_size, settings, name=name, small=small)
     frames = bench.frames()
     shifts = _shifts_px(bench, bench.pixel_size)
-    groups = _groups(frames.n_frames, bench.dose_per_frame, settings.grid[2])
+    dose = DOSE_PER_GROUP if shifts else DOSE_UNALIGNED
+    groups = _groups(frames.n_frames, bench.dose_per_frame, dose, settings.grid[2])
     buffer = torch.empty(frames.shape_yx, device=bench.device)
 
     def summed(group: list[int]) -> torch.Tensor:
@@ -162,9 +164,11 @@ def _patch_size(
     return size, notes
 
 
-def _groups(n_frames: int, dose_per_frame: float | None, n_times: int) -> list[list[int]]:
+def _groups(
+    n_frames: int, dose_per_frame: float | None, dose: float, n_times: int
+) -> list[list[int]]:
     """Frames that are summed before their power is taken."""
-    n = round(n_frames * dose_per_frame / DOSE_PER_GROUP) if dose_per_frame else N_GROUPS
+    n = round(n_frames * dose_per_frame / dose) if dose_per_frame else N_GROUPS
     n = min(n_frames, max(n, n_times, 1))
     ends = [round(i * n_frames / n) for i in range(n + 1)]
     return [list(range(a, b)) for a, b in itertools.pairwise(ends) if b > a]
