@@ -128,6 +128,7 @@ class WarptuiApp(CallingApp):
         changes.status = True  # ages go on
         self._ring(news_is_bad)
         self.tell_of_exports()
+        self.tell_of_training()
         status = workspace.mirror.status
         if status is not None and status.settings_version != workspace.settings_version:
             workspace.settings_version = status.settings_version
@@ -234,6 +235,18 @@ class WarptuiApp(CallingApp):
             self.push_screen(Jobs(self.workspace, self.ask))
 
     def on_jobs_opened(self) -> None:
+        self.action_item()
+
+    def action_training(self) -> None:
+        from warptui.screens.training import TrainingScreen  # pydantic: not when the app starts
+
+        while any(isinstance(page, TrainingScreen) for page in self.screen_stack[:-1]):
+            self.pop_screen()
+        if not isinstance(self.screen, TrainingScreen):
+            page = TrainingScreen(self.workspace, lambda: self.feed.client, self.project)
+            self.push_screen(page)
+
+    def on_training_screen_opened(self) -> None:
         self.action_item()
 
     def action_settings(self, adopt: str = "") -> None:

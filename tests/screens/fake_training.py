@@ -122,10 +122,11 @@ def metrics(step: int) -> list[dict[str, Any]]:
 def report(item: str) -> dict[str, Any]:
     """A report whose arrays are in it, as `warptui.client.Client.training_report` has paths."""
     random = np.random.default_rng(11)
-    both = random.uniform(200, 4200, (180, 2))
-    before = np.concatenate([both, random.uniform(200, 4200, (25, 2))])
+    edge = (3300, 4700)
+    both = random.uniform(100, edge, (180, 2))
+    before = np.concatenate([both, random.uniform(100, edge, (25, 2))])
     after = np.concatenate(
-        [both + random.normal(0, 8, both.shape), random.uniform(0, 4200, (40, 2))]
+        [both + random.normal(0, 8, both.shape), random.uniform(100, edge, (40, 2))]
     )
     return {
         "item": item,
@@ -136,6 +137,10 @@ def report(item: str) -> dict[str, Any]:
         "truth": np.concatenate([both, after[180:214]]).astype(np.float32),
         "f1_before": 0.874,
         "f1_after": 0.948,
+        "held_out_before": _score(0.874),
+        "held_out_after": _score(0.948),
+        "n_held_out": 2,
+        "chosen_by": "F1 on the held-out micrographs",
     }
 
 

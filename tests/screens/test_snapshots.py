@@ -10,7 +10,9 @@ from tests.screens.conftest import until
 from tests.screens.fake_app import make_app, write_project
 from tests.screens.fake_engine import FakeEngine
 from warptui.config import read_config
+from warptui.engine.items import TrainingRequest
 from warptui.screens.item import ItemScreen
+from warptui.screens.training import TrainingScreen
 from warptui.screens.widgets.form_pane import FormPane
 from warptui.screens.widgets.glyphs import Drawing
 
@@ -74,6 +76,32 @@ def test_settings(snap_compare, frozen, tmp_path: Path, name, size) -> None:
         await pilot.pause(0.2)
 
     assert snap_compare(app, terminal_size=size, run_before=changed)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "step", "keys", "drawing"),
+    [
+        ("training", (120, 40), 1000, (), Drawing.QUADRANT),
+        ("training_runs", (200, 60), 400, (), Drawing.HALF),
+        ("training_60", (60, 20), 400, ("tab", "tab"), Drawing.ASCII),
+    ],
+)
+def test_training(snap_compare, frozen, tmp_path: Path, name, size, step, keys, drawing) -> None:
+    engine = FakeEngine(1284, tmp_path)
+    engine.train(TrainingRequest())
+    engine.advance_training(step)
+    app, before = case(engine, drawing=drawing)
+
+    async def looked_at(pilot) -> None:
+        await before(pilot)
+        await pilot.press("4")
+        page = pilot.app.screen
+        await until(pilot, lambda: isinstance(page, TrainingScreen) and page._told)
+        await until(pilot, lambda: page._metrics and page._compared)
+        await pilot.press(*keys)
+        await pilot.pause(0.3)
+
+    assert snap_compare(app, terminal_size=size, run_before=looked_at)
 
 
 def test_plots_of_stages_to_come(snap_compare, frozen, tmp_path: Path) -> None:

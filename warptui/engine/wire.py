@@ -39,7 +39,6 @@ CALLS = (
     "retry",
     "reprocess",
     "cancel",
-    "edit",
     "acknowledge",
     "queue",
     "reload",

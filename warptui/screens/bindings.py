@@ -84,6 +84,14 @@ APP_BINDINGS = [
     Binding("left", "step(-1)", "previous item", id="previous-item", show=False),
     Binding("1,w", "overview", "overview", id="overview", show=False),
     Binding("2", "item", "item", id="item", show=False),
+    Binding(
+        "4",
+        "training",
+        "training",
+        id="training",
+        tooltip="teach BoxNet from marked micrographs; choose the model that picks",
+        show=False,
+    ),
     Binding("5", "jobs", "jobs and log", id="jobs", show=False),
     Binding(
         "e",
@@ -165,6 +173,7 @@ _APP = "WarptuiApp"
 
 def _owned_bindings() -> Iterable[tuple[str, Binding]]:
     import warptui.screens.settings
+    import warptui.screens.training
     import warptui.screens.trial  # noqa: F401
 
     pending: list[type] = [DOMNode]

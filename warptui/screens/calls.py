@@ -39,6 +39,7 @@ class CallingApp(LookApp):
         self.feed = feed
         self._launch = launch
         self._exporting: set[str] = set()  # begun here: what comes of them is told
+        self._in_training = ""  # the model that was being trained when last heard of
 
     def ask(
         self,
@@ -220,6 +221,22 @@ class CallingApp(LookApp):
                 said = "\n".join(filter(None, (f"{rows}{export.path}", export.reason)))
                 severity = "error" if export.state == "failed" else "information"
                 self.notify(said, title=f"export {export.state}", severity=severity, markup=False)
+
+    def tell_of_training(self) -> None:
+        """What came of a training that ran while one looked, whoever began it."""
+        status = self.workspace.mirror.status
+        training = status.training if status is not None else None
+        before, self._in_training = self._in_training, ""
+        if training is None:
+            return
+        if training.active:
+            self._in_training = training.model
+        elif before == training.model:
+            key = self.workspace.key("training")
+            told = "\n".join(filter(None, (training.verdict or training.message, f"{key}: more")))
+            severity = "error" if training.phase == "failed" else "information"
+            title = f"training of {training.model}: {training.phase}"
+            self.notify(told, title=title, severity=severity, markup=False)
 
     def retry_all(self) -> None:
         """Queue every failed item again."""

@@ -43,6 +43,9 @@ class Workspace:
         self.config: dict[str, Any] = {}  # the engine's settings as JSON values
         self.draft: dict[str, dict[str, Any]] = {}  # settings changed here, not applied yet
         self.trial: dict[str, dict[str, Any]] = {}  # settings to be tried on items, not to apply
+        self.training: dict[str, dict[str, Any]] = {}  # settings of the next training alone
+        self.training_begun = ""  # the model whose training was begun here
+        self.training_seen: tuple[Any, ...] | None = None  # the training as it was shown last
         self.settings_version = 0  # of the engine's settings that were asked for last
 
     def key(self, name: str) -> str:
@@ -107,6 +110,15 @@ class Workspace:
         touched = np.isin(self.mirror.states[self.order], [STATE_NUMBERS[s] for s in _TOUCHED])
         found = self.order[touched]
         return self.mirror.names[found.max() if len(found) else self.order.max()]
+
+    def go_to(self, name: str) -> None:
+        """Make an item the current one; a filter that hides it goes."""
+        number = self.mirror.index.get(name)
+        if number is not None and number not in self.order:
+            self.filter = None
+            self.refresh()
+        self.following = False
+        self.current = name
 
     def step(self, steps: int) -> str | None:
         """The item so many places from the current one in the list; stays at the ends."""

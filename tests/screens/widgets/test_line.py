@@ -11,8 +11,9 @@ from textual.strip import Strip
 
 from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine
-from warptui.screens.widgets.line import LineWidget
+from warptui.screens.widgets.line import PLAIN, LineWidget
 from warptui.screens.widgets.navigation_bar import NavigationBar
+from warptui.screens.widgets.text_pane import wrap
 
 
 class Lines(LineWidget):
@@ -113,3 +114,14 @@ async def test_the_bar_of_the_session_shows_its_cursor_over_every_state(driven) 
             bar.show_cursor(number)
             marked = [s for s in bar.paint(80, 1)[0] if s.style and s.style.bold]
             assert any(s.style.reverse or s.text == bar.glyphs.cursor for s in marked if s.style)
+
+
+@pytest.mark.parametrize(
+    "text", ["  what is said", " ", "", "a-long-word-that-fits-nowhere at all"]
+)
+@pytest.mark.parametrize("width", [8, 12, 30, 60])
+def test_a_line_is_broken_although_what_stands_before_is_wider(text: str, width: int) -> None:
+    lines = wrap([("what stands before it, and is long", PLAIN), (text, PLAIN)], width)
+    said = "".join(part for line in lines for part, _ in line)
+    assert "".join(text.split()) in "".join(said.split())
+    assert all(sum(len(part) for part, _ in line) <= width for line in lines[1:])

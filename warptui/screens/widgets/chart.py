@@ -23,9 +23,11 @@ _MARK = 101  # colour number of marked values
 _BARS = 102
 _ESCAPE = re.compile(r"\x1b\[([0-9;]*)m")
 _FOREGROUND = re.compile(r"38;5;(\d+)")
-_MARK_PIXEL = 11  # one of plotext's colours that no curve gets
-_SERIES = {"12": 0, "10": 1, "9": 2, str(_MARK_PIXEL): _MARK}  # plotext's own order of colours
+_ORDER = ("12", "10", "9", "14", "13", "11")  # plotext's own order of colours
+_MARK_PIXEL = 7  # one that no curve gets
+_SERIES = {colour: number for number, colour in enumerate(_ORDER)} | {str(_MARK_PIXEL): _MARK}
 _PLAIN = str.maketrans("┌┐└┘├┤┬┴┼─│┊█", "+++++++++-|:#")
+_DOTTED = str.maketrans("▀⠒", "▘⠂")  # the sample of a line without its strokes
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Chart(LineWidget, can_focus=True):
         title: list[Piece] = []
         for curve in plot.curves:
             sample = "▀▀ " if self.drawing is Drawing.HALF else "⠒⠒ "
+            sample = sample.translate(_DOTTED) if curve.dotted else sample
             sample = "" if self._letters else sample
             title.append((f" {sample}{curve.label} ", self.colours[curve.colour] + BOLD))
         title += [
@@ -113,7 +116,8 @@ class Chart(LineWidget, can_focus=True):
             known = np.isfinite(curve.x) & np.isfinite(curve.y)
             marker = curve.label[0] if self._letters else coarse
             x, y = curve.x[known].tolist(), curve.y[known].tolist()
-            figure.draw(figure.signal(x, y, marker=marker).lines())
+            signal = figure.signal(x, y, marker=marker)
+            figure.draw(signal if curve.dotted else signal.lines())
         for name, values, n_ticks in self._ranges(plot, width, height):
             if name == "x" and plot.spacings:
                 found = spacing_axis(values, n_ticks)

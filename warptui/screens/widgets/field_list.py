@@ -53,6 +53,7 @@ class FieldList(LineWidget, can_focus=True):
             "edit",
             "edit",
             id="settings.edit",
+            key_display="enter",
             tooltip="type another value; switches and choices change at once",
         ),
         Binding("space", "edit", "edit, switch", show=False, id="settings.switch"),

@@ -26,6 +26,7 @@ class Curve:
     x: np.ndarray
     y: np.ndarray
     colour: str  # of the palette
+    dotted: bool = False  # its points alone
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def draw_curves(
             _write_letters(cells, y / 4, x / 2 + left, rows, curve.label[0], number)
             continue
         dots = np.zeros((rows * 4, columns * 2), dtype=bool)
-        raster.draw_polyline(dots, y + 0.5, x + 0.5)
+        (raster.draw_points if curve.dotted else raster.draw_polyline)(dots, y + 0.5, x + 0.5)
         if drawing is Drawing.HALF:  # the font may have no braille
             codes = raster.quadrant_codes(dots[0::2] | dots[1::2])
             touched = codes != ord(" ")

@@ -31,6 +31,9 @@ class ListPane(LineWidget, can_focus=True):
     class Opened(Message):
         """The row under the cursor is to be looked at."""
 
+    class Moved(Message):
+        """The user moved the cursor."""
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.cursor = 0
@@ -44,6 +47,11 @@ class ListPane(LineWidget, can_focus=True):
     def heading(self, width: int) -> list[Piece]:
         """The first line; empty for none."""
         return []
+
+    def headings(self, width: int) -> list[list[Piece]]:
+        """All lines above the rows."""
+        heading = self.heading(width)
+        return [heading] if heading else []
 
     def row(self, position: int, width: int) -> list[Piece]:
         """One row."""
@@ -59,6 +67,7 @@ class ListPane(LineWidget, can_focus=True):
 
     def moved(self) -> None:
         """The user moved the cursor."""
+        self.post_message(self.Moved())
 
     def go_to(self, position: int) -> None:
         """Put the cursor on a row; out of range means the nearest."""
@@ -84,7 +93,7 @@ class ListPane(LineWidget, can_focus=True):
         here = event.get_content_offset(self)  # the frame belongs to the widget
         if here is None:
             return
-        line = here.y - bool(self.heading(self.size.width))
+        line = here.y - len(self.headings(self.size.width))
         position = self._top + line
         if line >= 0 and position < self.n_rows:
             again = position == self.cursor and event.chain == 2
@@ -94,13 +103,12 @@ class ListPane(LineWidget, can_focus=True):
                 self.action_open()
 
     def paint(self, width: int, height: int) -> list[Strip]:
-        heading = self.heading(width)
-        lines = [self.line(*heading)] if heading else []
+        lines = [self.line(*heading) for heading in self.headings(width)]
         n = self.n_rows
         foot = self._foot(width) if n and height >= FOOT_FROM else []
         room = max(0, height - len(lines) - len(foot))
         if not n:
-            return [*lines, self.line((f" {self.empty()}", self.colours["muted"]))]
+            return [*lines, *(self.line(*line) for line in self.wrapped(self.empty(), width))]
         self.cursor = min(self.cursor, n - 1)
         self._top = min(max(self._top, self.cursor - room + 1, 0), self.cursor, max(0, n - room))
         for position in range(self._top, min(n, self._top + room)):

@@ -30,6 +30,10 @@ class TextPane(LineWidget, can_focus=True):
         self._lines = lines
         self.repaint()
 
+    def lines_at(self, width: int) -> int:
+        """How many lines it takes to show all."""
+        return sum(len(wrap(line, width)) for line in self._lines)
+
     def action_scroll_lines(self, step: int) -> None:
         self._top = max(self._top + step, 0)
         self.repaint()
@@ -56,6 +60,9 @@ def wrap(line: list[Piece], width: int) -> list[list[Piece]]:
         return [line]
     indent = used if used < width // 2 else 3
     text, style = line[-1]
+    if used >= width:  # textwrap never ends where blanks have no room
+        parts = textwrap.wrap(text, width - indent)
+        return [line[:-1], *([(" " * indent + part, style)] for part in parts)]
     # long words (paths, hashes) are broken too: nothing is lost at the right edge
     parts = textwrap.wrap(text, width - indent, initial_indent=" " * max(0, used - indent))
     if not parts:
