@@ -81,12 +81,9 @@ def test_every_wrong_setting_is_named_at_once():
 
 
 def test_sections_of_later_versions_are_accepted_and_mentioned():
-    loaded = config.parse("[picking]\nmodel = 'x'\n[particles]\n[optics]\ncs = 0.01", PATH)
+    loaded = config.parse("[particles]\nbox_size_px = 200\n[optics]\ncs = 0.01", PATH)
     assert loaded.config.optics.cs == 0.01
-    assert loaded.notes == (
-        "section [picking] is not used by this version",
-        "section [particles] is not used by this version",
-    )
+    assert loaded.notes == ("section [particles] is not used by this version",)
 
 
 @pytest.mark.parametrize(
@@ -102,11 +99,14 @@ def test_settings_that_contradict_each_other_are_named(text: str, key: str):
     assert key in problem(f"[ctf]\n{text}")
 
 
-def test_limits_of_values_that_nothing_measures_yet_are_accepted_and_mentioned():
-    loaded = config.parse("[filters]\nmotion_max = 1.5\nparticles_min = 5\n", PATH)
-    assert loaded.config.filters.limits() == {"motion_max": 1.5, "particles_min": 5}
-    (note,) = loaded.notes
-    assert note.startswith("filters.particles_min has no effect yet")
+def test_every_limit_judges_a_value_of_some_stage():
+    everything = dict.fromkeys(FilterSettings.model_fields, 1)
+    text = "".join(f"{key} = {value}\n" for key, value in everything.items())
+    loaded = config.parse(f"[filters]\n{text}", PATH)
+    assert loaded.config.filters.limits() == everything
+    assert loaded.notes == ()
+    off = config.parse("[filters]\nmask_max_percent = 9\n[picking]\nenabled = false\n", PATH)
+    assert off.notes == ("filters.mask_max_percent has no effect: [picking] is not enabled",)
 
 
 def test_a_limit_on_a_stage_that_is_switched_off_is_mentioned():

@@ -118,6 +118,13 @@ class Client:
         """Stop what runs or waits of items; they count as failed until they are retried."""
         self._call("cancel", names=list(names))
 
+    def edit(self, name: str, edits: dict[str, Any]) -> None:
+        """Store all edits of an item's picks (see `engine.edits.Edits`); its picks follow.
+
+        Raises ItemError when they make no sense or cannot be stored.
+        """
+        self._call("edit", name=name, edits=edits)
+
     def acknowledge(self, ids: Sequence[int]) -> None:
         """Somebody saw these notices: no viewer shows them any more."""
         self._call("acknowledge", ids=list(ids))

@@ -47,7 +47,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "training": TrainingSettings,
 }
 # Sections of the documented settings that this version has no use for yet.
-LATER_SECTIONS = ("picking", "particles")
+LATER_SECTIONS = ("particles",)
 PATHS = ("folder", "gain", "defects")  # of [input]; relative to the folder of config.toml
 MAX_LOCAL_NODES = 64
 
@@ -357,13 +357,11 @@ def _idle_limits(config: Config) -> list[str]:
         for summary in stage.summaries()
         for key in (summary.filter_min, summary.filter_max)
     }
-    notes = []
-    for key in config.filters.limits():
-        if key not in stages:
-            notes.append(f"filters.{key} has no effect yet: no stage of this version measures it")
-        elif not config.stage(stages[key]).enabled:
-            notes.append(f"filters.{key} has no effect: [{stages[key]}] is not enabled")
-    return notes
+    return [
+        f"filters.{key} has no effect: [{stages[key]}] is not enabled"
+        for key in config.filters.limits()
+        if not config.stage(stages[key]).enabled
+    ]
 
 
 def _is_device(name: str, *, alone: bool) -> bool:

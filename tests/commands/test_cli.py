@@ -199,10 +199,10 @@ def test_status_without_an_engine_lists_what_waits_for_one(run: Run, project: Pa
 
 def test_status_mentions_sections_of_later_versions_on_stderr(run: Run, project: Path):
     with (project / "config.toml").open("a") as file:
-        file.write("\n[picking]\nmodel = 'boxnet'\n")
+        file.write("\n[particles]\nbox_size_px = 200\n")
     _, out, err = run("status", project, "--json")
     json.loads(out)
-    assert err.count("[picking]") == 1
+    assert err.count("[particles]") == 1
 
 
 def test_select_without_an_engine_is_stored(run: Run, project: Path):

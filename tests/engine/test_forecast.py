@@ -14,8 +14,9 @@ from warptui.engine.forecast import Forecast, forecast
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, make_record
 from warptui.engine.records import StoredItem
-from warptui.engine.roster import Entry, Roster, Wanted
+from warptui.engine.roster import Entry, Roster
 from warptui.engine.settings import Config
+from warptui.engine.wanted import Wanted
 
 STAGES = stages.STAGES[:2]  # two are enough to tell one from the other
 REFERENCES = References("a" * 40, "")

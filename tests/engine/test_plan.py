@@ -73,6 +73,7 @@ def test_a_new_item_runs_every_stage_in_order():
         Step("motion", "never run"),
         Step("average", "never run"),
         Step("ctf", "never run"),
+        Step("picking", "never run"),
     )
 
 
@@ -83,12 +84,14 @@ def test_a_processed_item_needs_nothing():
 def test_only_the_stage_whose_setting_changed_runs_and_those_that_need_it():
     item = processed(Config())
     assert reasons(item, config(average={"skip_first": 2})) == {
-        "average": "average.skip_first 0 -> 2"
+        "average": "average.skip_first 0 -> 2",
+        "picking": "needs average, which must run",
     }
     assert reasons(item, config(motion={"b_factor": -500.0})) == {
         "motion": "motion.b_factor -100 -> -500",
         "average": "needs motion, which must run",
         "ctf": "needs motion, which must run",
+        "picking": "needs average, which must run",
     }
     assert reasons(item, config(ctf={"window_px": 256})) == {"ctf": "ctf.window_px 512 -> 256"}
 
@@ -173,14 +176,15 @@ def test_a_new_version_of_a_stage_is_named():
 
 def test_a_switched_off_stage_never_runs_and_what_used_it_runs_without_it():
     off = config(motion={"enabled": False})
-    assert reasons(None, off) == {"average": "never run", "ctf": "never run"}
+    never = "never run"
+    assert reasons(None, off) == {"average": never, "ctf": never, "picking": never}
     item = processed(Config())
-    gone = "motion was switched off"
-    assert reasons(item, off) == {"average": gone, "ctf": gone}
+    gone, again = "motion was switched off", "needs average, which must run"
+    assert reasons(item, off) == {"average": gone, "ctf": gone, "picking": again}
     without = processed(off, item=item)
     assert reasons(without, off) == {}
     back = "motion was switched on"
-    assert reasons(without, Config()) == {"average": back, "ctf": back}
+    assert reasons(without, Config()) == {"average": back, "ctf": back, "picking": again}
 
 
 def test_an_average_from_an_earlier_motion_is_made_again_after_a_crash_between_them():
@@ -188,7 +192,29 @@ def test_an_average_from_an_earlier_motion_is_made_again_after_a_crash_between_t
     changed = config(motion={"b_factor": -500.0})
     crashed = processed(changed, item=item, only=("motion",), at=200.0)
     stale = "made from an earlier run of motion"
-    assert reasons(crashed, changed) == {"average": stale, "ctf": stale}
+    again = "needs average, which must run"
+    assert reasons(crashed, changed) == {"average": stale, "ctf": stale, "picking": again}
+
+
+def test_a_replaced_model_file_concerns_the_picking_alone():
+    before, after = (replace(REFERENCES, model_hash=name) for name in ("one", "other"))
+    item = processed(Config(), before)
+    assert reasons(item, Config(), references=before) == {}
+    now = reasons(item, Config(), references=after)
+    assert now == {"picking": "BoxNet model replaced"}
+    assert wanted_hash(Config(), before) != wanted_hash(Config(), after)  # failures are retried
+    # a model that cannot be read now is the next run's error, no reason to doubt what is there
+    assert reasons(item, Config(), references=replace(REFERENCES, model_hash="")) == {}
+    named = config(picking={"model": "own"})
+    assert reasons(item, named, references=after) == {"picking": "picking.model 'boxnet' -> 'own'"}
+    off = config(picking={"enabled": False})
+    assert reasons(item, off, references=after) == {}
+
+
+def test_thresholds_of_the_picking_make_it_alone_outdated():
+    item = processed(Config())
+    for key, value in (("min_score", 0.5), ("diameter_angstrom", 150.0)):
+        assert list(reasons(item, config(picking={key: value}))) == ["picking"]
 
 
 def test_a_setting_that_a_record_does_not_know_had_its_default():

@@ -19,9 +19,10 @@ from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, make_record
 from warptui.engine.records import StoredItem
 from warptui.engine.register import Register
-from warptui.engine.roster import Roster, Wanted, summaries, told
+from warptui.engine.roster import Roster
 from warptui.engine.settings import Config, FilterSettings
 from warptui.engine.stages import STAGES
+from warptui.engine.wanted import Wanted, summaries, told
 
 
 def config(**filters: float) -> Config:
@@ -36,6 +37,7 @@ def stored(number: int, motion: float | None, choice: Choice = Choice.AUTO) -> S
         "motion": {"early_motion": motion},
         "average": {"mean_electrons": 30.0},
         "ctf": {"defocus_um": 1.5},
+        "picking": {"n_particles": 100},
     }
     for stage, result in results.items():
         facts: dict[str, Any] = {"finished_at": 1.0, "seconds": 1.0}
@@ -170,7 +172,7 @@ def test_an_item_that_waits_is_told_of_though_nothing_about_it_changed(tmp_path:
     entry.waiting = ""  # as it stands at first
     said = Broadcast(EngineStatus("idle", str(tmp_path), ""))
     nothing = cast(Any, None)
-    register = Register(roster, nothing, said, nothing)
+    register = Register(roster, nothing, said, tmp_path, nothing)
     register.judge_all()
     assert [row.state for row in said.rows()] == [State.WAITING]
 

@@ -15,9 +15,10 @@ from warptui.engine.leftovers import PRODUCT_FOLDERS
 from warptui.engine.mounts import free_bytes
 from warptui.engine.paths import CONFIG_NAME, ProjectPaths
 from warptui.engine.references import ReferenceFiles
-from warptui.engine.roster import Roster, Wanted, told
+from warptui.engine.roster import Roster
 from warptui.engine.settings import InputSettings
 from warptui.engine.store import Store
+from warptui.engine.wanted import Wanted, told
 from warptui.engine.watch import Patterns, never_movies
 
 
@@ -54,7 +55,7 @@ def load_roster(project: Path) -> tuple[Roster, str]:
     """All items of a project as an engine would see them now, and what is wrong with references."""
     config = read_config(project)
     project_paths = ProjectPaths(project.resolve())
-    references, problem = ReferenceFiles(project, config.input).look()
+    references, problem = ReferenceFiles(project, config).look()
     roster = Roster(project_paths, Wanted.of(config, references, load_stages()))
     store = Store(project_paths)
     try:

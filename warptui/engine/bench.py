@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from warptui.engine.edits import Chosen, Edits, read_edits
 from warptui.engine.errors import InputError, OutputError
-from warptui.engine.formats.boxnet_file import find_model, read_boxnet
+from warptui.engine.formats.boxnet_file import find_model, hash_model, read_boxnet
 from warptui.engine.formats.defects import read_defects
 from warptui.engine.formats.gain import orientation_score, read_gain
 from warptui.engine.formats.mdoc import movie_facts
 from warptui.engine.formats.movie import open_movie
 from warptui.engine.formats.mrc import read_mrc, write_mrc
-from warptui.engine.formats.star import Table, write_star
-from warptui.engine.formats.tiff_writing import write_tiff_movie
+from warptui.engine.formats.picks_file import (
+    Candidates,
+    read_candidates,
+    write_array,
+    write_candidates,
+    write_chosen,
+    write_mask,
+)
 from warptui.engine.items import Movie
 from warptui.engine.nets.boxnet import BoxNet
 from warptui.engine.ops.defects import fill_defects, find_defects, plan_filling
-from warptui.engine.paths import ProjectPaths, temporary
+from warptui.engine.paths import ProjectPaths
 from warptui.engine.settings import Config
 from warptui.engine.stages.average import AverageSettings
 from warptui.engine.stages.stage import StageResult
@@ -262,10 +269,13 @@ class MovieBench:
         try:
             array, _ = read_mrc(path)
         except FileNotFoundError as problem:
-            raise InputError(
-                f"{self.item.name}: its {name} {path} is gone; process the item again (P)"
-            ) from problem
+            raise self._gone(name, path) from problem
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(self.device)
+
+    def _gone(self, name: str, path: Path) -> InputError:
+        return InputError(
+            f"{self.item.name}: its {name} {path} is gone; process the item again (P)"
+        )
 
     def save(self, name: str, image: Tensor, pixel_size: float) -> Path:
         """Write the product ``name`` (``average``, ``average/odd`` ...) as MRC.
@@ -290,8 +300,8 @@ class MovieBench:
         """Take away the product ``name``: there is none any more."""
         self._product(name).unlink(missing_ok=True)
 
-    def boxnet(self, name: str) -> tuple[BoxNet, str]:
-        """The network that [picking] names, ready to answer on this device, and its hash.
+    def boxnet(self, name: str) -> BoxNet:
+        """The network that [picking] names, ready to answer on this device.
 
         Raises
         ------
@@ -302,58 +312,57 @@ class MovieBench:
         found = path.stat()
         return _load_boxnet(path, found.st_mtime_ns, found.st_size, self.device)
 
-    def save_picks(
-        self, model: str, centres_yx_px: np.ndarray, scores: np.ndarray, micrograph: str
-    ) -> Path:
-        """Write matching/NAME_MODEL.star; positions (n, 2) are px of the average.
+    def boxnet_hash(self, name: str) -> str:
+        """SHA-256 of the model's file. Raises InputError if there is none."""
+        path = find_model(name, self._project.root)
+        found = path.stat()
+        return _hash_model(path, found.st_mtime_ns, found.st_size)
 
-        A file without rows is written too: it says that nothing was found.
+    def identity(self, name: str) -> list[int]:
+        """Size and time of a product that `save` wrote: another one has others.
+
+        Raises
+        ------
+        InputError
+            If somebody took it away.
         """
-        path = self._project.picks(self.item.root_name, Path(model).stem)
-        labels = (
-            "rlnCoordinateX",
-            "rlnCoordinateY",
-            "rlnMicrographName",
-            "rlnAutopickFigureOfMerit",
-        )
-        name = Path(micrograph).name
-        rows = [
-            (float(x), float(y), name, float(score))
-            for (y, x), score in zip(centres_yx_px, scores, strict=True)
-        ]
-        write_star(path, [Table("", labels, rows)])
-        return path
+        path = self._product(name)
+        try:
+            found = path.stat()
+        except FileNotFoundError as problem:
+            raise self._gone(name, path) from problem
+        return [found.st_size, found.st_mtime_ns]
 
-    def save_candidates(
-        self, centres_yx_px: np.ndarray, scores: np.ndarray, areas_px: np.ndarray
-    ) -> Path:
-        """Write all candidates for the app: (n, 4) float32 of y, x, score, area."""
-        path = self._project.candidates(self.item.root_name)
-        table = np.column_stack([centres_yx_px, scores, areas_px]).astype(np.float32)
-        self._save_array(path, table.reshape(-1, 4))
-        return path
+    def edits(self) -> Edits:
+        """What a person changed about the item's picks. Raises InputError if it is unreadable."""
+        return read_edits(self._project.edits(self.item.root_name))
+
+    def candidates(self, key: Mapping[str, Any]) -> Candidates | None:
+        """What `save_candidates` kept of this very ``key``; None where there is none."""
+        return read_candidates(self._project, self.item.root_name, key)
+
+    def save_candidates(self, found: Candidates, key: Mapping[str, Any]) -> None:
+        """Keep what may be picked, and where there is no specimen."""
+        write_candidates(self._project, self.item.root_name, found, key)
+        self._project.mask(self.item.root_name).unlink(missing_ok=True)  # of what was before
+
+    def save_picks(self, model: str, chosen: Chosen, pixel_size: float, micrograph: str) -> Path:
+        """Write matching/NAME_MODEL.star, and what was removed by hand from it."""
+        name = Path(micrograph).name
+        return write_chosen(self._project, self.item.root_name, model, chosen, pixel_size, name)
 
     def save_mask(self, mask: np.ndarray) -> Path:
-        """Write mask/NAME.tif as Warp has it: 0 and 1 as floats, at 8 Å/px."""
+        """Write mask/NAME.tif, unless it is there: `save_candidates` took that of others away."""
         path = self._project.mask(self.item.root_name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_tiff_movie(path, [mask.astype(np.float32)])
+        if not path.exists():
+            write_mask(path, mask)
         return path
 
     def save_preview(self, picture: Tensor, product: str = "average") -> Path:
         """Write the ``(y, x)`` uint8 picture of a product that the app shows."""
         path = self._preview_path(product)
-        self._save_array(path, picture.cpu().numpy())
+        write_array(path, picture.cpu().numpy())
         return path
-
-    def _save_array(self, path: Path, array: np.ndarray) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = temporary(path)
-        with scratch.open("wb") as file:
-            np.save(file, array)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
 
     def _preview_path(self, product: str) -> Path:
         return self._project.preview(self.item.root_name, product)
@@ -395,10 +404,13 @@ def refuse_blank_product(item_name: str, name: str, array: np.ndarray) -> None:
         raise OutputError(f"{item_name}: {name} is {low} everywhere; nothing was written")
 
 
+@lru_cache(maxsize=8)
+def _hash_model(path: Path, modified_ns: int, size: int) -> str:
+    return hash_model(path)
+
+
 @lru_cache(maxsize=2)
-def _load_boxnet(
-    path: Path, modified_ns: int, size: int, device: torch.device
-) -> tuple[BoxNet, str]:
+def _load_boxnet(path: Path, modified_ns: int, size: int, device: torch.device) -> BoxNet:
     """A network, read once as long as its file (its time and size) stays the same."""
     stored = read_boxnet(path)
     net = BoxNet(stored.width)
@@ -408,4 +420,4 @@ def _load_boxnet(
         raise InputError(
             f"{path}: its weights do not fit a BoxNet of width {stored.width}; train it again"
         ) from problem
-    return net.to(device).eval(), stored.hash
+    return net.to(device).eval()

@@ -6,11 +6,12 @@ function, `chosen_picks`, so that what is seen is what is written. Numpy and pyd
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -54,6 +55,15 @@ class Edits(BaseModel):
         """Whether anything in here has an effect on what is picked."""
         return bool(self.added or self.removed) or self.min_score is not None
 
+    @property
+    def digest(self) -> str:
+        """Names the edits that have an effect on what is picked; empty for none."""
+        if not self.changes_picks:
+            return ""
+        values = self.model_dump(mode="json", include={"added", "removed", "min_score"})
+        text = json.dumps(values, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
 
 NO_EDITS = Edits()
 
@@ -87,6 +97,22 @@ def read_edits(path: Path) -> Edits:
         first = problem.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise _unreadable(path, f"{where}: {first['msg']}") from problem
+
+
+def edits_of(name: str, values: Mapping[str, Any]) -> Edits:
+    """The edits of an item in plain values, as they cross a socket.
+
+    Raises
+    ------
+    InputError
+        Naming the first value that is not allowed.
+    """
+    try:
+        return Edits.model_validate(dict(values))
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "edits"
+        raise InputError(f"{name}: {where}: {first['msg']}; found {first['input']!r}") from problem
 
 
 def write_edits(path: Path, edits: Edits) -> None:

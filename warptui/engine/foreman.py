@@ -30,11 +30,12 @@ from warptui.engine.pool import Died, Pool, Said, Slot, log_tail
 from warptui.engine.rates import Rates
 from warptui.engine.records import Failure
 from warptui.engine.register import Register
-from warptui.engine.roster import Entry, Roster, Wanted
+from warptui.engine.roster import Entry, Roster
 from warptui.engine.settings import Config
 from warptui.engine.store import Store
 from warptui.engine.trials import Trials
 from warptui.engine.turns import urgency
+from warptui.engine.wanted import Wanted
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class Foreman(Register):
         suspect: Callable[[Path], None],
         alerts: Alerts,
     ) -> None:
-        super().__init__(roster, store, broadcast, recheck)
+        super().__init__(roster, store, broadcast, project, recheck)
         self.pool: Pool | None = None
         self.paused = False
         self.settings_version = 0  # counts the settings that were applied
@@ -289,6 +290,10 @@ class Foreman(Register):
             self._jobs.pop(slot.job.number, None)
             self.pool.release(slot)
         entry.running = entry.cancelled = False
+        try:
+            self.catch_up(entry)  # somebody may have edited meanwhile
+        except (ItemError, OSError) as problem:
+            log.warning("%s", problem, extra=about(entry.name))
         self.settle(entry)
 
     def _take_failure(

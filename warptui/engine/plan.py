@@ -29,6 +29,7 @@ class References:
 
     gain_hash: str = ""
     defects_hash: str = ""
+    model_hash: str = ""  # of BoxNet
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,8 @@ def _wanted_sections(
     for name, reference_hash in hashes.items():
         if name in wanted.get("input", {}):
             wanted["input"][f"{name}_hash"] = reference_hash
+    if "model_hash" in wanted.get("picking", {}):
+        wanted["picking"]["model_hash"] = references.model_hash
     return wanted
 
 
@@ -232,6 +235,8 @@ def _reason(
     if record.settings != goal.settings or record.sections != goal.sections:
         changes = _changes(goal, record.settings)
         for section, wanted in goal.sections.items():
+            if section == goal.name and changes:
+                continue  # another model's content is another, too
             was = record.sections.get(section, {})
             changes += _section_changes(section, was, wanted, goal.models[section])
         if changes:
@@ -281,7 +286,8 @@ def _section_changes(
         before = was[key] if key in was else _value(type(model)(), key)
         reference = key.removesuffix("_hash")
         if key != reference:
-            if was.get(reference) == wanted[reference] and before and now and before != now:
+            same_name = was.get(reference) == wanted.get(reference)
+            if same_name and before and now and before != now:
                 changes.append(f"{_REFERENCES[reference]} replaced")
         elif before != now:
             content = wanted.get(f"{key}_hash")
@@ -290,7 +296,7 @@ def _section_changes(
     return changes
 
 
-_REFERENCES = {"gain": "gain reference", "defects": "defect map"}
+_REFERENCES = {"gain": "gain reference", "defects": "defect map", "model": "BoxNet model"}
 
 
 def _shown(value: Any) -> str:

@@ -8,10 +8,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from warptui.engine import paths
 from warptui.engine.broadcast import Broadcast
+from warptui.engine.editing import Mark, is_behind, repick
+from warptui.engine.edits import Edits, write_edits
 from warptui.engine.errors import ItemError
 from warptui.engine.events import ItemChanged, ItemRemoved
 from warptui.engine.items import Choice, ExportRequest, State
+from warptui.engine.paths import ProjectPaths
 from warptui.engine.records import StoredItem
 from warptui.engine.roster import Entry, Roster
 from warptui.engine.schedule import Schedule
@@ -33,9 +37,10 @@ class Register:
         roster: Roster,
         store: Store,
         broadcast: Broadcast,
+        project: Path,
         recheck: Callable[[Path], None],
     ) -> None:
-        self.roster, self.store = roster, store
+        self.roster, self.store, self.project = roster, store, ProjectPaths(project)
         self.schedule = Schedule()
         self.holds: dict[str, str] = {}  # why nothing is started, by cause
         self.n_shown = 0  # changes so far
@@ -109,6 +114,50 @@ class Register:
         for entry in self._named(names):
             entry.stored = self._save(replace(entry.stored, choice=choice))
             self.settle(entry)
+
+    def edit(self, name: str, edits: Edits) -> None:
+        """Store what a person changed about an item's picks, and write its picks by it.
+
+        Raises KeyError for an unknown item, ItemError when something cannot be written.
+        """
+        (entry,) = self._named([name])
+        if entry.refused:
+            raise ItemError(f"{name}: {entry.refused}")
+        root_name = paths.root_name(entry.path.name)
+        path = self.project.edits(root_name)
+        try:
+            write_edits(path, edits)
+        except OSError as problem:
+            reason = problem.strerror or problem
+            raise ItemError(f"{name}: {path} cannot be written: {reason}") from problem
+        later = self.roster.mark(entry).edited_at + 0.001  # viewers must see that it changed
+        self.roster.marks[root_name] = Mark.of(edits, max(time.time(), later))
+        try:
+            self.catch_up(entry)
+        finally:
+            self.show(entry)
+
+    def catch_up(self, entry: Entry) -> None:
+        """Bring the picks that are there into accord with the edits. Raises ItemError."""
+        record = entry.stored.records.get("picking")
+        if entry.running or entry.refused or not is_behind(record, self.roster.mark(entry)):
+            return
+        full = self.store.load(entry.name)
+        record = full.records.get("picking") if full else None
+        if record is None:
+            return
+        changed = repick(self.project, entry.name, paths.root_name(entry.path.name), record)
+        records = {**entry.stored.records, "picking": changed}
+        entry.stored = self._save(replace(entry.stored, records=records))
+        self.roster.select(entry)
+
+    def catch_up_all(self) -> None:
+        """The same for all items: an earlier engine may have ended in between."""
+        for entry in self.roster.entries.values():
+            try:
+                self.catch_up(entry)
+            except (ItemError, OSError) as problem:
+                log.warning("%s", problem)
 
     def queue(self, limit: int) -> list[tuple[str, str]]:
         """The items that are next, and why."""

@@ -3,75 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from warptui.engine import paths
+from warptui.engine.editing import NO_MARK, Mark
+from warptui.engine.edits import NO_EDITS, read_edits
+from warptui.engine.errors import InputError
 from warptui.engine.formats.squares import square_of_parts
-from warptui.engine.items import Astigmatism, Choice, ItemDetail, ItemRow, Movie, State, Summary
+from warptui.engine.items import Astigmatism, Choice, ItemDetail, ItemRow, State
 from warptui.engine.paths import ProjectPaths
-from warptui.engine.plan import References, Step, Target, refusal, wanted_hash
+from warptui.engine.plan import Step, refusal
 from warptui.engine.records import StageRecord, StoredItem
 from warptui.engine.selection import (
     KEPT,
     NOT_PROCESSED,
-    Limit,
     Selection,
     Spread,
-    limits,
     select,
 )
-from warptui.engine.settings import Config
-from warptui.engine.stages import Stage
+from warptui.engine.wanted import Wanted, stage_and_field
 
 ASTIGMATISM = ("astigmatism_um", "astigmatism_angle_deg")  # of the ctf stage
 FROM_SPREAD = ("ctf", "astigmatism_sigma")  # a value that takes all items to know
 SURVEY_GROWTH = 0.05  # share of new results after which the spread is taken anew
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What every item is to be brought into accord with."""
-
-    config: Config
-    references: References
-    stages: tuple[Stage, ...]
-    digest: str  # of all that can change a result
-    enabled: frozenset[str]  # names of the stages that movies go through
-    limits: tuple[Limit, ...] = ()  # of [filters], on values of enabled stages
-    judged: tuple[tuple[str, str], ...] = ()  # stage and field of what each limit judges
-
-    @cached_property
-    def target(self) -> Target:
-        """What items are compared with."""
-        return Target(self.config, self.references, stages=self.stages)
-
-    @classmethod
-    def of(cls, config: Config, references: References, stages: tuple[Stage, ...]) -> Wanted:
-        """Settings and references, with their digest."""
-        enabled = frozenset(
-            stage.name
-            for stage in stages
-            if stage.kind is Movie and config.stage(stage.name).enabled
-        )
-        values = summaries(tuple(stage for stage in stages if stage.name in enabled))
-        found = limits(values, config.filters.limits())
-        return cls(
-            config,
-            references,
-            stages,
-            wanted_hash(config, references, stages),
-            enabled,
-            found,
-            tuple(_stage_and_field(limit.key) for limit in found),
-        )
-
-    def with_filters(self, config: Config) -> Wanted:
-        """The same with the limits of ``config``, which differs in nothing else."""
-        return Wanted.of(config, self.references, self.stages)
 
 
 @dataclass
@@ -118,9 +74,10 @@ class Roster:
         self.entries: dict[str, Entry] = {}
         self.wanted = wanted
         self.folder_problem = ""  # while set, every raw file counts as missing
+        self.marks: dict[str, Mark] = {}  # of edits, by root name
         self._project = project
         self._columns = [
-            (*_stage_and_field(key), key)
+            (*stage_and_field(key), key)
             for stage in wanted.stages
             for key in (*(summary.key for summary in stage.summaries()), *stage.carried())
         ]
@@ -354,6 +311,7 @@ class Roster:
             if stage in records
         }
         self.select(entry)
+        mark = self.mark(entry)
         return ItemRow(
             name=entry.name,
             sequence=entry.sequence,
@@ -363,6 +321,8 @@ class Roster:
             reason=_reason(entry),
             filtered=entry.selection.filtered,
             square=entry.square or entry.stored.square,
+            training=mark.training,
+            edited_at=mark.edited_at,
             stage=entry.stage if entry.running else "",
             fraction=round(entry.fraction, 2) if entry.running else 0.0,
             tries=entry.tries,
@@ -372,6 +332,12 @@ class Roster:
             finished_at=max((record.finished_at for record in records.values()), default=0.0),
             failed_at=entry.stored.failure.at if entry.stored.failure else 0.0,
         )
+
+    def mark(self, entry: Entry) -> Mark:
+        """What the item's edits say; a file that cannot be an item has none."""
+        if not self.marks or entry.refused:
+            return NO_MARK
+        return self.marks.get(paths.root_name(entry.path.name), NO_MARK)
 
     def account(self, entry: Entry) -> str:
         """What came of an item, for the log: its seconds and the first value of each stage."""
@@ -409,13 +375,22 @@ class Roster:
         preview = self._project.preview(root_name)
         spectrum = self._project.preview(root_name, "spectrum")
         average = self._project.average(root_name)
+        candidates = self._project.candidates(root_name)
+        mask = self._project.mask_preview(root_name)
+        edits, problem = {}, ""
+        if self.mark(entry) is not NO_MARK:
+            try:
+                found = read_edits(self._project.edits(root_name))
+                edits = found.model_dump(mode="json") if found != NO_EDITS else {}
+            except (InputError, OSError) as reason:
+                problem = str(reason)
         failure = entry.stored.failure
         raw_there = entry.present and not entry.refused
         return ItemDetail(
             row=self.row(entry),
             results={name: record.result for name, record in stored.records.items()},
             settings={
-                name: {name: record.settings, **record.sections}
+                name: {**record.sections, name: record.settings}
                 for name, record in stored.records.items()
             },
             outdated={step.stage: step.reason for step in self.steps(entry)} if raw_there else {},
@@ -423,6 +398,10 @@ class Roster:
             raw_path=str(entry.path),
             preview_path=str(preview) if preview.exists() else "",
             average_path=str(average) if average.exists() else "",
+            candidates_path=str(candidates) if candidates.exists() else "",
+            mask_preview_path=str(mask) if mask.exists() else "",
+            edits=edits,
+            edits_problem=problem,
             spectrum_path=str(spectrum) if spectrum.exists() else "",
             failed_stage=failure.stage if failure else "",
             log_tail=failure.log_tail if failure else "",
@@ -462,37 +441,6 @@ class Roster:
         entry.square = square_of_parts(entry.path.parts)
 
 
-def summaries(stages: Sequence[Stage]) -> tuple[Summary, ...]:
-    """The values that stages declare for lists and plots, those that can be limited first.
-
-    They are what tells a good item from a bad one, and lists have no room for all.
-    """
-    return _limited_first(entry for stage in stages for entry in stage.summaries())
-
-
-def told(wanted: Wanted) -> tuple[Summary, ...]:
-    """The same without those that tell nothing with the present settings."""
-    stages = ((stage, wanted.config.stage(stage.name)) for stage in wanted.stages)
-    return _limited_first(entry for stage, own in stages for entry in stage.told_with(own))
-
-
-def _limited_first(found: Iterable[Summary]) -> tuple[Summary, ...]:
-    return tuple(sorted(found, key=lambda entry: not (entry.filter_min or entry.filter_max)))
-
-
 def _reason(entry: Entry) -> str:
     filtered = entry.selection.reason if entry.selection.filtered else ""
     return f"{entry.reason}; {filtered}" if entry.reason and filtered else entry.reason or filtered
-
-
-def _stage_and_field(key: str) -> tuple[str, str]:
-    stage, _, field = key.partition(".")
-    return stage, field
-
-
-def as_json(config: Config, stages: Sequence[Stage]) -> dict[str, Any]:
-    """All settings as JSON values, with the stages' sections at the top as in config.toml."""
-    values = config.model_dump(mode="json", exclude={"stages"}, exclude_none=True)
-    for stage in stages:
-        values[stage.name] = config.stage(stage.name).model_dump(mode="json")
-    return values

@@ -22,6 +22,7 @@ from typing import Any
 
 import warptui
 from warptui.engine import events, wire
+from warptui.engine.edits import edits_of
 from warptui.engine.errors import EngineError, WarptuiError
 from warptui.engine.events import Snapshot
 from warptui.engine.items import Choice, ExportRequest
@@ -135,6 +136,8 @@ class Server:
                 return session.reprocess(given["names"])
             case "cancel":
                 return session.cancel(given["names"])
+            case "edit":
+                return session.edit(given["name"], edits_of(given["name"], given["edits"]))
             case "acknowledge":
                 return session.acknowledge([int(number) for number in given["ids"]])
             case "queue":

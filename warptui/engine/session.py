@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from warptui.engine.edits import Edits
 from warptui.engine.errors import EngineError, ExportError, SettingsError
 from warptui.engine.events import Event
 from warptui.engine.exporters.kinds import described, first_rows, target_of
 from warptui.engine.forecast import Forecast, forecast
 from warptui.engine.items import Choice, EngineStatus, ExportRequest, ItemDetail, ItemRow, Trial
 from warptui.engine.references import ReferenceFiles
-from warptui.engine.roster import Wanted, as_json
 from warptui.engine.settings import Changes, Config
+from warptui.engine.wanted import Wanted, as_json
 from warptui.engine.works import Works
 
 ANSWER_S = 55.0
@@ -113,6 +114,14 @@ class Session(Works):
         """Somebody saw these notices: no viewer shows them any more."""
         self._ask(lambda: self._herald.acknowledge(set(ids)))
 
+    def edit(self, name: str, edits: Edits) -> None:
+        """Store all that a person changed about an item's picks; the last ones count.
+
+        Its picks are written anew at once, without the network. Raises KeyError when the item is
+        unknown, ItemError when something cannot be written.
+        """
+        self._ask(lambda: self._foreman.edit(name, edits))
+
     def apply(self, config: Config) -> None:
         """Work with other settings from now on; what differs becomes outdated."""
         self._ask(lambda: self._apply(config))
@@ -141,8 +150,8 @@ class Session(Works):
             return {"problems": problem.problems, **Forecast({}).to_json()}
         roster, pool = self._foreman.roster, self._foreman.pool
         references = roster.wanted.references
-        if config.input != self._config.input:
-            references, _ = ReferenceFiles(self.project, config.input).look()
+        if config.input != self._config.input or config.stages != self._config.stages:
+            references, _ = ReferenceFiles(self.project, config).look()
         n_workers = len(pool.slots) - len(pool.given_up) if pool else 1
         told = forecast(
             list(roster.entries.values()),

@@ -46,9 +46,10 @@ def _spaced_one_by_one(points: np.ndarray, limit: float, ranks: np.ndarray) -> n
 def _neighbourhoods(points: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Ranges (2, n) of the points in the same and the next row of cells that may be near.
 
-    Cells are ``limit`` wide; ``order`` sorts the points by cell, and ranges count in that order.
+    Cells are as wide as ``limit``; ``order`` sorts the points by cell, and ranges count in it.
     """
-    cells = np.floor((points - points.min(axis=0)) / limit).astype(np.int64)
+    wide = limit * (1 + 1e-9)  # rounding must not part those that are exactly so far apart
+    cells = np.floor((points - points.min(axis=0)) / wide).astype(np.int64)
     width = int(cells[:, 1].max()) + 3
     keys = cells[:, 0] * width + cells[:, 1] + 1
     order = np.argsort(keys, kind="stable")

@@ -13,8 +13,9 @@ from warptui.engine.broadcast import Broadcast
 from warptui.engine.events import StatusChanged
 from warptui.engine.foreman import Foreman
 from warptui.engine.items import EngineStatus, Export, Notice
-from warptui.engine.roster import Entry, told
+from warptui.engine.roster import Entry
 from warptui.engine.stages import Stage
+from warptui.engine.wanted import told
 
 COUNTING_SHARE = 20  # counting takes at most one part in so many of the time
 DISK_STEP = 100_000_000  # smaller changes of much free space are no news

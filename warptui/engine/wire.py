@@ -39,6 +39,7 @@ CALLS = (
     "retry",
     "reprocess",
     "cancel",
+    "edit",
     "acknowledge",
     "queue",
     "reload",

@@ -19,6 +19,7 @@ from typing import Any
 from warptui.engine import mounts
 from warptui.engine.broadcast import Broadcast
 from warptui.engine.devices import plan_slots
+from warptui.engine.editing import read_marks
 from warptui.engine.errors import EngineError
 from warptui.engine.exporters.kinds import kind_of, target_of
 from warptui.engine.exports import Exports
@@ -33,11 +34,12 @@ from warptui.engine.lookout import Lookout
 from warptui.engine.paths import TEMPORARY_SUFFIX, ProjectPaths
 from warptui.engine.pool import Died, Patience, Pool, Said, boot_clock
 from warptui.engine.references import ReferenceFiles
-from warptui.engine.roster import Roster, Wanted
+from warptui.engine.roster import Roster
 from warptui.engine.settings import Changes, Config, ReadConfig, WriteConfig
 from warptui.engine.stages import Stage
 from warptui.engine.store import Store
 from warptui.engine.vitals import Vitals
+from warptui.engine.wanted import Wanted
 from warptui.engine.watch import (
     FolderWatch,
     Patterns,
@@ -120,11 +122,14 @@ class Works:
                 leftover.unlink()
         self._store = Store(self._paths)
         self._exports = Exports(self._paths, self._store.load)
-        self._reference_files = ReferenceFiles(self.project, self._config.input)
+        self._reference_files = ReferenceFiles(self.project, self._config)
         references, problem = self._reference_files.look()
         wanted = Wanted.of(self._config, references, self._stages)
         roster = Roster(self._paths, wanted)
         roster.adopt(self._store.load_all().values())
+        roster.marks = read_marks(self._paths)
+        for problem in (mark.problem for mark in roster.marks.values() if mark.problem):
+            log.warning("%s", problem)
         self._foreman = Foreman(
             roster,
             self._store,
@@ -140,6 +145,7 @@ class Works:
         if problem:
             self._foreman.holds["references"] = problem
         self._foreman.judge_all()
+        self._foreman.catch_up_all()
         if len(roster.entries) >= MANY:
             # a collection that goes through them all would hold the engine up again and again
             gc.collect()  # else what is garbage now would be kept too
@@ -306,7 +312,7 @@ class Works:
             self._publish_status()
             log.info("settings applied")
             return
-        self._reference_files = ReferenceFiles(self.project, config.input)
+        self._reference_files = ReferenceFiles(self.project, config)
         references, problem = self._reference_files.look()
         foreman.holds.pop("references", None)
         if problem:

@@ -145,6 +145,23 @@ def write_boxnet(
     return hashlib.sha256(content).hexdigest()
 
 
+def hash_model(path: Path) -> str:
+    """SHA-256 of a model's file, in hex.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as problem:
+        raise InputError(
+            f"{path}: the BoxNet model cannot be read: {problem.strerror}"
+        ) from problem
+
+
 def short_hash(full: str) -> str:
     """As much of a hash as people compare."""
     return full[:_SHOWN_HASH]

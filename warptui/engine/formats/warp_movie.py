@@ -27,7 +27,9 @@ def set_results(root: Element, item: StoredItem, unchanged: Collection[str] = ()
         _set_ctf(root, ctf, motion)
     if motion is not None and "motion" not in unchanged:
         _set_motion(root, motion)
-    average = item.records.get("average")
+    picking, average = item.records.get("picking"), item.records.get("average")
+    if picking is not None and "picking" not in unchanged:
+        _set_picking(root, picking, average)
     if average is not None and not {"average", "ctf"} <= set(unchanged):
         _set_average(root, average, motion, ctf)
 
@@ -172,6 +174,31 @@ def _set_average(
             "DosePerAngstromFrame": float(per_frame),
         },
     )
+
+
+def _set_picking(root: Element, record: StageRecord, average: StageRecord | None) -> None:
+    result, settings = record.result, record.settings
+    masked = result.get("mask_percent")
+    root.set("MaskPercentage", warp_xml.format_value(-1.0 if masked is None else float(masked)))
+    warp_xml.set_params(
+        root,
+        "OptionsBoxNet",
+        {
+            **_base_options(average or record, result),
+            "ModelName": str(settings.get("model", "")),
+            "OverwriteFiles": True,
+            "PickingInvert": bool(settings.get("invert_contrast", False)),
+            "ExpectedDiameter": float(settings.get("diameter_angstrom", 0.0)),
+            "MinimumScore": float(settings.get("min_score", 0.0)),
+            "MinimumMaskDistance": float(settings.get("min_mask_distance_angstrom", 0.0)),
+            "ExportParticles": False,
+            "OverrideImagePath": "",
+            "OverrideStarSuffix": "",
+        },
+    )
+    threshold = result.get("min_score", settings.get("min_score"))
+    suffix = result.get("suffix") or settings.get("model", "")
+    warp_xml.set_threshold(root, str(suffix), float(threshold or 0.0))
 
 
 def _base_options(record: StageRecord, result: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
@@ -207,6 +208,26 @@ def set_grid(root: Element, name: str, grid: Grid) -> None:
                 node = {"X": x, "Y": y, "Z": z, "Value": float(next(values))}
                 ElementTree.SubElement(element, "Node", _texts(node))
     place(root, element)
+
+
+def set_threshold(root: Element, suffix: str, value: float) -> None:
+    """Write the lowest score of the picks ``suffix``; those of other picks stay."""
+    element = Element("PickingThresholds")
+    for old in root.iterfind(".//PickingThresholds/Threshold"):
+        if old.get("Suffix") != suffix:
+            element.append(old)
+    threshold = {"Suffix": suffix, "Value": value}
+    ElementTree.SubElement(element, "Threshold", _texts(threshold))
+    place(root, element)
+
+
+def read_thresholds(root: Element) -> dict[str, float]:
+    """Lowest scores of picks, by suffix; those that are no numbers are left out."""
+    found = {}
+    for element in root.iterfind(".//PickingThresholds/Threshold"):
+        with suppress(ValueError):
+            found[element.get("Suffix", "")] = float(element.get("Value", ""))
+    return found
 
 
 def read_unselect_manual(root: Element) -> bool | None:

@@ -24,7 +24,7 @@ _CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
 class Picks:
     """Particle positions, best first."""
 
-    centres_yx_px: np.ndarray  # (n, 2) float32
+    centres_yx_px: np.ndarray  # (n, 2) float64
     scores: np.ndarray  # (n,) float32: the highest probability within the component
     areas_px: np.ndarray  # (n,) int: of the component
 
@@ -51,10 +51,10 @@ def find_components(probabilities: np.ndarray) -> Picks:
     inside = probabilities.argmax(axis=0) == PARTICLE
     labels, count = _connected(inside)
     if count == 0:
-        return Picks(np.zeros((0, 2), np.float32), np.zeros(0, np.float32), np.zeros(0, int))
+        return Picks(np.zeros((0, 2)), np.zeros(0, np.float32), np.zeros(0, int))
     index = np.arange(1, count + 1)
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    centres = np.array(scipy.ndimage.center_of_mass(score, labels, index), np.float32)
+    centres = np.array(scipy.ndimage.center_of_mass(score, labels, index))
     highest = np.asarray(scipy.ndimage.maximum(score, labels, index), np.float32)
     order = np.lexsort((centres[:, 1], centres[:, 0], -highest))
     found = Picks(centres[order], highest[order], areas[order])

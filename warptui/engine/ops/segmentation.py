@@ -7,6 +7,7 @@ overlap, each normalised.)
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +57,13 @@ def normalise(image: Tensor) -> Tensor:
     return (scaled - slow).clamp(-_CLIP, _CLIP)
 
 
-def segment(net: nn.Module, image: Tensor, *, batch_size: int = 4) -> Tensor:
+def segment(
+    net: nn.Module,
+    image: Tensor,
+    *,
+    batch_size: int = 4,
+    on_progress: Callable[[float], None] = lambda done: None,
+) -> Tensor:
     """Probabilities (3, y, x) of background, particle and artifact; ``image`` is normalised.
 
     Every pixel takes the answer of the tile whose centre is nearest. Beyond the edges the image
@@ -68,6 +75,7 @@ def segment(net: nn.Module, image: Tensor, *, batch_size: int = 4) -> Tensor:
     corners = [(row, column) for row in rows for column in columns]
     result = image.new_empty((3, *padded.shape))
     for first in range(0, len(corners), batch_size):
+        on_progress(first / len(corners))
         part = corners[first : first + batch_size]
         tiles = torch.stack([padded[r : r + TILE_PX, c : c + TILE_PX] for r, c in part])
         answers = net(tiles[:, None]).float().softmax(dim=1)

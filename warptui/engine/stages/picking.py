@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from warptui.engine.edits import Chosen, Edits, choose
 from warptui.engine.errors import StageError
 from warptui.engine.items import Movie
 from warptui.engine.stages.average import AverageResult
 from warptui.engine.stages.stage import Stage, StageResult, StageSettings, setting, summary
 
 if TYPE_CHECKING:
-    import numpy as np
+    import torch
 
-    from warptui.engine.ops.picks import Picks
+    from warptui.engine.formats.picks_file import Candidates
     from warptui.engine.stages.stage import Bench
 
+VERSION = 1  # of what the network makes of an average; raise it when that changes
 DISC_SHARE = 0.5  # of a particle's radius: what BoxNet was taught to mark
-LOWEST_SCORE = 0.4  # candidates below are not kept: the most likely label of three is above 1/3
 WRONG_DIAMETER = 1.6  # told when the picks' own size differs by more than this factor
+FEWEST_TO_MEASURE = 10  # picks whose size tells something
+PIXEL_SIZE = 8.0  # Å/px that the network works at
+COARSEST_PIXEL = 16.0  # Å/px: nothing that could be a particle is left beyond
+SMALLEST_FIELD_PX = 16  # at 8 Å/px
 DECIMALS = 4
+PLACE_DECIMALS, SCORE_DECIMALS = 1, 3  # of a px of the average
 
 
 class PickingSettings(StageSettings):
@@ -51,9 +57,16 @@ class PickingResult(StageResult):
     mean_score: float | None = None
     implied_diameter_angstrom: float | None = None  # by the size of the marks
     n_candidates: int = 0  # with any score, before overlaps and masks are taken out
+    min_score: float = 0.0  # that went in: the settings', or this item's own
+    suffix: str = ""  # what the picks' files are called by
+    n_added: int = 0  # by hand
+    n_removed: int = 0  # by hand
+    edits: str = ""  # digest of the edits that went in; empty = none
     model: str = ""
     model_hash: str = ""  # SHA-256 of the model's file
-    pixel_size: float = 0.0  # Å/px that the model saw
+    pixel_size: float = 0.0  # Å/px of the average, which positions count in
+    shape_yx: tuple[int, int] = (0, 0)  # of the average
+    mask_pixel_yx: tuple[float, float] = (8.0, 8.0)  # Å/px of the mask: 8, but for rounding
     picks_path: str = ""  # relative to the project folder
     mask_path: str = ""
     notes: list[str] = []
@@ -63,84 +76,183 @@ def run(item: Movie, bench: Bench, settings: PickingSettings) -> PickingResult:
     """Pick particles in the average of ``item`` and mask what is no specimen.
 
     The average is brought to 8 Å/px and labelled tile by tile. Connected particle pixels make a
-    candidate; of two that overlap the bigger stays; those on or near masked areas go. All
-    candidates are kept beside, so that another score can be tried without the network.
+    candidate; `warptui.engine.edits.choose` picks among them. All candidates are kept beside, so
+    that another score or diameter takes neither the network nor the average.
 
     Raises
     ------
     InputError
-        If the model is absent, damaged or of another version.
+        If the model is absent, damaged or of another version, or the edits cannot be read.
     StageError
-        If the average holds values that are not finite.
+        If the average holds values that are not finite, is too coarse, or too small.
     """
-    import torch
-
-    from warptui.engine.ops import picks as op
-    from warptui.engine.ops.segmentation import PIXEL_SIZE, coarsen, normalise, segment
-
-    average = bench.results["average"]
-    assert isinstance(average, AverageResult)
-    net, model_hash = bench.boxnet(settings.model)
-    image = bench.image("average")
-    if not bool(torch.isfinite(image).all()):
+    average = bench.results.get("average")
+    if not isinstance(average, AverageResult):
         raise StageError(
-            f"{item.name}: the average has values that are not finite; process the movie again (P)"
+            f"{item.name}: there is no average to pick in; set average.enabled = true, "
+            "or picking.enabled = false"
         )
-    if float(image.max()) == float(image.min()):
-        raise StageError(
-            f"{item.name}: the average is {float(image.max()):g} everywhere: nothing to pick in"
-        )
-    bench.progress(0.1)
-    coarse = coarsen(image - image.mean(), average.pixel_size)
-    normal = normalise(-coarse if settings.invert_contrast else coarse)
-    with torch.inference_mode():
-        probabilities = segment(net, normal).cpu().numpy()
-    bench.progress(0.8)
-    mask = op.find_artifacts(probabilities)
-    found = op.find_components(probabilities)
-    diameter_px = settings.diameter_angstrom / PIXEL_SIZE
-    distance_px = diameter_px / 2 + settings.min_mask_distance_angstrom / PIXEL_SIZE
-    chosen = found.take(found.scores >= settings.min_score)
-    chosen = op.away_from(op.without_overlaps(chosen, diameter_px), mask, distance_px)
-    implied = op.implied_diameter_px(chosen, DISC_SHARE)
+    from warptui.engine.formats.picks_file import model_suffix
+
+    _check_extent(item.name, average)
+    model_hash = bench.boxnet_hash(settings.model)
+    edits = bench.edits()
+    key = {
+        "version": VERSION,
+        "model_hash": model_hash,
+        "average": bench.identity("average"),
+        "invert_contrast": settings.invert_contrast,
+    }
+    found = bench.candidates(key)
+    if found is None:
+        found = _find(item, bench, settings, average)
+        bench.save_candidates(found, key)
+    bench.progress(0.9)
+    mask_path = bench.save_mask(found.mask)
+    ny, nx = average.shape_yx
+    mask_pixel_yx = (
+        ny / found.mask.shape[0] * average.pixel_size,
+        nx / found.mask.shape[1] * average.pixel_size,
+    )
+    facts: dict[str, Any] = {
+        "n_candidates": len(found.table),
+        "model": settings.model,
+        "model_hash": model_hash,
+        "pixel_size": average.pixel_size,
+        "shape_yx": average.shape_yx,
+        "mask_pixel_yx": mask_pixel_yx,
+        "mask_percent": round(100 * float(found.mask.mean()), DECIMALS),
+        "mask_path": bench.relative(mask_path),
+        "suffix": model_suffix(settings.model),
+    }
+    chosen = pick(found, settings.model_dump(), facts, edits)
+    path = bench.save_picks(settings.model, chosen, average.pixel_size, average.average_path)
+    told = describe(chosen, found, settings.model_dump(), facts, edits)
+    return PickingResult(**facts, **told, picks_path=bench.relative(path))
+
+
+def pick(
+    found: Candidates, settings: dict[str, Any], result: dict[str, Any], edits: Edits
+) -> Chosen:
+    """The picks among the candidates that were ``found``; a record's own values tell the rest."""
+    return choose(
+        found.table,
+        found.mask,
+        result["pixel_size"],
+        settings["diameter_angstrom"],
+        settings["min_score"],
+        settings["min_mask_distance_angstrom"],
+        edits,
+        mask_pixel_yx=result["mask_pixel_yx"],
+    )
+
+
+def describe(
+    chosen: Chosen,
+    found: Candidates,
+    settings: dict[str, Any],
+    result: dict[str, Any],
+    edits: Edits,
+) -> dict[str, Any]:
+    """What a result says of the picks: all of it that edits can change."""
+    by_model = chosen.areas_px > 0
+    implied = _implied_diameter_angstrom(chosen)
+    diameter = settings["diameter_angstrom"]
     notes = []
-    if implied is not None:
-        implied *= PIXEL_SIZE
-        ratio = implied / settings.diameter_angstrom
-        if not 1 / WRONG_DIAMETER < ratio < WRONG_DIAMETER:
-            notes.append(
-                f"the picks look about {implied:.0f} Å across; picking.diameter_angstrom says "
-                f"{settings.diameter_angstrom:g}"
-            )
-    scale_yx = [full / small for full, small in zip(image.shape, coarse.shape, strict=True)]
-    picks_path = bench.save_picks(
-        settings.model, _in_average(chosen, scale_yx), chosen.scores, average.average_path
-    )
-    bench.save_candidates(_in_average(found, scale_yx), found.scores, found.areas_px)
-    mask_path = bench.save_mask(mask)
-    return PickingResult(
-        n_particles=len(chosen),
-        mask_percent=round(100 * float(mask.mean()), DECIMALS),
-        mean_score=round(float(chosen.scores.mean()), DECIMALS) if len(chosen) else None,
-        implied_diameter_angstrom=None if implied is None else round(implied, 1),
-        n_candidates=len(found),
-        model=settings.model,
-        model_hash=model_hash,
-        pixel_size=round(average.pixel_size * scale_yx[0], 6),
-        picks_path=bench.relative(picks_path),
-        mask_path=bench.relative(mask_path),
-        notes=notes,
-    )
+    if implied is not None and not 1 / WRONG_DIAMETER < implied / diameter < WRONG_DIAMETER:
+        notes.append(
+            f"the picks look about {implied:.0f} Å across; picking.diameter_angstrom says "
+            f"{diameter:g}"
+        )
+    best = float(found.table[:, 2].max()) if len(found.table) else None
+    lowest = settings["min_score"] if edits.min_score is None else edits.min_score
+    if best is not None and best < lowest:
+        notes.append(f"no candidate has the score {lowest:g}; the best has {best:.2f}")
+    if result["pixel_size"] > PIXEL_SIZE:
+        notes.append(
+            f"the average has {result['pixel_size']:g} Å/px; BoxNet works at {PIXEL_SIZE:g}: "
+            "small particles cannot be told from noise"
+        )
+    scores = chosen.scores[by_model]
+    return {
+        "n_particles": len(chosen),
+        "mean_score": round(float(scores.mean()), DECIMALS) if len(scores) else None,
+        "implied_diameter_angstrom": None if implied is None else round(implied, 1),
+        "min_score": lowest,
+        "n_added": len(edits.added),
+        "n_removed": len(chosen.removed_scores),
+        "edits": edits.digest,
+        "notes": notes,
+    }
 
 
-def _in_average(picks: Picks, scale_yx: list[float]) -> np.ndarray:
-    """(n, 2) float64 centres in px of the average; position 0 is the centre of pixel 0.
-
-    Cropping a Fourier transform keeps the first pixel's centre where it is.
-    """
+def _implied_diameter_angstrom(chosen: Chosen) -> float | None:
+    """Diameter that the marks' median area speaks for; None for fewer than ten."""
     import numpy as np
 
-    return picks.centres_yx_px.astype(np.float64) * scale_yx
+    areas = chosen.areas_px[chosen.areas_px > 0]
+    if len(areas) < FEWEST_TO_MEASURE:
+        return None
+    return 2 * float(np.sqrt(np.median(areas) / np.pi)) / DISC_SHARE * PIXEL_SIZE
+
+
+def _check_extent(name: str, average: AverageResult) -> None:
+    if not 0 < average.pixel_size <= COARSEST_PIXEL:
+        raise StageError(
+            f"{name}: the average has {average.pixel_size:g} Å/px; BoxNet works at "
+            f"{PIXEL_SIZE:g} Å/px, and averages of up to {COARSEST_PIXEL:g} will do. Lower "
+            "input.binning, or correct input.pixel_size"
+        )
+    ny, nx = (round(n * average.pixel_size) for n in average.shape_yx)
+    least = round(SMALLEST_FIELD_PX * PIXEL_SIZE)
+    if min(ny, nx) < least:
+        raise StageError(
+            f"{name}: the average covers {nx} x {ny} Å; at least {least} Å each way are needed to "
+            "pick in. Is input.pixel_size right?"
+        )
+
+
+def _find(
+    item: Movie, bench: Bench, settings: PickingSettings, average: AverageResult
+) -> Candidates:
+    import numpy as np
+    import torch
+
+    from warptui.engine.formats.picks_file import Candidates
+    from warptui.engine.ops.picks import find_artifacts, find_components
+    from warptui.engine.ops.segmentation import coarsen, normalise, segment
+
+    net = bench.boxnet(settings.model)
+    image = _checked(item.name, bench.image("average"))
+    bench.progress(0.1)
+    mean = image.double().mean().float()  # the same however many threads add it up
+    coarse = coarsen(image - mean, average.pixel_size)
+    normal = normalise(-coarse if settings.invert_contrast else coarse)
+    with torch.inference_mode():
+        probabilities = segment(
+            net, normal, on_progress=lambda done: bench.progress(0.2 + 0.6 * done)
+        )
+    labels = probabilities.cpu().numpy()
+    found = find_components(labels)
+    # Cropping a Fourier transform keeps the first pixel's centre where it is.
+    scale_yx = np.array(image.shape) / np.array(coarse.shape)
+    centres = found.centres_yx_px.astype(np.float64) * scale_yx
+    # What differs between devices and numbers of threads is far below these digits.
+    columns = [centres.round(PLACE_DECIMALS), found.scores.round(SCORE_DECIMALS), found.areas_px]
+    table = np.column_stack(columns).astype(np.float32)
+    return Candidates(table.reshape(-1, 4), find_artifacts(labels).astype(np.uint8))
+
+
+def _checked(name: str, image: torch.Tensor) -> torch.Tensor:
+    low, high = (float(edge) for edge in image.aminmax())
+    bad = low != low or high != high or low in (float("-inf"), float("inf")) or high == float("inf")
+    if bad:
+        raise StageError(
+            f"{name}: the average has values that are not finite; process the movie again (P)"
+        )
+    if low == high:
+        raise StageError(f"{name}: the average is {low:g} everywhere: nothing to pick in")
+    return image
 
 
 STAGE = Stage(
