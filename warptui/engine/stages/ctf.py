@@ -346,4 +346,5 @@ STAGE = Stage(
     needs=("motion", "average"),
     sections=("input", "optics", "average.deconvolution"),
     needs_with=_needed,
+    version=2,  # 2: rings beyond the first judge for themselves, groups of 8 e/Å², told tilts
 )
