@@ -363,6 +363,14 @@ def test_doctor_tells_what_is_wrong(run: Run, project: Path, monkeypatch: pytest
     write_movie(project / "gain.mrc", n_frames=1)
     path = project / "config.toml"
     path.write_text(path.read_text().replace('gain = ""', 'gain = "gain.mrc"'))
+    assert "SHA-256" in found["picking.model"]["text"]
+    own = path.read_text().replace('model = "boxnet"', 'model = "mine"')
+    path.write_text(own)
+    code, out, _ = run("doctor", project, "--json")
+    named = findings(out)["picking.model"]
+    assert (code, named["problem"]) == (2, True)
+    assert "no model 'mine'" in named["text"] and "boxnet" in named["text"]
+    path.write_text(own.replace('model = "mine"', 'model = "boxnet"'))
     assert "fits a.mrc" in findings(run("doctor", project, "--json")[1])["gain"]["text"]
     write_mrc(project / "gain.mrc", np.ones((8, 16), np.float32), 1.0)
     code, out, _ = run("doctor", project, "--json")

@@ -149,6 +149,42 @@ def test_warp_finds_the_motion_in_its_own_terms(store: Store, project: ProjectPa
     assert warp_xml.read_params(root, "OptionsMovieExport")["SkipFirstN"] == "0"
 
 
+def test_warp_finds_the_picking_in_its_own_terms(store: Store, project: ProjectPaths):
+    picked = item()
+    result = {
+        "n_particles": 3, "mask_percent": 2.5, "model": "boxnet", "suffix": "boxnet",
+        "min_score": 0.9, "pixel_size": 1.2, "shape_yx": [20, 30],
+    }  # fmt: skip
+    record = make_record(
+        "picking", picked, Config(), References("gain-hash"), "9:f", result=result,
+        finished_at=1.0, seconds=1.0, device="cpu", program_version="0",
+    )  # fmt: skip
+    store.save(picked.with_record(record))
+    path = project.metadata("a")
+    root = warp_xml.parse(path.read_bytes())
+    assert root.get("MaskPercentage") == "2.5"
+    options = warp_xml.read_params(root, "OptionsBoxNet")
+    assert (options["ModelName"], options["PickingInvert"]) == ("boxnet", "False")
+    assert (options["ExpectedDiameter"], options["MinimumScore"]) == ("200", "0.95")
+    assert (options["MinimumMaskDistance"], options["ExportParticles"]) == ("0", "False")
+    assert (options["GainHash"], options["Dimensions"]) == ("gain-hash", "36,24,0")
+    assert warp_xml.read_thresholds(root) == {"boxnet": 0.9}
+    names = [child.tag for child in root]
+    assert names.index("OptionsBoxNet") < names.index("OptionsMovieExport")
+    assert names.index("PickingThresholds") == names.index("Warptui") - 1
+    # what Warp keeps there besides stays, and picks of other models keep their thresholds
+    warp_xml.set_params(root, "OptionsBoxNet", {"ExportBoxSize": 128})
+    warp_xml.set_threshold(root, "other", 0.3)
+    path.write_bytes(warp_xml.to_bytes(root))
+    found = store.load("a.mrc")
+    assert found is not None and found.records["picking"] == record
+    again = replace(record, result={**result, "min_score": 0.7})
+    store.save(replace(found, records={**found.records, "picking": again}))
+    root = warp_xml.parse(path.read_bytes())
+    assert warp_xml.read_params(root, "OptionsBoxNet")["ExportBoxSize"] == "128"
+    assert warp_xml.read_thresholds(root) == {"other": 0.3, "boxnet": 0.7}
+
+
 def test_an_unknown_motion_is_not_written_as_a_number(store: Store, project: ProjectPaths):
     unknown = item()
     record = unknown.records["motion"]

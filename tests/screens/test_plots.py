@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.screens.conftest import until
-from tests.screens.fake_engine import LATER, SUMMARIES, FakeEngine
+from tests.screens.fake_engine import SUMMARIES, FakeEngine
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.errors import SettingsError
 from warptui.screens.acquisition import Along
@@ -159,10 +159,10 @@ async def test_h_and_l_go_along_the_session_also_when_the_list_is_sorted(driven)
 
 
 async def test_strips_that_do_not_fit_are_reached_by_going_down(driven) -> None:
-    engine = FakeEngine(300, later=True)
+    engine = FakeEngine(300)
     async with driven(engine, (120, 40)) as (app, pilot):
         await pilot.press("tab", *["j"] * 20)
-        strip = strip_of(app, LATER[-1].label)
+        strip = strip_of(app, SUMMARIES[-1].label)
         assert strip.has_focus and strip.display
         assert not strip_of(app, "motion").display
         await pilot.pause()
@@ -178,7 +178,7 @@ async def test_z_shows_one_strip_as_large_as_the_window(driven) -> None:
         await pilot.press("z")
         await pilot.pause()
         assert strip.size.height < 20
-        assert strip_of(app, "total motion").display
+        assert strip_of(app, SUMMARIES[1].label).display
 
 
 async def test_m_chooses_a_scatter_plot_and_time(driven) -> None:

@@ -17,6 +17,7 @@ from warptui.engine.settings import InputSettings
 
 FIRST_MOVIE_S = 600.0  # a slow machine needs long to simulate one
 SETTINGS = ("pixel_size", "dose_per_frame")
+PICKING = ("diameter_angstrom",)
 FACTS = "simulation.json"  # in the demo's folder: what the simulator says about its movies
 SIMULATE = """
 import json, sys
@@ -24,6 +25,7 @@ from pathlib import Path
 from warptui.engine.simulation import session
 folder = Path(sys.argv[1])
 facts = {"pixel_size": session.PIXEL_SIZE, "dose_per_frame": session.DOSE_PER_FRAME}
+facts["diameter_angstrom"] = session.PARTICLE_DIAMETER
 (folder / "simulation.json").write_text(json.dumps(facts))
 made = session.write_demo_session(
     folder, n_movies=int(sys.argv[2]), delay_s=float(sys.argv[3]),
@@ -51,7 +53,10 @@ def demo(project: Path, *, n_movies: int, delay_s: float, show_app: bool, as_jso
         create.init(
             project,
             project / "movies",
-            {"input": {"gain": str(project / "gain.mrc"), **facts(project, SETTINGS)}},
+            {
+                "input": {"gain": str(project / "gain.mrc"), **facts(project, SETTINGS)},
+                "picking": facts(project, PICKING),
+            },
             as_json=False,
         )
         if not show_app:

@@ -18,7 +18,9 @@ from warptui.commands import create, offline
 from warptui.commands.output import DONE, WRONG_CALL, print_json
 from warptui.engine import devices, mounts, paths
 from warptui.engine.errors import SettingsError, WarptuiError
+from warptui.engine.formats import boxnet_file
 from warptui.engine.settings import Config
+from warptui.engine.stages.picking import PickingSettings
 
 PROBE_TIMEOUT_S = 120.0
 LOW_DISK_BYTES = 20e9
@@ -154,9 +156,32 @@ def settings(project: Path) -> list[Finding]:
     return [
         Finding("settings", text),
         *_input(loaded.config),
+        *_model(project, loaded.config),
         *_devices(loaded.config),
         *_disk(project),
     ]
+
+
+def _model(project: Path, config_: Config) -> list[Finding]:
+    """The network that picks, and those that could."""
+    picking = config_.stage("picking")
+    assert isinstance(picking, PickingSettings)
+    if not picking.enabled:
+        return []
+    try:
+        path = boxnet_file.find_model(picking.model, project)
+        found = boxnet_file.read_boxnet(path)
+    except WarptuiError as error:
+        return [Finding("picking.model", str(error), problem=True)]
+    lines = [
+        f"{picking.model}: {path}",
+        f"width {found.width}, SHA-256 {boxnet_file.short_hash(found.hash)}",
+    ]
+    lines += [f"{key}: {found.card[key]}" for key in ("date", "state") if found.card.get(key)]
+    others = [name for name in boxnet_file.model_names(project) if name != picking.model]
+    if others:
+        lines.append(f"others: {', '.join(others)}")
+    return [Finding("picking.model", "\n".join(lines))]
 
 
 def _input(config_: Config) -> list[Finding]:

@@ -19,6 +19,7 @@ from warptui.engine.simulation.truth import Truth, write_truth
 
 PIXEL_SIZE = 1.0
 DOSE_PER_FRAME = 1.5
+PARTICLE_DIAMETER = 130.0  # Å, of the bundled apoferritin
 _CAMERA_SEED = 20
 _GROWTH_STEPS = 12  # writes of the movie that grows in place
 _TRUNCATED_AT = 0.6
