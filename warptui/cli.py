@@ -27,6 +27,7 @@ examples:
   warptui                                      the app on the project in this folder
   warptui run PROJECT                          process what is there, with a progress bar
   warptui status PROJECT --items --json        for scripts
+  warptui train PROJECT --use                  BoxNet learns from the marked micrographs
 
 `warptui [PROJECT]` without a verb opens the app, starting an engine if none runs;
 leaving the app (q) leaves the engine running. PROJECT is the folder that holds
@@ -46,6 +47,7 @@ VERBS = {
     "status": "print the state of engine and items",
     "select": "include or exclude items by hand",
     "export": "write lists of what is selected, for RELION and others",
+    "train": "train BoxNet from marked micrographs, share examples, choose models",
     "demo": "simulate a small session and process it",
     "doctor": "tell what this machine and these settings would do, and what is wrong",
 }
@@ -137,6 +139,10 @@ def _add_arguments(verb: str, command: argparse.ArgumentParser) -> None:
     command.add_argument("project", nargs="?", default=".", metavar="PROJECT", type=Path)
     if verb == "export":
         _add_export_options(command)
+    if verb == "train":
+        from warptui.commands import train_options
+
+        train_options.add_options(command)
     if verb == "status":
         command.add_argument("--items", action="store_true", help="one record per item")
     if verb == "init":
@@ -212,6 +218,10 @@ def _run_verb(call: argparse.Namespace) -> int:
 
             options = Options(call.absolute, call.without_ctf, call.float32)
             return export.micrographs(call.project, call.output, options, as_json=call.json)
+        case "train":
+            from warptui.commands import train_options
+
+            return train_options.run(call)
         case "demo":
             from warptui.commands import demo
 

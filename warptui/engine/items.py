@@ -226,6 +226,7 @@ class TrainingRequest:
     start_from: str = ""  # empty = picking.model
     items: tuple[str, ...] = ()  # examples; empty = the items that are marked for training
     held_out: tuple[str, ...] = ()  # empty = those marked so, else a part of the examples
+    positions: str = ""  # a folder of STAR files, NAME*.star, that take the place of the picks
     settings: dict[str, Any] = field(default_factory=dict)  # of [training], for this run alone
     resume: bool = False  # go on where the interrupted training of ``model`` stood
     use: bool = False  # pick with it as soon as it is done

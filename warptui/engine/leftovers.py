@@ -15,6 +15,7 @@ PRODUCT_FOLDERS = (
     "thumbnails",
     "mask",
     "motion",
+    "models",
 )
 
 

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,7 +26,7 @@ from warptui.engine import events, wire
 from warptui.engine.edits import edits_of
 from warptui.engine.errors import EngineError, WarptuiError
 from warptui.engine.events import Snapshot
-from warptui.engine.items import Choice, ExportRequest
+from warptui.engine.items import Choice, ExportRequest, TrainingRequest
 from warptui.engine.paths import ProjectPaths, socket_path
 from warptui.engine.session import Session
 from warptui.engine.settings import ReadConfig, WriteConfig
@@ -164,6 +165,20 @@ class Server:
                 return session.try_settings(given["name"], given["changes"]).to_json()
             case "drop_trial":
                 return session.drop_trial(given["name"])
+            case "training_examples":
+                return [asdict(example) for example in session.training_examples()]
+            case "preview_training":
+                return session.preview_training(TrainingRequest.from_json(given["request"]))
+            case "train":
+                return session.train(TrainingRequest.from_json(given["request"]))
+            case "cancel_training":
+                return session.cancel_training(keep_best=bool(given.get("keep_best")))
+            case "models":
+                return [asdict(info) for info in session.models()]
+            case "use_model":
+                return session.use_model(str(given["name"]))
+            case "discard_model":
+                return session.discard_model(str(given["name"]))
             case "stop":
                 # Answered first; the end of the session ends this connection too.
                 threading.Thread(target=session.stop, name="stop").start()

@@ -17,9 +17,20 @@ from warptui.engine.errors import EngineError, ExportError, SettingsError
 from warptui.engine.events import Event
 from warptui.engine.exporters.kinds import described, first_rows, target_of
 from warptui.engine.forecast import Forecast, forecast
-from warptui.engine.items import Choice, EngineStatus, ExportRequest, ItemDetail, ItemRow, Trial
+from warptui.engine.items import (
+    Choice,
+    EngineStatus,
+    ExportRequest,
+    ItemDetail,
+    ItemRow,
+    ModelInfo,
+    TrainingExample,
+    TrainingRequest,
+    Trial,
+)
 from warptui.engine.references import ReferenceFiles
 from warptui.engine.settings import Changes, Config
+from warptui.engine.training import models, order
 from warptui.engine.wanted import Wanted, as_json
 from warptui.engine.works import Works
 
@@ -224,6 +235,53 @@ class Session(Works):
     def drop_trial(self, name: str) -> None:
         """Stop the trials of an item; those who wait for them get an ItemError."""
         self._ask(lambda: self._foreman.drop_trial(name))
+
+    def training_examples(self) -> list[TrainingExample]:
+        """The micrographs that are marked for training, or for measuring a training."""
+        return order.examples_of(self._paths, self._config, self._ask(self._root_names))
+
+    def preview_training(self, request: TrainingRequest) -> dict[str, Any]:
+        """What `train` would do, or the ``problem`` why it cannot be done.
+
+        ``model``, ``start_from``, ``n_examples``, ``n_particles``, ``n_held_out``, ``n_steps``,
+        ``device``, ``notes``, and a rough guess of the ``seconds``.
+        """
+        items, (device, threads) = self._ask(lambda: (self._root_names(), self._training_place()))
+        return order.preview(self._paths, self._config, items, request, device, threads)
+
+    def train(self, request: TrainingRequest) -> str:
+        """Train BoxNet from the marked micrographs; the new model's name at once.
+
+        Processing waits meanwhile. The status tells the rest. Raises TrainingError or InputError,
+        in plain words, when it cannot be done.
+        """
+        items, (device, threads) = self._ask(lambda: (self._root_names(), self._training_place()))
+        task = order.make_task(self._paths, self._config, items, request, device, threads)
+        return self._ask(lambda: self._train(task))
+
+    def cancel_training(self, *, keep_best: bool = False) -> None:
+        """End the training that runs; with ``keep_best`` what is best so far becomes the model."""
+        self._ask(lambda: self._trainer.cancel(keep_best=keep_best))
+
+    def models(self) -> list[ModelInfo]:
+        """The models that can be picked with, and trainings that did not end; bundled ones last."""
+        running = self._ask(lambda: self._trainer.running)
+        return models.list_models(self._paths, order.used_model(self._config), running)
+
+    def use_model(self, name: str) -> None:
+        """Pick with this model from now on; what was picked with another becomes outdated.
+
+        Raises InputError when there is no such model or nothing can be picked with it.
+        """
+        models.check_usable(self._paths, name)
+        self.change({"picking": {"model": name}})
+
+    def discard_model(self, name: str) -> None:
+        """Remove a model that was trained here, and all that is known of its training.
+
+        Raises TrainingError when it is in use, comes with the program, or is being trained.
+        """
+        self._ask(lambda: self._discard_model(name))
 
     def config(self) -> dict[str, Any]:
         """The current settings as JSON values."""

@@ -173,7 +173,13 @@ class TrainingSettings(Section):
     batch: int = setting(
         8, "windows per step; halved when memory runs out", affects=False, ge=1, le=256
     )
-    first_rate: float = setting(1e-2, "learning rate at first", affects=False, gt=0, le=1)
+    optimiser: str = setting(
+        "adamw",
+        "how weights are changed; momentum (with first_rate 0.01) is the paper's",
+        affects=False,
+        pattern="^(adamw|momentum)$",
+    )
+    first_rate: float = setting(1e-3, "learning rate at first", affects=False, gt=0, le=1)
     last_rate: float = setting(1e-5, "learning rate in the end", affects=False, gt=0, le=1)
     corpus_percent: float = setting(
         50.0,

@@ -12,7 +12,7 @@ from warptui.engine import mounts
 from warptui.engine.broadcast import Broadcast
 from warptui.engine.events import StatusChanged
 from warptui.engine.foreman import Foreman
-from warptui.engine.items import EngineStatus, Export, Notice
+from warptui.engine.items import EngineStatus, Export, Notice, TrainingStatus
 from warptui.engine.roster import Entry
 from warptui.engine.stages import Stage
 from warptui.engine.wanted import told
@@ -43,6 +43,7 @@ class Vitals:
         problem: str,
         notices: tuple[Notice, ...],
         exports: tuple[Export, ...],
+        training: TrainingStatus | None = None,
     ) -> None:
         """Tell the viewers, if anything changed that is worth a message."""
         foreman, now = self._foreman, time.monotonic()
@@ -78,6 +79,7 @@ class Vitals:
                     settings_version=foreman.settings_version,
                     filters=foreman.roster.wanted.config.filters.limits(),
                     astigmatism=foreman.roster.session_astigmatism(),
+                    training=training,
                 )
             )
         )

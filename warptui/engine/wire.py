@@ -68,6 +68,7 @@ _RAISED = {
         errors.SettingsError,
         errors.EngineError,
         errors.ItemError,
+        errors.InputError,
         errors.ExportError,
         errors.TrainingError,
     )

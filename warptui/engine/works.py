@@ -13,31 +13,36 @@ import threading
 import time
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from warptui.engine import mounts
 from warptui.engine.broadcast import Broadcast
-from warptui.engine.devices import plan_slots
+from warptui.engine.devices import cpu_count, plan_slots
 from warptui.engine.editing import read_marks
-from warptui.engine.errors import EngineError
+from warptui.engine.errors import EngineError, WarptuiError
 from warptui.engine.exporters.kinds import kind_of, target_of
 from warptui.engine.exports import Exports
 from warptui.engine.foreman import Foreman
 from warptui.engine.herald import Herald
-from warptui.engine.items import EngineStatus, ExportRequest, ItemDetail
+from warptui.engine.items import EngineStatus, ExportRequest, ItemDetail, TrainingStatus
 from warptui.engine.job import load_stages
 from warptui.engine.leftovers import PRODUCT_FOLDERS, find_leftovers
 from warptui.engine.lock import ProjectLock
 from warptui.engine.log_lines import LogLines
 from warptui.engine.lookout import Lookout
-from warptui.engine.paths import TEMPORARY_SUFFIX, ProjectPaths
+from warptui.engine.paths import TEMPORARY_SUFFIX, ProjectPaths, root_name
 from warptui.engine.pool import Died, Patience, Pool, Said, boot_clock
 from warptui.engine.references import ReferenceFiles
 from warptui.engine.roster import Roster
 from warptui.engine.settings import Changes, Config, ReadConfig, WriteConfig
 from warptui.engine.stages import Stage
 from warptui.engine.store import Store
+from warptui.engine.trainer import HOLD, Heard, Trainer
+from warptui.engine.training import models
+from warptui.engine.training.order import used_model
+from warptui.engine.training.task import Task
 from warptui.engine.vitals import Vitals
 from warptui.engine.wanted import Wanted
 from warptui.engine.watch import (
@@ -150,6 +155,9 @@ class Works:
             # a collection that goes through them all would hold the engine up again and again
             gc.collect()  # else what is garbage now would be kept too
             gc.freeze()
+        self._trainer = Trainer(self._paths, self._inbox.put)
+        if self._trainer.status is not None and self._trainer.status.phase == "failed":
+            log.warning("%s", self._trainer.status.message)
         self._patience = Patience()
         self._vitals = Vitals(self.project, self._foreman, self._broadcast, self._stages)
         self._next_references = time.monotonic() + REFERENCES_S
@@ -211,6 +219,10 @@ class Works:
                 self._stopping = True
             case Said() | Died() | list():
                 self._note(message)
+            case Heard():
+                if self._trainer.hear(message):
+                    self._training_over()
+                self._publish_status()
             case (request, Future() as answer):
                 try:
                     answer.set_result(request())
@@ -273,6 +285,7 @@ class Works:
             problem=self.problem,
             notices=self._herald.alerts.unseen,
             exports=self._exports.look(),
+            training=self._training(),
         )
 
     def _set_paused(self, paused: bool) -> None:
@@ -293,6 +306,47 @@ class Works:
         names = self._foreman.asked_for(request)
         optics = self._config.optics.model_dump()
         return self._exports.begin(kind, request, target, names, optics)
+
+    def _root_names(self) -> dict[str, str]:
+        """The items' names by the root names of their files."""
+        return {root_name(name): name for name in self._foreman.roster.entries}
+
+    def _training_place(self) -> tuple[str, int]:
+        """The device to train on, and how many threads: workers do nothing meanwhile."""
+        slots = self._foreman.pool.slots.values() if self._foreman.pool else ()
+        device = next((slot.plan.device for slot in slots), "cpu")
+        return device, self._config.compute.threads or cpu_count()
+
+    def _discard_model(self, name: str) -> None:
+        used, running = used_model(self._config), self._trainer.running
+        models.discard(self._paths, name, used, running)
+        if self._trainer.status is not None and self._trainer.status.model == name:
+            self._trainer.status = None
+        log.info("model %s was discarded", name)
+        self._publish_status()
+
+    def _train(self, task: Task) -> str:
+        self._trainer.begin(task)
+        self._foreman.holds[HOLD] = (
+            f"BoxNet is being trained ({task.request.model}): processing waits until it is done"
+        )
+        self._publish_status()
+        return task.request.model
+
+    def _training_over(self) -> None:
+        """Processing goes on, with the new model if that was asked for."""
+        self._foreman.holds.pop(HOLD, None)
+        task, status = self._trainer.task, self._trainer.status
+        if task is None or status is None or status.phase != "done" or not task.request.use:
+            return
+        try:
+            self._change({"picking": {"model": status.model}})
+        except WarptuiError as problem:
+            log.error("%s is ready, but it could not be put to use: %s", status.model, problem)
+
+    def _training(self) -> TrainingStatus | None:
+        status = self._trainer.status
+        return status and replace(status, used=status.model == used_model(self._config))
 
     def _change(self, changes: Changes) -> None:
         if self._write_config is None:
@@ -352,6 +406,7 @@ class Works:
             if self._foreman.pool is not None:
                 self._foreman.pool.close(STOP_GRACE_S)
             self._foreman.trials.close()
+            self._trainer.close()
             self._publish_status()
         if hasattr(self, "_store"):
             self._exports.close()

@@ -176,6 +176,22 @@ def read_mrc(path: Path) -> tuple[np.ndarray, float | None]:
     return (array[0] if len(array) == 1 else array), frames.pixel_size
 
 
+def read_shape_and_pixel_size(path: Path) -> tuple[tuple[int, int], float]:
+    """(y, x) and Å/px of an image, from its header alone.
+
+    Raises
+    ------
+    InputError
+        If the header says nothing about the pixel size.
+    """
+    with Source(path) as source:
+        header = read_header(source)
+    if not header.pixel_size:
+        raise InputError(f"{path}: its header has no pixel size; process the movie again (P)")
+    _, ny, nx = header.shape_zyx
+    return (ny, nx), header.pixel_size
+
+
 def write_mrc(path: Path, array: np.ndarray, pixel_size: float, mode: str = "float32") -> None:
     """Write (y, x) or (z, y, x) as MRC: into a temporary file, synced, then renamed.
 

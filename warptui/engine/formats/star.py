@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from warptui.engine.errors import OutputError
+from warptui.engine.errors import InputError, OutputError
 from warptui.engine.paths import write_text
 
 VERSION = "# version 30001"  # RELION asks for it before it believes in optics groups
+_COORDINATES = {"rlnCoordinateX", "rlnCoordinateY"}
 Value = str | int | float
 
 
@@ -53,6 +54,38 @@ def write_star(path: Path, blocks: Sequence[Pairs | Table]) -> None:
     """
     text = "\n\n".join(block.text() for block in blocks)
     write_text(path, text + "\n")
+
+
+def read_positions(path: Path) -> list[tuple[float, float]]:
+    """(y, x) px of every row of the first table that has rlnCoordinateX and rlnCoordinateY.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or has no such table.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise InputError(f"{path}: cannot be read: {problem}") from problem
+    labels: dict[str, int] = {}
+    rows: list[list[str]] = []
+    for line in (line.strip() for line in lines):
+        if line == "loop_" or line.startswith("data_"):
+            if set(labels) >= _COORDINATES:
+                break
+            labels, rows = {}, []
+        elif line.startswith("_"):
+            labels[line.split()[0][1:]] = len(labels)
+        elif line and not line.startswith("#"):
+            rows.append(line.split())
+    if not set(labels) >= _COORDINATES:
+        raise InputError(f"{path}: no table in it has rlnCoordinateX and rlnCoordinateY")
+    y, x = labels["rlnCoordinateY"], labels["rlnCoordinateX"]
+    try:
+        return [(float(row[y]), float(row[x])) for row in rows]
+    except (ValueError, IndexError) as problem:
+        raise InputError(f"{path}: a row has no coordinates ({problem})") from problem
 
 
 def is_writable(text: str) -> bool:

@@ -110,7 +110,7 @@ def draw_settings(seed: int, n_species: int, shape_yx: tuple[int, int]) -> Scene
         coverage=float(np.exp(rng.uniform(*np.log([0.02, 0.9])))),
         min_distance_diameters=float(rng.uniform(0.7, 1.2)),
         clustering=float(rng.choice([0.0, rng.uniform(0, 0.7)])),
-        species=tuple(int(i) for i in rng.choice(n_species, kinds, replace=False)),
+        species=tuple(int(i) for i in rng.choice(n_species, min(kinds, n_species), replace=False)),
         artifacts=tuple(artifacts),
     )
 

@@ -1,0 +1,395 @@
+"""`train`: BoxNet learns from marked micrographs, with or without an engine; bundles."""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from warptui import config
+from warptui.client import Client, running
+from warptui.commands import steer
+from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, print_table, say
+from warptui.engine.errors import EngineError, TrainingError
+from warptui.engine.items import EngineStatus, ModelInfo, TrainingRequest, TrainingStatus
+from warptui.engine.lock import ProjectLock
+from warptui.engine.paths import ProjectPaths, root_name
+from warptui.engine.training.folder import read_metrics, read_report
+
+LOOK_S = 0.25
+LINE_S = 10.0  # between lines where there is no terminal
+BAR_WIDTH = 20
+CANCEL_S = 60.0  # for a checkpoint after Ctrl-C
+METRICS = (
+    ("old network, old data", "old_on_old"),
+    ("new network, old data", "new_on_old"),
+    ("old network, new data", "old_on_new"),
+    ("new network, new data", "new_on_new"),
+    ("old network, held out", "held_out_old"),
+    ("new network, held out", "held_out"),
+)
+
+
+def train(project: Path, request: TrainingRequest, *, as_json: bool) -> int:
+    """Train, and tell how it goes; 1 if no model came of it."""
+    paths = ProjectPaths(project.resolve())
+    config.load(project)
+    client = running(project)
+    if client is not None:
+        with client:
+            status = _watch_engine(client, request)
+    else:
+        status = _train_here(paths, request)
+    return _conclude(paths, status, as_json=as_json)
+
+
+def find_items(project: Path, patterns: Sequence[str]) -> tuple[str, ...]:
+    """Names of the items that names or patterns mean.
+
+    Raises
+    ------
+    UnknownItem
+        If one of them fits none.
+    """
+    if not patterns:
+        return ()
+    client = running(project)
+    if client is not None:
+        with client:
+            known = [row.name for row in client.items()]
+    else:
+        known = list(_root_names(project).values())
+    return tuple(steer.expand(patterns, known))
+
+
+def show_models(project: Path, *, as_json: bool) -> int:
+    """The models that there are, and trainings that did not end."""
+    client = running(project)
+    if client is not None:
+        with client:
+            found = client.models()
+    else:
+        from warptui.engine.training import models, order
+
+        used = order.used_model(config.read_config(project))
+        found = models.list_models(ProjectPaths(project.resolve()), used)
+    if as_json:
+        print_json([asdict(info) for info in found])
+        return DONE
+    print_table([["", "model", "state", "F1", "micrographs", "from"], *map(_model_line, found)])
+    for info in found:
+        if info.verdict or info.problem:
+            say(f"{info.name}: {info.problem or info.verdict}")
+    return DONE
+
+
+def use(project: Path, name: str) -> int:
+    """Pick with a model from now on."""
+    client = running(project)
+    if client is not None:
+        with client:
+            client.use_model(name)
+    else:
+        from warptui.engine.training.models import check_usable
+
+        check_usable(ProjectPaths(project.resolve()), name)
+        config.write_config(project, {"picking": {"model": name}})
+    say(f"picking.model = {name}: what was picked with another model is outdated now")
+    return DONE
+
+
+def discard(project: Path, name: str) -> int:
+    """Remove a model that was trained here."""
+    client = running(project)
+    if client is not None:
+        with client:
+            client.discard_model(name)
+    else:
+        from warptui.engine.training import models, order
+
+        paths = ProjectPaths(project.resolve())
+        with _locked(paths):
+            models.discard(paths, name, order.used_model(config.read_config(project)))
+    say(f"{name} is gone")
+    return DONE
+
+
+def bundle(
+    project: Path, target: Path, request: TrainingRequest, origin: dict[str, str], *, as_json: bool
+) -> int:
+    """Pack the marked micrographs into one file that others can learn from."""
+    from warptui.engine.training import order
+    from warptui.engine.training.making import make_bundle
+
+    if not origin["species"]:
+        raise TrainingError("--species is missing: the name of what was picked")
+    if not origin["contributor"] or not origin["licence"]:
+        raise TrainingError(
+            "--contributor and --licence are missing: whose examples these are, and under which "
+            "licence (such as CC0-1.0) others may use them"
+        )
+    settings = config.read_config(project)
+    paths = ProjectPaths(project.resolve())
+    told, notes = make_bundle(
+        paths,
+        _root_names(project),
+        request,
+        order.rules_for(settings),
+        target,
+        train_masks=settings.training.train_masks,
+        **origin,
+    )
+    for note in notes:
+        say(note)
+    if as_json:
+        print_json({"path": str(target), **told})
+    say(f"{target}: {told['micrographs']} micrographs, {told['particles']} particles")
+    return DONE
+
+
+def merge(files: list[Path], target: Path, *, as_json: bool) -> int:
+    """Put bundles together into one."""
+    from warptui.engine.training.bundle import merge as merge_bundles
+
+    n_examples, n_doubles = merge_bundles(files, target)
+    if as_json:
+        print_json({"path": str(target), "examples": n_examples, "doubles": n_doubles})
+    left_out = f", {n_doubles} that were there twice left out" if n_doubles else ""
+    say(f"{target}: {n_examples} micrographs{left_out}")
+    return DONE
+
+
+def show_species(files: list[Path], *, as_json: bool) -> int:
+    """The species in the curated set, or in bundles."""
+    from warptui.engine.training.bundle import read_manifest, species_of
+    from warptui.engine.training.corpus import corpus_path
+
+    examples: list[dict[str, Any]] = []
+    for path in files or [corpus_path()]:
+        examples += read_manifest(path)["examples"]
+    found = species_of({"examples": examples})
+    if as_json:
+        print_json(found)
+        return DONE
+    heads = ["species", "micrographs", "source", "contributor", "licence"]
+    print_table(
+        [
+            heads,
+            *(
+                [
+                    one_line(entry["species"]),
+                    str(entry["micrographs"]),
+                    *(one_line(", ".join(entry[key])) for key in heads[2:]),
+                ]
+                for entry in found
+            ),
+        ]
+    )
+    return DONE
+
+
+def progress_line(status: TrainingStatus, width: int) -> str:
+    """Bar, steps, loss and the time that is left; before there are steps, what it does."""
+    if status.phase != "running" or not status.n_steps:
+        return one_line(status.message)[:width]
+    filled = round(BAR_WIDTH * status.step / status.n_steps)
+    parts = [
+        f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] step {status.step}/{status.n_steps}",
+        f"epoch {status.epoch:.0f}/{status.n_epochs}",
+    ]
+    if status.loss is not None:
+        parts.append(f"loss {status.loss:.3f}")
+    if status.seconds_left is not None:
+        parts.append(f"at most {_minutes(status.seconds_left)} left")
+    said = status.message.partition("; ")[2].removeprefix("processing waits until it is done; ")
+    if said and not said.startswith("processing waits"):
+        parts.append(one_line(said))
+    return " · ".join(parts)[:width]
+
+
+def _train_here(paths: ProjectPaths, request: TrainingRequest) -> TrainingStatus:
+    """Without an engine: the lock is held meanwhile, so that none begins."""
+    from warptui.engine.devices import cpu_count, plan_slots
+    from warptui.engine.trainer import Heard, Trainer
+    from warptui.engine.training import order
+
+    settings = config.read_config(paths.root)
+    inbox: queue.SimpleQueue[Heard] = queue.SimpleQueue()
+    with _locked(paths):
+        slots, note = plan_slots(settings.compute)
+        if note:
+            say(note)
+        place = slots[0].device, settings.compute.threads or cpu_count()
+        items = _root_names(paths.root)
+        if not request.resume:
+            _tell_plan(order.preview(paths, settings, items, request, *place))
+        trainer = Trainer(paths, inbox.put)
+        trainer.begin(order.make_task(paths, settings, items, request, *place))
+        shown = _Shown()
+        try:
+            while not trainer.hear(inbox.get()):
+                shown.show(trainer.status)
+        except KeyboardInterrupt:
+            say("\nstopping; a checkpoint is written")
+            trainer.cancel(keep_best=False)
+            deadline = time.monotonic() + CANCEL_S
+            while time.monotonic() < deadline and not trainer.hear(inbox.get(timeout=CANCEL_S)):
+                continue
+        shown.end()
+        assert trainer.status is not None
+        if trainer.status.phase == "done" and request.use:
+            config.write_config(paths.root, {"picking": {"model": trainer.status.model}})
+            return replace(trainer.status, used=True)
+        return trainer.status
+
+
+def _watch_engine(client: Client, request: TrainingRequest) -> TrainingStatus:
+    if not request.resume:
+        _tell_plan(client.preview_training(request))
+    name = client.train(request)
+    say(f"the engine trains {name}; processing waits until it is done")
+    shown = _Shown()
+    try:
+        while True:
+            told: EngineStatus = client.status()
+            if told.training is None or told.training.model != name:
+                raise TrainingError(f"the engine trains {name} no more")
+            if not told.training.active:
+                shown.end()
+                return told.training
+            shown.show(told.training)
+            time.sleep(LOOK_S)
+    except KeyboardInterrupt:
+        say("\nthe engine goes on training; `warptui train PROJECT --cancel` ends it")
+        raise
+
+
+def cancel(project: Path, *, keep_best: bool) -> int:
+    """End the training of the engine that runs."""
+    client = running(project)
+    if client is None:
+        raise EngineError(f"no engine runs on {project}: nothing is being trained by one")
+    with client:
+        client.cancel_training(keep_best=keep_best)
+    say("the training ends")
+    return DONE
+
+
+def _tell_plan(plan: dict[str, Any]) -> None:
+    for note in plan["notes"]:
+        say(note)
+    if plan["problem"]:
+        raise TrainingError(plan["problem"])
+    say(
+        f"training {plan['model']} from {plan['start_from']}: {plan['n_examples']} micrographs "
+        f"with {plan['n_particles']} particles, {plan['n_held_out']} held out; at most "
+        f"{plan['n_steps']} steps on {plan['device']}, roughly {_minutes(plan['seconds'])}"
+    )
+
+
+def _conclude(paths: ProjectPaths, status: TrainingStatus, *, as_json: bool) -> int:
+    if status.phase != "done":
+        if as_json:
+            print_json(status.to_json())
+        say(f"{status.model}: {status.message}")
+        if status.resumable:
+            say(f"go on with it: warptui train {paths.root} --resume {status.model}")
+        return SOME_FAILED
+    report = read_report(paths.training_report(status.model))
+    if as_json:
+        print_json({**status.to_json(), "report": report})
+    _tell_metrics(paths, status.model, report)
+    say(f"{status.message}, after {_minutes(status.seconds)}")
+    say(f"verdict: {status.verdict}")
+    if status.used:
+        say("it is used from now on: items are picked again when they are processed")
+    else:
+        say(f"use it: warptui train {paths.root} --use-model {status.model}")
+    return DONE
+
+
+def _tell_metrics(paths: ProjectPaths, name: str, report: dict[str, Any]) -> None:
+    measured = read_metrics(paths.training_metrics(name))
+    if not measured:
+        return
+    best = report.get("best_step")
+    chosen = next((entry for entry in measured if entry["step"] == best), measured[-1])
+    keys = ("precision", "recall", "f1", "accuracy")
+    whole = {"held_out": "held_out_after", "held_out_old": "held_out_before"}
+    for label, key in METRICS:
+        values = report.get(whole.get(key, "")) or chosen.get(key)
+        if values:
+            numbers = (f"{k} {'-' if values[k] is None else f'{values[k]:.3f}'}" for k in keys)
+            say(f"{label}: {'  '.join(numbers)}")
+
+
+def _model_line(info: ModelInfo) -> list[str]:
+    return [
+        "*" if info.used else "",
+        info.name,
+        info.state,
+        "-" if info.f1 is None else f"{info.f1:.3f}",
+        str(info.n_examples or "-"),
+        "comes with warptui" if info.bundled else info.start_from,
+    ]
+
+
+def _root_names(project: Path) -> dict[str, str]:
+    from warptui.commands import offline
+
+    roster, _ = offline.load_roster(project)
+    return {root_name(name): name for name in roster.entries}
+
+
+def _locked(paths: ProjectPaths) -> _Lock:
+    return _Lock(paths)
+
+
+class _Lock:
+    """Holds a project, so that no engine begins meanwhile."""
+
+    def __init__(self, paths: ProjectPaths) -> None:
+        self._paths = paths
+
+    def __enter__(self) -> None:
+        try:
+            self._lock = ProjectLock(self._paths.lock, lambda reason: say(reason))
+        except EngineError as problem:
+            raise TrainingError(f"{problem}: another training or an engine is at work") from problem
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+class _Shown:
+    """The line that tells how far it is."""
+
+    def __init__(self) -> None:
+        self._on_terminal = sys.stderr.isatty()
+        self._line, self._at = "", -LINE_S
+
+    def show(self, status: TrainingStatus | None) -> None:
+        if status is None:
+            return
+        line = progress_line(status, shutil.get_terminal_size((80, 24)).columns - 1)
+        if self._on_terminal:
+            print(f"\r{line}\033[K", end="", file=sys.stderr, flush=True)
+        elif line != self._line and time.monotonic() - self._at >= LINE_S:
+            say(line)
+            self._line, self._at = line, time.monotonic()
+
+    def end(self) -> None:
+        if self._on_terminal:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def _minutes(seconds: float | None) -> str:
+    if seconds is None:
+        return "an unknown time"
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60}:{rest % 60:02d} min"

@@ -1,0 +1,90 @@
+"""How well a network does on examples, by the same rule by which particles are picked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from warptui.engine.edits import chosen_picks
+from warptui.engine.ops.picks import find_artifacts, find_components
+from warptui.engine.ops.segmentation import segment
+from warptui.engine.training.example import (
+    MATCHING_SHARE,
+    PIXEL_SIZE,
+    Example,
+    Tally,
+    count_matches,
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What [picking] says about which candidates are picks."""
+
+    min_score: float
+    min_mask_distance_angstrom: float = 0.0
+    diameter_angstrom: float = 200.0  # where an example has no particles
+
+
+def examine(
+    net: nn.Module, example: Example, rule: Rule, device: torch.device
+) -> tuple[Tally, np.ndarray]:
+    """How a network does on one example, and its picks (n, 3): y and x in px, score.
+
+    Picks and particles in areas that count nothing are left out.
+    """
+    image = torch.from_numpy(example.image).to(device)
+    with torch.inference_mode(), autocast(device):
+        probabilities = segment(net, image).float().cpu().numpy()
+    candidates = find_components(probabilities)
+    table = np.column_stack([candidates.centres_yx_px, candidates.scores, candidates.areas_px])
+    positions, scores = chosen_picks(
+        table.reshape(-1, 4),
+        find_artifacts(probabilities),
+        PIXEL_SIZE,
+        example.diameter_angstrom or rule.diameter_angstrom,
+        rule.min_score,
+        rule.min_mask_distance_angstrom,
+    )
+    picks = np.column_stack([np.asarray(positions).reshape(-1, 2) / PIXEL_SIZE, scores])
+    counted = picks[_counts(example, picks[:, :2])]
+    known = _counts(example, example.centres_yx_px)
+    limits = MATCHING_SHARE * example.diameters_angstrom[known] / PIXEL_SIZE
+    answers = probabilities.argmax(axis=0)
+    weights = np.minimum(example.certainty, 1.0)
+    tally = Tally(
+        found=len(counted),
+        there=int(known.sum()),
+        right=count_matches(counted[:, :2], example.centres_yx_px[known], limits),
+        pixels=float(weights.sum()),
+        right_pixels=float(weights[answers == example.labels].sum()),
+    )
+    return tally, picks
+
+
+def measure(net: nn.Module, examples: Sequence[Example], rule: Rule, device: torch.device) -> Tally:
+    """How a network does on all examples together."""
+    was_training = net.training
+    net.eval()
+    tally = Tally()
+    for example in examples:
+        tally += examine(net, example, rule, device)[0]
+    net.train(was_training)
+    return tally
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Half precision where it pays."""
+    on_gpu = device.type == "cuda"
+    return torch.autocast(device.type, torch.bfloat16, enabled=on_gpu)
+
+
+def _counts(example: Example, positions: np.ndarray) -> np.ndarray:
+    """(n,) bool: whether what is said about these places (n, 2) is known to be right or wrong."""
+    ny, nx = example.certainty.shape
+    rows, columns = np.round(positions).astype(int).T.reshape(2, -1)
+    return example.certainty[rows.clip(0, ny - 1), columns.clip(0, nx - 1)] > 0

@@ -1,0 +1,68 @@
+"""What the numbers of a training allow one to say, and no more."""
+
+from __future__ import annotations
+
+import math
+
+from warptui.engine.training.example import Tally
+
+_SIGMAS = 2.0  # a smaller difference may be chance
+_FORGOTTEN = 0.03  # of F1 on the curated set: less is no loss worth a word
+_FEW = 50  # particles that are held out: too few to rely on
+
+
+def verdict(
+    before: Tally | None,
+    after: Tally | None,
+    n_held_out: int,
+    old_before: Tally,
+    old_after: Tally,
+    new_after: Tally,
+) -> str:
+    """A sentence or two. ``before`` and ``after`` are of held-out micrographs; None without any."""
+    if before is None or after is None or after.there == 0:
+        said = (
+            "not known whether it is better: no micrograph with particles was held out"
+            f"{_known(new_after)}"
+        )
+    else:
+        said = _compare(before, after, n_held_out)
+    lost = (old_before.f1 or 0.0) - (old_after.f1 or 0.0)
+    if lost > max(_FORGOTTEN, _SIGMAS * _error(old_after)):
+        said += (
+            f"; it forgot some of what it knew: F1 {_f1(old_after)} instead of {_f1(old_before)} "
+            "on the curated set"
+        )
+    return said
+
+
+def _compare(before: Tally, after: Tally, n_held_out: int) -> str:
+    gain = (after.f1 or 0.0) - (before.f1 or 0.0)
+    doubt = _SIGMAS * math.hypot(_error(before), _error(after))
+    micrographs = "1 held-out micrograph" if n_held_out == 1 else f"{n_held_out} held-out ones"
+    numbers = f"F1 {_f1(after)} instead of {_f1(before)} on {micrographs}"
+    if gain > doubt:
+        said = f"better on your micrographs: {numbers}"
+    elif gain < -doubt:
+        said = f"worse on your micrographs: {numbers}; better keep the one before"
+    else:
+        said = f"no clear difference: {numbers}"
+    if after.there < _FEW:
+        said += f", which have only {after.there} particles: mark more to know"
+    return said
+
+
+def _error(tally: Tally) -> float:
+    """Standard error of F1, as of a share of so many particles."""
+    f1 = tally.f1 or 0.0
+    return math.sqrt(max(f1 * (1 - f1), 0.01) / max(tally.there, 1))
+
+
+def _f1(tally: Tally) -> str:
+    return "-" if tally.f1 is None else f"{tally.f1:.3f}"
+
+
+def _known(new_after: Tally) -> str:
+    if new_after.f1 is None:
+        return ""
+    return f" (F1 {_f1(new_after)} on what it learned from is no estimate)"
