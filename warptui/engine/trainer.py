@@ -58,7 +58,9 @@ class Trainer:
     @property
     def running(self) -> str:
         """The model that is being trained; empty = none is."""
-        return self.status.model if self._process is not None and self.status else ""
+        if self._process is None or self.status is None or not self.status.active:
+            return ""
+        return self.status.model
 
     def begin(self, task: Task) -> None:
         """Start the process.
@@ -70,6 +72,7 @@ class Trainer:
         """
         if self.running:
             raise TrainingError(f"{self.running} is being trained: wait for it, or cancel it")
+        self._let_go()
         path = self._log
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,11 +105,7 @@ class Trainer:
         if heard.status is not None:
             self.status = heard.status
             return False
-        self._process.wait()
-        if self._process.stdin is not None:
-            with suppress(OSError):
-                self._process.stdin.close()
-        self._process = None
+        self._let_go()
         assert self.status is not None
         if self.status.active:
             why = cause_of_death(heard.returncode)
@@ -134,9 +133,14 @@ class Trainer:
     def close(self) -> None:
         """The engine ends: the process writes a checkpoint and ends by itself."""
         self._generation += 1
-        if self._process is not None and self._process.stdin is not None:
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Its stdin is closed: it ends, if it has not; the reading thread waits for it."""
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
             with suppress(OSError):
-                self._process.stdin.close()
+                process.stdin.close()
 
     @property
     def _log(self) -> Path:

@@ -105,6 +105,7 @@ def test_a_narrow_network_learns_to_find_blobs() -> None:
     torch.manual_seed(0)
     net = BoxNet(1)
     with torch.no_grad():
+        assert net.label.bias is not None
         net.label.bias[2] = -5.0  # there are no artifacts to learn of
     rule = Rule(0.5)
     before = measure(net, held_out, rule, CPU).f1 or 0.0
