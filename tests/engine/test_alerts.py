@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from warptui.engine.alerts import AGAIN_S, WINDOW_S, Alerts, Facts
+from warptui.engine.herald import Herald
 from warptui.engine.items import Notice
 from warptui.engine.settings import AlertSettings
+from warptui.engine.trainer import HOLD as TRAINING
 from warptui.engine.unseen import Unseen
 
 WELL = Facts(newest_age_s=1.0, free_bytes=10**13, hours_left=500.0)
@@ -199,3 +203,20 @@ def test_notices_that_cannot_be_kept_are_no_obstacle(tmp_path: Path) -> None:
     unseen = Unseen(tmp_path / "state" / "notices.json")
     unseen.keep(told)
     unseen.keep(told)
+
+
+def test_a_training_is_no_trouble_but_what_else_holds_is(tmp_path: Path) -> None:
+    herald = Herald(tmp_path, AlertSettings())
+    foreman: Any = SimpleNamespace(
+        roster=SimpleNamespace(newest=lambda: None),
+        rates=SimpleNamespace(disk_hours_left=lambda: None),
+        pool=None,
+        holds={TRAINING: "BoxNet is being trained"},
+    )
+    herald.look(foreman, None)
+    assert not herald.alerts.unseen
+    foreman.holds["storage"] = "the disk is full"
+    herald.look(foreman, None)
+    assert [notice.text for notice in herald.alerts.unseen] == [
+        "processing stands still: the disk is full"
+    ]

@@ -12,6 +12,7 @@ from warptui.engine.foreman import Foreman
 from warptui.engine.hook import Hook
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.settings import AlertSettings
+from warptui.engine.trainer import HOLD as TRAINING
 from warptui.engine.unseen import Unseen
 
 log = logging.getLogger(__name__)
@@ -41,13 +42,15 @@ class Herald:
         """Apply the rules, and start the command for what they tell."""
         now, newest = time.monotonic(), foreman.roster.newest()
         given_up = foreman.pool.given_up if foreman.pool is not None else []
+        # a training was asked for: that processing waits for it surprises nobody
+        unwanted = [why for name, why in foreman.holds.items() if name != TRAINING]
         facts = Facts(
             # what came before the watch began, it could not miss
             newest_age_s=now - max(newest.arrived if newest else self._began, self._began),
             newest_name=newest.name if newest else "",
             free_bytes=free_bytes,
             hours_left=foreman.rates.disk_hours_left(),
-            trouble="; ".join((*foreman.holds.values(), *given_up)),
+            trouble="; ".join((*unwanted, *given_up)),
         )
         settings = self.alerts.settings
         for notice in self.alerts.look(now, time.time(), facts):
