@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import product
 
 import numpy as np
@@ -12,6 +13,7 @@ from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.image import SAMPLES, drawn, stretched
 from warptui.screens.widgets.layers import GREYS, LINE, TINT, Marks, Paths, Tint
 from warptui.screens.widgets.raster import Cells
+from warptui.screens.widgets.shapes import Shape
 from warptui.screens.widgets.view import View, look
 
 SHAPES = [(256, 256), (364, 512), (512, 364)]
@@ -197,3 +199,101 @@ def test_lines_with_gaps_and_far_ends_are_drawn_where_they_are_seen() -> None:
     raster.draw_polyline(dots, np.array([5, np.nan, 5, 5e9]), np.array([0.0, 2, 4, 4]))
     assert not dots[:, :4].any()
     assert dots[5, 4]
+
+
+SHAPES_OF_MARKS = {
+    Shape.CIRCLE: layers.PICK,
+    Shape.BOX: layers.ADDED,
+    Shape.CROSS: layers.REMOVED,
+    Shape.DASHED: layers.UNCERTAIN,
+    Shape.DOUBLE: layers.CERTAIN,
+}
+
+
+def marked(shape: Shape, radius: float, drawing: Drawing, coloured: bool) -> Cells:
+    view = look((200, 200), 60, 30)
+    cells = shown(np.full((200, 200), 99, np.uint8), view, drawing)
+    marks = Marks(np.array([[0.5, 0.5]]), radius, "", shape, SHAPES_OF_MARKS[shape])
+    layers.draw(marks, cells, view, drawing, coloured)
+    return cells
+
+
+@pytest.mark.parametrize("drawing", list(Drawing))
+@pytest.mark.parametrize("radius", [0.01, 0.1, 0.2])
+def test_kinds_of_marks_are_told_apart_without_colours(drawing, radius) -> None:
+    found = [
+        marked(shape, radius, drawing, coloured=False).codes.tobytes() for shape in SHAPES_OF_MARKS
+    ]
+    assert len(set(found)) == len(SHAPES_OF_MARKS)
+
+
+@pytest.mark.parametrize("drawing", list(Drawing))
+@pytest.mark.parametrize("shape", list(Shape))
+def test_a_mark_lies_about_its_place(drawing, shape) -> None:
+    touched = np.argwhere(marked(shape, 0.2, drawing, coloured=True).front >= LINE)
+    np.testing.assert_allclose(touched.mean(axis=0), (14.5, 29.5), atol=1.5)
+    high, wide = np.ptp(touched, axis=0) + 1
+    assert abs(2 * high - wide) <= 3
+
+
+def test_outlines_hide_little_of_a_picture() -> None:
+    view = look((400, 400), 100, 50)
+    cells = shown(np.full((400, 400), 99, np.uint8), view, Drawing.QUADRANT)
+    places = np.stack(np.meshgrid(np.arange(10), np.arange(10)), -1).reshape(-1, 2) / 10 + 0.05
+    layers.draw(Marks(places, 0.04, colour=layers.PICK), cells, view, Drawing.QUADRANT, True)
+    assert (cells.front >= LINE).mean() < 0.5
+    inside = cells.front.reshape(10, 5, 10, 10)[:, 2, :, 4:6]
+    assert (inside < LINE).all()
+
+
+@pytest.mark.parametrize("drawing", [Drawing.QUADRANT, Drawing.HALF])
+def test_small_picks_are_tinted_and_keep_their_picture(drawing) -> None:
+    view = look((200, 200), 60, 30)
+    before = shown(np.tile(np.arange(200), (200, 1)), view, drawing)
+    cells = shown(np.tile(np.arange(200), (200, 1)), view, drawing)
+    marks = Marks(np.array([[0.51, 0.51]]), 0.005, colour=layers.PICK)
+    layers.draw(marks, cells, view, drawing, coloured=True)
+    np.testing.assert_array_equal(cells.codes, before.codes)
+    np.testing.assert_array_equal(cells.back % TINT, before.back % TINT)
+    assert (cells.back // TINT == layers.PICKED).sum() == 1
+
+
+@pytest.mark.parametrize("coloured", [True, False])
+@pytest.mark.parametrize("drawing", list(Drawing))
+def test_a_mask_is_hatched_and_outlined_in_every_way_of_drawing(drawing, coloured) -> None:
+    view = look((100, 100), 60, 30)
+    cells = shown(np.full((100, 100), 99, np.uint8), view, drawing)
+    inside = np.zeros((50, 50), dtype=bool)
+    inside[:25] = True  # the lower half
+    layers.draw(layers.Mask(inside), cells, view, drawing, coloured)
+    hatched = cells.front == layers.HATCH
+    assert hatched[16:].any(axis=1).all()
+    assert not hatched[:14].any()
+    assert hatched[14:16].all(axis=1).any()  # its edge
+    assert hatched[16:].mean() < 0.25  # most of what it covers stays visible
+    tinted = cells.back // TINT == layers.MASKED
+    assert tinted[16:].any() == (coloured and drawing in (Drawing.QUADRANT, Drawing.HALF))
+    assert not tinted[:14].any()
+
+
+@pytest.mark.parametrize("drawing", [Drawing.QUADRANT, Drawing.HALF, Drawing.BRAILLE])
+def test_lines_that_cross_in_a_cell_are_both_seen(drawing) -> None:
+    view = look((100, 100), 50, 25)
+    both, one = Cells.blank(25, 50), Cells.blank(25, 50)
+    for cells, columns in ((both, (0.5, 0.511)), (one, (0.511,))):
+        for x in columns:
+            path = Paths(np.array([[[0.2, x], [0.8, x]]]))
+            layers.draw(path, cells, view, drawing, coloured=True)
+    middle = 12, 25
+    assert both.codes[middle] != one.codes[middle]
+    assert both.front[middle] == one.front[middle] == LINE
+
+
+def test_thousands_of_circles_are_drawn_at_once() -> None:
+    random = np.random.default_rng(0)
+    view = look((400, 500), 120, 45, zoom=8, centre_yx=(0.5, 0.5))
+    cells = Cells.blank(45, 120)
+    marks = Marks(random.random((3000, 2)), 0.02, colour=layers.PICK)
+    began = time.process_time()
+    layers.draw(marks, cells, view, Drawing.QUADRANT, coloured=True)
+    assert time.process_time() - began < 0.1

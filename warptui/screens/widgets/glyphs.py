@@ -120,7 +120,7 @@ ASCII = Glyphs(
 )
 
 
-PLAIN = str.maketrans("Å±²³µσ°×–·…", "A~23usox--~")
+PLAIN = str.maketrans("Å±²³µσ°×–·…○□≥", "A~23usox--~o#>")
 
 
 def plain(text: str, drawing: Drawing) -> str:
@@ -147,6 +147,14 @@ def choice_glyph(row: ItemRow, characters: Glyphs) -> str:
     if row.filtered:
         return characters.filtered
     return " "
+
+
+TRAINING_MARKS = {"examples": "E", "held-out": "H"}  # letters, in every set
+
+
+def training_glyph(training: str) -> str:
+    """What an item is marked for in training; blank for nothing."""
+    return TRAINING_MARKS.get(training, " ")
 
 
 def speaks_utf8(environment: Mapping[str, str], utf8_mode: bool, encoding: str) -> bool:

@@ -7,13 +7,15 @@ from functools import lru_cache
 
 import numpy as np
 from rich.style import Style
+from textual import events
 from textual.binding import Binding
 from textual.content import Content
+from textual.message import Message
 from textual.strip import Strip
 
 from warptui.screens.widgets import layers, raster
 from warptui.screens.widgets.glyphs import Drawing, plain
-from warptui.screens.widgets.layers import GREYS, LINE, Layer, Tint
+from warptui.screens.widgets.layers import GREYS, LINE, Layer, Marks, Mask, Tint
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 from warptui.screens.widgets.palette import MAP, hexadecimal
 from warptui.screens.widgets.raster import DEFAULT, Cells
@@ -24,6 +26,7 @@ LEAST_FLAT = 9  # dots
 CONTRASTS = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # % of the pixels beyond black, and white
 USUAL_CONTRAST = 3
 PAN = 0.125  # of what is seen
+FINE = 2.0  # units of the screen: two columns, or one line
 _BAR_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # nm
 SAMPLES = {  # samples a cell, y and x
     Drawing.QUADRANT: (2, 2),
@@ -57,9 +60,15 @@ class Image(LineWidget, can_focus=True):
         ),
         Binding("minus", "zoom(-1)", "zoom out", show=False, id="image.zoom-out", key_display="-"),
         Binding("h", "pan(0,-1)", "crosshair left", show=False, id="image.left"),
+        Binding("shift+left", "nudge(0,-1)", "a little left", show=False, id="image.left-a-little"),
         Binding("l", "pan(0,1)", "crosshair right", show=False, id="image.right"),
+        Binding(
+            "shift+right", "nudge(0,1)", "a little right", show=False, id="image.right-a-little"
+        ),
         Binding("k", "pan(1,0)", "crosshair up", show=False, id="image.up"),
+        Binding("shift+up", "nudge(1,0)", "a little up", show=False, id="image.up-a-little"),
         Binding("j", "pan(-1,0)", "crosshair down", show=False, id="image.down"),
+        Binding("shift+down", "nudge(-1,0)", "a little down", show=False, id="image.down-a-little"),
         Binding(
             "greater_than_sign",
             "contrast(1)",
@@ -86,15 +95,26 @@ class Image(LineWidget, can_focus=True):
         ),
     ]
 
+    class DoubleClicked(Message):
+        """The crosshair was put somewhere, and something is to be done there."""
+
+        def __init__(self, image: Image) -> None:
+            super().__init__()
+            self.image = image
+
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.picture: Picture | None = None
         self.centre_yx = (0.5, 0.5)  # the crosshair, in fractions of the picture
+        self.aiming = False  # the crosshair is seen wherever it is
+        self.ring = 0.0  # about the crosshair: radius in widths of the picture; 0 = none
+        self._seen_yx = (0.5, 0.5)  # the middle of what is seen; a click does not move it
         self._message = ""
         self._zoom = 0  # index into ZOOMS
         self._contrast = USUAL_CONTRAST
         self._title = ""
         self._words: tuple = ()  # on the frame
+        self._bare: tuple[np.ndarray, tuple, Cells] | None = None  # see `_bare_cells`
 
     def show(self, content: Picture | str) -> None:
         """Show another picture at the same zoom and place, or a text where there is none."""
@@ -119,7 +139,7 @@ class Image(LineWidget, can_focus=True):
             return ""
         share = CONTRASTS[self._contrast]
         said = [f"zoom {self.zoom}"]
-        if self.centre_yx != (0.5, 0.5):
+        if self.crosshair:
             ny, nx = self.picture.pixels.shape
             to_um = self.picture.pixel_angstrom / 1e4
             y, x = self.centre_yx[0] * ny * to_um, self.centre_yx[1] * nx * to_um
@@ -131,7 +151,9 @@ class Image(LineWidget, can_focus=True):
     def legend(self) -> list[Piece]:
         """What the layers show, with a map's range and its colours."""
         pieces: list[Piece] = []
-        for layer in self.picture.layers if self.picture is not None else ():
+        found = self.picture.layers if self.picture is not None else ()
+        # what is worked on comes first: the last words may have no room
+        for layer in sorted(found, key=lambda layer: not isinstance(layer, (Marks, Mask))):
             pieces.append((f"{'  ' if pieces else ''}{layer.caption}", PLAIN))
             if isinstance(layer, Tint) and layer.levels > 1:
                 digits = layer.digits
@@ -149,6 +171,7 @@ class Image(LineWidget, can_focus=True):
 
     def action_zoom(self, step: int) -> None:
         self._zoom = min(max(self._zoom + step, 0), len(ZOOMS) - 1)
+        self._seen_yx = self.centre_yx
         self._changed()
 
     def action_pan(self, y: int, x: int) -> None:
@@ -156,18 +179,54 @@ class Image(LineWidget, can_focus=True):
             return
         view = self.view(self.size.width, self.size.height)
         seen = [min(seen / n, 1.0) for seen, n in zip(view.seen_yx, view.shape_yx, strict=True)]
+        self._move(y * PAN * seen[0], x * PAN * seen[1])
+
+    def action_nudge(self, y: int, x: int) -> None:
+        if self.picture is not None and self.size.width and self.size.height:
+            view = self.view(self.size.width, self.size.height)
+            step_y, step_x = (FINE * view.scale / n for n in view.shape_yx)
+            self._move(y * step_y, x * step_x)
+
+    def _move(self, y: float, x: float) -> None:
+        """The crosshair, and what is seen with it."""
         self.centre_yx = (
-            min(max(self.centre_yx[0] + y * PAN * seen[0], 0.0), 1.0),
-            min(max(self.centre_yx[1] + x * PAN * seen[1], 0.0), 1.0),
+            min(max(self.centre_yx[0] + y, 0.0), 1.0),
+            min(max(self.centre_yx[1] + x, 0.0), 1.0),
         )
+        self._seen_yx = self.centre_yx
         self._changed()
+
+    def aim(self, place_yx: tuple[float, float] | None = None) -> None:
+        """Show the crosshair; put it at a place without moving what is seen."""
+        self.aiming = True
+        self.centre_yx = self.centre_yx if place_yx is None else place_yx
+        self._changed()
+
+    @property
+    def crosshair(self) -> bool:
+        """It is seen: as it is while the picture is enlarged, or once it was moved."""
+        return self.aiming or self.zoom > 1 or self.centre_yx != (0.5, 0.5)
+
+    def on_click(self, event: events.Click) -> None:
+        here = event.get_content_offset(self)  # the frame belongs to the widget
+        if here is None or self.picture is None or event.button != 1:
+            return
+        if event.chain == 1:
+            width, height = self.size.width, self._picture_height(self.size.height)
+            y, x = self.view(width, height).fractions(height, width)
+            place = (float(y[here.y]), float(x[here.x])) if here.y < height else (-1.0, -1.0)
+            if all(0 <= part <= 1 for part in place):
+                self.aim(place)
+        elif event.chain == 2:
+            self.post_message(self.DoubleClicked(self))
 
     def action_contrast(self, step: int) -> None:
         self._contrast = min(max(self._contrast + step, 0), len(CONTRASTS) - 1)
         self._changed()
 
     def action_fit(self) -> None:
-        self._zoom, self.centre_yx = 0, (0.5, 0.5)
+        self._zoom, self.centre_yx, self._seen_yx = 0, (0.5, 0.5), (0.5, 0.5)
+        self.aiming, self.ring = False, 0.0
         self._changed()
 
     def _changed(self) -> None:
@@ -195,19 +254,23 @@ class Image(LineWidget, can_focus=True):
         """The part of the picture that a pane of so many cells shows."""
         assert self.picture is not None
         ny, nx = self.picture.pixels.shape
-        return look((ny, nx), width, height, self.zoom, self.centre_yx)
+        return look((ny, nx), width, height, self.zoom, self._seen_yx)
 
     def paint(self, width: int, height: int) -> list[Strip]:
         if self.picture is None:
             return self._paint_message(width, height)
-        framed = bool(self.styles.border_top[0])
-        if not framed and height > 4:  # no frame to write it on
+        if (picture_height := self._picture_height(height)) < height:
             said = [(text, self.colours["muted"] + style) for text, style in self.legend]
             return [
-                *self._paint_picture(self.picture, width, height - 1),
+                *self._paint_picture(self.picture, width, picture_height),
                 self.line((f"{self.caption}  ", self.colours["muted"]), *said),
             ]
         return self._paint_picture(self.picture, width, height)
+
+    def _picture_height(self, height: int) -> int:
+        """Lines of the picture: without a frame, its words need one."""
+        framed = bool(self.styles.border_top[0])
+        return height if framed or height <= 4 else height - 1
 
     def _paint_message(self, width: int, height: int) -> list[Strip]:
         lines = self.wrapped(self._message, width)
@@ -218,8 +281,28 @@ class Image(LineWidget, can_focus=True):
 
     def _paint_picture(self, picture: Picture, width: int, height: int) -> list[Strip]:
         view = self.view(width, height)
+        cells = self._bare_cells(picture, view)
+        coloured = not self.app.no_color
+        layers.draw_all(picture.layers, cells, view, self.drawing, coloured)
+        if self.crosshair:
+            if self.ring:
+                there = layers.Marks(np.array([self.centre_yx]), self.ring, colour=layers.CROSS)
+                layers.draw(there, cells, view, self.drawing, coloured)
+            layers.draw_cross(cells, view, self.centre_yx, self.drawing)
+        self._draw_bar(cells, view, picture.pixel_angstrom)
+        return cells.strips(self._style)
+
+    def _bare_cells(self, picture: Picture, view: View) -> Cells:
+        """The picture without layers: the same as before while only layers change."""
+        made_for = view, self.drawing, self._contrast, picture.pixel_angstrom
+        known = self._bare
+        if known is None or known[0] is not picture.pixels or known[1] != made_for:
+            known = self._bare = (picture.pixels, made_for, self._drawn(picture, view))
+        return known[2].copy()
+
+    def _drawn(self, picture: Picture, view: View) -> Cells:
         fine_y, fine_x = SAMPLES[self.drawing]
-        shape = (height * fine_y, width * fine_x)
+        shape = (view.height * fine_y, view.width * fine_x)
         part = raster.resample(picture.pixels[::-1], view.top, view.left, *view.seen_yx, shape)
         if self.drawing is Drawing.BRAILLE:
             part = raster.smoothed(part)  # ordered dither makes a mess of pixel noise
@@ -228,13 +311,7 @@ class Image(LineWidget, can_focus=True):
         grey = stretched(part, CONTRASTS[self._contrast])
         if self.drawing in (Drawing.BRAILLE, Drawing.ASCII):
             grey = balanced(grey)
-        cells = drawn(grey, self.drawing)
-        coloured = not self.app.no_color
-        layers.draw_all(picture.layers, cells, view, self.drawing, coloured)
-        if self.zoom > 1 or self.centre_yx != (0.5, 0.5):
-            layers.draw_cross(cells, view, self.centre_yx, self.drawing)
-        self._draw_bar(cells, view, picture.pixel_angstrom)
-        return cells.strips(self._style)
+        return drawn(grey, self.drawing)
 
     def _draw_bar(self, cells: Cells, view: View, pixel_angstrom: float) -> None:
         """A length to compare with, in the lower left corner."""
@@ -250,9 +327,9 @@ class Image(LineWidget, can_focus=True):
         cells.back[height - 1, 1 : 1 + len(text)] = DEFAULT
 
     def _style(self, front: int, back: int) -> Style:
-        line = self.colours["track"]
-        if front > LINE:
-            line = self.colours["strong"] + BOLD
+        line = self.colours[layers.COLOURS.get(front, "track")]
+        if front in (layers.START, layers.CROSS) or self.app.no_color:
+            line += BOLD  # without colour, all that tells it from the picture's own dots
         return cell_style(front, back, line, self.rich_style)
 
 

@@ -10,18 +10,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from warptui.screens.widgets import raster
+from warptui.screens.widgets import raster, shapes
 from warptui.screens.widgets.glyphs import Drawing
-from warptui.screens.widgets.palette import MAP, hexadecimal
+from warptui.screens.widgets.palette import MAP, MASK, PICKED_HUE, hexadecimal
 from warptui.screens.widgets.raster import Cells
+from warptui.screens.widgets.shapes import Shape
 from warptui.screens.widgets.view import View
 
 GREYS = 24  # as many as 256-colour terminals have; neighbours merge, so bytes are saved too
 TINT = 32  # distance of the colour numbers of two tints
 LEVELS = 6  # steps of a map
 CONTOURS = 2  # lines of a map that has no colours: more would hide the picture
-LINE, START, CROSS = 1000, 1001, 1002
+MASKED, PICKED = LEVELS + 1, LEVELS + 2  # tints that come after those of a map
+LINE, START, CROSS, HATCH, PICK, ADDED, REMOVED, UNCERTAIN, CERTAIN = range(1000, 1009)
+COLOURS = {  # of what is drawn over the picture: names of the palette
+    LINE: "track",
+    START: "strong",
+    CROSS: "strong",
+    HATCH: "mask",
+    PICK: "pick",
+    ADDED: "pick-added",
+    REMOVED: "pick-removed",
+    UNCERTAIN: "pick-uncertain",
+    CERTAIN: "pick-certain",
+}
 SMALLEST_CIRCLE = 4.0  # dots; a smaller one would hide what it surrounds
+_EVEN = 1e-3  # units: of two that mean the same place at a cell's edge, none slips to the next cell
+HATCH_CELLS = 6  # between two strokes of a hatching: most of the picture stays visible
 
 
 @dataclass(frozen=True)
@@ -34,10 +49,20 @@ class Paths:
 
 @dataclass(frozen=True)
 class Marks:
-    """Places such as particles: circles where there is room for them, else dots."""
+    """Places such as particles: drawn around where there is room for that, else small signs."""
 
     places_yx: np.ndarray  # (mark, 2)
-    radius: float  # in widths of the picture
+    radius: float | np.ndarray  # in widths of the picture; (mark,) where they differ
+    caption: str = ""
+    shape: Shape = Shape.CIRCLE
+    colour: int = LINE
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Parts of the picture that are set aside: tinted, outlined and hatched."""
+
+    inside: np.ndarray  # (y, x) bool, first row at the bottom
     caption: str = ""
 
 
@@ -68,14 +93,14 @@ class Swap:
     caption: str = ""
 
 
-Layer = Paths | Marks | Tint | Swap
+Layer = Paths | Marks | Mask | Tint | Swap
 
 
 def draw_all(
     found: tuple[Layer, ...], cells: Cells, view: View, drawing: Drawing, coloured: bool
 ) -> None:
     """Draw layers over the picture in ``cells``: maps below, lines above."""
-    for layer in sorted(found, key=lambda layer: not isinstance(layer, Tint)):
+    for layer in sorted(found, key=lambda layer: not isinstance(layer, (Mask, Tint))):
         draw(layer, cells, view, drawing, coloured)
 
 
@@ -85,7 +110,9 @@ def draw(layer: Layer, cells: Cells, view: View, drawing: Drawing, coloured: boo
         case Paths():
             _draw_paths(layer, cells, view, drawing)
         case Marks():
-            _draw_marks(layer, cells, view, drawing)
+            _draw_marks(layer, cells, view, drawing, coloured)
+        case Mask():
+            _draw_mask(layer, cells, view, drawing, coloured)
         case Tint() if coloured and drawing in (Drawing.QUADRANT, Drawing.HALF):
             _tint(layer, cells, view)
         case Swap():
@@ -97,7 +124,7 @@ def draw(layer: Layer, cells: Cells, view: View, drawing: Drawing, coloured: boo
 def draw_cross(cells: Cells, view: View, place_yx: tuple[float, float], drawing: Drawing) -> None:
     """Four ticks around a place, which itself stays visible."""
     y, x = view.units(np.array(place_yx))
-    row, column = int(y // 2), int(x)
+    row, column = int((y + _EVEN) // 2), int(x + _EVEN)
     horizontal, vertical = ("-", "|") if drawing is Drawing.ASCII else ("─", "│")
     for dy, dx, tick in ((0, -2, horizontal), (0, 2, horizontal), (-1, 0, vertical)):
         _put(cells, row + dy, column + dx, tick, CROSS)
@@ -116,15 +143,61 @@ def _draw_paths(layer: Paths, cells: Cells, view: View, drawing: Drawing) -> Non
         _put(cells, int(row), int(column), start, START)
 
 
-def _draw_marks(layer: Marks, cells: Cells, view: View, drawing: Drawing) -> None:
-    dots = _canvas(cells)
+def _draw_marks(layer: Marks, cells: Cells, view: View, drawing: Drawing, coloured: bool) -> None:
     y, x = (2 * units for units in view.units(layer.places_yx))
-    radius = layer.radius * view.shape_yx[1] / view.scale * 2
-    if radius >= SMALLEST_CIRCLE:
-        raster.draw_circles(dots, y, x, radius)
-    else:
-        raster.draw_points(dots, y, x)
-    _draw_dots(dots, cells, drawing)
+    radius = np.broadcast_to(layer.radius, y.shape) * view.shape_yx[1] / view.scale * 2
+    if layer.shape.area:
+        radius = np.maximum(radius, SMALLEST_CIRCLE)
+    small = radius < SMALLEST_CIRCLE
+    if not small.all():
+        dots = _canvas(cells)
+        shapes.draw(dots, layer.shape, y[~small], x[~small], radius[~small])
+        _draw_dots(dots, cells, drawing, layer.colour, layer.shape.letter)
+    tinted = layer.colour == PICK and coloured and drawing in (Drawing.QUADRANT, Drawing.HALF)
+    dotted = layer.shape is Shape.CIRCLE and layer.colour != PICK
+    if tinted:  # hides less than any sign
+        there = np.zeros(cells.codes.shape, dtype=bool)
+        raster.draw_points(there, y[small] / 4, x[small] / 2)
+        _tint_cells(cells, there, PICKED)
+    elif dotted and small.any():
+        dots = _canvas(cells)
+        raster.draw_points(dots, y[small], x[small])
+        _draw_dots(dots, cells, drawing, layer.colour, layer.shape.letter)
+    signs = ~small if layer.shape.area else small & (not (tinted or dotted))
+    sign = layer.shape.letter if drawing is Drawing.ASCII else layer.shape.sign
+    touched = np.zeros(cells.codes.shape, dtype=bool)
+    raster.draw_points(touched, y[signs] / 4 + _EVEN, x[signs] / 2 + _EVEN)
+    _write(cells, touched, sign, layer.colour)
+
+
+def _draw_mask(layer: Mask, cells: Cells, view: View, drawing: Drawing, coloured: bool) -> None:
+    """Strokes and an outline tell it where colours do not."""
+    height, width = cells.codes.shape
+    fine = _sampled(layer.inside, view, height * 4, width * 2)
+    inside = fine.reshape(height, 4, width, 2).mean(axis=(1, 3)) > 0.5
+    if coloured and drawing in (Drawing.QUADRANT, Drawing.HALF):
+        _tint_cells(cells, inside, MASKED)
+    _draw_dots(_edges(fine, view), cells, drawing, HATCH, "/")
+    strokes = np.add.outer(np.arange(height), np.arange(width)) % HATCH_CELLS == 0
+    _write(cells, inside & strokes & (cells.front != HATCH), "/", HATCH)
+
+
+def _tint_cells(cells: Cells, there: np.ndarray, step: int) -> None:
+    """The same greys in another colour, where ``there`` (y, x) holds."""
+    for plane in (cells.front, cells.back):
+        grey = (plane >= 0) & (plane < LINE) & there
+        plane[grey] = plane[grey] % TINT + TINT * step
+
+
+def _sampled(inside: np.ndarray, view: View, rows: int, columns: int) -> np.ndarray:
+    """(rows, columns) bool of the pane; nothing lies outside of the picture."""
+    y, x = view.fractions(rows, columns)
+    ny, nx = inside.shape
+    known = ((y >= 0) & (y < 1))[:, None] & ((x >= 0) & (x < 1))
+    picked_y, picked_x = (
+        np.clip((fractions * n).astype(int), 0, n - 1) for fractions, n in ((y, ny), (x, nx))
+    )
+    return inside[picked_y][:, picked_x] & known
 
 
 def _canvas(cells: Cells) -> np.ndarray:
@@ -132,22 +205,42 @@ def _canvas(cells: Cells) -> np.ndarray:
     return np.zeros((height * 4, width * 2), dtype=bool)
 
 
-def _draw_dots(dots: np.ndarray, cells: Cells, drawing: Drawing) -> None:
-    """Dots (4 h, 2 w) on the mean grey of their cells."""
+def _draw_dots(
+    dots: np.ndarray, cells: Cells, drawing: Drawing, colour: int = LINE, letter: str = "o"
+) -> None:
+    """Dots (4 h, 2 w) on the mean grey of their cells; dots that are there already stay."""
     height, width = cells.codes.shape
     touched = np.asarray(dots.reshape(height, 4, width, 2).any(axis=(1, 3)))
+    lines = touched & (cells.front >= LINE)
     if drawing is Drawing.ASCII:
-        cells.codes[touched] = ord("o")
+        cells.codes[touched] = ord(letter)
     elif drawing is Drawing.HALF:  # the font may have no braille
         coarse = dots[0::2] | dots[1::2]
-        cells.codes[touched] = raster.quadrant_codes(coarse)[touched]
+        kept = np.where(lines, raster.quadrant_bits(cells.codes), 0)
+        codes = raster.quadrant_codes(coarse, kept)
+        cells.codes[touched] = codes[touched]
     else:
-        cells.codes[touched] = raster.braille_codes(dots)[touched]
-    both = touched & (cells.front >= 0) & (cells.back >= 0)
+        codes = raster.braille_codes(dots)
+        joined = lines & (cells.codes >= raster.BRAILLE) & (cells.codes < raster.BRAILLE + 256)
+        codes[joined] |= cells.codes[joined]
+        cells.codes[touched] = codes[touched]
+    _darken(cells, touched)
+    cells.front[touched] = colour
+
+
+def _write(cells: Cells, touched: np.ndarray, character: str, colour: int) -> None:
+    """A character in each of the cells ``touched`` (y, x)."""
+    _darken(cells, touched)
+    cells.codes[touched] = ord(character)
+    cells.front[touched] = colour
+
+
+def _darken(cells: Cells, touched: np.ndarray) -> None:
+    """Cells that get a sign lose their pattern: one dark grey, so that the sign is seen."""
+    both = touched & (cells.front >= 0) & (cells.front < LINE) & (cells.back >= 0)
     mean = (cells.front % TINT + cells.back % TINT) // 2
-    dark = np.minimum(mean, GREYS // 2)  # so that the line is seen
+    dark = np.minimum(mean, GREYS // 2)
     cells.back[both] = (cells.back // TINT * TINT + dark)[both]
-    cells.front[touched] = LINE
 
 
 def _tint(layer: Tint, cells: Cells, view: View) -> None:
@@ -162,12 +255,17 @@ def _draw_contours(layer: Tint, cells: Cells, view: View, drawing: Drawing) -> N
     """Lines between the steps: a map where there is no colour to lay over."""
     height, width = cells.codes.shape
     number = _steps(layer, view, height * 4, width * 2, len(layer.contours) + 1)
+    _draw_dots(_edges(number, view), cells, drawing)
+
+
+def _edges(number: np.ndarray, view: View) -> np.ndarray:
+    """Dots where ``number`` changes within the picture."""
     y, x = view.fractions(*number.shape)
     inside = ((y > 0) & (y < 1))[:, None] & ((x > 0) & (x < 1))
     dots = np.zeros(number.shape, dtype=bool)
     dots[1:] |= (number[1:] != number[:-1]) & inside[1:] & inside[:-1]
     dots[:, 1:] |= (number[:, 1:] != number[:, :-1]) & inside[:, 1:] & inside[:, :-1]
-    _draw_dots(dots, cells, drawing)
+    return dots
 
 
 def _steps(layer: Tint, view: View, rows: int, columns: int, levels: int) -> np.ndarray:
@@ -212,5 +310,6 @@ def colour(number: int) -> str:
     value = 8 + 10 * grey
     if not step:
         return hexadecimal((value, value, value))
-    red, green, blue = (round(0.55 * value + 0.45 * part) for part in MAP[step - 1])
+    hue = (*MAP, MASK, PICKED_HUE)[step - 1]
+    red, green, blue = (round(0.55 * value + 0.45 * part) for part in hue)
     return hexadecimal((red, green, blue))

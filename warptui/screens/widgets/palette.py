@@ -29,6 +29,12 @@ VARIABLES = {
     "axis-x": "#5fb7ff",
     "axis-y": "#ffaf5f",
     "track": "#ffd75f",
+    "pick": "#5fe0ff",
+    "pick-added": "#7dff7d",
+    "pick-removed": "#ff7d7d",
+    "pick-uncertain": "#ffb0ff",
+    "pick-certain": "#ffffff",
+    "mask": "#ff9d5c",
     "muted": "#9aa5b1",
     "strong": "#ffffff",
     "alert": "#ff6b6b",
@@ -48,6 +54,8 @@ MAP = (
     (175, 220, 50),
     (255, 225, 40),
 )
+MASK = (200, 60, 40)  # what is set aside
+PICKED_HUE = (0, 225, 255)  # where a particle is
 
 
 def hexadecimal(colour: tuple[int, int, int]) -> str:

@@ -19,6 +19,7 @@ DEFAULT = -1  # the widget's own colour
 
 _BRAILLE_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint16)
 _QUADRANTS = np.array([ord(c) for c in " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"], dtype=np.uint32)
+_BY_CODE = np.argsort(_QUADRANTS)
 _BAYER = (
     np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], dtype=np.float32) + 0.5
 ) / 16
@@ -42,6 +43,10 @@ class Cells:
             np.full((height, width), DEFAULT, dtype=np.int16),
             np.full((height, width), DEFAULT, dtype=np.int16),
         )
+
+    def copy(self) -> Cells:
+        """The same cells, to draw on."""
+        return Cells(self.codes.copy(), self.front.copy(), self.back.copy())
 
     def write(self, y: int, x: int, text: str, front: int = DEFAULT) -> None:
         """Put single-width characters, cropped to the rectangle."""
@@ -85,12 +90,19 @@ def braille_codes(dots: np.ndarray) -> np.ndarray:
     return np.where(bits == 0, np.uint32(ord(" ")), bits + BRAILLE).astype(np.uint32)
 
 
-def quadrant_codes(dots: np.ndarray) -> np.ndarray:
-    """(2 h, 2 w) bool to (h, w) code points of quadrant blocks."""
+def quadrant_codes(dots: np.ndarray, more: np.ndarray | int = 0) -> np.ndarray:
+    """(2 h, w) bool to (h, w) code points of quadrant blocks; ``more``: bits set in any case."""
     height, width = dots.shape[0] // 2, dots.shape[1] // 2
     cells = dots.reshape(height, 2, width, 2)
     bits = cells[:, 0, :, 0] + 2 * cells[:, 0, :, 1] + 4 * cells[:, 1, :, 0] + 8 * cells[:, 1, :, 1]
-    return _QUADRANTS[bits]
+    return _QUADRANTS[bits | more]
+
+
+def quadrant_bits(codes: np.ndarray) -> np.ndarray:
+    """The inverse of `quadrant_codes`; 0 for characters that are no quadrants."""
+    place = np.searchsorted(_QUADRANTS, codes, sorter=_BY_CODE).clip(0, len(_QUADRANTS) - 1)
+    bits = _BY_CODE[place]
+    return np.where(_QUADRANTS[bits] == codes, bits, 0)
 
 
 def resample(
@@ -178,16 +190,6 @@ def draw_polyline(dots: np.ndarray, ys: np.ndarray, xs: np.ndarray) -> None:
         dots,
         ys[segment] * (1 - part) + ys[segment + 1] * part,
         xs[segment] * (1 - part) + xs[segment + 1] * part,
-    )
-
-
-def draw_circles(dots: np.ndarray, ys: np.ndarray, xs: np.ndarray, radius: float) -> None:
-    """Set the dots (bool, y, x) on circles of the same radius, all given in dots."""
-    angles = np.linspace(0, 2 * np.pi, max(8, int(np.ceil(8 * radius))), endpoint=False)
-    draw_points(
-        dots,
-        np.add.outer(np.asarray(ys), radius * np.sin(angles)),
-        np.add.outer(np.asarray(xs), radius * np.cos(angles)),
     )
 
 
