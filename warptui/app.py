@@ -111,6 +111,7 @@ class WarptuiApp(CallingApp):
                     workspace.lost, workspace.connecting = "", False
                     workspace.stranger = None
                     self.ask("config", done=self._take_config)
+                    self.send_edits()
                 case Lost(reason, other):
                     workspace.lost, workspace.stranger = self._obituary(reason), other
                     if other is not None:
@@ -129,6 +130,7 @@ class WarptuiApp(CallingApp):
         self._ring(news_is_bad)
         self.tell_of_exports()
         self.tell_of_training()
+        self.send_again()
         status = workspace.mirror.status
         if status is not None and status.settings_version != workspace.settings_version:
             workspace.settings_version = status.settings_version
@@ -282,14 +284,15 @@ class WarptuiApp(CallingApp):
 
     async def action_quit(self) -> None:
         if not self.workspace.draft:
-            self.exit()
+            if not self.leave_with_edits():
+                self.exit()
             return
 
         def answered(answer: str | None) -> None:
-            if answer == "x":
-                self.exit()
-            else:
+            if answer != "x":
                 self.action_settings()
+            elif not self.leave_with_edits():
+                self.exit()
 
         self.push_screen(leaving(self.workspace.n_drafted), answered)
 

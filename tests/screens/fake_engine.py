@@ -14,7 +14,18 @@ import numpy as np
 
 from tests.screens import fake_training
 from tests.screens.fake_ctf import OPTICS, ctf_result, ctf_values, session_astigmatism, spectrum
+from tests.screens.fake_picking import (
+    MASK_CENTRE,
+    RADIUS,
+    mask_radius,
+    picking_files,
+    picking_result,
+    picking_values,
+    places,
+)
+from tests.screens.fake_picking import SETTINGS as PICKING
 from warptui.config import SECTIONS, check, read_config, write_config
+from warptui.engine.edits import Edits
 from warptui.engine.errors import ItemError, SettingsError, TrainingError
 from warptui.engine.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
 from warptui.engine.exporters.kinds import described
@@ -43,9 +54,13 @@ _DECLARED = {summary.key for summary in SUMMARIES} | {"ctf.astigmatism_angle_deg
 START = 1_790_000_000.0  # a fixed clock: screens must not depend on the day
 FILTERS = {"motion_max": 1.5}
 # What later stages will declare: the screens must bear them without knowing them.
-LATER = (
-    Summary("picking.n_particles", "part", "", "particles picked", 0, "particles_min"),
-    Summary("picking.mask_percent", "mask", "%", "masked area", 0, "", "mask_max_percent"),
+LATER = tuple(
+    summary
+    for summary in (
+        Summary("picking.n_particles", "part", "", "particles picked", 0, "particles_min"),
+        Summary("picking.mask_percent", "mask", "%", "masked area", 0, "", "mask_max_percent"),
+    )
+    if summary.key not in _DECLARED
 )
 _END = object()
 
@@ -61,6 +76,7 @@ class FakeEngine:
         summaries = SUMMARIES + LATER if later else SUMMARIES
         self.rows = {row.name: row for row in synthetic_rows(n_items, later=later)}
         self.calls: list[tuple] = []
+        self.edits: dict[str, Edits] = {}
         self.lines = synthetic_log(list(self.rows.values()))
         self.settings: dict[str, Any] = {
             **Config().to_json(),
@@ -118,7 +134,19 @@ class FakeEngine:
 
     def item(self, name: str) -> ItemDetail:
         self.calls.append(("item", name))
-        return synthetic_detail(self.rows[name], self.folder)
+        return synthetic_detail(self.rows[name], self.folder, self.edits.get(name, Edits()))
+
+    def edit(self, name: str, edits: dict[str, Any]) -> None:
+        self.calls.append(("edit", name, edits))
+        now = self.edits[name] = Edits.model_validate(edits)
+        row = self.rows[name]
+        values = row.summary
+        if "picking.n_particles" in values:
+            found = picking_result(row, now)["n_particles"]
+            values = values | {"picking.n_particles": float(found)}
+        at = max(START, row.edited_at) + 1
+        row = replace(row, summary=values, training=now.training, edited_at=at)
+        self.say(judged(row, self.state.summaries, self.state.filters))
 
     def start(self) -> None:
         self.calls.append(("start",))
@@ -435,8 +463,8 @@ def synthetic_rows(n: int, *, later: bool = False) -> list[ItemRow]:
             finished_at=START + 11 * i + 20 + (pause if i > 0.6 * n else 0),
             square="" if i % 50 == 7 else str(18_890_000 + i // 200),
         )
-        if later:
-            row = replace(row, summary=row.summary | _later_values(i))
+        if later or "picking.n_particles" in _DECLARED:
+            row = replace(row, summary=row.summary | picking_values(i))
         if i % 283 == 241:  # empty ice
             row = replace(row, summary=row.summary | dict.fromkeys(_MOTION))
         if i % 397 == 211:
@@ -481,14 +509,6 @@ def synthetic_rows(n: int, *, later: bool = False) -> list[ItemRow]:
 _MOTION = tuple(summary.key for summary in SUMMARIES if summary.label in ("motion", "total motion"))
 
 
-def _later_values(number: int) -> dict[str, float | None]:
-    random = np.random.default_rng(number)
-    return {
-        "picking.n_particles": float(random.poisson(205)),
-        "picking.mask_percent": float(random.gamma(1, 2)),
-    }
-
-
 def synthetic_log(rows: list[ItemRow]) -> list[LogLine]:
     """What the engine said about the last items."""
     lines = [LogLine(START, "info", "watching /data/k3/movies with 0 known items")]
@@ -515,7 +535,7 @@ def synthetic_notices() -> tuple[Notice, ...]:
     )
 
 
-def synthetic_detail(row: ItemRow, folder: Path | None) -> ItemDetail:
+def synthetic_detail(row: ItemRow, folder: Path | None, edits: Edits | None = None) -> ItemDetail:
     """Tracks of a specimen that drifts and domes, and a picture of round particles."""
     if row.state is State.FAILED:
         return ItemDetail(
@@ -562,11 +582,17 @@ def synthetic_detail(row: ItemRow, folder: Path | None) -> ItemDetail:
     outdated = {"motion": "motion.b_factor -100 -> -200", "average": "motion is outdated"}
     return ItemDetail(
         row,
-        results={"motion": motion, "average": average, "ctf": ctf_result(row)},
+        results={
+            "motion": motion,
+            "average": average,
+            "ctf": ctf_result(row),
+            "picking": picking_result(row, edits or Edits()),
+        },
         settings={
             "ctf": {"ctf": {"grid": [5, 5, 1], "fit_max_resolution": 4.0}, "optics": OPTICS},
             "motion": {"motion": {"b_factor": -100.0, "local_grid": [5, 5, 3]}},
             "average": {"average": {"dose_weighting": "gaussian", "halves": False}},
+            "picking": {"picking": PICKING},
         },
         outdated=outdated if row.state is State.OUTDATED else {},
         history=(
@@ -589,6 +615,8 @@ def synthetic_detail(row: ItemRow, folder: Path | None) -> ItemDetail:
         preview_path=str(preview(folder, row.sequence)) if folder else "",
         spectrum_path=str(spectrum(folder, row)) if folder else "",
         average_path=f"/data/k3/2026-11-22_apof/average/{Path(row.name).stem}.mrc",
+        edits=edits.model_dump(mode="json") if edits is not None else {},
+        **(picking_files(folder, row.sequence) if folder else {}),
     )
 
 
@@ -600,12 +628,14 @@ def preview(folder: Path, seed: int, shape: tuple[int, int] = (364, 512)) -> Pat
     random = np.random.default_rng(seed)
     image = random.normal(0, 1.0, shape)
     y, x = np.mgrid[: shape[0], : shape[1]]
-    for _ in range(90):
-        cy, cx = random.uniform(0, shape[0]), random.uniform(0, shape[1])
+    found, scores = places(seed)
+    for (cy, cx), score in zip(found, scores, strict=True):
         window = np.s_[max(0, int(cy) - 12) : int(cy) + 13, max(0, int(cx) - 12) : int(cx) + 13]
         radius = np.hypot(y[window] - cy, x[window] - cx)
-        image[window] -= 3.0 * np.exp(-(((radius - 7) / 1.8) ** 2))
-    image -= 1.2 * np.exp(-((np.hypot(y - 300, x - 450) / 90) ** 4)) * 2
+        image[window] -= 3.3 * score**4 * np.exp(-(((radius - RADIUS) / 1.8) ** 2))
+    if size := mask_radius(seed):
+        distance = np.hypot(y - MASK_CENTRE[0], x - MASK_CENTRE[1])
+        image -= 2.4 * np.exp(-((distance / size) ** 4))
     image = (image + np.roll(image, 1, 0) + np.roll(image, 1, 1)) / 2
     low, high = np.percentile(image, [1, 99])
     np.save(path, np.clip((image - low) / (high - low) * 255, 0, 255).astype(np.uint8))

@@ -21,7 +21,7 @@ from warptui.screens.stages.view import LayerSwitch, Loaded, Pane, Side, StageVi
 from warptui.screens.widgets.chart import Chart, Plot
 from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.image import Image, Picture
-from warptui.screens.widgets.layers import Tint
+from warptui.screens.widgets.layers import Paths, Tint
 
 
 async def opened(app, pilot) -> Image:
@@ -62,7 +62,7 @@ async def test_every_way_of_drawing_shows_picture_and_tracks(driven, drawing) ->
         with_tracks = text_of(app)
         await pilot.press("t")
         await pilot.pause()
-        assert not image.picture.layers
+        assert not any(isinstance(layer, Paths) for layer in image.picture.layers)
         assert text_of(app) != with_tracks
 
 
@@ -235,7 +235,7 @@ async def test_the_local_motion_is_a_layer_with_its_range(driven, drawing) -> No
     async with driven(FakeEngine(50), drawing=drawing) as (app, pilot):
         image = await opened(app, pilot)
         assert "local motion" not in image.border_subtitle
-        await pilot.press("m")
+        await pilot.press("p", "M", "m")
         assert len(image.picture.layers) == 2
         assert "local motion" in image.border_subtitle
         assert ("A rms" if drawing is Drawing.ASCII else "Å rms") in image.border_subtitle
@@ -266,7 +266,7 @@ async def test_no_signal_is_explained_and_draws_no_track(driven) -> None:
         assert "No motion was applied" in shown
         assert "0.12" in shown
         assert "none applied" in shown
-        assert not image.picture.layers
+        assert not any(isinstance(layer, Paths) for layer in image.picture.layers)
 
 
 async def test_y_copies_the_average_and_says_so(driven, monkeypatch) -> None:

@@ -11,9 +11,9 @@ from warptui.engine.errors import OtherVersionError, WarptuiError
 from warptui.engine.items import Choice, ExportRequest, ItemRow, State
 from warptui.engine.paths import ProjectPaths
 from warptui.screens.dialogs import Question, TextDialog
+from warptui.screens.edit_sending import EditSender
 from warptui.screens.export_dialog import ExportDialog
 from warptui.screens.feed import Feed
-from warptui.screens.look import LookApp
 from warptui.screens.page import Page
 from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.workspace import Workspace
@@ -26,7 +26,7 @@ _CYCLE = {
 }
 
 
-class CallingApp(LookApp):
+class CallingApp(EditSender):
     """An app with a project, an engine to call, and a user's view of its items."""
 
     def __init__(

@@ -1,8 +1,9 @@
 """The filter line: ``motion<0.8 state:failed sel:out -0412``, all of it must hold.
 
 A word with ``<``, ``>``, ``<=``, ``>=`` or ``=`` compares a summary value by its label or key,
-and ``=?`` asks for unknown ones; ``state:``, ``choice:``, ``sel:`` and ``square:`` compare those;
-any other word must occur in the item's name or reason. A ``-`` before a word turns it round.
+and ``=?`` asks for unknown ones; ``state:``, ``choice:``, ``sel:``, ``square:`` and ``train:``
+compare those; any other word must occur in the item's name or reason. A ``-`` before a word turns
+it round.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from warptui.engine.items import Choice, State, Summary
 from warptui.screens.mirror import CHOICE_NUMBERS, STATE_NUMBERS, Mirror
 
 _COMPARISON = re.compile(r"^([^<>=]+)(<=|>=|<|>|=)(\?|[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[-+]?\d+)?)$")
-_UNFINISHED = re.compile(r"[<>=][-+.,]?$|^-?(state|choice|sel|square):$|^-$")  # still being typed
+_UNFINISHED = re.compile(
+    r"[<>=][-+.,]?$|^-?(state|choice|sel|square|train):$|^-$"
+)  # still being typed
 Condition = Callable[[Mirror], np.ndarray]  # (item,) bool
 _OPERATORS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "<": operator.lt,
@@ -60,6 +63,14 @@ class Selected(StrEnum):
     INCLUDED = "included"
 
 
+class Training(StrEnum):
+    """What ``train:`` asks for."""
+
+    EXAMPLES = "examples"
+    HELD_OUT = "held-out"
+    NONE = "none"
+
+
 def parse(text: str, summaries: tuple[Summary, ...]) -> Filter:
     """Read a filter line.
 
@@ -90,6 +101,11 @@ def _condition(word: str, summaries: tuple[Summary, ...]) -> Condition:
     if word.startswith("square:"):
         wanted_square = word.partition(":")[2].lower()
         return lambda mirror: _on_square(mirror, wanted_square)
+    if word.startswith("train:"):
+        wanted_parts = [
+            "" if part is Training.NONE else part for part in _beginning(word, Training)
+        ]
+        return lambda mirror: np.isin(mirror.trainings, wanted_parts)
     if match := _COMPARISON.match(word):
         label, sign, number = match.groups()
         key = _key(label, summaries)

@@ -9,7 +9,7 @@ from textual.screen import Screen
 
 from warptui.screens.command_list import mapped
 from warptui.screens.key_names import key_name
-from warptui.screens.widgets.glyphs import Drawing, glyphs
+from warptui.screens.widgets.glyphs import TRAINING_MARKS, Drawing, glyphs
 
 _MEANINGS = {
     "done": "processed with the current settings",
@@ -20,6 +20,10 @@ _MEANINGS = {
     "failed": "could not be processed; the reason stands in its row",
     "missing": "the raw file is gone; results stay",
 }
+_TRAINING = (
+    (TRAINING_MARKS["examples"], "example", "its picks are learned"),
+    (TRAINING_MARKS["held-out"], "held out", "a trained network is measured on it"),
+)
 _LAST = (
     "The engine is a program of its own: {detach} leaves it running, and any number of viewers "
     "may watch it. On the right above: the ids by which [keys] of config.toml changes keys."
@@ -59,6 +63,7 @@ def help_text(app: App, screen: Screen, drawing: Drawing, width: int = 100) -> s
     for title, meanings in (
         ("First glyph of a row: its state", states),
         ("Second glyph: whether it is selected (blank: it is)", choices),
+        ("Third glyph: its part in the training of BoxNet (blank: none)", _TRAINING),
     ):
         lines += ["", *textwrap.wrap(title, width)]
         for glyph, name, text in meanings:

@@ -17,19 +17,42 @@ from warptui.screens.dialogs import TextDialog
 from warptui.screens.feed import Engine
 from warptui.screens.item_reading import Shelf
 from warptui.screens.mirror import Changes
-from warptui.screens.page import RAW, Page
+from warptui.screens.page import RAW
+from warptui.screens.pick_editing import PICK_KEYS, PickEditor
+from warptui.screens.picks import Field
 from warptui.screens.stages import VIEWS, StageView
 from warptui.screens.stages.view import LayerSwitch, Loaded, Pane, Side
 from warptui.screens.widgets.glyphs import plain
 from warptui.screens.widgets.image import Image, Picture
-from warptui.screens.widgets.layers import Swap
+from warptui.screens.widgets.layers import Layer, Swap
 from warptui.screens.widgets.line import LineWidget, Piece
 from warptui.screens.widgets.text_pane import TextPane
 from warptui.screens.workspace import Workspace
 
-MICROGRAPH = "picture"  # the pane that layers are drawn on
+MICROGRAPH = PickEditor.MICROGRAPH
 SPARE_LINES = 9  # of a pane that is shown only where there is room to spare
 TALL = 46  # lines from which there is room in any case
+
+
+_LAYERS = Binding.Group("layers", compact=True)
+_SWITCHES = [switch for view in VIEWS for switch in view.layers]
+
+
+def _key_of(switch: LayerSwitch) -> Binding:
+    return Binding(
+        switch.key,
+        f"layer('{switch.id}')",
+        switch.label,
+        id=f"layer.{switch.id}",
+        tooltip=f"{switch.label}: shown or hidden on the picture",
+        group=None if switch.named else _LAYERS,
+    )
+
+
+def drawn_by(switch: LayerSwitch, loaded: Loaded) -> tuple[Layer, ...]:
+    """The layers that a switch shows of an item."""
+    found = switch.layer(loaded)
+    return found if isinstance(found, tuple) else (found,) if found is not None else ()
 
 
 class HeadLine(LineWidget):
@@ -60,23 +83,15 @@ class HeadLine(LineWidget):
         return [self.line(*pieces)]
 
 
-class ItemScreen(Page):
+class ItemScreen(PickEditor):
     """The current item; ←/→ go to its neighbours."""
 
     BINDINGS = [
         Binding("right", "app.step(1)", "item", id="item.next", key_display="←/→"),
         Binding("left", "app.step(-1)", "previous item", id="item.previous", show=False),
-        *(
-            Binding(
-                switch.key,
-                f"layer('{switch.id}')",
-                switch.label,
-                id=f"layer.{switch.id}",
-                tooltip=f"{switch.label}: shown or hidden on the picture",
-            )
-            for view in VIEWS
-            for switch in view.layers
-        ),
+        *(_key_of(switch) for switch in _SWITCHES if switch.named),
+        *PICK_KEYS,
+        *(_key_of(switch) for switch in _SWITCHES if not switch.named),
         Binding(
             "T",
             "app.try_settings('ctf')",
@@ -194,14 +209,17 @@ class ItemScreen(Page):
         if name is None:
             return
 
+        mark = self.workspace.edits.mark(name)
+
         def work() -> None:
             loaded = item_reading.read(client, name, self._views)
-            self.call_later(self._take, name, loaded)
+            self.call_later(self._take, name, loaded, mark)
 
         self.run_worker(work, thread=True, group="details")
 
-    def _take(self, name: str, loaded: Loaded) -> None:
+    def _take(self, name: str, loaded: Loaded, mark: int | None) -> None:
         self._shelf.put(name, loaded)
+        self.take_edits(name, mark, loaded)
         if name == self.workspace.current and self.is_mounted:
             self._show_item()
         else:
@@ -211,8 +229,9 @@ class ItemScreen(Page):
 
     @property
     def loaded(self) -> Loaded | None:
-        """The current item, once it is read."""
-        return self._shelf.get(self.workspace.current)
+        """The current item, once it is read, as it was edited since."""
+        current = self.workspace.current
+        return self.with_edits(current, self._shelf.get(current))
 
     @property
     def read_ahead(self) -> bool:
@@ -230,12 +249,18 @@ class ItemScreen(Page):
         loaded = self.loaded
         place = f"{(workspace.current_number or 0) + 1:,}/{len(workspace.mirror):,}"
         detail = loaded.detail if loaded else None
-        head.show(item_text.head(row, detail, place, head.colours, head.glyphs))
+        training, alarm = row.training, ""
+        if loaded is not None and isinstance(field := loaded.parts.get("picking"), Field):
+            training = field.edits.training
+            alarm = "edits not saved" if field.unsaved else ""
+            alarm = "edits cannot be read" if field.problem else alarm
+        said = item_text.head(row, detail, place, head.colours, head.glyphs, training, alarm)
+        head.show(said)
 
     def _show_item(self) -> None:
         self._show_head()
         loaded = self.loaded
-        if (self.workspace.current, loaded) != self._shown:
+        if not self._is_shown(loaded):
             self._shown = (self.workspace.current, loaded)
             for pane in self._panes:
                 self._show_content(pane, loaded)
@@ -247,14 +272,18 @@ class ItemScreen(Page):
             # once it is on the screen: what is read ahead would hold up what is looked at
             self.call_after_refresh(self._read_next)
 
+    def _is_shown(self, loaded: Loaded | None) -> bool:
+        return self._shown[0] == self.workspace.current and self._shown[1] is loaded
+
     def _show_content(self, pane: Pane, loaded: Loaded | None) -> None:
         if loaded is not None:
             content = pane.content(loaded)
         else:
             content = "reading" if self.workspace.current else "no item"
         if pane.id == MICROGRAPH and isinstance(content, Picture) and loaded is not None:
-            found = (switch.layer(loaded) for switch in self._visible_switches())
-            layers = tuple(layer for layer in found if layer)
+            layers = tuple(
+                layer for switch in self._visible_switches() for layer in drawn_by(switch, loaded)
+            )
             for layer in layers:
                 if isinstance(layer, Swap):
                     content = replace(content, pixels=layer.pixels)
@@ -281,7 +310,8 @@ class ItemScreen(Page):
             texts.show([])
             story.show([])
             return
-        facts = [fact for view in self._views for fact in view.facts(loaded or Loaded())]
+        views = sorted(self._views, key=lambda view: not view.facts_first)
+        facts = [fact for view in views for fact in view.facts(loaded or Loaded())]
         summaries = self.workspace.mirror.summaries
         detail = loaded.detail if loaded else None
         texts.show(item_text.numbers(row, detail, summaries, facts, texts.colours, texts.glyphs))
@@ -301,11 +331,26 @@ class ItemScreen(Page):
         self._layers ^= {name}
         loaded = self.loaded
         switch = next(switch for switch in self._switches if switch.id == name)
-        if loaded is not None and name in self._layers and switch.layer(loaded) is None:
+        if loaded is not None and name in self._layers and not drawn_by(switch, loaded):
             self.notify(f"{switch.label}: this item has none")
+        self._show_picture(loaded)
+
+    def _show_picture(self, loaded: Loaded | None) -> None:
         for pane in self._panes:
             if pane.id == MICROGRAPH:
                 self._show_content(pane, loaded)
+
+    def show_edited(self) -> None:
+        if self.alive:
+            loaded = self.loaded
+            if not self._is_shown(loaded):
+                self._shown = (self.workspace.current, loaded)
+                self._show_picture(loaded)
+                self._show_head()
+            self._show_texts(loaded)
+
+    def show_layer(self, name: str) -> None:
+        self._layers.add(name)
 
     def action_details(self) -> None:
         loaded = self.loaded

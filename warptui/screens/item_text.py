@@ -9,7 +9,7 @@ from warptui.engine.items import Choice, ItemDetail, ItemRow, State, Summary
 from warptui.screens import words
 from warptui.screens.stages.average import last_words
 from warptui.screens.stages.view import Fact
-from warptui.screens.widgets.glyphs import Glyphs
+from warptui.screens.widgets.glyphs import Glyphs, training_glyph
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.palette import Palette
 
@@ -19,11 +19,21 @@ LOG_LINES = 6
 
 
 def head(
-    row: ItemRow, detail: ItemDetail | None, place: str, colours: Palette, characters: Glyphs
+    row: ItemRow,
+    detail: ItemDetail | None,
+    place: str,
+    colours: Palette,
+    characters: Glyphs,
+    training: str = "",
+    alarm: str = "",
 ) -> list[Piece]:
-    """One line: which item, what state, what choice, whether its settings are current."""
+    """One line: which item, what state, what choice, whether its settings are current.
+
+    ``training``: its part in that; ``alarm``: what is wrong with the edits of its picks.
+    """
+    mark = training_glyph(training).strip()
     pieces: list[Piece] = [
-        (f" {characters.states[row.state]} ", colours.state(row.state) + BOLD),
+        (f" {characters.states[row.state]}{mark} ", colours.state(row.state) + BOLD),
         (f"{row.name} ", BOLD),
         (f" {place} ", colours["muted"]),
         (f" {row.state} ", colours.state(row.state)),
@@ -34,6 +44,8 @@ def head(
             pieces.append((" settings: outdated ", colours["state-outdated"]))
         else:
             pieces.append((" settings: current ", colours["state-done"]))
+    if alarm:
+        pieces.insert(5, (f" ! {alarm} ", colours["alert"] + BOLD))
     return pieces
 
 

@@ -109,6 +109,11 @@ class Mirror:
         """(item,) names of the grid squares; "" where it is not known."""
         return self.rows.square
 
+    @property
+    def trainings(self) -> list[str]:
+        """(item,) marks for the training of BoxNet; "" where there is none."""
+        return self.rows.training
+
     def values(self, key: str) -> np.ndarray:
         """(item,) float64 of a summary value; NaN where it is unknown."""
         return self.rows.value(key)

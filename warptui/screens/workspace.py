@@ -9,6 +9,7 @@ import numpy as np
 from warptui.engine.errors import OtherVersionError
 from warptui.engine.items import ItemRow, State
 from warptui.screens.acquisition import Along, axis_of
+from warptui.screens.edit_book import EditBook
 from warptui.screens.filters import Filter
 from warptui.screens.key_names import key_name
 from warptui.screens.limits import Limits
@@ -46,6 +47,7 @@ class Workspace:
         self.training: dict[str, dict[str, Any]] = {}  # settings of the next training alone
         self.training_begun = ""  # the model whose training was begun here
         self.training_seen: tuple[Any, ...] | None = None  # the training as it was shown last
+        self.edits = EditBook()  # of picks, with what is needed to undo them
         self.settings_version = 0  # of the engine's settings that were asked for last
 
     def key(self, name: str) -> str:

@@ -64,8 +64,10 @@ class LayerSwitch:
     id: str
     key: str
     label: str
-    layer: Callable[[Loaded], Layer | None]  # None: nothing of the kind is known of this item
+    # None or an empty tuple: nothing of the kind is known of this item
+    layer: Callable[[Loaded], Layer | tuple[Layer, ...] | None]
     shown: bool = True  # at first
+    named: bool = False  # in the footer; the others share one word there
 
 
 @dataclass(frozen=True)
@@ -81,5 +83,6 @@ class StageView:
     facts: Callable[[Loaded], list[Fact]] = (
         lambda _: []
     )  # beyond the values that the stage declares
+    facts_first: bool = False  # before those of other stages: they change while one looks
     # Of one result, in a few words each: to be put beside those of a trial with other settings.
     compared: Callable[[dict[str, Any]], list[Fact]] = lambda _: []

@@ -20,11 +20,18 @@ from warptui.engine.items import ItemRow, State, Summary
 from warptui.screens import words
 from warptui.screens.mirror import Mirror
 from warptui.screens.sorting import ARRIVAL, NAME, STATE, Sort, first_look, places, sortable
-from warptui.screens.widgets.glyphs import Drawing, Glyphs, choice_glyph, glyphs, plain
+from warptui.screens.widgets.glyphs import (
+    Drawing,
+    Glyphs,
+    choice_glyph,
+    glyphs,
+    plain,
+    training_glyph,
+)
 from warptui.screens.widgets.list_pane import MOVING
 from warptui.screens.widgets.palette import Palette, palette
 
-MARKS_WIDTH = 4  # state glyph, choice glyph and the spaces around
+MARKS_WIDTH = 4  # of state, choice and training, and a space
 NAME_WIDTH = 16  # at least; columns on the right are left out before it shrinks further
 
 
@@ -376,7 +383,7 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
         segments = [
             Segment(characters.states[row.state], state),
             Segment(choice_glyph(row, characters), base + colours.choice(row)),
-            Segment("  ", base),
+            Segment(f"{training_glyph(row.training)} ", base + colours["strong"]),
             Segment(name, text),
         ]
         if said:

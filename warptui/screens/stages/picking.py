@@ -1,0 +1,171 @@
+"""Picks on the item screen: where they are, what is set aside, what was edited, their numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from warptui.engine.items import ItemDetail
+from warptui.screens import words
+from warptui.screens.picks import Field, spots
+from warptui.screens.previews import PreviewError, read_candidates, read_preview
+from warptui.screens.stages.view import Fact, LayerSwitch, Loaded, StageView
+from warptui.screens.widgets import layers
+from warptui.screens.widgets.layers import Layer, Marks, Mask
+from warptui.screens.widgets.shapes import Shape
+
+PICKS = "picks"  # of the layer
+HASH = 8  # characters of a model's that are shown
+TRAINING = {
+    "examples": "an example to learn from",
+    "held-out": "held out: to measure on",
+}
+_AREAS = (
+    ("uncertain", Shape.DASHED, layers.UNCERTAIN),
+    ("certain", Shape.DOUBLE, layers.CERTAIN),
+)
+_PLACES = (("added", Shape.BOX, layers.ADDED), ("removed", Shape.CROSS, layers.REMOVED))
+
+
+def _read(detail: ItemDetail) -> Field | str:
+    """Candidates, mask and edits, or why there are none."""
+    from warptui.engine.edits import Edits
+
+    result, average = detail.results.get("picking", {}), detail.results.get("average", {})
+    if not result or not detail.candidates_path:
+        return ""
+    shape, pixel = average.get("shape_yx"), average.get("pixel_size")
+    settings = detail.settings.get("picking", {}).get("picking", {})
+    if not shape or not pixel or "diameter_angstrom" not in settings:
+        return "the picks' settings are not known: process the item again"
+    mask_pixel = result.get("mask_pixel_yx") or (8.0, 8.0)
+    mask, problem = None, detail.edits_problem
+    try:
+        candidates = read_candidates(Path(detail.candidates_path))
+        if detail.mask_preview_path:
+            mask = read_preview(Path(detail.mask_preview_path))
+    except PreviewError as missing:
+        return str(missing)
+    try:
+        edits = Edits.model_validate(detail.edits)
+    except ValueError as wrong:
+        edits, problem = Edits(), problem or f"the edits cannot be understood: {wrong}"
+    field = Field(
+        candidates,
+        mask,
+        (int(shape[0]), int(shape[1])),
+        float(pixel),
+        float(settings["diameter_angstrom"]),
+        float(settings.get("min_score", 0.95)),
+        float(settings.get("min_mask_distance_angstrom", 0.0)),
+        edits,
+        (float(mask_pixel[0]), float(mask_pixel[1])),
+        problem,
+    )
+    _ = field.chosen  # kept: chosen here, in the thread, and not while somebody waits
+    return field
+
+
+def field_of(loaded: Loaded | None) -> Field | str:
+    """What may be edited of an item, or why nothing can be."""
+    if loaded is None:
+        return "the item is still being read"
+    found = loaded.parts.get("picking")
+    if isinstance(found, Field):
+        return found.problem or found
+    return found or loaded.none_of("picks")
+
+
+def _marks(loaded: Loaded) -> tuple[Layer, ...]:
+    """Picks and edits: each kind has a shape of its own."""
+    field = loaded.parts.get("picking")
+    if not isinstance(field, Field):
+        return ()
+    edits, radius = field.edits, 0.5 * field.diameter / field.width
+    made: list[Layer] = []
+    found = field.fractions(field.automatic)
+    n = len(field.chosen)
+    said = f"{Shape.CIRCLE.sign} {n:,} {'pick' if n == 1 else 'picks'} ≥ {field.threshold:g}"
+    made.append(Marks(found, radius, said, Shape.CIRCLE, layers.PICK))
+    for kind, shape, colour in _PLACES:
+        if changed := getattr(edits, kind):
+            places, said = field.fractions(spots(changed)), f"{shape.sign} {len(changed)} {kind}"
+            made.append(Marks(places, radius, said, shape, colour))
+    for kind, shape, colour in _AREAS:
+        if areas := getattr(edits, kind):
+            radii = np.array([area.radius_angstrom or field.diameter / 2 for area in areas])
+            places, said = field.fractions(spots(areas)), f"{shape.sign} {len(areas)} {kind}"
+            made.append(Marks(places, radii / field.width, said, shape, colour))
+    return tuple(made)
+
+
+def _mask(loaded: Loaded) -> Layer | None:
+    field = loaded.parts.get("picking")
+    if not isinstance(field, Field) or field.mask is None or not field.mask.any():
+        return None
+    return Mask(field.mask > 0, f"/ mask {100 * float((field.mask > 0).mean()):.1f} %")
+
+
+def _facts(loaded: Loaded) -> list[Fact]:
+    result, field = loaded.result("picking"), loaded.parts.get("picking")
+    if not result:
+        return []
+    if not isinstance(field, Field):
+        return [("picks", field or "the candidates are gone: process the item again")]
+    chosen, edits = field.chosen, field.edits
+    own = f" here, {field.min_score:g} set" if edits.min_score is not None else ""
+    implied = result.get("implied_diameter_angstrom")
+    seen = "" if implied is None else f"{implied:.0f} Å seen, "
+    model, known = str(result.get("model") or words.UNKNOWN), str(result.get("model_hash") or "")
+    facts = [
+        ("picks", f"{len(chosen):,} of {len(field.candidates):,} from {field.threshold:g}{own}"),
+        ("mean score", words.number(_mean(chosen.scores[len(edits.added) :]), 3)),
+        ("diameter", f"{seen}{field.diameter:g} Å set"),
+        ("picked by", f"{Path(model).stem} {known[:HASH]}".strip()),
+    ]
+    if field.n_edits or field.problem or field.unsaved:
+        facts.append(("edits", _said_of_edits(field)))
+    if edits.training:
+        mask = "" if edits.train_mask else ", but for its mask"
+        facts.append(("training", TRAINING[edits.training] + mask))
+    return facts
+
+
+def _said_of_edits(field: Field) -> str:
+    if field.problem:
+        return field.problem
+    edits = field.edits
+    counts = ((len(getattr(edits, kind)), kind) for kind, _, _ in (*_PLACES, *_AREAS))
+    said = ", ".join(f"{n} {kind}" for n, kind in counts if n) or "none"
+    return f"{said}; NOT SAVED: {field.unsaved}" if field.unsaved else said
+
+
+def _mean(scores: np.ndarray) -> float | None:
+    return float(scores.mean()) if len(scores) else None
+
+
+def _compared(result: dict[str, Any]) -> list[Fact]:
+    if not result:
+        return []
+    implied = words.with_unit(result.get("implied_diameter_angstrom"), "Å", 0)
+    return [
+        ("particles", words.number(result.get("n_particles"), 0)),
+        ("mean score", words.number(result.get("mean_score"), 3)),
+        ("diameter", implied),
+        ("masked", words.with_unit(result.get("mask_percent"), "%", 1)),
+    ]
+
+
+VIEW = StageView(
+    "picking",
+    read=_read,
+    layers=(
+        LayerSwitch(PICKS, "p", "picks", _marks, named=True),
+        LayerSwitch("mask", "M", "mask", _mask, named=True),
+    ),
+    facts=_facts,
+    facts_first=True,
+    compared=_compared,
+)
