@@ -42,6 +42,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/motion.py
 	$(BIN)/python benchmarks/ctf.py --full
 	$(BIN)/python benchmarks/ctf_peer.py
+	$(BIN)/python benchmarks/picking.py
 	PYTHONPATH=. $(BIN)/python benchmarks/app.py
 
 screenshots: $(STAMP)

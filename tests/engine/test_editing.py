@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import starfile
 
-from warptui.engine import editing
+from warptui.engine import editing, wire
 from warptui.engine.broadcast import Broadcast
 from warptui.engine.edits import Edits, Spot, write_edits
 from warptui.engine.errors import InputError, ItemError
@@ -113,6 +113,8 @@ def test_an_edit_is_stored_applied_and_told(tmp_path: Path, book: Bookkeeper, st
     first = book.row
     assert first.training == "examples" and first.edited_at > 0
     assert first.summary["picking.n_particles"] == 3 and first.state is State.DONE
+    counted = book.roster.counts()[1]
+    assert (counted["edited"], counted["examples"], counted["particles"]) == (1, 1, 3)
     book.edit("a.tif", Edits(min_score=0.5))
     assert len(rows(tmp_path)) == 4 and book.row.summary["picking.n_particles"] == 4
     assert book.row.edited_at > first.edited_at and book.row.training == ""
@@ -199,3 +201,9 @@ def test_unknown_items_and_senseless_values_are_refused(book: Bookkeeper) -> Non
         edits_of("a.tif", {"min_score": 2})
     with pytest.raises(InputError, match=r"a\.tif: colour"):
         edits_of("a.tif", cast(Any, {"colour": "red"}))
+
+
+def test_viewers_get_what_the_edit_raised() -> None:
+    record = wire.encode_error(InputError("a.tif: min_score: too much"))
+    with pytest.raises(ItemError, match="too much"):
+        wire.raise_error(record)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from warptui.config import read_config
+from warptui.engine.editing import read_marks
 from warptui.engine.errors import SettingsError
 from warptui.engine.export_records import ExportRecords
 from warptui.engine.items import EngineStatus
@@ -60,6 +61,7 @@ def load_roster(project: Path) -> tuple[Roster, str]:
     store = Store(project_paths)
     try:
         roster.adopt(store.load_all().values())
+        roster.marks = read_marks(project_paths)
         movies = list(find_movies(config.input))
         there = set(movies)
         for entry in roster.entries.values():

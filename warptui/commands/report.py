@@ -56,6 +56,7 @@ def lines(status: EngineStatus) -> list[str]:
         f"selected  {choices.get('selected', 0)}"
         f" ({choices.get('include', 0)} included, {choices.get('exclude', 0)} excluded by hand,"
         f" {choices.get('filtered', 0)} filtered)",
+        *([f"picks     {_picks(choices)}"] if _picks(choices) else []),
         *(f"limit     {key} {value:g}" for key, value in status.filters.items()),
     ]
     if status.rate_per_hour is not None:
@@ -79,6 +80,14 @@ def lines(status: EngineStatus) -> list[str]:
     if status.message:
         found.append(f"message   {one_line(status.message)}")
     return found
+
+
+def _picks(choices: dict[str, int]) -> str:
+    """Particles, and what was done by hand; empty where there is nothing to tell."""
+    told = [f"{choices['particles']} particles in selected items"] if "particles" in choices else []
+    names = {"edited": "edited by hand", "examples": "training examples", "held-out": "held out"}
+    told += [f"{choices[key]} {name}" for key, name in names.items() if choices.get(key)]
+    return ", ".join(told) if len(told) > 1 or choices.get("particles") else ""
 
 
 def table(rows: list[ItemRow], summaries: tuple[Summary, ...]) -> list[list[str]]:

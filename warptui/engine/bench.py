@@ -420,4 +420,7 @@ def _load_boxnet(path: Path, modified_ns: int, size: int, device: torch.device) 
         raise InputError(
             f"{path}: its weights do not fit a BoxNet of width {stored.width}; train it again"
         ) from problem
+    for weights in net.parameters():
+        if weights.ndim == 4:  # channels last: a quarter faster on CPUs
+            weights.data = weights.data.contiguous(memory_format=torch.channels_last)
     return net.to(device).eval()

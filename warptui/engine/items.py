@@ -345,7 +345,7 @@ class EngineStatus:
     project: str
     input_folder: str
     counts: dict[str, int] = field(default_factory=dict)  # per State
-    choices: dict[str, int] = field(default_factory=dict)  # per Choice, "selected", "filtered"
+    choices: dict[str, int] = field(default_factory=dict)  # per Choice, "selected", "particles" ...
     rate_per_hour: float | None = None
     newest_age_s: float | None = None  # since the newest file arrived, by our own clock
     newest_name: str = ""

@@ -27,6 +27,7 @@ from warptui.engine.wanted import Wanted, stage_and_field
 
 ASTIGMATISM = ("astigmatism_um", "astigmatism_angle_deg")  # of the ctf stage
 FROM_SPREAD = ("ctf", "astigmatism_sigma")  # a value that takes all items to know
+COUNTED = ("selected", "filtered", "edited", "examples", "held-out", "particles")
 SURVEY_GROWTH = 0.05  # share of new results after which the spread is taken anew
 
 
@@ -409,18 +410,26 @@ class Roster:
         )
 
     def counts(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Items per state; per choice, with those that are selected and those filtered out."""
+        """Items per state; per choice, with those that are selected and those filtered out.
+
+        Besides, those that were edited by hand or marked for training, and the particles that the
+        selected ones have.
+        """
         states: dict[str, int] = dict.fromkeys((str(state) for state in State), 0)
-        choices: dict[str, int] = dict.fromkeys(
-            (*(str(choice) for choice in Choice), "selected", "filtered"), 0
-        )
+        choices: dict[str, int] = dict.fromkeys((*(str(choice) for choice in Choice), *COUNTED), 0)
         for entry in self.entries.values():
             states[entry.state] += 1
             choices[entry.stored.choice] += 1
             if entry.selection.selected:
                 choices["selected"] += 1
+                if (picked := entry.stored.records.get("picking")) is not None:
+                    choices["particles"] += picked.result.get("n_particles") or 0
             elif entry.selection.filtered:
                 choices["filtered"] += 1
+            if (mark := self.mark(entry)) is not NO_MARK:
+                choices["edited"] += bool(mark.digest)
+                if mark.training:
+                    choices[mark.training] += 1
         return states, choices
 
     def newest(self) -> Entry | None:

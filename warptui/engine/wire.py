@@ -135,7 +135,9 @@ def decode_snapshot(parts: list[Columns], record: dict[str, Any]) -> tuple[int, 
 def encode_error(problem: BaseException) -> dict[str, str]:
     """An exception as its type and message."""
     text = str(problem.args[0]) if isinstance(problem, KeyError) and problem.args else str(problem)
-    return {"type": type(problem).__name__, "message": text or type(problem).__name__}
+    kinds = (kind.__name__ for kind in type(problem).__mro__)
+    name = next((name for name in kinds if name in _RAISED), type(problem).__name__)
+    return {"type": name, "message": text or type(problem).__name__}
 
 
 def raise_error(record: dict[str, str]) -> None:
