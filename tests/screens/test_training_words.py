@@ -74,7 +74,7 @@ def test_using_a_model_says_what_is_picked_again() -> None:
     model = ModelInfo("boxnet_3", "ready")
     told = {"n_items": 1102, "outdated": {"picking": 1102}, "seconds": 720.0}
     asked = said.use_question(model, told, runs=True, key="s")
-    assert "1,102 items outdated: picking, about 12 min" in asked and "at once" in asked
+    assert "1,102 items are picked again, about 12 min" in asked and "at once" in asked
     assert "s starts it" in said.use_question(model, told, runs=False, key="s")
     assert "No item becomes outdated" in said.use_question(model, {}, runs=True, key="s")
     wrong = said.use_question(model, {"problems": {"picking.model": "no such"}}, runs=True, key="s")
@@ -160,7 +160,8 @@ def test_curves_of_both_networks_have_letters_and_the_old_ones_are_dotted() -> N
     assert [curve.dotted for curve in plot.curves] == [False] * 3 + [True] * 3
     assert plot.curves[3].y == pytest.approx(0.874)
     one = scores_plot(fake_training.metrics(0), "recall")
-    assert isinstance(one, Plot)
+    assert isinstance(one, Plot) and all(curve.dotted for curve in one.curves)
+    assert one.curves[3].x[-1] == 1
     lines = [{**line, "held_out": None, "held_out_old": None} for line in fake_training.metrics(99)]
     without = scores_plot(lines, "f1")
     assert isinstance(without, Plot) and [c.label for c in without.curves] == list("ECec")
@@ -191,7 +192,9 @@ def test_before_and_after_are_of_the_same_micrograph(tmp_path: Path) -> None:
         assert ((found.right > 0) & (found.right < 1)).all()
     assert len(compared.after.missed) < len(compared.before.missed)
     assert compared.title("after") == "after: F1 0.948"
-    assert len(compared.picture("before").layers) == 3
+    marks = compared.picture("before").layers
+    assert len({mark.shape for mark in marks}) == len({mark.colour for mark in marks}) == 3
+    assert compared.signs.startswith("○ right, × wrong, □ missed; ")
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ class TrainingScreen(TrainingActions):
         key = self.workspace.key("settings")
         lines: list[list[Piece]] = [
             [(" particles of ", colours["muted"]), (size, BOLD),
-             (f" (picking.diameter_angstrom, {key} changes it)", colours["muted"])],
+             (f": picking.diameter_angstrom ({key})", colours["muted"])],
         ]  # fmt: skip
         if self.draft.problems:
             name, text = next(iter(self.draft.problems.items()))
@@ -240,12 +240,18 @@ class TrainingScreen(TrainingActions):
             return
         role = {"examples": "held-out", "held-out": ""}.get(example.role, "examples")
 
+        def done(_: object) -> None:
+            self.ask_again()
+            if not role:
+                text = f"{example.name} is no example now; its edits stay. Its own screen marks it"
+                self.notify(text, markup=False)
+
         def take(detail: ItemDetail) -> None:
             if detail.edits_problem:
                 self.notify(detail.edits_problem, severity="error", markup=False)
                 return
             edits = {**detail.edits, "training": role}
-            self._fetch("edit", lambda _: self.ask_again(), example.name, edits, quiet=False)
+            self._fetch("edit", done, example.name, edits, quiet=False)
 
         self._fetch("item", take, example.name, quiet=False)
 

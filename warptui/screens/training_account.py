@@ -39,6 +39,7 @@ class Shown:
     status: TrainingStatus | None = None
     metrics: Sequence[Mapping[str, Any]] = ()
     report: Mapping[str, Any] = field(default_factory=dict)
+    pictures: str = ""  # what they show
     measure: str = "f1"
     begun_here: bool = True
     lost: bool = False  # the engine is not reachable: this is from before
@@ -79,6 +80,8 @@ def account(shown: Shown, colours: Palette, glyphs: Glyphs) -> list[Line]:
         lines.append([(" verdict  ", BOLD), (said, PLAIN)])
     notes = doubts(shown.report, shown.n_held_out) if has_scores else []
     lines += [[("   ! ", colours["warning-text"]), (note, colours["muted"])] for note in notes]
+    if shown.pictures:
+        lines.append([(" pictures ", BOLD), (shown.pictures, PLAIN)])
     return [*lines, *_next(shown), *origin]
 
 

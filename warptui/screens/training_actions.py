@@ -113,6 +113,8 @@ class TrainingActions(TrainingPage):
             except (WarptuiError, KeyError) as problem:
                 self.call_later(self.notify, str(problem), severity="error", markup=False)
             else:
+                said = "it stops after the step that it works on"
+                self.call_later(self.notify, said, title="stopping", markup=False)
                 self.call_later(self.ask_again)
 
         self.run_worker(work, thread=True, group="cancel")

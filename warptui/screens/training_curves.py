@@ -39,10 +39,10 @@ def scores_plot(metrics: Sequence[Mapping[str, Any]], measure: str) -> Plot | st
         colour = COLOURS[letter.upper()]
         if letter.islower():
             level = values[np.isfinite(values)][-1]
-            x = np.linspace(epochs[0], max(epochs[-1], epochs[0] + 1e-3), _DOTS)
+            x = np.linspace(epochs[0], max(epochs[-1], epochs[0] + 1), _DOTS)
             curves.append(Curve(letter, x, np.full(_DOTS, level), colour, dotted=True))
         else:
-            curves.append(Curve(letter, epochs, values, colour))
+            curves.append(Curve(letter, epochs, values, colour, dotted=_is_point(values)))
     if not curves:
         return "nothing was measured yet"
     return Plot(NAMES[measure], tuple(curves))
@@ -53,7 +53,12 @@ def loss_plot(metrics: Sequence[Mapping[str, Any]]) -> Plot | str:
     epochs, values = _column(metrics, "epoch"), _column(metrics, "loss")
     if not np.isfinite(values).any():
         return "no loss yet"
-    return Plot("", (Curve("loss", epochs, values, "plot-dots"),))
+    return Plot("", (Curve("loss", epochs, values, "plot-dots", dotted=_is_point(values)),))
+
+
+def _is_point(values: np.ndarray) -> bool:
+    """One measurement alone makes no line."""
+    return np.count_nonzero(np.isfinite(values)) == 1
 
 
 def _column(metrics: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:

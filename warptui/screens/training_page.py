@@ -231,6 +231,7 @@ class TrainingPage(Page):
             status if status is not None and status.model == name else None,
             self._metrics if known else (),
             self._report if known else {},
+            self._compared.signs if known and isinstance(self._compared, Compared) else "",
             self._measure,
             begun_here=self.workspace.training_begun == name,
             lost=bool(self.workspace.lost),

@@ -14,9 +14,16 @@ from warptui.engine.items import ItemDetail
 from warptui.screens import words
 from warptui.screens.feed import Engine
 from warptui.screens.previews import PreviewError, read_preview
+from warptui.screens.widgets import layers
 from warptui.screens.widgets.image import Picture
 from warptui.screens.widgets.layers import Marks
+from warptui.screens.widgets.shapes import Shape
 
+SIGNS = (
+    (Shape.CIRCLE, "right", layers.PICK),
+    (Shape.CROSS, "wrong", layers.REMOVED),
+    (Shape.BOX, "missed", layers.ADDED),
+)
 MATCHING_SHARE = 0.5  # of the diameter: a pick within it of a particle is that particle
 
 
@@ -44,11 +51,18 @@ class Compared:
     def picture(self, which: str) -> Picture:
         """With the picks of one network: ``before`` or ``after``."""
         found: Found = getattr(self, which)
-        kinds = (("right", found.right), ("wrong", found.wrong), ("missed", found.missed))
-        layers = tuple(
-            Marks(places, self.radius, f"{len(places):,} {name}") for name, places in kinds
+        places = (found.right, found.wrong, found.missed)
+        marks = tuple(
+            Marks(there, self.radius, f"{shape.sign} {len(there):,}", shape, colour)
+            for there, (shape, _, colour) in zip(places, SIGNS, strict=True)
         )
-        return Picture(self.pixels, self.pixel_angstrom, layers)
+        return Picture(self.pixels, self.pixel_angstrom, marks)
+
+    @property
+    def signs(self) -> str:
+        """What the signs mean, and where."""
+        said = ", ".join(f"{shape.sign} {name}" for shape, name, _ in SIGNS)
+        return f"{said}; {Path(self.item).stem}"
 
     def title(self, which: str) -> str:
         """For the frame."""

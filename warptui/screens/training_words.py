@@ -125,7 +125,8 @@ def use_question(model: ModelInfo, told: Mapping[str, Any], *, runs: bool, key: 
     else:
         again = int(told.get("n_items") or 0)
         if again:
-            lines.append(f"To be picked again: {cost(told)}.")
+            items = f"{count(again, 'item')} {'is' if again == 1 else 'are'}"
+            lines.append(f"{items} picked again, {about(told.get('seconds'))}.")
             waits = "It begins at once." if runs else f"Processing is paused: {key} starts it."
             lines.append(waits)
         else:
@@ -239,7 +240,7 @@ def doubts(report: Mapping[str, Any], n_held_out: int | None) -> list[str]:
     if n_held_out == 1:
         found.append("one held-out micrograph: the next may be quite different")
     if n_held_out and "held-out" in str(report.get("chosen_by") or ""):
-        found.append("the best moment was chosen by these micrographs, which flatters a little")
+        found.append("chosen as the best by these very ones: flatters a little")
     return found
 
 

@@ -19,9 +19,9 @@ class TwinImage(Image):
     @property
     def looks(self) -> tuple:
         """Where and how it looks."""
-        return self._zoom, self.centre_yx, self._contrast
+        return self._zoom, self.centre_yx, self._seen_yx, self.aiming, self._contrast
 
     @looks.setter
     def looks(self, looks: tuple) -> None:
-        self._zoom, self.centre_yx, self._contrast = looks
+        self._zoom, self.centre_yx, self._seen_yx, self.aiming, self._contrast = looks
         self._changed()
