@@ -70,10 +70,11 @@ def find_marked(
     named = {**dict.fromkeys(request.items, LEARN), **dict.fromkeys(request.held_out, MEASURE)}
     if unknown := sorted(set(named) - set(items.values())):
         raise TrainingError(f"no item is called {', '.join(unknown[:5])}")
+    edited = set() if request.items else _edited(paths)
     found = []
     for root, name in sorted(items.items()):
         path = paths.edits(root)
-        if name not in named and not (not request.items and path.exists()):
+        if name not in named and path.name not in edited:
             continue
         try:
             edits, problem = read_edits(path), ""
@@ -97,6 +98,12 @@ def find_marked(
             marked = replace(marked, problem=_NO_AVERAGE)
         found.append(marked)
     return _hold_out(found, held_out_percent)
+
+
+def _edited(paths: ProjectPaths) -> set[str]:
+    """Names of the files of edits that there are: one look into the folder, not one per item."""
+    sample = paths.edits("*")
+    return {path.name for path in sample.parent.glob(sample.name)}
 
 
 def _hold_out(found: list[Marked], percent: float) -> list[Marked]:
