@@ -80,6 +80,7 @@ def test_what_a_training_leaves_behind(marked: Project) -> None:
     assert metrics[0]["old_on_new"] == metrics[0]["new_on_new"]
     assert metrics[-1]["old_on_old"] == metrics[0]["old_on_old"]
     report = folder.read_report(marked.paths.training_report("next"))
+    assert set(report["f1_by_min_score"]) >= {"0.5", "0.95"}
     assert report["item"] == "m2.mrc" and report["n_truth"] == 8
     truth = np.load(report["truth"])
     assert truth.shape == (8, 2) and np.load(report["before"]).shape[1] == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from warptui.engine.training.example import Tally, count_matches, total
-from warptui.engine.training.verdict import verdict
+from warptui.engine.training.verdict import other_score, verdict
 
 OLD = Tally(100, 100, 95, 1, 1)
 
@@ -53,3 +53,13 @@ def test_matches_are_one_to_one_and_the_most_that_there_are() -> None:
 def test_shares_of_nothing_are_not_known() -> None:
     told = total([Tally(0, 0, 0, 10, 9), Tally(0, 0, 0, 10, 10)]).to_json()
     assert told == {"precision": None, "recall": None, "f1": None, "accuracy": 0.95}
+
+
+def test_another_lowest_score_is_named_where_it_clearly_finds_more() -> None:
+    scores = {0.5: of(0.94), 0.95: of(0.6)}
+    said = other_score(scores, of(0.6), 0.95)
+    assert said == (
+        "with picking.min_score = 0.5 instead of 0.95 F1 on held-out micrographs would be 0.940"
+    )
+    assert other_score(scores, of(0.93), 0.9) == ""
+    assert other_score({}, of(0.93), 0.9) == ""

@@ -36,9 +36,9 @@ from warptui.engine.training.files import (
 from warptui.engine.training.loop import Learner, Schedule, steps_of
 from warptui.engine.training.making import make_example
 from warptui.engine.training.marks import LEARN, Marked, Rules, find_marked
-from warptui.engine.training.scores import Rule, examine
+from warptui.engine.training.scores import Rule, examine, try_scores
 from warptui.engine.training.task import Control, Task
-from warptui.engine.training.verdict import verdict
+from warptui.engine.training.verdict import other_score, verdict
 from warptui.engine.training.watched import Scores, Watched, interval
 
 WAITS = "processing waits until it is done"
@@ -302,6 +302,9 @@ class Course:
             after.old,
             after.new,
         )
+        scores = try_scores(net, held_out, self._rule, self._device) if held_out else {}
+        if advice := other_score(scores, whole_after, self._rule.min_score):
+            self._note(advice)
         card = {
             "name": self._name,
             "start_from": self.task.request.start_from,
@@ -317,6 +320,9 @@ class Course:
             "picking": self.task.rules,
             "held_out_before": whole_before.to_json() if held_out else None,
             "held_out_after": whole_after.to_json() if held_out else None,
+            "f1_by_min_score": {
+                str(score): tally.to_json()["f1"] for score, tally in scores.items()
+            },
             "chosen_by": "F1 on the held-out micrographs" if self._best else "the last step",
             "old_before": before.old.to_json(),
             "old_after": after.old.to_json(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from warptui.engine.training.example import (
     Tally,
     count_matches,
 )
+
+SCORES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # lowest ones of a pick that are tried
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,34 @@ def examine(
 
     Picks and particles in areas that count nothing are left out.
     """
+    probabilities = _answer(net, example, device)
+    return _judge(probabilities, example, rule)
+
+
+def try_scores(
+    net: nn.Module,
+    examples: Sequence[Example],
+    rule: Rule,
+    device: torch.device,
+    lowest: Sequence[float] = SCORES,
+) -> dict[float, Tally]:
+    """How a network does with other lowest scores of a pick."""
+    found = dict.fromkeys(lowest, Tally())
+    for example in examples:
+        probabilities = _answer(net, example, device)
+        for score in lowest:
+            found[score] += _judge(probabilities, example, replace(rule, min_score=score))[0]
+    return found
+
+
+def _answer(net: nn.Module, example: Example, device: torch.device) -> np.ndarray:
+    """Probabilities (3, y, x)."""
     image = torch.from_numpy(example.image).to(device)
     with torch.inference_mode(), autocast(device):
-        probabilities = segment(net, image).float().cpu().numpy()
+        return segment(net, image).float().cpu().numpy()
+
+
+def _judge(probabilities: np.ndarray, example: Example, rule: Rule) -> tuple[Tally, np.ndarray]:
     candidates = find_components(probabilities)
     table = np.column_stack([candidates.centres_yx_px, candidates.scores, candidates.areas_px])
     positions, scores = chosen_picks(

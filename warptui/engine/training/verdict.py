@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from warptui.engine.training.example import Tally
 
@@ -34,6 +35,20 @@ def verdict(
             "on the curated set"
         )
     return said
+
+
+def other_score(scores: Mapping[float, Tally], after: Tally, min_score: float) -> str:
+    """Which picking.min_score would have found more, where it clearly would have."""
+    known = [(tally.f1 or 0.0, score) for score, tally in scores.items()]
+    if not known:
+        return ""
+    best, score = max(known)
+    if best - (after.f1 or 0.0) <= _SIGMAS * math.hypot(_error(after), _error(after)):
+        return ""
+    return (
+        f"with picking.min_score = {score:g} instead of {min_score:g} F1 on held-out micrographs "
+        f"would be {best:.3f}"
+    )
 
 
 def _compare(before: Tally, after: Tally, n_held_out: int) -> str:
