@@ -110,3 +110,13 @@ def test_the_image_goes_on_as_its_mirror_image_beyond_its_edges() -> None:
     found = segment(Left(), image)[1]
     columns = (found > 0.5).all(dim=0).nonzero().ravel()
     assert columns.tolist() == [2, 7]  # the mirror image of column 2 is column -3
+
+
+@pytest.mark.parametrize("pixel_size", [1.1, 3.0, 9.0])
+def test_what_is_dark_at_one_edge_leaves_no_trace_at_the_other(pixel_size: float) -> None:
+    n = round(1600 / pixel_size)
+    image = torch.zeros((n, n))
+    image[-n // 10 :, : n // 8] = -100
+    coarse = coarsen(image, pixel_size)
+    assert coarse[-4:, :8].mean() < -90
+    assert coarse[:20].abs().max() < 0.5 and coarse[:, -20:].abs().max() < 0.5

@@ -32,16 +32,22 @@ def coarsen(image: Tensor, pixel_size: float) -> Tensor:
     """(y, x) at ``pixel_size`` Å/px -> 8 Å/px by cropping (or padding) its Fourier transform.
 
     Exact in extent: the result covers the same field, with pixels that may differ from 8 Å
-    by half a pixel over the whole image.
+    by half a pixel over the whole image; the first pixel's centre stays where it is. Beyond its
+    edges the image goes on as its mirror image, so that what is dark at one edge leaves no trace
+    at the opposite one. One axis after the other: the second has little left to transform.
     """
     ny, nx = coarse_shape((image.shape[0], image.shape[1]), pixel_size)
-    spectrum = torch.fft.rfft2(image)
-    half_y = min(ny, image.shape[0]) // 2
-    half_x = min(nx, image.shape[1]) // 2
-    out = spectrum.new_zeros((ny, nx // 2 + 1))
-    out[:half_y, :half_x] = spectrum[:half_y, :half_x]
-    out[-half_y + 1 :, :half_x] = spectrum[-half_y + 1 :, :half_x]
-    return torch.fft.irfft2(out, s=(ny, nx)) * (ny * nx / image.numel())
+    return _coarsen_rows(_coarsen_rows(image, nx).T.contiguous(), ny).T.contiguous()
+
+
+def _coarsen_rows(image: Tensor, n: int) -> Tensor:
+    """(y, x) -> (y, ``n``)."""
+    n_before = image.shape[-1]
+    spectrum = torch.fft.rfft(torch.cat((image, image.flip(-1)), dim=-1))
+    kept = min(n, n_before)
+    out = spectrum.new_zeros((len(image), n + 1))
+    out[:, :kept] = spectrum[:, :kept]
+    return torch.fft.irfft(out, n=2 * n)[:, :n] * (n / n_before)
 
 
 def normalise(image: Tensor) -> Tensor:
