@@ -38,7 +38,7 @@ def test_a_training_from_beginning_to_use(
     root = str(project.root)
     assert main(["train", root, *QUICK, "--name", "next", "--json"]) == 0
     said = capfd.readouterr()
-    assert "1 micrographs with 8 particles, 1 held out; at most 1 steps on cpu" in said.err
+    assert "1 micrograph with 8 particles, 1 held out; at most 1 steps on cpu" in said.err
     assert "verdict: no clear difference" in said.err
     assert "new network, held out: precision" in said.err
     record = json.loads(said.out)

@@ -285,9 +285,10 @@ def _tell_plan(plan: dict[str, Any]) -> None:
         say(note)
     if plan["problem"]:
         raise TrainingError(plan["problem"])
+    several = "" if plan["n_examples"] == 1 else "s"
     say(
-        f"training {plan['model']} from {plan['start_from']}: {plan['n_examples']} micrographs "
-        f"with {plan['n_particles']} particles, {plan['n_held_out']} held out; at most "
+        f"training {plan['model']} from {plan['start_from']}: {plan['n_examples']} micrograph"
+        f"{several} with {plan['n_particles']} particles, {plan['n_held_out']} held out; at most "
         f"{plan['n_steps']} steps on {plan['device']}, roughly {_minutes(plan['seconds'])}"
     )
 

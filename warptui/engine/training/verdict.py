@@ -63,7 +63,7 @@ def _compare(before: Tally, after: Tally, n_held_out: int) -> str:
     else:
         said = f"no clear difference: {numbers}"
     if after.there < _FEW:
-        said += f", which have only {after.there} particles: mark more to know"
+        said += f", with only {after.there} particles: mark more to know"
     return said
 
 
