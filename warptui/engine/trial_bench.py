@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from warptui.engine.bench import MovieBench, refuse_blank_product
+from warptui.engine.edits import Chosen
+from warptui.engine.formats.picks_file import Candidates, model_suffix, write_array
 from warptui.engine.items import Movie
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.settings import Config
@@ -45,6 +49,24 @@ class TrialBench(MovieBench):
         path = super().save_preview(picture, product)
         self.pictures[product] = str(path)
         return path
+
+    def save_candidates(self, found: Candidates, key: Mapping[str, Any]) -> None:
+        """The mask is a picture to show; what is stored stays."""
+        self._save_array("mask", found.mask)
+
+    def save_picks(self, model: str, chosen: Chosen, pixel_size: float, micrograph: str) -> Path:
+        """Keep y and x (Å) and score of the picks to show them; where they would be."""
+        self._save_array("picks", np.column_stack([chosen.positions_yx_angstrom, chosen.scores]))
+        return self._project.picks(self.item.root_name, model_suffix(model))
+
+    def save_mask(self, mask: np.ndarray) -> Path:
+        """Where the mask would be."""
+        return self._project.mask(self.item.root_name)
+
+    def _save_array(self, product: str, array: np.ndarray) -> None:
+        path = self._preview_path(product)
+        write_array(path, array)
+        self.pictures[product] = str(path)
 
     def _preview_path(self, product: str) -> Path:
         return self._folder / f"{product}.npy"

@@ -34,6 +34,7 @@ from warptui.engine.settings import Config
 from warptui.engine.stages import picking
 from warptui.engine.stages.average import AverageResult
 from warptui.engine.stages.picking import PickingResult, PickingSettings
+from warptui.engine.trial_bench import TrialBench
 
 PIXEL = 2.0
 SHAPE = (1200, 1000)
@@ -391,6 +392,28 @@ def test_edits_that_cannot_be_read_stop_this_item(project: Project) -> None:
     path.write_text("{")
     with pytest.raises(InputError, match=r"spots_edits\.json"):
         project.pick()
+
+
+def test_a_trial_writes_nothing_of_what_is_stored(project: Project, tmp_path: Path) -> None:
+    project.pick()
+    kept = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    item, folder = Movie(tmp_path / "spots.tif"), tmp_path / "trial"
+    for changes in ({"min_score": 0.9}, {"invert_contrast": True}):
+        with TrialBench(
+            item, project.paths, Config(), "cpu", threads=2, on_progress=lambda fraction: None,
+            folder=folder,
+        ) as bench:  # fmt: skip
+            bench.results["average"] = AverageResult(
+                pixel_size=PIXEL, shape_yx=SHAPE, n_frames=1, average_path="average/spots.mrc"
+            )
+            result = picking.run(item, bench, project.settings.model_copy(update=changes))
+        assert len(np.load(bench.pictures["picks"])) == result.n_particles
+    assert np.load(bench.pictures["mask"]).shape == (300, 250)
+    assert kept == {
+        path: path.read_bytes()
+        for path in tmp_path.rglob("*")
+        if path.is_file() and folder not in path.parents
+    }
 
 
 # --- bad input ------------------------------------------------------------------------
