@@ -97,8 +97,8 @@ async def test_the_filter_narrows_while_one_types_and_esc_clears_it(driven) -> N
 
 async def test_a_filter_word_that_means_nothing_is_said_and_changes_nothing(driven) -> None:
     async with driven(FakeEngine(100)) as (app, pilot):
-        await pilot.press("slash", *"particles<4")
-        await until(pilot, lambda: "particles?" in text_of(app))
+        await pilot.press("slash", *"tilts<4")
+        await until(pilot, lambda: "tilts?" in text_of(app))
         assert len(app.workspace.order) == 100
 
 
@@ -253,8 +253,8 @@ async def test_the_column_that_is_sorted_by_is_seen_where_few_fit(driven) -> Non
     async with driven(engine, (60, 20)) as (app, pilot):
         await pilot.press(*["<"])
         await pilot.pause()
-        assert app.workspace.sort == ("picking.mask_percent", True)
-        assert "mask▼" in text_of(app)
+        assert app.workspace.sort == ("ctf.ice_ring", False)
+        assert "ice▲" in text_of(app)
 
 
 async def test_a_reason_that_is_cut_names_the_key_that_shows_all_of_it(driven) -> None:
