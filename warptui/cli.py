@@ -23,7 +23,7 @@ DESCRIPTION = "Real-time cryo-EM pre-processing, seen and steered in a terminal.
 EPILOG = """\
 examples:
   warptui demo                                 a simulated session: try this first
-  warptui init . --input /data/movies --dose-per-frame 1.2 --gain gain.mrc
+  warptui init . --input /data/movies --dose-per-frame 1.2 --gain gain.mrc --diameter-angstrom 120
   warptui                                      the app on the project in this folder
   warptui run PROJECT                          process what is there, with a progress bar
   warptui status PROJECT --items --json        for scripts
@@ -64,6 +64,8 @@ INIT_OPTIONS = (
     ("optics", "voltage", float, "KV"),
     ("optics", "cs", float, "MM"),
     ("optics", "amplitude_contrast", float, "FRACTION"),
+    ("picking", "diameter_angstrom", float, "Å"),
+    ("picking", "model", str, "NAME|FILE"),
 )
 INIT_FLAGS = ("recursive", "gain_flip_x", "gain_flip_y", "gain_transpose")
 
@@ -279,7 +281,7 @@ def _refuse(arguments: list[str], project: Path) -> NoReturn:
 
 def _given(call: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Settings that the user gave on the command line of `init`, by section."""
-    given: dict[str, dict[str, Any]] = {"input": {}, "optics": {}}
+    given: dict[str, dict[str, Any]] = {"input": {}, "optics": {}, "picking": {}}
     for section, key, _, _ in INIT_OPTIONS:
         if getattr(call, key) is not None:
             given[section][key] = getattr(call, key)

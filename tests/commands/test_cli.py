@@ -109,7 +109,9 @@ def test_wrong_settings_are_told_before_anything_starts(run: Run, verb: str, pro
 def test_init_reads_the_first_movie(run: Run, tmp_path: Path):
     write_movie(tmp_path / "raw" / "b.mrc", pixel_size=1.5)
     write_movie(tmp_path / "raw" / "a.mrc", pixel_size=0.885)
-    code, out, err = run("init", tmp_path / "p", "--input", tmp_path / "raw", "--voltage", 200)
+    given = ("--voltage", 200, "--diameter-angstrom", 150)
+    code, out, err = run("init", tmp_path / "p", "--input", tmp_path / "raw", *given)
+    assert "diameter_angstrom = 150.0" in (tmp_path / "p" / "config.toml").read_text()
     assert (code, out) == (0, "")
     assert "a.mrc: mrc, 3 frames of 16 x 16 px" in err
     assert "input.pixel_size = 0.885 (from the header of a.mrc)" in err
