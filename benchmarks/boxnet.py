@@ -235,7 +235,7 @@ def on_pictures(picker: Picker, folder: Path) -> Iterator[tuple[str, int, float]
     from PIL import Image
 
     for path in sorted(folder.glob("*/*.png")):
-        image = torch.from_numpy(np.asarray(Image.open(path).convert("F"), np.float32))
+        image = torch.from_numpy(np.array(Image.open(path).convert("F"), np.float32))
         probabilities = picker.label(image)
         mask = op.find_artifacts(probabilities)
         yield (

@@ -84,3 +84,18 @@ def test_it_learns_discs_within_forty_steps() -> None:
     inner = (slice(None), slice(8, 56), slice(8, 56))
     overlap = (found & disc)[inner].sum() / (found | disc)[inner].sum()
     assert overlap > 0.7
+
+
+def test_answers_are_sharpened_outside_of_training_alone() -> None:
+    net = BoxNet(2)
+    image = torch.randn(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    net.eval()
+    plain = net(image)
+    net.sharpness.fill_(4.0)
+    torch.testing.assert_close(net(image), 4 * plain)
+    assert "sharpness" in net.state_dict()  # goes with the weights into files and retraining
+    net.train()
+    for module in net.modules():  # the same statistics as before
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
+    torch.testing.assert_close(net(image), plain)
