@@ -74,6 +74,18 @@ def average_of(
     return Averaged(result, folder, path.stem)
 
 
+@pytest.mark.parametrize("binning", [1.0, 1.5])
+def test_without_motion_the_frames_are_added_as_they_are(tmp_path: Path, binning: float):
+    path = write_stack(tmp_path / "m.mrc", drifting_counts(drift_yx(4), (96, 96), 3), PIXEL)
+    still = average_of(path, tmp_path / "still", binning=binning)
+    with on_bench(path, tmp_path / "off", binning=binning) as bench:
+        result = average.run(bench.item, bench, AverageSettings())
+    off = Averaged(result, tmp_path / "off", path.stem)
+    np.testing.assert_array_equal(off.image(), still.image())
+    assert off.result.notes[-1] == "frames were added as they are: [motion] is switched off"
+    assert off.result.shape_yx == off.image().shape
+
+
 # --- electrons ------------------------------------------------------------------------
 
 

@@ -74,9 +74,9 @@ def run(item: Movie, bench: Bench, settings: AverageSettings) -> AverageResult:
     """
     import torch
 
-    motion = bench.results["motion"]
-    assert isinstance(motion, MotionResult)
     frames = bench.frames()
+    motion = bench.results.get("motion") or _unmoved(bench)
+    assert isinstance(motion, MotionResult)
     used = range(settings.skip_first, frames.n_frames - settings.skip_last)
     if not used:
         raise StageError(
@@ -100,6 +100,8 @@ def run(item: Movie, bench: Bench, settings: AverageSettings) -> AverageResult:
     bench.progress(1.0)
     dose = bench.dose_per_frame
     notes = [] if dose is not None or settings.dose_weighting == "none" else ["not dose weighted"]
+    if "motion" not in bench.results:
+        notes.append("frames were added as they are: [motion] is switched off")
     return AverageResult(
         mean_electrons=electrons / bench.input.binning**2,
         pixel_size=pixel_size,
@@ -108,6 +110,20 @@ def run(item: Movie, bench: Bench, settings: AverageSettings) -> AverageResult:
         dose=None if dose is None else dose * len(used),
         average_path=bench.relative(path),
         notes=notes,
+    )
+
+
+def _unmoved(bench: Bench) -> MotionResult:
+    """Motion of frames that are taken as they are, because [motion] is switched off."""
+    frames, binning = bench.frames(), bench.input.binning
+    ny, nx = (n if binning == 1 else 2 * int(n / binning / 2) for n in frames.shape_yx)
+    still = [(0.0, 0.0)] * frames.n_frames
+    return MotionResult(
+        n_frames=frames.n_frames,
+        pixel_size=bench.pixel_size * binning,
+        shape_yx=(ny, nx),
+        global_yx_angstrom=still,
+        track_yx_angstrom=still,
     )
 
 
