@@ -50,7 +50,7 @@ def test_an_unknown_value_matches_no_limit() -> None:
     assert below | above == known
 
 
-@pytest.mark.parametrize("text", ["state:foo", "choice:maybe", "particles<4"])
+@pytest.mark.parametrize("text", ["state:foo", "choice:maybe", "sharpness<4"])
 def test_an_unknown_word_says_what_would_do(text: str) -> None:
     with pytest.raises(FilterError, match=r"failed|exclude|motion"):
         parse(text, SUMMARIES)

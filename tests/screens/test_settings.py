@@ -267,9 +267,12 @@ async def test_the_settings_of_an_item_are_adopted_as_changes(driven, engine, fr
     async with driven(engine) as (app, pilot):
         await pilot.press("g", *(["enter"] if from_item else []))
         await pilot.press("A")
-        expected = {"motion": {"b_factor": -100.0, "local_grid": [5, 5, 3]}}
+        expected = {
+            "motion": {"b_factor": -100.0, "local_grid": [5, 5, 3]},
+            "picking": {"diameter_angstrom": 150.0},
+        }
         await until(pilot, lambda: app.workspace.draft == expected)
-        await until(pilot, lambda: "2 changes" in text_of(app))
+        await until(pilot, lambda: "3 changes" in text_of(app))
         assert isinstance(app.screen, SettingsScreen)
         assert done(engine) == []
 

@@ -74,7 +74,10 @@ def test_a_setting_of_the_ctf_runs_the_ctf_again_and_nothing_else(real: Engine) 
     result = real.client.item("a.mrc").results["ctf"]
     assert result["defocus_um"] == pytest.approx(1.0, abs=0.02)
     told = real.client.preview({"ctf": {"fit_max_resolution": 6.0}})
-    assert (told["n_items"], told["outdated"]) == (1, {"motion": 0, "average": 0, "ctf": 1})
+    assert (told["n_items"], told["outdated"]) == (
+        1,
+        {"motion": 0, "average": 0, "ctf": 1, "picking": 0},
+    )
 
     second = changed(real, {"ctf": {"fit_max_resolution": 6.0}})
     assert second["ctf"] > first["ctf"]
