@@ -106,7 +106,8 @@ class Trainer:
             self.status = heard.status
             return False
         self._let_go()
-        assert self.status is not None
+        if self.status is None:  # it had said that it is done, and its model was discarded since
+            return True
         if self.status.active:
             why = cause_of_death(heard.returncode)
             self.status = models.interrupted(self._paths, self.status.model, self.status)
