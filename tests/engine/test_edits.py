@@ -16,7 +16,6 @@ from warptui.engine.edits import (
     Edits,
     Spot,
     choose,
-    chosen_picks,
     read_edits,
     write_edits,
 )
@@ -101,7 +100,8 @@ def test_chosen_ones_have_the_score_the_room_and_their_order(
     seed: int, n: int, min_score: float
 ) -> None:
     candidates, mask = made_up(seed, n)
-    positions, scores = chosen_picks(candidates, mask, PIXEL, DIAMETER, min_score, 0)
+    chosen = choose(candidates, mask, PIXEL, DIAMETER, min_score, 0)
+    positions, scores = chosen.positions_yx_angstrom, chosen.scores
     assert positions.shape == (len(scores), 2)
     assert (scores >= np.float32(min_score)).all()
     assert (np.diff(scores) <= 0).all()
@@ -111,8 +111,10 @@ def test_chosen_ones_have_the_score_the_room_and_their_order(
     rows, columns = np.rint(positions / 8).astype(int).clip(0, (187, 167)).T
     assert not mask[rows, columns].any()
     shuffled = np.random.default_rng(seed).permutation(candidates)
-    again, _ = chosen_picks(shuffled, mask, PIXEL, DIAMETER, min_score, 0)
-    np.testing.assert_array_equal(again, positions)  # the order of candidates decides nothing
+    again = choose(shuffled, mask, PIXEL, DIAMETER, min_score, 0)
+    np.testing.assert_array_equal(
+        again.positions_yx_angstrom, positions
+    )  # the order of candidates decides nothing
 
 
 @given(st.integers(0, 1000), st.floats(0.4, 0.9), st.floats(0, 300), st.floats(0, 300))
@@ -124,8 +126,8 @@ def test_more_distance_from_the_mask_never_adds_picks(
     near, far = sorted((one, other))
 
     def picked(distance: float) -> set[tuple[float, ...]]:
-        positions, _ = chosen_picks(candidates, mask, PIXEL, DIAMETER, min_score, distance)
-        return {tuple(place) for place in positions}
+        chosen = choose(candidates, mask, PIXEL, DIAMETER, min_score, distance)
+        return {tuple(place) for place in chosen.positions_yx_angstrom}
 
     assert picked(far) <= picked(near)
 
@@ -167,9 +169,9 @@ def test_what_is_added_is_always_there_and_never_twice(seed: int, y: float, x: f
 
 def test_an_item_may_have_a_threshold_of_its_own() -> None:
     candidates, mask = made_up(1, 300)
-    own, _ = chosen_picks(candidates, mask, PIXEL, DIAMETER, 0.95, 0, Edits(min_score=0.6))
-    setting, _ = chosen_picks(candidates, mask, PIXEL, DIAMETER, 0.6, 0)
-    np.testing.assert_array_equal(own, setting)
+    own = choose(candidates, mask, PIXEL, DIAMETER, 0.95, 0, Edits(min_score=0.6))
+    setting = choose(candidates, mask, PIXEL, DIAMETER, 0.6, 0)
+    np.testing.assert_array_equal(own.positions_yx_angstrom, setting.positions_yx_angstrom)
     assert Edits(min_score=0.6).changes_picks and not Edits(training="examples").changes_picks
 
 
@@ -186,13 +188,13 @@ def test_a_corrected_centre_is_no_false_positive() -> None:
 
 def test_no_candidates_and_no_mask() -> None:
     nothing = np.zeros((0, 4), np.float32)
-    positions, scores = chosen_picks(nothing, None, PIXEL, DIAMETER, 0.9, 0)
-    assert positions.shape == (0, 2) and scores.shape == (0,)
+    chosen = choose(nothing, None, PIXEL, DIAMETER, 0.9, 0)
+    assert chosen.positions_yx_angstrom.shape == (0, 2) and chosen.scores.shape == (0,)
     one = Edits(
         added=(Spot(y_angstrom=5, x_angstrom=6),), removed=(Spot(y_angstrom=1, x_angstrom=1),)
     )
-    positions, _ = chosen_picks(nothing, np.ones((4, 4)), PIXEL, DIAMETER, 0.9, 0, one)
-    assert positions.tolist() == [[5, 6]]
+    chosen = choose(nothing, np.ones((4, 4)), PIXEL, DIAMETER, 0.9, 0, one)
+    assert chosen.positions_yx_angstrom.tolist() == [[5, 6]]
 
 
 def test_it_is_quick_enough_for_every_key_press() -> None:
@@ -206,7 +208,7 @@ def test_it_is_quick_enough_for_every_key_press() -> None:
         taken = []
         for _ in range(5):
             began = time.process_time()
-            chosen_picks(candidates, mask, 1.0, diameter, 0.4, 0, edited)
+            choose(candidates, mask, 1.0, diameter, 0.4, 0, edited)
             taken.append(time.process_time() - began)
         assert min(taken) < 0.05, f"{diameter} Å"  # 20 ms are wanted of a quiet machine
 
@@ -216,6 +218,37 @@ def test_it_is_quick_enough_for_every_key_press() -> None:
 def test_masks_whose_pixels_are_not_quite_8_angstrom(seed: int) -> None:
     candidates, mask = made_up(seed, 100)
     wide = np.array([8.0, 8.1])
-    positions, _ = chosen_picks(candidates, mask, PIXEL, DIAMETER, 0.4, 0, mask_pixel_yx=wide)
-    rows, columns = np.rint(positions / wide).astype(int).clip(0, (187, 167)).T
+    chosen = choose(candidates, mask, PIXEL, DIAMETER, 0.4, 0, mask_pixel_yx=wide)
+    rows, columns = np.rint(chosen.positions_yx_angstrom / wide).astype(int).clip(0, (187, 167)).T
     assert not mask[rows, columns].any()
+
+
+def table(places: list[tuple[float, float]], scores: list[float], areas: list[float]) -> np.ndarray:
+    """Candidates (n, 4) in an average of 8 Å/px, whose mask has the same pixels."""
+    return np.column_stack([places, scores, areas]).astype(np.float32)
+
+
+def columns_of(candidates: np.ndarray, mask: np.ndarray | None, diameter_px: float) -> list[float]:
+    """Where picks are, in px along x."""
+    chosen = choose(candidates, mask, 8.0, 8 * diameter_px, 0.4, 0)
+    return sorted((chosen.positions_yx_angstrom[:, 1] / 8).tolist())
+
+
+def test_of_two_that_overlap_the_bigger_stays() -> None:
+    given = table([(10, 10), (10, 16), (10, 40)], [0.99, 0.9, 0.8], [20, 50, 10])
+    assert columns_of(given, None, 15) == [16, 40]
+    assert columns_of(given, None, 8) == [10, 16, 40]
+
+
+def test_a_chain_of_overlaps_keeps_its_ends_when_they_are_bigger() -> None:
+    chosen = choose(table([(0, 0), (0, 6), (0, 12)], [1, 1, 1], [30, 10, 20]), None, 8, 96, 0.4, 0)
+    assert sorted(chosen.areas_px.tolist()) == [20, 30]
+
+
+def test_picks_keep_their_distance_from_the_mask() -> None:
+    mask = np.zeros((50, 50), bool)
+    mask[:, 40:] = True
+    given = table([(10, 10), (10, 33), (10, 45)], [1, 1, 1], [9, 9, 9])
+    assert columns_of(given, mask, 2) == [10, 33]
+    assert columns_of(given, mask, 16) == [10]  # half of a particle reaches 8 px far
+    assert len(columns_of(given, np.zeros((50, 50), bool), 2)) == 3

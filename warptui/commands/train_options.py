@@ -66,6 +66,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add("--output", type=Path, metavar="FILE", help="where the network or the bundle goes")
     add("--width", type=int, default=32, metavar="N", help="channels (default 32, the paper's)")
     add("--scenes", type=int, default=1600, metavar="N", help="to simulate (default 1600)")
+    add("--invented", type=int, default=60, metavar="N",
+        help="particles that do not exist, besides those of --data (default 60)")  # fmt: skip
     add("--averaging", type=float, default=0.0, metavar="SHARE",
         help="weights averaged over the last steps, such as 0.999 (default 0: none)")  # fmt: skip
     add("--device", default="", help="cpu, cuda:0, ... (default: the first GPU, else the CPU)")
@@ -139,6 +141,7 @@ def _from_scratch(call: argparse.Namespace) -> int:
         tuple(call.data),
         output,
         n_scenes=call.scenes,
+        n_invented=call.invented,
         n_epochs=settings.get("epochs", scratch.Plan.n_epochs),
         width=call.width,
         batch=settings.get("batch", scratch.Plan.batch),

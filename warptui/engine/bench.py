@@ -404,14 +404,14 @@ def refuse_blank_product(item_name: str, name: str, array: np.ndarray) -> None:
         raise OutputError(f"{item_name}: {name} is {low} everywhere; nothing was written")
 
 
-@lru_cache(maxsize=8)
-def _hash_model(path: Path, modified_ns: int, size: int) -> str:
-    return hash_model(path)
+def load_net(path: Path) -> tuple[BoxNet, str]:
+    """A network from a model's file, on the CPU, and the file's SHA-256.
 
-
-@lru_cache(maxsize=2)
-def _load_boxnet(path: Path, modified_ns: int, size: int, device: torch.device) -> BoxNet:
-    """A network, read once as long as its file (its time and size) stays the same."""
+    Raises
+    ------
+    InputError
+        If the file is absent, damaged or of another version.
+    """
     stored = read_boxnet(path)
     net = BoxNet(stored.width)
     try:
@@ -420,6 +420,18 @@ def _load_boxnet(path: Path, modified_ns: int, size: int, device: torch.device) 
         raise InputError(
             f"{path}: its weights do not fit a BoxNet of width {stored.width}; train it again"
         ) from problem
+    return net, stored.hash
+
+
+@lru_cache(maxsize=8)
+def _hash_model(path: Path, modified_ns: int, size: int) -> str:
+    return hash_model(path)
+
+
+@lru_cache(maxsize=2)
+def _load_boxnet(path: Path, modified_ns: int, size: int, device: torch.device) -> BoxNet:
+    """A network, read once as long as its file (its time and size) stays the same."""
+    net, _ = load_net(path)
     for weights in net.parameters():
         if weights.ndim == 4:  # channels last: a quarter faster on CPUs
             weights.data = weights.data.contiguous(memory_format=torch.channels_last)

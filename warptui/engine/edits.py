@@ -1,7 +1,7 @@
 """What a person changed about one item's picks, and the one rule by which picks are chosen.
 
 The stage that picks and the app that shows picks while somebody works on them choose by the same
-function, `chosen_picks`, so that what is seen is what is written. Numpy and pydantic alone.
+function, `choose`, so that what is seen is what is written. Numpy and pydantic alone.
 """
 
 from __future__ import annotations
@@ -143,31 +143,6 @@ class Chosen:
 
     def __len__(self) -> int:
         return len(self.scores)
-
-
-def chosen_picks(
-    candidates: np.ndarray,
-    mask: np.ndarray | None,
-    pixel_size: float,
-    diameter_angstrom: float,
-    min_score: float,
-    min_mask_distance_angstrom: float,
-    edits: Edits = NO_EDITS,
-    *,
-    mask_pixel_yx: Sequence[float] = (MASK_PIXEL_SIZE, MASK_PIXEL_SIZE),
-) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (n, 2) in Å and scores (n,) of what is picked: see `choose`."""
-    chosen = choose(
-        candidates,
-        mask,
-        pixel_size,
-        diameter_angstrom,
-        min_score,
-        min_mask_distance_angstrom,
-        edits,
-        mask_pixel_yx=mask_pixel_yx,
-    )
-    return chosen.positions_yx_angstrom, chosen.scores
 
 
 def choose(

@@ -167,12 +167,17 @@ def temporary(path: Path) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small file beside ``path``, synced, then renamed into place."""
+    """Write a small text as `write_bytes` does."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write a file beside ``path``, synced, then renamed into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = temporary(path)
     try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with part.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

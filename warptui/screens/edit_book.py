@@ -88,11 +88,6 @@ class EditBook:
         page = self._pages.get(name)
         return page.problem if page is not None and page.sent < page.version else ""
 
-    def is_unsaved(self, name: str) -> bool:
-        """The engine does not have the last edit of an item, as far as it is known."""
-        page = self._pages.get(name)
-        return page is not None and page.sent < page.version
-
     def take(self) -> tuple[str, Edits] | None:
         """What is to be sent next; it counts as on its way until `arrived` or `refused`."""
         for name in self.unsaved:

@@ -23,12 +23,13 @@ from torch import Tensor, nn
 
 from warptui.engine import bench as benches
 from warptui.engine.bench import MovieBench
-from warptui.engine.edits import Edits, Spot, chosen_picks, write_edits
+from warptui.engine.edits import Edits, Spot, choose, write_edits
 from warptui.engine.errors import Cancelled, InputError, StageError
 from warptui.engine.formats.boxnet_file import bundled_folder, read_boxnet, write_boxnet
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.picks_file import read_candidates
 from warptui.engine.items import Movie
+from warptui.engine.ops.picks import find_components
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.settings import Config
 from warptui.engine.stages import picking
@@ -211,7 +212,7 @@ def test_candidates_and_the_apps_rule_give_the_same_picks(project: Project) -> N
     candidates = np.load(project.paths.candidates("spots"))
     assert candidates.dtype == np.float32 and candidates.shape == (result.n_candidates, 4)
     mask = np.load(project.paths.mask_preview("spots"))
-    positions, _ = chosen_picks(
+    chosen = choose(
         candidates,
         mask,
         result.pixel_size,
@@ -220,7 +221,7 @@ def test_candidates_and_the_apps_rule_give_the_same_picks(project: Project) -> N
         0,
         mask_pixel_yx=result.mask_pixel_yx,
     )
-    np.testing.assert_allclose(positions, project.positions(result), atol=1e-4)
+    np.testing.assert_allclose(chosen.positions_yx_angstrom, project.positions(result), atol=1e-4)
 
 
 def test_nothing_found_is_a_file_that_says_so(tmp_path: Path) -> None:
@@ -504,3 +505,16 @@ def test_relion_extracts_what_was_picked(project: Project, tmp_path: Path) -> No
     stack = np.concatenate([mrcfile.read(path) for path in (folder / "out").rglob("*.mrcs")])
     middle = stack[:, 55:65, 55:65].mean()
     assert middle < stack[:, :20].mean() - 0.5  # the dark spots are in the middle of the boxes
+
+
+def test_the_marks_tell_the_diameter() -> None:
+    y, x = np.mgrid[:200, :200]
+    marks = np.hypot(y % 40 - 20, x % 40 - 20) <= 5  # of half a particle's radius
+    probabilities = np.where(marks, 0.99, 0.005)
+    found = find_components(np.stack([1 - 0.005 - probabilities, probabilities, 0 * y + 0.005]))
+    areas = found.areas_px.astype(float)
+    table = np.column_stack([found.centres_yx_px, found.scores, areas]).astype(np.float32)
+    chosen = choose(table, None, 8.0, 160.0, 0.5, 0)
+    assert picking._implied_diameter_angstrom(chosen) == pytest.approx(160, rel=0.06)
+    few = choose(table[:9], None, 8.0, 160.0, 0.5, 0)
+    assert picking._implied_diameter_angstrom(few) is None

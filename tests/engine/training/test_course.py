@@ -261,10 +261,13 @@ def test_a_killed_training_leaves_the_old_model_and_can_go_on(
 ) -> None:
     before = marked.paths.model("tiny").read_bytes()
     heard.trainer.begin(make_task(marked, settings={**QUICK, "epochs": 5000}))
-    with pytest.raises(TrainingError, match="next is being trained"):
-        heard.trainer.begin(make_task(marked, model="other"))
+    for model in ("other", "next"):  # nor does who asks touch what the other one writes
+        with pytest.raises(TrainingError, match="next is being trained"):
+            heard.trainer.begin(make_task(marked, model=model))
     while not (status := heard.until("running")).resumable:
         pass
+    assert make_task(marked).request.model == "next"
+    assert (marked.paths.training("next") / folder.CHECKPOINT).exists()
     process = heard.trainer._process
     assert process is not None
     process.kill()
@@ -285,6 +288,12 @@ def test_a_killed_training_leaves_the_old_model_and_can_go_on(
     heard.trainer.cancel(keep_best=False)
     status = heard.until()
     assert status.phase == "cancelled" and status.resumable
+    # begun anew by the same name, nothing of the old one is left
+    heard.trainer.begin(make_task(marked, settings={**QUICK, "epochs": 5000}))
+    assert heard.until("baseline").step == 0
+    assert not (marked.paths.training("next") / folder.CHECKPOINT).exists()
+    heard.trainer.cancel(keep_best=False)
+    assert heard.until().phase == "cancelled"
 
 
 @pytest.mark.timeout(600)

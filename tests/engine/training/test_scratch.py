@@ -38,7 +38,7 @@ def write_model(path: Path, n: int = 3000) -> None:
 def plan(tmp_path: Path, **changes: object) -> Plan:
     given = {
         "n_scenes": 4, "n_epochs": 4, "width": 1, "batch": 2, "scene_px": 64, "n_views": 2,
-        "window_px": 32, **changes,
+        "n_invented": 2, "window_px": 32, **changes,
     }  # fmt: skip
     return Plan((tmp_path / "data",), tmp_path / "out" / "new.safetensors", **given)  # type: ignore[arg-type]
 
@@ -59,7 +59,7 @@ def test_a_network_from_models_and_bundles(tmp_path: Path, data: Path) -> None:
     assert train(made, CPU, said.append) is not None
     stored = read_boxnet(made.output)
     assert stored.width == 1
-    assert set(stored.card["species"]) == {"ball", "blob"}
+    assert set(stored.card["species"]) == {"ball", "blob", "invented"}
     assert (stored.card["n_examples"], stored.card["n_validated"]) == (10, 1)
     assert "10 micrographs to learn from, 1 to validate, 20 steps" in said
     assert folder.read_metrics(made.folder / "metrics.jsonl")[-1]["step"] == 20
@@ -74,6 +74,13 @@ def test_it_goes_on_where_it_was_stopped(tmp_path: Path, data: Path) -> None:
     assert train(plan(tmp_path), CPU, said.append) is not None
     assert "going on from step 4" in said
     assert not any(text.startswith("simulating") for text in said)
+
+
+def test_a_checkpoint_of_another_training_is_not_gone_on_with(tmp_path: Path, data: Path) -> None:
+    assert train(plan(tmp_path), CPU, lambda text: None, lambda: True) is None
+    for changes in ({"width": 2}, {"n_epochs": 8}, {"first_rate": 0.1}):
+        with pytest.raises(TrainingError, match="of another training than this command"):
+            train(plan(tmp_path, **changes), CPU, lambda text: None)
 
 
 def test_a_density_map_is_a_model_too(tmp_path: Path) -> None:

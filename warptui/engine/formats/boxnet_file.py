@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -16,11 +15,10 @@ import safetensors
 import safetensors.numpy
 
 from warptui.engine.errors import InputError, OutputError
-from warptui.engine.paths import temporary
+from warptui.engine.paths import write_bytes
 
 SUFFIX = ".safetensors"
 FORMAT = 1  # raised when the network's shape or the meaning of its output changes
-BUNDLED = "boxnet"
 _SHOWN_HASH = 12
 
 
@@ -132,16 +130,7 @@ def write_boxnet(
         "card": json.dumps(dict(card)),
     }
     content = safetensors.numpy.save(stored, metadata)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = temporary(path)
-    try:
-        with scratch.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
 

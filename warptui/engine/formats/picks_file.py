@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from warptui.engine.edits import Chosen
 from warptui.engine.formats.star import Table, is_writable, write_star
 from warptui.engine.formats.tiff_writing import write_tiff_movie
-from warptui.engine.paths import ProjectPaths, temporary, write_text
+from warptui.engine.paths import ProjectPaths, write_bytes, write_text
 
 COORDINATES = ("rlnCoordinateX", "rlnCoordinateY")
 MICROGRAPH, SCORE = "rlnMicrographName", "rlnAutopickFigureOfMerit"
@@ -109,13 +109,6 @@ def model_suffix(model: str) -> str:
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write an array (``.npy``) beside ``path``, synced, then renamed into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = temporary(path)
-    try:
-        with scratch.open("wb") as file:
-            np.save(file, array)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    memory = io.BytesIO()
+    np.save(memory, array)
+    write_bytes(path, memory.getbuffer())

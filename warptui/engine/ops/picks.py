@@ -10,13 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.ndimage
 
-from warptui.engine.spacing import clear_of, spaced
-
 BACKGROUND, PARTICLE, ARTIFACT = 0, 1, 2
 ARTIFACT_PROBABILITY = 0.1
 SMALLEST_ARTIFACT_PX = 20
 _SMALLEST_PARTICLE_PX = 2
-_OVERLAP_SHARE = 1 / 1.5  # of the diameter: nearer centres are one particle found twice
 _CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
 
 
@@ -67,27 +64,3 @@ def _connected(inside: np.ndarray) -> tuple[np.ndarray, int]:
     count = scipy.ndimage.label(inside, _CROSS, output=labels)
     assert isinstance(count, int)
     return labels, count
-
-
-def without_overlaps(picks: Picks, diameter_px: float) -> Picks:
-    """Of particles that overlap, the one with the bigger component stays."""
-    ranks = np.empty(len(picks), np.int64)
-    by_size = np.lexsort((np.arange(len(picks)), -picks.scores, -picks.areas_px))
-    ranks[by_size] = np.arange(len(picks))
-    return picks.take(spaced(picks.centres_yx_px, diameter_px * _OVERLAP_SHARE, ranks))
-
-
-def away_from(picks: Picks, mask: np.ndarray, distance_px: float) -> Picks:
-    """Those at least ``distance_px`` from every pixel of ``mask`` (y, x)."""
-    return picks.take(clear_of(mask, picks.centres_yx_px, distance_px))
-
-
-def implied_diameter_px(picks: Picks, disc_share: float) -> float | None:
-    """Diameter that the components' median area speaks for; None for fewer than ten.
-
-    BoxNet marks discs of ``disc_share`` of a particle's radius.
-    """
-    if len(picks) < 10:
-        return None
-    radius = float(np.sqrt(np.median(picks.areas_px) / np.pi))
-    return 2 * radius / disc_share

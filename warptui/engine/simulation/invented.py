@@ -18,6 +18,7 @@ from warptui.engine.simulation.density import (
 )
 from warptui.engine.simulation.projection import euler_matrix, rotation_z
 
+NAME = "invented"
 LIGHTEST_KDA, HEAVIEST_KDA = 60.0, 5000.0
 _ATOMS_PER_BEAD = 6.0
 _BEAD_B_FACTOR = 8 * np.pi**2 * 3.0**2  # Å²: the σ of a bead that is 5 Å wide, both in a row
@@ -49,7 +50,7 @@ def invent_particle(seed: int) -> Particle:
     xyz -= np.average(xyz, axis=0, weights=potential)
     atoms = n_atoms * len(copies) / len(xyz)
     return Particle(
-        f"invented {seed}",
+        NAME,
         xyz.astype(np.float32),
         (potential * POTENTIAL_PER_HEAVY_ATOM * atoms).astype(np.float32),
         np.full(len(xyz), SOLVENT_PER_HEAVY_ATOM * atoms, np.float32),

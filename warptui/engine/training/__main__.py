@@ -95,10 +95,12 @@ def main() -> int:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(path: Path) -> Iterator[None]:
     """The only process that trains in this folder; raises BlockingIOError for another one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as held:
+    from warptui.engine.training.folder import LOCK
+
+    path.mkdir(parents=True, exist_ok=True)
+    with (path / LOCK).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 

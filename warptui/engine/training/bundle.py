@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import time
 import zipfile
 from collections.abc import Sequence
@@ -21,14 +20,13 @@ import numpy as np
 
 import warptui
 from warptui.engine.errors import InputError, TrainingError
-from warptui.engine.paths import temporary
+from warptui.engine.paths import write_bytes
 from warptui.engine.training.example import PIXEL_SIZE, Example
 
 SUFFIX = ".boxset"
 FORMAT = 1
 STEPS_PER_SIGMA = 12
 STEPS_OF_CERTAINTY = 50
-LICENCES = ("CC0-1.0", "CC-BY-4.0")  # usual ones; any other text is kept as it is given
 _MANIFEST = "manifest.json"
 _KIND = "BoxNet examples"
 
@@ -74,19 +72,12 @@ def write_bundle(path: Path, entries: Sequence[Entry]) -> str:
         "made_at": round(time.time()),
         "examples": told,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = temporary(path)
-    try:
-        with scratch.open("wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as bundle:
-                bundle.writestr(_fixed(_MANIFEST), json.dumps(manifest, indent=1))
-                for name, data in parts:
-                    bundle.writestr(_fixed(name), data)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w", zipfile.ZIP_STORED) as bundle:
+        bundle.writestr(_fixed(_MANIFEST), json.dumps(manifest, indent=1))
+        for name, data in parts:
+            bundle.writestr(_fixed(name), data)
+    write_bytes(path, memory.getbuffer())
     return content_hash(told)
 
 

@@ -14,9 +14,11 @@ import numpy as np
 import torch
 
 import warptui
+from warptui.engine.bench import load_net
 from warptui.engine.crash import crash_point
 from warptui.engine.errors import Cancelled, TrainingError
 from warptui.engine.formats.boxnet_file import find_model, write_boxnet
+from warptui.engine.formats.picks_file import write_array
 from warptui.engine.items import TrainingStatus
 from warptui.engine.mounts import UNWRITABLE
 from warptui.engine.nets.boxnet import BoxNet
@@ -27,10 +29,8 @@ from warptui.engine.training.corpus import corpus_hash, read_corpus
 from warptui.engine.training.example import PIXEL_SIZE, Example, Tally
 from warptui.engine.training.files import (
     append_line,
-    load_net,
     read_checkpoint,
     weights_of,
-    write_array,
     write_checkpoint,
 )
 from warptui.engine.training.loop import Learner, Schedule, steps_of
@@ -47,7 +47,8 @@ _PATIENCE = 0.3  # of all steps without a better network on held-out micrographs
 _PATIENT_MEASUREMENTS = 8  # so many in a row
 _PASSES_PER_STEP = 3.0  # a step costs as much as so many answers
 _FULL_DISK_S = 10.0  # until the final network is tried to be written again
-_CHECKPOINT_S = 60.0
+_CHECKPOINT_S = 60.0  # between two, in the end
+_FIRST_CHECKPOINT_S = 5.0  # early ones are cheap, and say that it can go on
 
 
 @dataclass
@@ -98,6 +99,8 @@ class Course:
             if earlier is None or not files.can_resume(self.paths, self._name):
                 raise TrainingError(f"{self._name}: there is nothing to go on with; begin anew")
             self._began -= earlier.seconds
+        else:
+            files.clear(self._folder)  # of a training by this name that came to nothing
         self._say(f"making examples of the marked micrographs; {WAITS}", write=True)
         learned, held_out = self._examples()
         old, old_measured = read_corpus()
@@ -211,6 +214,7 @@ class Course:
         n_steps = learner.schedule.n_steps
         step_s, measuring_s = costs_s
         told_at = saved_at = time.monotonic()
+        pause = _FIRST_CHECKPOINT_S
         while learner.step < n_steps:
             clock = time.monotonic()
             learner.advance()
@@ -243,9 +247,9 @@ class Course:
                 self._record(learner.step, epoch, learner.loss, before, scores)
                 if self._no_better(learner, scores):
                     return "it stopped early: held-out micrographs were no longer found better"
-            if time.monotonic() - saved_at > _CHECKPOINT_S or learner.step % every == 0:
+            if time.monotonic() - saved_at > pause or learner.step % every == 0:
                 self._save(learner)
-                saved_at = time.monotonic()
+                saved_at, pause = time.monotonic(), min(2 * pause, _CHECKPOINT_S)
         return ""
 
     def _no_better(self, learner: Learner, scores: Scores) -> bool:

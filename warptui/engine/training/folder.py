@@ -10,6 +10,7 @@ from typing import Any
 from warptui.engine.items import TrainingStatus
 from warptui.engine.paths import ProjectPaths, write_text
 
+LOCK = ".lock"
 STATUS, TASK, CHECKPOINT = "status.json", "task.json", "checkpoint.pt"
 EXAMPLES, HELD_OUT = "examples.boxset", "held-out.boxset"
 
@@ -54,6 +55,13 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def clear(folder: Path) -> None:
+    """Empty a folder, but for the lock that whoever calls this holds."""
+    for path in folder.iterdir():
+        if path.name != LOCK:
+            path.unlink()
 
 
 def trainings(paths: ProjectPaths) -> dict[str, TrainingStatus]:

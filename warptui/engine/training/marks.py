@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from warptui.engine.edits import Edits, Spot, chosen_picks, read_edits
+from warptui.engine.edits import Edits, Spot, choose, read_edits
 from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.formats.mrc import read_shape_and_pixel_size
 from warptui.engine.formats.star import read_positions
@@ -158,7 +158,7 @@ def particles_of(marked: Marked, rules: Rules) -> np.ndarray:
     widths = [
         side / n for side, n in zip(sides, (1, 1) if mask is None else mask.shape, strict=True)
     ]
-    positions, _ = chosen_picks(
+    chosen = choose(
         candidates,
         mask,
         pixel_size,
@@ -168,7 +168,7 @@ def particles_of(marked: Marked, rules: Rules) -> np.ndarray:
         marked.edits,
         mask_pixel_yx=widths,
     )
-    return np.asarray(positions, np.float64).reshape(-1, 2)
+    return chosen.positions_yx_angstrom
 
 
 def mask_of(marked: Marked) -> np.ndarray | None:

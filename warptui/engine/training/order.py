@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -68,7 +67,7 @@ def make_task(
     device: str,
     threads: int,
 ) -> Task:
-    """Everything that the training process must know; the folder of the training is made.
+    """Everything that the training process must know; nothing is written yet.
 
     Raises
     ------
@@ -95,8 +94,6 @@ def make_task(
     told = describe(found, rules_for(config), {})
     if problem := _problem(told):
         raise TrainingError(problem)
-    if paths.training(name).exists():
-        shutil.rmtree(paths.training(name))
     return task
 
 

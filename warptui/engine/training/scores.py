@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from warptui.engine.edits import chosen_picks
+from warptui.engine.edits import choose
 from warptui.engine.ops.picks import find_artifacts, find_components
 from warptui.engine.ops.segmentation import segment
 from warptui.engine.training.example import (
@@ -69,7 +69,7 @@ def _answer(net: nn.Module, example: Example, device: torch.device) -> np.ndarra
 def _judge(probabilities: np.ndarray, example: Example, rule: Rule) -> tuple[Tally, np.ndarray]:
     candidates = find_components(probabilities)
     table = np.column_stack([candidates.centres_yx_px, candidates.scores, candidates.areas_px])
-    positions, scores = chosen_picks(
+    chosen = choose(
         table.reshape(-1, 4),
         find_artifacts(probabilities),
         PIXEL_SIZE,
@@ -77,7 +77,7 @@ def _judge(probabilities: np.ndarray, example: Example, rule: Rule) -> tuple[Tal
         rule.min_score,
         rule.min_mask_distance_angstrom,
     )
-    picks = np.column_stack([np.asarray(positions).reshape(-1, 2) / PIXEL_SIZE, scores])
+    picks = np.column_stack([chosen.positions_yx_angstrom / PIXEL_SIZE, chosen.scores])
     counted = picks[_counts(example, picks[:, :2])]
     known = _counts(example, example.centres_yx_px)
     limits = MATCHING_SHARE * example.diameters_angstrom[known] / PIXEL_SIZE

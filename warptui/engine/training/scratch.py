@@ -18,6 +18,8 @@ import warptui
 from warptui.engine.errors import TrainingError
 from warptui.engine.formats.boxnet_file import write_boxnet
 from warptui.engine.nets.boxnet import BoxNet
+from warptui.engine.paths import write_text
+from warptui.engine.simulation.invented import invent_particle
 from warptui.engine.training.bundle import (
     SUFFIX,
     Entry,
@@ -35,7 +37,7 @@ from warptui.engine.training.files import (
     weights_of,
     write_checkpoint,
 )
-from warptui.engine.training.folder import CHECKPOINT
+from warptui.engine.training.folder import CHECKPOINT, read_json
 from warptui.engine.training.loop import Learner, Schedule
 from warptui.engine.training.scores import Rule, measure
 
@@ -56,6 +58,7 @@ class Plan:
     data: tuple[Path, ...]  # folders of models, models, and bundles
     output: Path
     n_scenes: int = 1600
+    n_invented: int = 60  # particles that do not exist, besides: more shapes than models
     n_epochs: int = 800
     width: int = 32
     batch: int = 8
@@ -109,8 +112,15 @@ def train(
     torch.manual_seed(plan.seed)
     learner = Learner(BoxNet(plan.width), schedule, device, learned, say=tell)
     checkpoint = plan.folder / CHECKPOINT
+    made_by = vars(schedule) | {"width": plan.width, "n_examples": len(learned)}
     if checkpoint.exists():
-        learner.restore(read_checkpoint(checkpoint))
+        state = read_checkpoint(checkpoint)
+        if state.get("plan") != made_by:
+            raise TrainingError(
+                f"{checkpoint} is of another training than this command describes: give it its "
+                "options again to go on with it, remove it, or choose another --output"
+            )
+        learner.restore(state["learner"])
         tell(f"going on from step {learner.step}")
     tell(f"{len(learned)} micrographs to learn from, {len(validated)} to validate, {n_steps} steps")
     rule = Rule(MIN_SCORE)
@@ -133,7 +143,9 @@ def train(
             append_line(plan.folder / "metrics.jsonl", record)
         if stop or now - saved_at > _SAVED_S or learner.step == n_steps:
             saved_at = now
-            if problem := write_checkpoint(checkpoint, learner.state()):
+            if problem := write_checkpoint(
+                checkpoint, {"plan": made_by, "learner": learner.state()}
+            ):
                 tell(problem)
         if stop:
             return None
@@ -166,10 +178,11 @@ def _simulated(
         "size": plan.scene_px,
         "views": plan.n_views,
         "seed": SEED,
+        "invented": plan.n_invented,
         "data": sorted(str(folder.resolve()) for folder in folders),
     }
     note = path.with_suffix(".json")
-    if path.exists() and note.exists() and json.loads(note.read_text()) == said:
+    if path.exists() and read_json(note) == said:
         return [entry.example for entry in read_bundle(path)]
     try:
         particles = read_models(folders) if folders else []
@@ -179,7 +192,11 @@ def _simulated(
         particles = []
     if not particles or not plan.n_scenes:
         return []
-    tell(f"simulating {plan.n_scenes} micrographs of {len(particles)} species")
+    tell(
+        f"simulating {plan.n_scenes} micrographs of {len(particles)} species and "
+        f"{plan.n_invented} invented ones"
+    )
+    particles += [invent_particle(SEED + number) for number in range(plan.n_invented)]
     told = time.monotonic()
 
     def on_progress(fraction: float) -> None:
@@ -193,7 +210,7 @@ def _simulated(
     )
     entries = [Entry(example, Origin("", "", 8.0, "simulated")) for example in made]
     write_bundle(path, entries)
-    note.write_text(json.dumps(said))
+    write_text(note, json.dumps(said))
     return [entry.example for entry in read_bundle(path)]
 
 
@@ -216,7 +233,7 @@ def _write(
     }
     write_boxnet(plan.output, weights_of(learner.result), plan.width, card)
     text = json.dumps(card, indent=1) + "\n"
-    (plan.folder / "report.json").write_text(text, encoding="utf-8")
+    write_text(plan.folder / "report.json", text)
 
 
 def _line(learner: Learner, n_steps: int, left_s: float) -> str:
