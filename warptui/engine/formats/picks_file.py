@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.edits import Chosen
-from warptui.engine.formats.star import Table, is_writable, write_star
+from warptui.engine.formats.star import Table, is_writable, read_columns, write_star
 from warptui.engine.formats.tiff_writing import write_tiff_movie
 from warptui.engine.paths import ProjectPaths, write_bytes, write_text
 
@@ -72,6 +72,19 @@ def write_picks(path: Path, centres_yx_px: np.ndarray, scores: np.ndarray, micro
         for (y, x), score in zip(centres_yx_px, scores, strict=True)
     ]
     write_star(path, [Table("", labels, rows)])
+
+
+def read_picks(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """What `write_picks` wrote: (n, 2) y, x px of the average, and (n,) scores; 0 = unknown.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or is no list of picks.
+    """
+    rows = read_columns(path, COORDINATES, (SCORE,))
+    table = np.array(rows, np.float64).reshape(-1, 3)
+    return np.ascontiguousarray(table[:, 1::-1]), table[:, 2]
 
 
 def write_chosen(

@@ -10,7 +10,6 @@ from warptui.engine.errors import InputError, OutputError
 from warptui.engine.paths import write_text
 
 VERSION = "# version 30001"  # RELION asks for it before it believes in optics groups
-_COORDINATES = {"rlnCoordinateX", "rlnCoordinateY"}
 Value = str | int | float
 
 
@@ -64,6 +63,21 @@ def read_positions(path: Path) -> list[tuple[float, float]]:
     InputError
         If the file cannot be read, or has no such table.
     """
+    return [(y, x) for x, y in read_columns(path, ("rlnCoordinateX", "rlnCoordinateY"))]
+
+
+def read_columns(
+    path: Path, wanted: Sequence[str], optional: Sequence[str] = ()
+) -> list[tuple[float, ...]]:
+    """Numbers of every row of the first table that has all ``wanted`` labels, in their order.
+
+    Those of ``optional`` follow; 0 where the table lacks them.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or has no such table.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as problem:
@@ -72,18 +86,21 @@ def read_positions(path: Path) -> list[tuple[float, float]]:
     rows: list[list[str]] = []
     for line in (line.strip() for line in lines):
         if line == "loop_" or line.startswith("data_"):
-            if set(labels) >= _COORDINATES:
+            if set(labels) >= set(wanted):
                 break
             labels, rows = {}, []
         elif line.startswith("_"):
             labels[line.split()[0][1:]] = len(labels)
         elif line and not line.startswith("#"):
             rows.append(line.split())
-    if not set(labels) >= _COORDINATES:
-        raise InputError(f"{path}: no table in it has rlnCoordinateX and rlnCoordinateY")
-    y, x = labels["rlnCoordinateY"], labels["rlnCoordinateX"]
+    if not set(labels) >= set(wanted):
+        raise InputError(f"{path}: no table in it has {' and '.join(wanted)}")
+    columns = [labels.get(name) for name in (*wanted, *optional)]
     try:
-        return [(float(row[y]), float(row[x])) for row in rows]
+        return [
+            tuple(0.0 if column is None else float(row[column]) for column in columns)
+            for row in rows
+        ]
     except (ValueError, IndexError) as problem:
         raise InputError(f"{path}: a row has no coordinates ({problem})") from problem
 
