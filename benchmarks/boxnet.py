@@ -25,17 +25,19 @@ import mrcfile
 import numpy as np
 import starfile
 import torch
-from scipy.optimize import linear_sum_assignment
 
-from warptui.engine.formats.boxnet_file import find_model, read_boxnet
-from warptui.engine.nets.boxnet import PIXEL_SIZE, BoxNet
-from warptui.engine.ops import picks as op
+from warptui.engine.bench import load_net
+from warptui.engine.edits import choose
+from warptui.engine.formats.boxnet_file import find_model
+from warptui.engine.nets.boxnet import PIXEL_SIZE
+from warptui.engine.ops.picks import find_artifacts, find_components
 from warptui.engine.ops.segmentation import coarsen, normalise, segment
 from warptui.engine.simulation.density import Particle, is_model, read_particle
 from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.scene import Scene, SceneSettings, draw_settings, make_scene
 from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.species import Species, make_all_species, sphere_diameter_angstrom
+from warptui.engine.training.example import count_matches
 
 HELD_OUT = ("3cf3", "2cg9", "5gjv", "3j9i")
 SHAPE_YX = (464, 480)  # 3710 x 3838 px of 1 Å
@@ -73,15 +75,7 @@ class Picker:
     """A model and a threshold."""
 
     def __init__(self, path: Path, score: float) -> None:
-        stored = read_boxnet(path)
-        self.net = BoxNet(stored.width)
-        weights = {
-            name: torch.from_numpy(values).float()
-            if values.dtype.kind == "f"
-            else torch.from_numpy(values)
-            for name, values in stored.weights.items()
-        }
-        self.net.load_state_dict(weights)
+        self.net, _ = load_net(path)
         self.net.eval()
         self.score = score
 
@@ -92,20 +86,17 @@ class Picker:
 
     def pick(self, probabilities: np.ndarray, diameter_px: float) -> np.ndarray:
         """(n, 2) positions as the picking stage chooses them."""
-        found = op.find_components(probabilities)
-        found = found.take(found.scores >= self.score)
-        found = op.without_overlaps(found, diameter_px)
-        mask = op.find_artifacts(probabilities)
-        return op.away_from(found, mask, diameter_px / 2).centres_yx_px
+        found = find_components(probabilities)
+        table = np.column_stack([found.centres_yx_px, found.scores, found.areas_px])
+        diameter = diameter_px * PIXEL_SIZE
+        mask = find_artifacts(probabilities)
+        chosen = choose(table, mask, PIXEL_SIZE, diameter, self.score, diameter / 2)
+        return chosen.positions_yx_angstrom / PIXEL_SIZE
 
 
 def count_hits(picked: np.ndarray, truth: np.ndarray, radius_px: float) -> int:
     """Picks (n, 2) that lie within ``radius_px`` of a particle (m, 2) of their own."""
-    if not len(picked) or not len(truth):
-        return 0
-    apart = np.linalg.norm(picked[:, None] - truth[None], axis=2)
-    rows, columns = linear_sum_assignment(np.where(apart <= radius_px, apart, 1e6))
-    return int((apart[rows, columns] <= radius_px).sum())
+    return count_matches(picked, truth, np.full(len(truth), radius_px))
 
 
 def tell(
@@ -197,7 +188,7 @@ def on_dirt(picker: Picker, species: Sequence[Species]) -> dict[str, float]:
         settings = draw_settings(5_000_000 + seed, len(species), SHAPE_YX)
         scene = make_scene(settings, species)
         probabilities = picker.label(torch.from_numpy(scene.image))
-        mask, truth = op.find_artifacts(probabilities), scene.labels == 2
+        mask, truth = find_artifacts(probabilities), scene.labels == 2
         sure = scene.certainty > 0
         shared += int((mask & truth & sure).sum())
         joint += int(((mask | truth) & sure).sum())
@@ -237,7 +228,7 @@ def on_pictures(picker: Picker, folder: Path) -> Iterator[tuple[str, int, float]
     for path in sorted(folder.glob("*/*.png")):
         image = torch.from_numpy(np.array(Image.open(path).convert("F"), np.float32))
         probabilities = picker.label(image)
-        mask = op.find_artifacts(probabilities)
+        mask = find_artifacts(probabilities)
         yield (
             path.parent.name,
             len(picker.pick(probabilities, 120 / PIXEL_SIZE)),

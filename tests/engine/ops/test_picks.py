@@ -50,3 +50,35 @@ def test_artifacts_need_a_tenth_and_twenty_pixels() -> None:
 def test_nothing_gives_no_picks() -> None:
     found = find_components(probabilities((30, 30)))
     assert len(found) == 0
+
+
+@pytest.mark.parametrize("radius", [3.0, 4.5, 7.0, 12.0])
+@pytest.mark.parametrize("degrees", [0, 30, 45, 77])
+def test_discs_that_have_run_together_are_told_apart_at_their_waist(
+    radius: float, degrees: float
+) -> None:
+    given = probabilities((100, 100))
+    reach = 0.85 * radius  # their edges overlap by 0.3 radii
+    step = np.array([np.sin(np.radians(degrees)), np.cos(np.radians(degrees))]) * reach
+    truth = np.array([(50.3, 49.6) + step, (50.3, 49.6) - step])
+    for (y, x), score in zip(truth, (0.95, 0.9), strict=True):
+        paint(given, y, x, radius, 1, score)
+    found = find_components(given)
+    assert len(found) == 2
+    apart = np.linalg.norm(found.centres_yx_px[:, None] - truth[None], axis=2)
+    assert apart.min(axis=0).max() < 0.15 * radius + 0.3
+    assert found.areas_px.sum() == (given.argmax(axis=0) == 1).sum()
+
+
+@pytest.mark.parametrize("radius", [2.0, 3.0, 5.0, 9.0])
+def test_one_disc_however_ragged_and_an_ellipse_are_one(radius: float) -> None:
+    given = probabilities((60, 120))
+    paint(given, 30.2, 30.7, radius, 1, 0.9)
+    rng = np.random.default_rng(3)
+    rows, columns = np.indices(given.shape[1:])
+    rim = np.abs(np.hypot(rows - 30.2, columns - 30.7) - radius) < 0.7
+    ragged = rim & (rng.random(rim.shape) < 0.4)
+    given[1, ragged], given[0, ragged] = 0.8, 0.2
+    ellipse = np.hypot((rows - 30) / radius, (columns - 85) / (1.5 * radius)) <= 1
+    given[1, ellipse], given[0, ellipse] = 0.9, 0.1
+    assert len(find_components(given)) == 2

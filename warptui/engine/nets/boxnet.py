@@ -20,7 +20,6 @@ _BLOCKS_IN_CONTRACTING_GROUP = 5
 _BLOCKS_IN_EXPANDING_GROUP = 2
 _FINAL_BLOCKS = 2
 _LEAK = 0.1
-STRIDE = 2 ** (_CONTRACTING_GROUPS - 1)  # inputs are multiples of this
 
 
 class BoxNet(nn.Module):
