@@ -336,6 +336,8 @@ def _contradictions(config: Config) -> list[Problem]:
     for low, high in (
         ("defocus_min_um", "defocus_max_um"),
         ("phase_shift_min_deg", "phase_shift_max_deg"),
+        ("electrons_min", "electrons_max"),
+        ("particles_min", "particles_max"),
     ):
         if low in limits and high in limits and limits[low] > limits[high]:
             text = f"expected at most filters.{high} = {limits[high]:g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,11 +12,14 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import SUMMARIES, FakeEngine
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.errors import SettingsError
+from warptui.engine.items import Summary
 from warptui.screens.acquisition import Along
 from warptui.screens.limits_dialog import LimitsDialog
+from warptui.screens.plots import Plots
 from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.item_line import ItemLine
 from warptui.screens.widgets.scatter_plot import ScatterPlot
+from warptui.screens.widgets.status_panel import StatusPanel
 from warptui.screens.widgets.strip_plot import StripPlot
 from warptui.screens.widgets.strip_stack import SessionAxis
 
@@ -24,6 +28,11 @@ LOWER, HIGHER = "left_curly_bracket", "right_curly_bracket"
 
 def changes_of(engine: FakeEngine) -> list[dict]:
     return [call[1]["filters"] for call in engine.calls if call[0] == "change"]
+
+
+def selected_and_filtered(engine: FakeEngine) -> tuple[int, int]:
+    rows = list(engine.rows.values())
+    return sum(row.selected for row in rows), sum(row.filtered for row in rows)
 
 
 def strip_of(app, label: str) -> StripPlot:
@@ -50,6 +59,24 @@ async def test_a_limit_moves_at_once_and_the_engine_hears_of_it_when_the_key_res
             pilot, lambda: np.count_nonzero(app.workspace.mirror.filtered) == strip.data.n_out
         )
         assert len(filtered) == 1284
+
+
+async def test_the_session_is_counted_while_a_key_is_held(driven) -> None:
+    engine = FakeEngine(1284)
+    async with driven(engine) as (app, pilot):
+        panel = app.screen.query_one(StatusPanel)
+        await pilot.press("tab", LOWER)
+        shown = [panel.counts]
+        for _ in range(5):
+            await pilot.press(LOWER)
+            shown.append(panel.counts)
+        assert not changes_of(engine)
+        assert all(fewer[0] <= more[0] for more, fewer in pairwise(shown))
+        assert shown[-1][0] < shown[0][0]
+        assert {sum(counts) for counts in shown} == {sum(shown[0])}
+        await until(pilot, lambda: changes_of(engine))
+        await until(pilot, lambda: selected_and_filtered(engine) == shown[-1])
+        assert panel.counts == shown[-1]
 
 
 async def test_a_limit_begins_at_the_edge_of_what_is_seen_and_takes_out_what_is_beyond(
@@ -124,14 +151,16 @@ async def test_a_limit_that_the_engine_refuses_goes_back(driven, monkeypatch) ->
         await until(pilot, lambda: strip_of(app, "motion").data.limits == (None, 1.5))
 
 
-async def test_a_value_without_a_key_in_filters_says_so(driven) -> None:
-    engine = FakeEngine(300)
+async def test_a_value_without_a_key_in_filters_says_so(driven, monkeypatch) -> None:
+    later = Summary("later.value", "later", "")  # of a stage that nobody wrote yet
+    engine = FakeEngine(300, summaries=(*SUMMARIES, later))
     async with driven(engine) as (app, pilot):
-        limited = sum(bool(entry.filter_min or entry.filter_max) for entry in SUMMARIES)
-        await pilot.press("tab", *["j"] * limited, LOWER, "i")
+        said: list[str] = []
+        monkeypatch.setattr(Plots, "notify", lambda self, message: said.append(message))
+        await pilot.press("tab", "right_square_bracket", *["j"] * len(SUMMARIES), LOWER, "i")
         await pilot.pause(0.6)
-        said = [notice.message for notice in app._notifications]
-        assert any("upper limit of total" in message for message in said)
+        assert any("lower limit of motion" in message for message in said)
+        assert any("upper limit of later" in message for message in said)
         assert not changes_of(engine)
         assert "no limits here" in text_of(app)
 

@@ -159,6 +159,7 @@ class Summary:
     digits: int = 2
     filter_min: str = ""  # the key of [filters] that limits it from below; empty = none does
     filter_max: str = ""
+    minor: bool = False  # comes after all others where there is no room for all
 
 
 @dataclass(frozen=True)

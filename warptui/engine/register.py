@@ -56,20 +56,24 @@ class Register:
                 self.show(entry)
             elif before != (entry.state, entry.reason, entry.selection):
                 otherwise.append(entry)
+        self.roster.judged_all()
+        self.n_shown += len(otherwise)
         self._show_judged(otherwise)
 
-    def reselect_all(self) -> None:
-        """Apply other limits to all items, and tell the viewers of those that it concerns."""
-        self._show_judged(self.roster.reselect())
+    def reselect_all(self, tell_counts: Callable[[], object] = lambda: None) -> None:
+        """Apply other limits to all items, and tell the viewers of those that it concerns.
+
+        ``tell_counts`` is called as soon as all is decided: to word the reasons of thousands of
+        items takes longer than to count them.
+        """
+        changed = self.roster.reselect(tell_counts)
+        self.n_shown += len(changed)
+        self._show_judged(changed)
 
     def _show_judged(self, entries: Iterable[Entry]) -> None:
         """Tell the viewers of items that they know, and that are judged otherwise now."""
-        news = [
-            ItemChanged(self.roster.row_judged(entry, self._broadcast.row(entry.name)))
-            for entry in entries
-        ]
-        self.n_shown += len(news)
-        self._broadcast.publish(*news)
+        judged = self.roster.judged_values
+        self._broadcast.publish_rows((entry.name, judged(entry)) for entry in entries)
 
     def settle(self, entry: Entry, *, asked: bool = False) -> None:
         """Decide where an item stands, queue it if it needs work, and tell the viewers."""

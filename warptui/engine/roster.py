@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from warptui.engine import paths
 from warptui.engine.editing import NO_MARK, Mark
 from warptui.engine.edits import NO_EDITS, read_edits
 from warptui.engine.errors import InputError
 from warptui.engine.formats.squares import square_of_parts
-from warptui.engine.items import Astigmatism, Choice, ItemDetail, ItemRow, State
+from warptui.engine.items import Astigmatism, ItemDetail, ItemRow, State
+from warptui.engine.judged import ASTIGMATISM, FROM_SPREAD, Judged
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import Step, refusal
 from warptui.engine.records import StageRecord, StoredItem
-from warptui.engine.selection import (
-    KEPT,
-    NOT_PROCESSED,
-    Selection,
-    Spread,
-    select,
-)
+from warptui.engine.selection import NOT_PROCESSED, Selection, Spread, select
 from warptui.engine.wanted import Wanted, stage_and_field
 
-ASTIGMATISM = ("astigmatism_um", "astigmatism_angle_deg")  # of the ctf stage
-FROM_SPREAD = ("ctf", "astigmatism_sigma")  # a value that takes all items to know
 COUNTED = ("selected", "filtered", "edited", "examples", "held-out", "particles")
 SURVEY_GROWTH = 0.05  # share of new results after which the spread is taken anew
 
@@ -61,6 +55,7 @@ class Entry:
     arrived_at: float = 0.0
     square: str = ""  # as its path tells it
     arrived: float = field(default_factory=time.monotonic)
+    place: int = -1  # in the roster's columns
 
     @property
     def tries(self) -> int:
@@ -82,6 +77,9 @@ class Roster:
             for stage in wanted.stages
             for key in (*(summary.key for summary in stage.summaries()), *stage.carried())
         ]
+        self._judged = Judged()
+        self._places: dict[int, Entry] = {}  # in the columns of what was judged
+        self._applied = wanted.limit_of  # those that selections were made by
         self._spread: Spread | None = None  # of the astigmatisms; None = not looked yet
         self._n_new = 0  # results since then
         self._by_path: dict[Path, str] = {}
@@ -180,6 +178,8 @@ class Roster:
     def remove(self, entry: Entry) -> None:
         """Forget an item of which nothing is stored."""
         del self.entries[entry.name]
+        del self._places[entry.place]
+        self._judged.remove(entry.place)
         self._by_path.pop(entry.path, None)
         root_name = paths.root_name(entry.path.name)
         if self._owners.get(root_name) == entry.path:
@@ -245,23 +245,28 @@ class Roster:
             values=values,
             limits=wanted.limits,
         )
+        self._judged.note(entry.place, entry.state, entry.stored, now)
         return now is not before and now != before
 
-    def reselect(self) -> Iterator[Entry]:
-        """Apply limits that changed to all items; those that are selected otherwise now."""
-        judges = tuple(zip(self.wanted.judged, self.wanted.limits, strict=True))
-        for entry in self.entries.values():
-            if entry.selection is KEPT:  # most are, and stay so
-                records = entry.stored.records
-                for (stage, field), limit in judges:
-                    if limit.complaint(self._value(records, stage, field)):
-                        break
-                else:
-                    continue
-            elif not entry.selection.filtered:
-                continue  # decided by what counts more than limits
-            if self.select(entry):
-                yield entry
+    def reselect(self, counted: Callable[[], object]) -> list[Entry]:
+        """Apply limits that changed to all items; those that are selected otherwise now.
+
+        ``counted`` is called when `counts` tells what comes of it, before the reasons are known.
+        """
+        before, self._applied = self._applied, self.wanted.limit_of
+        found = self._judged.apply(before, self._applied, self.spread)
+        counted()
+        changed = []
+        for place, selection in found:
+            entry = self._places[place]
+            if selection is not entry.selection and selection != entry.selection:
+                entry.selection = selection
+                changed.append(entry)
+        return changed
+
+    def judged_all(self) -> None:
+        """All items were just judged one by one, by the limits of now."""
+        self._applied = self.wanted.limit_of
 
     def survey(self, entry: Entry) -> list[Entry]:
         """Take a new result into account; the items that are seen otherwise because of it.
@@ -354,15 +359,15 @@ class Roster:
                 parts.append(f"{first.label} {value:.{first.digits}f}{unit}")
         return ", ".join(parts)
 
-    def row_judged(self, entry: Entry, row: ItemRow) -> ItemRow:
-        """``row`` after `judge` or `select`: a fifth of the cost of making it anew."""
+    def judged_values(self, entry: Entry) -> dict[str, Any]:
+        """What of a row `judge` and `select` change: a fifth of the cost of making it anew."""
         selection = entry.selection
-        return row.with_values(
-            state=entry.state,
-            selected=selection.selected,
-            reason=_reason(entry),
-            filtered=selection.filtered,
-        )
+        return {
+            "state": entry.state,
+            "selected": selection.selected,
+            "reason": _reason(entry),
+            "filtered": selection.filtered,
+        }
 
     def motion(self, entry: Entry) -> float | None:
         """The early motion in Å/frame, where it is known."""
@@ -415,17 +420,10 @@ class Roster:
         Besides, those that were edited by hand or marked for training, and the particles that the
         selected ones have.
         """
-        states: dict[str, int] = dict.fromkeys((str(state) for state in State), 0)
-        choices: dict[str, int] = dict.fromkeys((*(str(choice) for choice in Choice), *COUNTED), 0)
-        for entry in self.entries.values():
-            states[entry.state] += 1
-            choices[entry.stored.choice] += 1
-            if entry.selection.selected:
-                choices["selected"] += 1
-                if (picked := entry.stored.records.get("picking")) is not None:
-                    choices["particles"] += picked.result.get("n_particles") or 0
-            elif entry.selection.filtered:
-                choices["filtered"] += 1
+        states, choices, selected, filtered, particles = self._judged.counts()
+        choices |= dict.fromkeys(COUNTED, 0)
+        choices |= {"selected": selected, "filtered": filtered, "particles": particles}
+        for entry in self.entries.values() if self.marks else ():
             if (mark := self.mark(entry)) is not NO_MARK:
                 choices["edited"] += bool(mark.digest)
                 if mark.training:
@@ -443,6 +441,9 @@ class Roster:
 
     def _add(self, entry: Entry) -> None:
         self.entries[entry.name] = entry
+        entry.place = self._judged.add()
+        self._places[entry.place] = entry
+        self._judged.note(entry.place, entry.state, entry.stored, entry.selection)
         self._by_path[entry.path] = entry.name
         if not entry.refused:
             self._owners[paths.root_name(entry.path.name)] = entry.path

@@ -10,8 +10,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from warptui.engine.items import Choice, State, Summary
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MOST_DIGITS = 9
 LEAST_SIGMA = 1e-4  # µm: no session is so even that less tells anything
@@ -37,6 +41,11 @@ class Selection:
     def selected(self) -> bool:
         """Whether the item goes into exports."""
         return self.verdict is Verdict.IN
+
+    @classmethod
+    def filtered_by(cls, complaints: str) -> Selection:
+        """Out by the limits that these complaints are of."""
+        return cls(Verdict.OUT, f"filtered: {complaints}", True)
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ class Spread:
     @classmethod
     def of(cls, astigmatisms: Iterable[tuple[float, float]]) -> Spread:
         """The spread of pairs of astigmatism (µm) and angle (degrees)."""
-        vectors = [_vector(*found) for found in astigmatisms]
+        vectors = [vector(*found) for found in astigmatisms]
         if not vectors:
             return cls()
         n = len(vectors)
@@ -106,12 +115,18 @@ class Spread:
         """How many sigmas an astigmatism is from the mean; None where it is unknown."""
         if astigmatism_um is None or angle_deg is None:
             return None
-        x, y = _vector(astigmatism_um, angle_deg)
-        away = math.hypot(x - self.mean_xy[0], y - self.mean_xy[1])
-        return away / self.unit
+        x, y = vector(astigmatism_um, angle_deg)
+        dx, dy = x - self.mean_xy[0], y - self.mean_xy[1]
+        return math.sqrt(dx * dx + dy * dy) / self.unit
+
+    def distances(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """The same of many astigmatisms that are `vector`s, to the last bit; NaN is unknown."""
+        dx, dy = x - self.mean_xy[0], y - self.mean_xy[1]
+        return (dx * dx + dy * dy) ** 0.5 / self.unit
 
 
-def _vector(astigmatism_um: float, angle_deg: float) -> tuple[float, float]:
+def vector(astigmatism_um: float, angle_deg: float) -> tuple[float, float]:
+    """An astigmatism as a vector of twice its angle, in µm."""
     angle = 2 * math.radians(angle_deg)
     return astigmatism_um * math.cos(angle), astigmatism_um * math.sin(angle)
 
@@ -165,4 +180,4 @@ def select(
     for limit, value in zip(limits, values, strict=True):
         if complaint := limit.complaint(value):
             complaints = f"{complaints}, {complaint}" if complaints else complaint
-    return Selection(Verdict.OUT, f"filtered: {complaints}", True) if complaints else KEPT
+    return Selection.filtered_by(complaints) if complaints else KEPT

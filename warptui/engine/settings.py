@@ -98,11 +98,21 @@ class FilterSettings(Section):
     astigmatism_max_sigma: float | None = limit(
         "farthest astigmatism from the session's mean", 3.0, unit="σ", ge=0, le=1000
     )
+    astigmatism_max_um: float | None = limit("most astigmatism", 0.1, unit="µm", ge=0, le=100)
     phase_shift_min_deg: float | None = limit("lowest phase shift", 0.0, unit="°", ge=0, le=180)
     phase_shift_max_deg: float | None = limit("highest phase shift", 180.0, unit="°", ge=0, le=180)
     resolution_max: float | None = limit("worst resolution", 8.0, unit="Å", ge=0, le=1000)
+    ctf_confidence_min: float | None = limit("least confidence in the CTF", 0.9, ge=0, le=1)
+    quality_min: float | None = limit("least quality of the film", 0.2, ge=0, le=1)
+    ice_ring_max: float | None = limit("strongest ice ring; 1 = none", 1.5, ge=0, le=1000)
     motion_max: float | None = limit("most early motion", 1.5, unit="Å/frame", ge=0, le=1000)
+    total_motion_max: float | None = limit("most motion in all", 50.0, unit="Å", ge=0, le=100_000)
+    shift_error_max: float | None = limit("largest error of shifts", 1.0, unit="Å", ge=0, le=1000)
+    motion_confidence_min: float | None = limit("least confidence in the motion", 0.9, ge=0, le=1)
+    electrons_min: float | None = limit("fewest electrons", 10.0, unit="e/px", ge=0, le=1e6)
+    electrons_max: float | None = limit("most electrons", 60.0, unit="e/px", ge=0, le=1e6)
     particles_min: int | None = limit("fewest particles", 1, ge=0, le=10_000_000)
+    particles_max: int | None = limit("most particles", 2000, ge=0, le=10_000_000)
     mask_max_percent: float | None = limit("most masked area", 10.0, unit="%", ge=0, le=100)
 
     def limits(self) -> dict[str, float]:

@@ -84,6 +84,10 @@ class Vitals:
             )
         )
 
+    def recount(self) -> None:
+        """Count anew before the next word, however lately that was done."""
+        self._counted_at = (-1, 0.0)
+
     def _count(self, now: float) -> tuple[dict[str, int], dict[str, int]]:
         """Counts as they are, or as they were a moment ago where counting takes long."""
         n_shown = self._foreman.n_shown

@@ -31,6 +31,11 @@ class Wanted:
         """What items are compared with."""
         return Target(self.config, self.references, stages=self.stages)
 
+    @cached_property
+    def limit_of(self) -> dict[tuple[str, str], Limit]:
+        """The limits by what they judge."""
+        return dict(zip(self.judged, self.limits, strict=True))
+
     @classmethod
     def of(cls, config: Config, references: References, stages: tuple[Stage, ...]) -> Wanted:
         """Settings and references, with their digest."""
@@ -57,21 +62,18 @@ class Wanted:
 
 
 def summaries(stages: Sequence[Stage]) -> tuple[Summary, ...]:
-    """The values that stages declare for lists and plots, those that can be limited first.
-
-    They are what tells a good item from a bad one, and lists have no room for all.
-    """
-    return _limited_first(entry for stage in stages for entry in stage.summaries())
+    """The values that stages declare for lists and plots, the minor ones last."""
+    return _minor_last(entry for stage in stages for entry in stage.summaries())
 
 
 def told(wanted: Wanted) -> tuple[Summary, ...]:
     """The same without those that tell nothing with the present settings."""
     stages = ((stage, wanted.config.stage(stage.name)) for stage in wanted.stages)
-    return _limited_first(entry for stage, own in stages for entry in stage.told_with(own))
+    return _minor_last(entry for stage, own in stages for entry in stage.told_with(own))
 
 
-def _limited_first(found: Iterable[Summary]) -> tuple[Summary, ...]:
-    return tuple(sorted(found, key=lambda entry: not (entry.filter_min or entry.filter_max)))
+def _minor_last(found: Iterable[Summary]) -> tuple[Summary, ...]:
+    return tuple(sorted(found, key=lambda entry: entry.minor))
 
 
 def stage_and_field(key: str) -> tuple[str, str]:

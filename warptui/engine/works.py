@@ -288,6 +288,10 @@ class Works:
             training=self._training(),
         )
 
+    def _publish_fresh(self) -> None:
+        self._vitals.recount()
+        self._publish_status()
+
     def _set_paused(self, paused: bool) -> None:
         self._foreman.paused = paused
         if not paused and self._foreman.pool is not None:
@@ -362,7 +366,7 @@ class Works:
         if config == before.model_copy(update=light):
             foreman.roster.wanted = foreman.roster.wanted.with_filters(config)
             if config.filters != before.filters:
-                foreman.reselect_all()
+                foreman.reselect_all(self._publish_fresh)
             self._publish_status()
             log.info("settings applied")
             return

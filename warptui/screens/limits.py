@@ -100,6 +100,11 @@ class Limits:
             kept &= ~self.outside(summary)
         return kept
 
+    def counts(self) -> tuple[int, int]:
+        """How many go into exports, and how many the limits take out, as they are shown."""
+        kept = self.kept()
+        return int(np.count_nonzero(kept)), int(np.count_nonzero(self.judged() & ~kept))
+
 
 class Held:
     """How far a key goes: its steps grow while it is held."""

@@ -139,10 +139,19 @@ class Overview(Page):
         age = words.age(workspace.mirror.newest_age_s())
         if changes.everything or changes.items or changes.status or age != self._age_shown:
             self._age_shown = age
-            self.query_one(StatusPanel).show(workspace.mirror, not workspace.lost)
+            self._show_status()
         if changes.everything or changes.items or changes.order:
             self._show_item()
         self._show_titles()
+
+    def _show_status(self) -> None:
+        workspace = self.workspace
+        panel = self.query_one(StatusPanel)
+        panel.show(workspace.mirror, workspace.limits.counts(), not workspace.lost)
+
+    def on_plots_limits_shown(self) -> None:
+        """What limits take out is counted while the key is held."""
+        self._show_status()
 
     def draw_current(self) -> None:
         super().draw_current()

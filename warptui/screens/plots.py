@@ -51,6 +51,9 @@ class Plots(Vertical):
 
         name: str | None
 
+    class LimitsShown(Message):
+        """Limits are shown otherwise than before; the engine need not know of them yet."""
+
     class AxesChanged(Message):
         """The plots run along something else, or there are more or fewer of them."""
 
@@ -228,6 +231,7 @@ class Plots(Vertical):
             if strip.summary == summary and strip.display:
                 strip.show_limits(self.strip_data(summary), self.workspace.current_number)
         self._show_limits_in_scatter()
+        self.post_message(self.LimitsShown())
         if self._sending is not None:
             self._sending.stop()
         self._sending = self.set_timer(SEND_S, self._send_limits)
@@ -254,6 +258,7 @@ class Plots(Vertical):
     def _limits_refused(self) -> None:
         self.workspace.limits.refused()
         self.show_values()
+        self.post_message(self.LimitsShown())
 
     # the cursor
 

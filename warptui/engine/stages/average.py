@@ -53,7 +53,13 @@ class AverageResult(StageResult):
     """What was written."""
 
     mean_electrons: float | None = summary(
-        "mean", "mean counts per pixel of the frames that went in", unit="e/px", digits=1
+        "mean",
+        "mean counts per pixel of the frames that went in",
+        unit="e/px",
+        digits=1,
+        filter_min="electrons_min",
+        filter_max="electrons_max",
+        minor=True,
     )
     pixel_size: float = 0.0  # Å/px of the average
     shape_yx: tuple[int, int] = (0, 0)

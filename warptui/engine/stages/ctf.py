@@ -82,7 +82,9 @@ class CtfResult(StageResult):
         filter_min="defocus_min_um",
         filter_max="defocus_max_um",
     )
-    astigmatism_um: float | None = summary("astig u-v", "u - v", unit="µm", digits=3)
+    astigmatism_um: float | None = summary(
+        "astig u-v", "u - v", unit="µm", digits=3, filter_max="astigmatism_max_um", minor=True
+    )
     astigmatism_angle_deg: float | None = carried()
     astigmatism_sigma: float | None = summary(  # known of all items together: see roster.py
         "astig σ",
@@ -107,13 +109,22 @@ class CtfResult(StageResult):
         filter_max="resolution_max",
     )
     quality: float | None = summary(
-        "quality", "of the film, 0..1: low with dirt, crystals, thick ice, or no particles to see"
+        "quality",
+        "of the film, 0..1: low with dirt, crystals, thick ice, or no particles to see",
+        filter_min="quality_min",
+        minor=True,
     )
     confidence: float | None = summary(
-        "CTF conf", "how sure the CTF is, 0..1; below 0.5 there is none"
+        "CTF conf",
+        "how sure the CTF is, 0..1; below 0.5 there is none",
+        filter_min="ctf_confidence_min",
+        minor=True,
     )
     ice_ring: float | None = summary(
-        "ice", "power at 3.7 Å over that of its neighbourhood; 1 = no ring"
+        "ice",
+        "power at 3.7 Å over that of its neighbourhood; 1 = no ring",
+        filter_max="ice_ring_max",
+        minor=True,
     )
     coarse: float | None = None  # power at 400 to 150 Å over that at 80 to 40 Å; clean films ~1
     defocus_error_um: float | None = None  # standard error

@@ -55,13 +55,25 @@ class MotionResult(StageResult):
         filter_max="motion_max",
     )
     total_motion: float | None = summary(
-        "total motion", "length of the global track", unit="Å", digits=1
+        "total motion",
+        "length of the global track",
+        unit="Å",
+        digits=1,
+        filter_max="total_motion_max",
+        minor=True,
     )
     shift_error: float | None = summary(
-        "± shift", "estimated error of the shifts", unit="Å", digits=2
+        "± shift",
+        "estimated error of the shifts",
+        unit="Å",
+        filter_max="shift_error_max",
+        minor=True,
     )
     confidence: float | None = summary(
-        "motion conf", "how sure the alignment is, 0..1; below 0.5 it is not to be trusted"
+        "motion conf",
+        "how sure the alignment is, 0..1; below 0.5 it is not to be trusted",
+        filter_min="motion_confidence_min",
+        minor=True,
     )
     n_frames: int = 0
     pixel_size: float = 0.0  # Å/px of the binned frames

@@ -45,7 +45,11 @@ class PickingResult(StageResult):
     """What was found."""
 
     n_particles: int | None = summary(
-        "particles", "picked with the score that is asked for", digits=0, filter_min="particles_min"
+        "particles",
+        "picked with the score that is asked for",
+        digits=0,
+        filter_min="particles_min",
+        filter_max="particles_max",
     )
     mask_percent: float | None = summary(
         "mask",

@@ -54,14 +54,17 @@ def summary(
     filter_min: str = "",
     filter_max: str = "",
     only_with: str = "",
+    minor: bool = False,
 ) -> Any:
     """A result value that tables, plots and filters show; None is unknown.
 
     ``filter_min`` and ``filter_max`` name the keys of [filters] that limit it; ``only_with`` the
-    setting of the stage without which it tells nothing, and is not shown.
+    setting of the stage without which it tells nothing, and is not shown. ``minor`` ones come after
+    all others, as lists have no room for all.
     """
-    shown = {"label": label, "unit": unit, "digits": digits}
+    shown: dict[str, Any] = {"label": label, "unit": unit, "digits": digits}
     limits = {"filter_min": filter_min, "filter_max": filter_max, "only_with": only_with}
+    shown["minor"] = minor
     return Field(
         default,
         description=help,
@@ -172,6 +175,7 @@ class Stage(NamedTuple):
                         digits=int(str(extra["digits"])),
                         filter_min=str(extra["filter_min"]),
                         filter_max=str(extra["filter_max"]),
+                        minor=bool(extra["minor"]),
                     )
                 )
         return tuple(found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from textual.strip import Strip
 
 from warptui.engine.items import Choice, State
@@ -30,10 +29,15 @@ class StatusPanel(LineWidget):
         super().__init__(id=id)
         self.mirror = Mirror()
         self.reachable = True
+        self.counts = (0, 0)  # selected, filtered
 
-    def show(self, mirror: Mirror, reachable: bool = True) -> None:
-        """Show the session's numbers; without an engine those that do not grow old."""
-        self.mirror, self.reachable = mirror, reachable
+    def show(self, mirror: Mirror, counts: tuple[int, int], reachable: bool = True) -> None:
+        """Show the session's numbers; without an engine those that do not grow old.
+
+        ``counts`` are of the selected and of the filtered, by limits as they are shown: those that
+        a key just moves among them.
+        """
+        self.mirror, self.counts, self.reachable = mirror, counts, reachable
         self.repaint()
 
     def paint(self, width: int, height: int) -> list[Strip]:
@@ -70,10 +74,10 @@ class StatusPanel(LineWidget):
         return groups
 
     def _choices(self) -> list[list[Piece]]:
-        mirror = self.mirror
+        selected, filtered = self.counts
         numbers = (
-            (None, "selected", int(np.count_nonzero(mirror.selected))),
-            (self.glyphs.filtered, "filtered", int(np.count_nonzero(mirror.filtered))),
+            (None, "selected", selected),
+            (self.glyphs.filtered, "filtered", filtered),
             (self.glyphs.excluded, "excluded", self._chosen(Choice.EXCLUDE)),
             (self.glyphs.included, "included by hand", self._chosen(Choice.INCLUDE)),
         )
