@@ -1,0 +1,63 @@
+"""2D class averages against projections of the true particle, from everywhere and turned."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.fft
+import scipy.ndimage
+
+from warptui.engine.simulation.density import Particle
+from warptui.engine.simulation.projection import euler_matrix, project
+
+COARSE = 4.0  # Å/px at which they are compared
+RESOLUTION = 12.0  # Å
+N_VIEWS = 150
+ANGLES_DEG = np.arange(0, 360, 6)
+
+
+def best_fits(averages: np.ndarray, particle: Particle, pixel_size: float) -> np.ndarray:
+    """Highest correlation of each class average (n, y, x) with any view, turned and shifted."""
+    coarse = np.stack([_coarse(average, pixel_size) for average in averages])
+    size = coarse.shape[1]
+    axis = np.arange(size) - size // 2
+    inside = np.hypot(axis[:, None], axis) < (particle.diameter_angstrom / 2 + 8) / COARSE
+    rng = np.random.default_rng(8)
+    views = []
+    for _ in range(N_VIEWS):
+        rot, tilt = rng.uniform(0, 360), np.degrees(np.arccos(rng.uniform(-1, 1)))
+        seen = _coarse(project(particle, euler_matrix(rot, tilt, 0.0), (0, 0), pixel_size), pixel_size)
+        full = np.zeros((size, size))
+        n = min(size, len(seen))
+        first, from_ = (size - n) // 2, (len(seen) - n) // 2
+        full[first : first + n, first : first + n] = seen[from_ : from_ + n, from_ : from_ + n]
+        views.append(_normal(full, inside))
+    spectra = scipy.fft.rfft2(np.array(views))
+    best = np.zeros(len(coarse))
+    for index, average in enumerate(coarse):
+        if not average.any():
+            continue
+        for angle in ANGLES_DEG:
+            turned = scipy.ndimage.rotate(average, angle, reshape=False, order=1)
+            spectrum = scipy.fft.rfft2(_normal(turned, inside))
+            best[index] = max(
+                best[index], scipy.fft.irfft2(spectra * spectrum.conj(), s=(size, size)).max()
+            )
+    return best
+
+
+def _normal(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Mean 0 and norm 1 within the disc, 0 outside."""
+    values = np.where(inside, image - image[inside].mean(), 0.0)
+    return values / max(float(np.sqrt((values**2).sum())), 1e-12)
+
+
+def _coarse(image: np.ndarray, pixel_size: float) -> np.ndarray:
+    """At about `COARSE` Å/px and without what is finer than `RESOLUTION`; centre at n // 2."""
+    n = len(image)
+    kept = 2 * round(n * pixel_size / COARSE / 2)
+    spectrum = scipy.fft.fftshift(scipy.fft.fft2(scipy.fft.ifftshift(image)))
+    first = n // 2 - kept // 2
+    spectrum = spectrum[first : first + kept, first : first + kept]
+    k = (np.arange(kept) - kept // 2) / (n * pixel_size)
+    spectrum = np.where(np.hypot(k[:, None], k) < 1 / RESOLUTION, spectrum, 0)
+    return scipy.fft.fftshift(scipy.fft.ifft2(scipy.fft.ifftshift(spectrum))).real
