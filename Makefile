@@ -14,13 +14,14 @@ export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench screenshots gpu clean
+.PHONY: help demo test check bench proof screenshots gpu clean
 
 help:
 	@echo "make demo    simulate a small session and process it, in the app where there is a terminal"
 	@echo "make test    all tests but those for a GPU"
 	@echo "make check   formatting, lint, types, import contracts, quick tests"
 	@echo "make bench   the measurements of README.md"
+	@echo "make proof   simulated movies through warptui into RELION, judged by the true map (hours)"
 	@echo "make screenshots  the pictures of README.md, by the app itself"
 	@echo "make gpu     the tests that need a CUDA device"
 	@echo "make clean   remove .venv, the demo, caches"
@@ -44,6 +45,9 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/ctf_peer.py
 	$(BIN)/python benchmarks/picking.py
 	PYTHONPATH=. $(BIN)/python benchmarks/app.py
+
+proof: $(STAMP)
+	$(BIN)/python benchmarks/relion_proof.py
 
 screenshots: $(STAMP)
 	LANG=C.UTF-8 COLORTERM=truecolor PYTHONPATH=. $(BIN)/python benchmarks/screenshots.py docs

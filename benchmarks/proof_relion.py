@@ -31,7 +31,7 @@ def relion(folder: Path, *command: object) -> str:
     """Run one of RELION's programs in ``folder``; what it said. Ends everything when it fails."""
     words = [str(word) for word in command]
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode or "ERROR" in done.stderr:
+    if done.returncode:
         raise SystemExit(f"{' '.join(words)} in {folder}:\n{done.stdout[-3000:]}{done.stderr}")
     return done.stdout
 
@@ -92,9 +92,8 @@ def extract(
 ) -> pd.DataFrame:
     """Cut particles with ``relion_preprocess`` from float32 averages by name.
 
-    ``picks`` has the columns micrograph (a name), coordinate_x, coordinate_y (whole px) and the
-    defocus of RELION's labels. The same rows come back in the order that RELION gives, with
-    ``rlnImageName`` relative to ``folder``.
+    ``picks`` has the columns micrograph (a name), x, y (px of the average). The table has their
+    index and the columns rlnImageName (relative to ``folder``), at_x, at_y: whole pixels.
     """
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "mic").mkdir(parents=True)
@@ -104,7 +103,7 @@ def extract(
         if not len(some):
             continue
         (folder / "mic" / f"{name}.mrc").symlink_to(path.resolve())
-        places = some[["coordinate_x", "coordinate_y"]].astype(float)
+        places = some[["x", "y"]].round().astype(float)
         places.columns = ["rlnCoordinateX", "rlnCoordinateY"]
         write(folder / "mic" / f"{name}_coords.star", **{"": places})
         rows.append((f"mic/{name}.mrc", 1, 15000.0, 15000.0, 0.0))
@@ -116,17 +115,33 @@ def extract(
     optics |= {label: [value] for label, value in OPTICS.items()}
     write(folder / "micrographs.star", optics=pd.DataFrame(optics), micrographs=listed)
     relion(
-        folder, "relion_preprocess", "--i", "micrographs.star", "--coord_suffix", "_coords.star",
-        "--part_dir", "cut/", "--part_star", "particles.star", "--extract",
-        "--extract_size", box_px, "--norm", "--bg_radius", round(diameter / 2 / pixel_size),
-        "--invert_contrast",
+        folder, "relion_preprocess", "--i", "micrographs.star", "--coord_dir", "./",
+        "--coord_suffix", "_coords.star", "--part_dir", "cut/", "--part_star", "particles.star",
+        "--extract", "--extract_size", box_px, "--norm", "--invert_contrast",
+        "--bg_radius", round(diameter / 2 / pixel_size),
     )  # fmt: skip
     cut = starfile.read(folder / "particles.star", always_dict=True)["particles"]
     cut["micrograph"] = [Path(name).stem for name in cut.rlnMicrographName]
-    cut["coordinate_x"] = cut.rlnCoordinateX.round().astype(int)
-    cut["coordinate_y"] = cut.rlnCoordinateY.round().astype(int)
-    keys = ["micrograph", "coordinate_x", "coordinate_y"]
-    return picks.merge(cut[[*keys, "rlnImageName"]], on=keys, how="inner")
+    cut = cut.drop(columns=["rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle"])  # made up above
+    return joined(cut, picks.assign(x=picks.x.round(), y=picks.y.round()))
+
+
+def joined(cut: pd.DataFrame, picks: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a particle list with the index of the picks at their places (to a tenth of a px)."""
+
+    def places(names: pd.Series, x: pd.Series, y: pd.Series) -> list[tuple[str, int, int]]:
+        whole = ((10 * axis.astype(float)).round().astype(int) for axis in (x, y))
+        return list(zip(names, *whole, strict=True))
+
+    index = dict(zip(places(picks.micrograph, picks.x, picks.y), picks.index, strict=True))
+    at = places(cut.micrograph, cut.rlnCoordinateX, cut.rlnCoordinateY)
+    kept = [place in index for place in at]
+    told = ("rlnImageName", "rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle")
+    table = cut.loc[kept, [label for label in told if label in cut]].copy()
+    table["at_x"] = cut.rlnCoordinateX[kept].astype(float)
+    table["at_y"] = cut.rlnCoordinateY[kept].astype(float)
+    table.index = pd.Index([index[place] for place in at if place in index])
+    return table
 
 
 def write_particles(path: Path, rows: pd.DataFrame, box_px: int, pixel_size: float) -> None:
@@ -174,12 +189,25 @@ def classify(folder: Path, star: str, diameter: float, n_classes: int, n_iterati
     return folder / "class2d" / f"run_it{n_iterations:03d}_classes.mrcs"
 
 
+def class_shares(classes: Path) -> np.ndarray:
+    """Share of the particles in each class, from the model beside the averages."""
+    model = classes.with_name(classes.name.replace("_classes.mrcs", "_model.star"))
+    return starfile.read(model, always_dict=True)["model_classes"].rlnClassDistribution.to_numpy()
+
+
+def particles_of(star: Path) -> pd.DataFrame:
+    """The particles of a list."""
+    return starfile.read(star, always_dict=True)["particles"]
+
+
 def write(path: Path, **blocks: pd.DataFrame) -> None:
     """A STAR file as RELION 3.1 reads it."""
     parts = []
     for name, table in blocks.items():
         heads = "\n".join(f"_{label} #{number}" for number, label in enumerate(table.columns, 1))
-        rows = "\n".join(" ".join(_shown(value) for value in row) for row in table.itertuples(index=False))
+        rows = "\n".join(
+            " ".join(_shown(value) for value in row) for row in table.itertuples(index=False)
+        )
         parts.append(f"# version 30001\n\ndata_{name}\n\nloop_\n{heads}\n{rows}\n\n")
     path.write_text("\n".join(parts))
 

@@ -1,16 +1,23 @@
-"""2D class averages against projections of the true particle, from everywhere and turned."""
+"""Images against projections of the true particle: 2D class averages, and single particles."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import mrcfile
 import numpy as np
+import pandas as pd
 import scipy.fft
 import scipy.ndimage
 
+from warptui.engine.simulation.ctf import calculate_ctf
 from warptui.engine.simulation.density import Particle
 from warptui.engine.simulation.projection import euler_matrix, project
+from warptui.engine.simulation.settings import MovieSettings
 
 COARSE = 4.0  # Å/px at which they are compared
 RESOLUTION = 12.0  # Å
+BAND = (10.0, 3.0)  # Å, of the comparison of single particles
 N_VIEWS = 150
 ANGLES_DEG = np.arange(0, 360, 6)
 
@@ -25,7 +32,9 @@ def best_fits(averages: np.ndarray, particle: Particle, pixel_size: float) -> np
     views = []
     for _ in range(N_VIEWS):
         rot, tilt = rng.uniform(0, 360), np.degrees(np.arccos(rng.uniform(-1, 1)))
-        seen = _coarse(project(particle, euler_matrix(rot, tilt, 0.0), (0, 0), pixel_size), pixel_size)
+        seen = _coarse(
+            project(particle, euler_matrix(rot, tilt, 0.0), (0, 0), pixel_size), pixel_size
+        )
         full = np.zeros((size, size))
         n = min(size, len(seen))
         first, from_ = (size - n) // 2, (len(seen) - n) // 2
@@ -61,3 +70,47 @@ def _coarse(image: np.ndarray, pixel_size: float) -> np.ndarray:
     k = (np.arange(kept) - kept // 2) / (n * pixel_size)
     spectrum = np.where(np.hypot(k[:, None], k) < 1 / RESOLUTION, spectrum, 0)
     return scipy.fft.fftshift(scipy.fft.ifft2(scipy.fft.ifftshift(spectrum))).real
+
+
+def agreement(
+    folder: Path, rows: pd.DataFrame, particle: Particle, optics: MovieSettings, box_px: int
+) -> np.ndarray:
+    """Correlation (n,) of each image of a list with what the true particle looks like there.
+
+    Over `BAND`, with the orientation, the origin and the CTF of the row: the same particles in
+    other images or with another CTF can be compared one by one.
+    """
+    pixel_size = optics.pixel_size
+    ky = np.fft.fftfreq(box_px, pixel_size)[:, None]
+    kx = np.fft.rfftfreq(box_px, pixel_size)[None, :]
+    k = np.hypot(ky, kx)
+    band = (k >= 1 / BAND[0]) & (k <= 1 / BAND[1])
+    found = np.zeros(len(rows))
+    stacks: dict[str, np.ndarray] = {}
+    for index, row in enumerate(rows.itertuples(index=False)):
+        number, _, path = row.rlnImageName.partition("@")
+        if path not in stacks:
+            with mrcfile.open(folder / path, permissive=True) as opened:
+                stacks = {path: np.array(opened.data, np.float32).reshape(-1, box_px, box_px)}
+        image = scipy.fft.rfft2(stacks[path][int(number) - 1])
+        matrix = euler_matrix(row.rlnAngleRot, row.rlnAngleTilt, row.rlnAnglePsi)
+        # where the particle is in the box: the origin brings it to the middle
+        image *= np.exp(-2j * np.pi * (ky * row.rlnOriginYAngst + kx * row.rlnOriginXAngst))
+        seen = project(particle, matrix, (0.0, 0.0), pixel_size)
+        size = min(len(seen), box_px)
+        drawn = np.zeros((box_px, box_px), np.float32)
+        to, of = (box_px - size) // 2, (len(seen) - size) // 2
+        drawn[to : to + size, to : to + size] = seen[of : of + size, of : of + size]
+        state = optics.model_copy(
+            update={
+                "astigmatism_um": (row.rlnDefocusU - row.rlnDefocusV) * 1e-4,
+                "astigmatism_angle_deg": row.rlnDefocusAngle,
+                "phase_shift_deg": row.rlnPhaseShift,
+            }
+        )
+        defocus = (row.rlnDefocusU + row.rlnDefocusV) / 2
+        expected = scipy.fft.rfft2(drawn) * calculate_ctf(ky, kx, state, defocus)
+        ours, theirs = image[band], expected[band]
+        power = (np.abs(ours) ** 2).sum() * (np.abs(theirs) ** 2).sum()
+        found[index] = (ours * theirs.conj()).real.sum() / np.sqrt(power)
+    return found

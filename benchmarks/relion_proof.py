@@ -46,7 +46,8 @@ VARIANTS = {
     "local": "warptui's particles, local defocus",
     "one": "warptui's particles, one defocus a micrograph",
     "true": "warptui's particles, true defocus",
-    "relion": "RELION's averages and extraction, local defocus",
+    "averages": "cut by RELION from warptui's averages, local defocus",
+    "peer": "cut by RELION from RELION's averages, local defocus",
 }
 
 
@@ -59,7 +60,7 @@ def main() -> int:
     parser.add_argument("--species", type=Path, help="PDB or mmCIF file; default: apoferritin")
     parser.add_argument("--symmetry", help="of the species; default: O, with --species C1")
     parser.add_argument("--box", type=int, default=192, help="px")
-    parser.add_argument("--patches", type=int, default=3, help="of RELION's motion correction")
+    parser.add_argument("--patches", type=int, default=5, help="of RELION's motion correction")
     parser.add_argument("--sets", nargs="+", choices=list(TILTS_DEG), default=list(TILTS_DEG))
     parser.add_argument("--classes", type=int, default=3, help="2D classes; 0 = none")
     parser.add_argument("--classified", type=int, default=200, help="particles that are classified")
@@ -110,47 +111,56 @@ def prove(plan: Plan, given: argparse.Namespace) -> dict[str, Any]:
         with timed(cpu_s, "warptui"):
             project = proof_sets.process(plan, kind)
         averages = proof_sets.averages(project)
-        particles = proof_sets.particles(plan, kind, project, true_places=given.true_places)
-        row: dict[str, Any] = {"cpu_s": cpu_s, "picking": particles.attrs["picking"]}
+        particles = proof_sets.particles(
+            plan, kind, project, list(averages), true_places=given.true_places
+        )
+        told_of = {str(key): value for key, value in particles.attrs.items()}
+        particles.attrs.clear()  # pandas would carry them along, and compare them
+        row: dict[str, Any] = {"cpu_s": cpu_s, **told_of}
         with timed(cpu_s, "relion motion"):
-            row["motion"] = relion_motion(plan, kind, particles, given.patches)
-        folder = plan.folder / kind
-        options = {
-            "box_px": given.box,
-            "pixel_size": plan.pixel_size,
-            "diameter": particle.diameter_angstrom,
-        }
-        with timed(cpu_s, "cut from warptui's averages"):
-            ours = proof_relion.extract(folder / "ours", averages, particles, **options)
-        peers = {name: folder / "relion" / f"{name}.mrc" for name in averages}
-        with timed(cpu_s, "cut from RELION's averages"):
-            theirs = proof_relion.extract(folder / "relion_cut", peers, particles, **options)
-        row["particles"] = len(ours)
+            row["relion_error_angstrom"] = relion_motion(plan, kind, particles, given.patches)
+        cut = sources(plan, kind, particles, averages, given.box, cpu_s)
+        row["particles"] = len(particles := cut.pop("all"))
         row["variants"] = {}
+        fits = {}
         for variant in VARIANTS:
-            cut, where = (theirs, "relion_cut") if variant == "relion" else (ours, "ours")
-            listed = oriented(cut, variant, plan.pixel_size)
-            star = f"{variant}.star"
-            proof_relion.write_particles(folder / where / star, listed, given.box, plan.pixel_size)
+            source, defocus = _made_of(variant, cut)
+            if source not in cut:
+                continue
+            folder = plan.folder / kind / source
+            listed = oriented(cut[source], particles, defocus, plan.pixel_size)
+            proof_relion.write_particles(
+                folder / f"{variant}.star", listed, given.box, plan.pixel_size
+            )
             with timed(cpu_s, f"reconstruct {variant}"):
-                path = proof_relion.reconstruct(folder / where, star, symmetry)
+                path = proof_relion.reconstruct(folder, f"{variant}.star", symmetry)
             row["variants"][variant] = judge(path, volume, plan, particle.diameter_angstrom)
-        row["read_by"] = accepted(folder / "ours")
+            row["variants"][variant]["images"] = source
+            optics = plan.movie(kind, 0, particle.diameter_angstrom)
+            fits[variant] = proof_views.agreement(folder, listed, particle, optics, given.box)
+        for variant, found in fits.items():
+            gain = fits["local"] - found
+            row["variants"][variant] |= {
+                "correlation": float(found.mean()),
+                "local_gain": float(gain.mean() / found.mean()),
+                "local_gain_error": float(gain.std() / np.sqrt(len(gain)) / found.mean()),
+            }
+        folder = plan.folder / kind / row["variants"]["local"]["images"]
+        row["read_by"] = accepted(project if "frames" in cut else folder)
         if given.classes:
             with timed(cpu_s, "classify"):
-                row["classes"] = classify(plan, folder / "ours", given)
+                row["classes"] = classify(plan, folder, given)
         told["sets"][kind] = row
         sys.stderr.write(f"{kind}: {json.dumps({k: v for k, v in row.items() if k != 'curves'})}\n")
     return told
 
 
-def relion_motion(plan: Plan, kind: str, particles: pd.DataFrame, patches: int) -> dict[str, float]:
-    """Averages by RELION; where it puts the particles is added to ``particles``, RMS errors told."""
+def relion_motion(plan: Plan, kind: str, particles: pd.DataFrame, patches: int) -> float:
+    """Averages by RELION, where they put the particles (added to ``particles``), RMS error in Å."""
     folder = plan.folder / kind
     movies = [folder / "movies" / f"{name}.tif" for name in sorted(set(particles.micrograph))]
-    proof_relion.correct_motion(
-        movies, folder / "gain.mrc", folder / "relion", plan.pixel_size, plan.dose_per_frame, patches
-    )  # fmt: skip
+    out, dose = folder / "relion", plan.dose_per_frame
+    proof_relion.correct_motion(movies, folder / "gain.mrc", out, plan.pixel_size, dose, patches)
     errors = []
     for name in sorted(set(particles.micrograph)):
         some = particles.micrograph == name
@@ -160,27 +170,71 @@ def relion_motion(plan: Plan, kind: str, particles: pd.DataFrame, patches: int) 
         left = moved + proof_relion.shifts(folder / "relion" / f"{name}.star", shape, x, y)
         particles.loc[some, ["relion_x", "relion_y"]] = np.c_[x, y] + left.mean(axis=0)
         errors.append((left - left.mean(axis=0)).reshape(-1, 2))
-    ours = particles.attrs["motion_error_px"] * plan.pixel_size
-    theirs = float(np.sqrt((np.concatenate(errors) ** 2).sum(axis=1).mean())) * plan.pixel_size
-    return {"warptui_error_angstrom": ours, "relion_error_angstrom": theirs, "patches": patches}
+    return proof_sets.rms(np.concatenate(errors)) * plan.pixel_size
 
 
-def oriented(cut: pd.DataFrame, variant: str, pixel_size: float) -> pd.DataFrame:
-    """Rows with the true orientation and place, and the defocus of the variant."""
-    source = "relion" if variant == "relion" else "our"
+def sources(
+    plan: Plan,
+    kind: str,
+    particles: pd.DataFrame,
+    averages: dict[str, Path],
+    box_px: int,
+    cpu_s: dict[str, float],
+) -> dict[str, pd.DataFrame]:
+    """The same particles cut from frames, from warptui's averages and from RELION's.
+
+    Tables with the columns rlnImageName (relative to the folder of that name), at_x, at_y (px of
+    the average: what is in the middle of the image) and is_x, is_y (where the true particle is);
+    "all" are the particles that every source has, in the order of all tables.
+    """
+    folder, diameter = plan.folder / kind, plan.particle().diameter_angstrom
+    options = {"box_px": box_px, "pixel_size": plan.pixel_size, "diameter": diameter}
+    peers = {name: folder / "relion" / f"{name}.mrc" for name in averages}
+    cut = {}
+    with timed(cpu_s, "cut from warptui's averages"):
+        cut["averages"] = proof_relion.extract(folder / "averages", averages, particles, **options)
+    with timed(cpu_s, "cut from RELION's averages"):
+        cut["peer"] = proof_relion.extract(folder / "peer", peers, particles, **options)
+    own = proof_sets.extracted(folder / "project", particles)
+    if own is not None:
+        (folder / "frames").mkdir(exist_ok=True)
+        link = folder / "frames" / "particles"
+        if not link.is_symlink():
+            link.symlink_to(folder / "project" / "particles")
+        cut["frames"] = own
+    for source, table in cut.items():
+        place = "relion" if source == "peer" else "our"
+        for axis in "xy":
+            table[f"is_{axis}"] = particles[f"{place}_{axis}"]
+    common = sorted(set.intersection(*(set(table.index) for table in cut.values())))
+    cut = {source: table.loc[common] for source, table in cut.items()}
+    return cut | {"all": particles.loc[common]}
+
+
+def _made_of(variant: str, cut: dict[str, pd.DataFrame]) -> tuple[str, str]:
+    """Which images and which defocus a variant has."""
+    if variant in ("averages", "peer"):
+        source = variant if variant == "peer" or "frames" in cut else "none"
+        return source, "local"
+    return "frames" if "frames" in cut else "averages", variant
+
+
+def oriented(
+    cut: pd.DataFrame, particles: pd.DataFrame, defocus: str, pixel_size: float
+) -> pd.DataFrame:
+    """Rows with the true orientation and place, and a defocus: local, one or true."""
     rows = pd.DataFrame({"rlnImageName": cut.rlnImageName})
-    rows["rlnMicrographName"] = [f"{name}.mrc" for name in cut.micrograph]
-    rows["rlnCoordinateX"] = cut.coordinate_x.astype(float)
-    rows["rlnCoordinateY"] = cut.coordinate_y.astype(float)
+    rows["rlnMicrographName"] = [f"{name}.mrc" for name in particles.micrograph]
     for axis in "xy":
-        off = (cut[f"coordinate_{axis}"] - cut[f"{source}_{axis}"]) * pixel_size
+        rows[f"rlnCoordinate{axis.upper()}"] = cut[f"at_{axis}"].astype(float)
+        off = (cut[f"at_{axis}"] - cut[f"is_{axis}"]) * pixel_size
         rows[f"rlnOrigin{axis.upper()}Angst"] = off
     for label in ("rot", "tilt", "psi"):
-        rows[f"rlnAngle{label.capitalize()}"] = cut[f"true_{label}"]
-    which = "local" if variant == "relion" else variant
-    for label in ("u", "v", "angle"):
-        name = f"rlnDefocus{label.upper() if label in 'uv' else 'Angle'}"
-        rows[name] = cut[f"{which}_{label}"]
+        rows[f"rlnAngle{label.capitalize()}"] = particles[f"true_{label}"]
+    for label in ("U", "V", "Angle"):
+        own = defocus == "local" and f"rlnDefocus{label}" in cut
+        known = cut[f"rlnDefocus{label}"] if own else particles[f"{defocus}_{label.lower()}"]
+        rows[f"rlnDefocus{label}"] = known.astype(float)
     rows["rlnPhaseShift"] = 0.0
     return rows
 
@@ -226,9 +280,7 @@ def classify(plan: Plan, folder: Path, given: argparse.Namespace) -> dict[str, A
         folder / "some.star", some.drop(columns=known), given.box, plan.pixel_size
     )
     particle = plan.particle()
-    path = proof_relion.classify(
-        folder, "some.star", particle.diameter_angstrom, given.classes, 8
-    )
+    path = proof_relion.classify(folder, "some.star", particle.diameter_angstrom, given.classes, 8)
     shares = proof_relion.class_shares(path)
     with mrcfile.open(path, permissive=True) as opened:
         averages = np.array(opened.data, np.float32)
@@ -262,26 +314,33 @@ def markdown(told: dict[str, Any]) -> str:
         f"{told['date']}: {told['species']} ({told['mass_kda']} kDa, {told['symmetry']}), "
         f"{told['movies']} movies a set, {told['movie']}; {told['places']}",
         "",
-        f"| set | particles | reconstructed from | FSC 0.5 Å | FSC 0.143 Å | mean FSC, {BAND[0]:g} "
-        f"to {BAND[1]:g} Å |",
-        "|---|---|---|---|---|---|",
+        f"| set | particles | reconstructed from | FSC 0.5, Å | FSC 0.143, Å | mean FSC, "
+        f"{BAND[0]:g} to {BAND[1]:g} Å | correlation of the first row over this one's |",
+        "|---|---|---|---|---|---|---|",
     ]
     for kind, row in told["sets"].items():
         for variant, found in row["variants"].items():
+            gain = f"{found['local_gain']:+.1%} ± {found['local_gain_error']:.1%}"
             lines.append(
-                f"| {kind} | {row['particles']} | {VARIANTS[variant]} | {found['resolution']:.2f} "
-                f"| {found['resolution_0143']:.2f} | {found['mean_fsc']:.3f} |"
+                f"| {kind} | {row['particles']} | {_shown(variant, found)} "
+                f"| {found['resolution']:.2f} | {found['resolution_0143']:.2f} "
+                f"| {found['mean_fsc']:.3f} | {'' if variant == 'local' else gain} |"
             )
     lines += ["", "| set | | |", "|---|---|---|"]
     for kind, row in told["sets"].items():
-        picking, motion = row["picking"], row["motion"]
+        picking, defocus = row["picking"], row["defocus_error_angstrom"]
         lines.append(
             f"| {kind} | picks | {picking['picked']}, of {picking['true']} true ones "
-            f"{picking['found']} found; {picking['wrong']} picks are none |"
+            f"{picking['found']} found; {picking['at_edges']} others are cut by the edge, "
+            f"{picking['wrong']} are none |"
         )
         lines.append(
-            f"| {kind} | motion left, RMS | warptui {motion['warptui_error_angstrom']:.2f} Å, "
-            f"RELION {motion['relion_error_angstrom']:.2f} Å |"
+            f"| {kind} | motion left, RMS | warptui {row['motion_error_angstrom']:.2f} Å, "
+            f"RELION {row['relion_error_angstrom']:.2f} Å |"
+        )
+        lines.append(
+            f"| {kind} | error of the defocus of particles, RMS | local {defocus['local']:.0f} Å, "
+            f"one a micrograph {defocus['one']:.0f} Å |"
         )
         lines.append(
             f"| {kind} | read by RELION | {row['read_by']['rows']} rows, "
@@ -297,6 +356,12 @@ def markdown(told: dict[str, Any]) -> str:
         spent = ", ".join(f"{name} {taken:.0f}" for name, taken in row["cpu_s"].items())
         lines.append(f"| {kind} | CPU s | {spent} |")
     return "\n".join(lines) + "\n"
+
+
+def _shown(variant: str, found: dict[str, Any]) -> str:
+    """The row's name; says so where warptui's averages stand for its frames."""
+    stands = found["images"] == "averages" and variant != "averages"
+    return VARIANTS[variant] + (" (cut from averages)" if stands else "")
 
 
 if __name__ == "__main__":

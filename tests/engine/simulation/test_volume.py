@@ -113,7 +113,9 @@ def test_relion_projects_and_compares_the_map_as_we_do(particle: Particle, tmp_p
             command, cwd=tmp_path, check=True, capture_output=True, text=True
         ).stdout
 
-    said = relion("relion_image_handler", "--i", "true.mrc", "--fsc", "noisy.mrc", "--angpix", "1.5")
+    said = relion(
+        "relion_image_handler", "--i", "true.mrc", "--fsc", "noisy.mrc", "--angpix", "1.5"
+    )
     rows = [line.split() for line in said.splitlines() if len(line.split()) == 4]
     theirs = np.array([float(row[3]) for row in rows if row[0].isdigit()])
     # RELION counts the points of the half spectrum's first column twice

@@ -40,9 +40,9 @@ def _part(
     _splat(places.astype(np.float32), weights, grid)
     half = size // 2
     rows = np.r_[0:half, fine - half + 1 : fine]
-    spectrum = scipy.fft.rfft(grid, axis=2, workers=_THREADS)[..., :half]
-    spectrum = scipy.fft.fft(spectrum, axis=1, workers=_THREADS)[:, rows]
-    spectrum = scipy.fft.fft(spectrum, axis=0, workers=_THREADS)[rows]
+    spectrum = np.asarray(scipy.fft.rfft(grid, axis=2, workers=_THREADS))[..., :half]
+    spectrum = np.asarray(scipy.fft.fft(spectrum, axis=1, workers=_THREADS))[:, rows]
+    spectrum = np.asarray(scipy.fft.fft(spectrum, axis=0, workers=_THREADS))[rows]
     whole, half_axis = np.fft.fftfreq(fine)[rows], np.fft.rfftfreq(fine)[:half]
     for axis, cycles in enumerate((whole, whole, half_axis)):
         k2 = (cycles * _FINE / pixel_size) ** 2
@@ -59,7 +59,10 @@ def shell_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     if one.shape != other.shape or len(set(one.shape)) != 1:
         raise ValueError(f"cubes of the same size are compared, not {one.shape} and {other.shape}")
     n = len(one)
-    first, second = (scipy.fft.rfftn(cube.astype(np.float32), workers=2) for cube in (one, other))
+    first, second = (
+        np.asarray(scipy.fft.rfftn(cube.astype(np.float32), workers=_THREADS))
+        for cube in (one, other)
+    )
     rows, columns = np.fft.fftfreq(n, 1 / n) ** 2, np.fft.rfftfreq(n, 1 / n) ** 2
     radius = np.sqrt(rows[:, None, None] + rows[:, None] + columns)
     shells = (radius + 0.5).astype(np.int32).ravel()
@@ -70,7 +73,7 @@ def shell_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         values = values * np.where(columns == 0, 1.0, 2.0)
         return np.bincount(shells, values.ravel(), minlength=n_shells)[:n_shells]
 
-    cross = sums((first * second.conj()).real)
+    cross = sums(np.real(first * np.conj(second)))
     power = sums(np.abs(first) ** 2) * sums(np.abs(second) ** 2)
     curve = np.divide(cross, np.sqrt(power), out=np.zeros(n_shells), where=power > 0)
     curve[0] = 1.0
