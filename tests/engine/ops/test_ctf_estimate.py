@@ -18,7 +18,7 @@ from warptui.engine.ops.polar import (
     resample_power,
 )
 from warptui.engine.ops.splines import spline_weights
-from warptui.engine.ops.thon import fit_range, make_thon
+from warptui.engine.ops.thon import Rings, fit_envelope, fit_range, make_thon
 from warptui.engine.ops.thon_curve import Curve, find_resolution
 from warptui.engine.ops.thon_fit import Optical
 from warptui.engine.ops.thon_search import search
@@ -91,6 +91,23 @@ def test_told_errors_hold_for_overlapping_patches(degrees: float | None):
         )
     rms = torch.tensor(ratios).square().mean(0).sqrt()
     assert bool(((rms > 0.8) & (rms < 1.25)).all()), rms
+
+
+def test_an_envelope_follows_clear_rings_and_not_noise():
+    k = torch.linspace(1 / 30, 1 / 4, 7, dtype=torch.float64)
+    falling = 0.2 * torch.exp(-200 * (k**2 - k[0] ** 2))
+    rising = torch.tensor([0.05, 0.1, 0.2, 0.3, 0.2, 0.1, 0.05], dtype=torch.float64)
+    eye = torch.eye(7, dtype=torch.float64)
+    for truth in (falling, rising):  # measured to 1 %
+        clear = fit_envelope(Rings(1e6 * eye, 1e6 * truth, eye, k), 1.0)
+        torch.testing.assert_close(clear.values, truth, atol=1e-3, rtol=0.05)
+    noisy = falling.clone()
+    noisy[-1] = 0.03  # where one standard error is 0.02, and 0.0003 is true
+    found = fit_envelope(Rings(2500 * eye, 2500 * noisy, eye, k), 1.0)
+    assert float(found.values[0]) == pytest.approx(0.2, rel=0.1)
+    assert float(found.values[-1]) < 0.01
+    again = fit_envelope(Rings(2500 * eye, 2500 * falling, eye, k), 1.0, found)
+    assert torch.equal(again.mean, found.mean) and again.penalty >= 0
 
 
 @pytest.mark.parametrize("degrees", [20.0, 75.0, 140.0])

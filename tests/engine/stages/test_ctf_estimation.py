@@ -14,6 +14,7 @@ from processing import on_bench, write_stack
 from pydantic import ValidationError
 
 from warptui.engine.errors import StageError
+from warptui.engine.ops.ctf import Optics
 from warptui.engine.ops.splines import grid_weights
 from warptui.engine.simulation.files import write_movie
 from warptui.engine.simulation.movie import simulate_movie
@@ -24,6 +25,7 @@ from warptui.engine.stages.ctf import CtfResult, CtfSettings
 from warptui.engine.stages.ctf_spectra import Spectra, _add_moved, measure_image
 
 PIXEL = 1.1
+OPTICS = Optics(300, 2.7, 0.07)
 Estimate = Callable[..., tuple[CtfResult, Truth]]
 
 # Seeds below 100 were looked at while the method was made.
@@ -60,11 +62,9 @@ def estimated(tmp_path_factory: pytest.TempPathFactory) -> Estimate:
 
 def rings(shape_yx: tuple[int, int], seed: int = 0) -> np.ndarray:
     """Float frames with strong rings of 1 µm."""
-    from warptui.engine.ops.ctf import Optics, calculate_ctf_image
+    from warptui.engine.ops.ctf import calculate_ctf_image
 
-    transfer = calculate_ctf_image(
-        shape_yx, PIXEL, Optics(300, 2.7, 0.07), defocus=1e4, b_factor=-40
-    ).numpy()
+    transfer = calculate_ctf_image(shape_yx, PIXEL, OPTICS, defocus=1e4, b_factor=-40).numpy()
     rng = np.random.default_rng(seed)
     signal = np.fft.irfft2(np.fft.rfft2(rng.normal(size=shape_yx)) * transfer, s=shape_yx)
     return (10 + signal + rng.normal(size=(3, *shape_yx))).astype(np.float32)
@@ -116,11 +116,10 @@ def test_a_tilt_is_measured(estimated: Estimate, tilt: float, axis: float):
     assert math.sqrt(np.mean(difference**2)) < 100
 
 
-@pytest.mark.parametrize("tilt", [0.0, 45.0])
-def test_smaller_patches_decide_about_a_tilt(tilt: float):
-    from warptui.engine.ops.ctf import Optics, calculate_ctf_image
+def tilted_rings(tilt: float, size: int = 1024) -> torch.Tensor:
+    """Noisy rings of 1.6 µm, of a film whose height grows along x."""
+    from warptui.engine.ops.ctf import calculate_ctf_image
 
-    size, optics, settings = 1024, Optics(300, 2.7, 0.07), CtfSettings()
     generator = torch.Generator().manual_seed(11)
     signal, noise = torch.randn(2, size, size, generator=generator)
     x = (torch.arange(size) - size / 2) * PIXEL
@@ -130,31 +129,61 @@ def test_smaller_patches_decide_about_a_tilt(tilt: float):
     for level in levels:
         step = float(levels[1] - levels[0]) if tilt else 1.0
         transfer = calculate_ctf_image(
-            (size, size), PIXEL, optics, defocus=float(level), b_factor=-60
+            (size, size), PIXEL, OPTICS, defocus=float(level), b_factor=-60
         )
         share = (1 - (z - level).abs() / step).clamp(min=0) if tilt else 1.0
         image += share * torch.fft.irfft2(spectrum * transfer, s=(size, size))
+    return image
+
+
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("tilt", [0.0, 45.0])
+def test_smaller_patches_decide_about_a_tilt(tilt: float, told: bool):
+    image, settings = tilted_rings(tilt), CtfSettings()
     asked = []
 
-    def closer() -> Spectra:
+    def others() -> Spectra:
         asked.append(True)
-        return measure_image(image, PIXEL, settings, small=True)
+        return measure_image(image, PIXEL, settings, small=not told)
 
-    result = ctf.estimate("tilted", measure_image(image, PIXEL, settings), settings, optics, closer)
+    first = measure_image(image, PIXEL, settings, small=told)
+    result = ctf.estimate("tilted", first, settings, OPTICS, others, 45.0 if told else None)
+    # frames are gone through once where the stage tells the tilt
+    assert bool(asked) == (bool(tilt) != told)
     if tilt:
-        assert asked
         assert result.model in ("plane", "grid")
         assert result.tilt_deg == pytest.approx(tilt, abs=4)
         assert result.tilt_axis_deg == pytest.approx(0, abs=8)
     else:
         assert result.tilt_deg is None
+        assert any("is not seen" in note for note in result.notes) == told
     assert result.defocus_um == pytest.approx(1.6, abs=0.02)
 
 
-def test_astigmatism_has_an_error_and_an_angle_where_it_has_one():
-    from warptui.engine.ops.ctf import Optics, calculate_ctf_image
+@pytest.mark.parametrize(
+    ("tilt", "grid", "small"), [(None, 5, 0), (10, 5, 0), (-40, 5, 1), (40, 1, 0)]
+)
+def test_a_steep_stage_asks_for_small_patches_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tilt: float | None, grid: int, small: int
+):
+    if tilt is not None:
+        (tmp_path / "movie.mrc.mdoc").write_text(
+            f"[FrameSet = 0]\nTiltAngle = {tilt}\nSubFramePath = D:\\movie.mrc\n"
+        )
+    sizes, measure = [], ctf.measure
+    monkeypatch.setattr(
+        ctf,
+        "measure",
+        lambda *args, small: sizes.append(small) or measure(*args, small=small),
+    )
+    of_frames(rings((384, 384)), tmp_path, CtfSettings(grid=(grid, grid, 1), window_px=256))
+    assert sizes[0] == bool(small)
 
-    size, optics, settings = 768, Optics(300, 2.7, 0.07), CtfSettings()
+
+def test_astigmatism_has_an_error_and_an_angle_where_it_has_one():
+    from warptui.engine.ops.ctf import calculate_ctf_image
+
+    size, optics, settings = 768, OPTICS, CtfSettings()
     signal, noise = torch.randn(2, size, size, generator=torch.Generator().manual_seed(12))
     spectrum = torch.fft.rfft2(signal)
 
@@ -266,6 +295,16 @@ def test_a_range_that_lies_wholly_beyond_nyquist_is_refused(tmp_path: Path):
 def test_an_average_that_is_not_there_is_said(tmp_path: Path):
     with pytest.raises(StageError, match=r"use_average is true and there is no average; set"):
         of_frames(rings((512, 512)), tmp_path, CtfSettings(use_average=True))
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, math.nan, math.inf])
+def test_an_average_without_contrast_or_with_broken_values_is_refused(value: float):
+    image = torch.full((512, 512), value if math.isfinite(value) else 1.0)
+    if not math.isfinite(value):
+        image[::7] = 2.0
+        image[3, 4] = value
+    with pytest.raises(StageError, match="no finite or no differing values"):
+        measure_image(image, PIXEL, CtfSettings())
 
 
 def test_a_range_with_nothing_in_it_is_refused(tmp_path: Path):

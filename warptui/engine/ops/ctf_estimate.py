@@ -100,6 +100,14 @@ class Estimate(NamedTuple):
         return doubtful and len(self.field.samples) <= FEW_PATCHES
 
 
+def is_steep(tilt_deg: float | None) -> bool:
+    """Whether a stage's tilt is one that blurs the rings of large patches."""
+    if tilt_deg is None:
+        return False
+    told = math.radians(abs(tilt_deg))
+    return told < math.atan(STEEPEST) and math.tan(told) > STEEP
+
+
 def estimate_ctf(
     power: Tensor, grid: PolarGrid, places: Places, optics: Optics, wanted: Wanted
 ) -> Estimate:

@@ -24,6 +24,9 @@ from warptui.engine.ops.splines import spline_weights
 
 BACKGROUND_NODES = 6
 ENVELOPE_NODES = 7
+FALLING = (0.0, 50.0, 150.0, 400.0, 1000.0, 2500.0)  # Å², power falls as exp(-B k²/2)
+DEVIATION = 0.25  # of an envelope from a sum of these, of its value
+LEAST_DEVIATION = 1e-4
 MIN_COEFFICIENTS = 1.0
 MIN_SAMPLES = 4  # whose differences tell how neighbouring bins are correlated
 NEIGHBOURS = 8  # bins over which residuals are correlated, for the information that is left
@@ -223,8 +226,26 @@ def correlation(thon: Thon, residual: Tensor) -> float:
     return max(1.0, total)
 
 
-def fit_envelope(thon: Thon, wave: Tensor) -> Tensor:
-    """Smooth D(k) >= 0 ``(bin,)`` that brings templates closest to the data.
+class Rings(NamedTuple):
+    """Normal equations of the nodes of an envelope."""
+
+    normal: Tensor  # (node, node) float64
+    right: Tensor  # (node,)
+    nodes: Tensor  # (bin, node) float64 weights
+    k: Tensor  # (node,) 1/Å
+
+
+class Envelope(NamedTuple):
+    """Result of `fit_envelope`."""
+
+    values: Tensor  # (bin,) float64 D(k)
+    mean: Tensor  # (node,) what was expected of its nodes
+    sigma: Tensor  # (node,) and by how much they may differ from that
+    penalty: float  # what their difference from it costs, of the log-likelihood
+
+
+def measure_rings(thon: Thon, wave: Tensor) -> Rings:
+    """Equations of the D(k) that brings templates closest to the data.
 
     Parameters
     ----------
@@ -240,16 +261,42 @@ def fit_envelope(thon: Thon, wave: Tensor) -> Tensor:
         weighted = columns * thon.weight.flatten()
         normal = (weighted @ columns.T).to(torch.float64).cpu()
         right = (weighted @ thon.data.flatten()).to(torch.float64).cpu()
-        return nodes.to(torch.float64) @ solve_positive(normal, right).to(nodes.device)
-    columns = [thon.strip(wave * nodes[:, m]) for m in range(nodes.shape[1])]
-    normal = torch.empty(len(columns), len(columns), dtype=torch.float64)
-    right = torch.empty(len(columns), dtype=torch.float64)
-    for a, column in enumerate(columns):
-        weighted = column * thon.weight
-        right[a] = float((weighted * thon.data).sum())
-        for b in range(a + 1):
-            normal[a, b] = normal[b, a] = float((weighted * columns[b]).sum())
-    return nodes.to(torch.float64) @ solve_positive(normal, right).to(nodes.device)
+    else:
+        stripped = [thon.strip(wave * nodes[:, m]) for m in range(nodes.shape[1])]
+        normal = torch.empty(len(stripped), len(stripped), dtype=torch.float64)
+        right = torch.empty(len(stripped), dtype=torch.float64)
+        for a, column in enumerate(stripped):
+            weighted = column * thon.weight
+            right[a] = float((weighted * thon.data).sum())
+            for b in range(a + 1):
+                normal[a, b] = normal[b, a] = float((weighted * stripped[b]).sum())
+    at = torch.linspace(float(k[0]), float(k[-1]), ENVELOPE_NODES, dtype=torch.float64)
+    return Rings(normal, right, nodes.to(torch.float64), at)
+
+
+def fit_envelope(rings: Rings, redundancy: float, expected: Envelope | None = None) -> Envelope:
+    """Smooth D(k) >= 0 that brings templates closest to the data.
+
+    Where rings hardly surpass noise, a free D would follow noise, and with it whatever defocus and
+    astigmatism make the most of it. So D is expected to be about what falling exponentials, about
+    which the frequencies with clear rings decide, are there.
+
+    Parameters
+    ----------
+    expected
+        Whose expectation is used; None finds it anew.
+    """
+    normal, right = rings.normal / redundancy, rings.right / redundancy
+    if expected is None:
+        fall = torch.tensor(FALLING, dtype=torch.float64)
+        falling = torch.exp(-0.5 * fall * (rings.k[:, None] ** 2 - rings.k[0] ** 2))
+        mean = falling @ solve_positive(falling.T @ normal @ falling, falling.T @ right)
+        sigma = (DEVIATION * mean).clamp(min=LEAST_DEVIATION)
+    else:
+        mean, sigma = expected.mean, expected.sigma
+    found = solve_positive(normal + torch.diag(sigma**-2), right + mean / sigma**2)
+    penalty = 0.5 * float(((found - mean) / sigma).square().sum())
+    return Envelope(rings.nodes @ found.to(rings.nodes.device), mean, sigma, penalty)
 
 
 def hat_weights(n_nodes: int, positions: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from warptui.engine.ops.thon import Thon, fit_envelope, redundancy
+from warptui.engine.ops.thon import Envelope, Thon, fit_envelope, measure_rings, redundancy
 
 ROUNDS = 8
 CONVERGED = 2.0  # Å
@@ -56,13 +56,16 @@ def refine(
     now = start
     n = 4 if fit_phase else 3
     wave = waves(thon, offsets, now)
-    envelope = fit_envelope(thon, wave)
-    tau, normal = 1.0, torch.eye(n, dtype=torch.float64)
+    tau, normal = redundancy(thon, thon.data), torch.eye(n, dtype=torch.float64)
+    rings = measure_rings(thon, wave)
+    found = fit_envelope(rings, tau)
     for _ in range(rounds):
-        residual = thon.data - thon.strip(wave * envelope.to(wave))
+        residual = thon.data - thon.strip(wave * found.values.to(wave))
         tau = redundancy(thon, residual)
+        found = fit_envelope(rings, tau)
+        residual = thon.data - thon.strip(wave * found.values.to(wave))
         weighted = residual * thon.weight
-        shape = envelope.to(wave)
+        shape = found.values.to(wave)
         columns = [thon.strip(slope * shape) for slope in _slopes(thon, offsets, now, n)]
         normal, right = _prior(now, n)
         for a, column in enumerate(columns):
@@ -75,26 +78,27 @@ def refine(
         step = torch.linalg.solve(normal, right)
         longest = float(step[:3].abs().max())
         length = min(1.0, LARGEST_STEP / max(longest, 1e-9))
-        value = _value(thon, wave, envelope, tau) - _penalty(now)
+        value = _value(thon, wave, found, tau) - _penalty(now)
         while longest * length > CLOSE:
             new = _moved(now, length * step)
             new_wave = waves(thon, offsets, new)
-            new_envelope = fit_envelope(thon, new_wave)
-            if _value(thon, new_wave, new_envelope, tau) - _penalty(new) >= value:
-                now, wave, envelope = new, new_wave, new_envelope
+            new_rings = measure_rings(thon, new_wave)
+            again = fit_envelope(new_rings, tau, found)
+            if _value(thon, new_wave, again, tau) - _penalty(new) >= value:
+                now, wave, rings, found = new, new_wave, new_rings, again
                 break
             length *= 0.3
         if longest * length < CONVERGED:
             break
-    template = thon.strip(wave * envelope.to(wave))
+    template = thon.strip(wave * found.values.to(wave))
     cross = float((template * thon.data * thon.weight).sum())
     norm = float((template.square() * thon.weight).sum())
     energy = float((thon.data.square() * thon.weight).sum())
     return Fit(
         now,
-        envelope,
+        found.values,
         (cross - 0.5 * norm) / tau,
-        (cross - 0.5 * norm) / tau - _penalty(now),
+        (cross - 0.5 * norm) / tau - found.penalty - _penalty(now),
         cross / math.sqrt(max(norm * energy, 1e-30)),
         torch.linalg.inv(normal),
         tau,
@@ -148,6 +152,7 @@ def _penalty(optical: Optical) -> float:
     return 0.5 * (x**2 + y**2) / ASTIGMATISM_SIGMA**2
 
 
-def _value(thon: Thon, wave: Tensor, envelope: Tensor, tau: float) -> float:
-    template = thon.strip(wave * envelope.to(wave))
-    return float(((thon.data - 0.5 * template) * template * thon.weight).sum()) / tau
+def _value(thon: Thon, wave: Tensor, envelope: Envelope, tau: float) -> float:
+    template = thon.strip(wave * envelope.values.to(wave))
+    likely = float(((thon.data - 0.5 * template) * template * thon.weight).sum()) / tau
+    return likely - envelope.penalty

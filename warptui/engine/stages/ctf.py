@@ -160,13 +160,15 @@ def run(item: Movie, bench: Bench, settings: CtfSettings) -> CtfResult:
     defocus are refined in turn. A spectrum without rings gets no numbers.
     """
     from warptui.engine.ops.ctf import Optics
+    from warptui.engine.ops.ctf_estimate import is_steep
 
-    spectra = measure(item.name, bench, settings)
     given = bench.optics
     optics = Optics(given.voltage, given.cs, given.amplitude_contrast)
+    steep = max(settings.grid[:2]) > 1 and is_steep(bench.tilt_deg)
+    spectra = measure(item.name, bench, settings, small=steep)
     bench.progress(0.7)
-    closer = partial(measure, item.name, bench, settings, small=True)
-    result = estimate(item.name, spectra, settings, optics, closer, bench.tilt_deg)
+    others = partial(measure, item.name, bench, settings, small=not steep)
+    result = estimate(item.name, spectra, settings, optics, others, bench.tilt_deg)
     power, pixel_size = spectra.image, spectra.grid.pixel_size
     return result.model_copy(
         update={
@@ -181,14 +183,15 @@ def estimate(
     spectra: Spectra,
     settings: CtfSettings,
     optics: Optics,
-    closer: Callable[[], Spectra] | None = None,
+    others: Callable[[], Spectra] | None = None,
     tilt_deg: float | None = None,
 ) -> CtfResult:
-    """The CTF of spectra; those of smaller patches are asked for where there may be a tilt.
+    """The CTF of spectra; those of ``others``, smaller patches, are asked for where there may be a
+    tilt, or larger ones where there is none.
 
     ``tilt_deg`` is that of the stage, whichever its axis and sign.
     """
-    from warptui.engine.ops.ctf_estimate import STEEP, Wanted, estimate_ctf
+    from warptui.engine.ops.ctf_estimate import Wanted, estimate_ctf
     from warptui.engine.ops.film import DIRTY, describe_film
 
     grid = spectra.grid
@@ -220,9 +223,8 @@ def estimate(
     )
     try:
         found = estimate_ctf(spectra.power, grid, spectra.places, optics, wanted)
-        steep = wanted.steepness is not None and wanted.steepness > STEEP
-        if closer is not None and (steep or found.needs_smaller_patches):
-            found = _seen_closer(found, spectra, closer(), optics, wanted)
+        if others is not None:
+            found = _with_others(found, spectra, others, optics, wanted)
     except ValueError as problem:
         raise StageError(
             f"{name}: {problem}: {settings.fit_min_resolution:g} to {1 / k_max:.2f} Å in spectra "
@@ -289,23 +291,39 @@ def estimate(
     )
 
 
-def _seen_closer(
-    found: Estimate, spectra: Spectra, small: Spectra, optics: Optics, wanted: Wanted
+def _with_others(
+    found: Estimate,
+    spectra: Spectra,
+    others: Callable[[], Spectra],
+    optics: Optics,
+    wanted: Wanted,
 ) -> Estimate:
-    """What is found with smaller patches too: they decide whether there is a tilt."""
-    from warptui.engine.ops.ctf_estimate import estimate_ctf
+    """What is found with patches of the other size too, where they may tell more: the small ones
+    decide whether there is a tilt, the large ones are better where there is none."""
+    from warptui.engine.ops.ctf_estimate import estimate_ctf, is_steep
 
-    if small.grid.size >= spectra.grid.size:
+    told = wanted.tilt is not None and is_steep(math.degrees(wanted.tilt))
+    if not (found.field.model == "constant" if told else found.needs_smaller_patches):
         return found
-    closer = estimate_ctf(small.power, small.grid, small.places, optics, wanted)
-    if closer.field.model == "constant":
-        if found.field.model == "constant":
-            return found
-        level = wanted._replace(level=True)
-        return estimate_ctf(spectra.power, spectra.grid, spectra.places, optics, level)
-    if found.field.model == "constant" or closer.fit.gain > found.fit.gain:
-        return closer
-    return found
+    other = others()
+    if other.grid.size == spectra.grid.size:
+        return found
+    again = estimate_ctf(other.power, other.grid, other.places, optics, wanted)
+    large, small = (again, found) if other.grid.size > spectra.grid.size else (found, again)
+    if small.field.model == "constant":
+        if large.field.model == "constant":
+            return large
+        level, large_patches = wanted._replace(level=True), max(spectra, other, key=_size)
+        return estimate_ctf(
+            large_patches.power, large_patches.grid, large_patches.places, optics, level
+        )
+    if large.field.model == "constant" or small.fit.gain > large.fit.gain:
+        return small
+    return large
+
+
+def _size(spectra: Spectra) -> int:
+    return spectra.grid.size
 
 
 def _notes_on_tilt(found: Estimate, wanted: Wanted) -> list[str]:
@@ -357,5 +375,6 @@ STAGE = Stage(
     needs=("motion", "average"),
     sections=("input", "optics", "average.deconvolution"),
     needs_with=_needed,
-    version=2,  # 2: rings beyond the first judge for themselves, groups of 8 e/Å², told tilts
+    version=3,  # 2: rings beyond the first judge for themselves, groups of 8 e/Å², told tilts
+    # 3: envelopes are expected to fall
 )
