@@ -47,6 +47,7 @@ VERBS = {
     "status": "print the state of engine and items",
     "select": "include or exclude items by hand",
     "export": "write lists of what is selected, for RELION and others",
+    "report": "write a report of the session as a web page, and tables of all items",
     "train": "train BoxNet from marked micrographs, share examples, choose models",
     "demo": "simulate a small session and process it",
     "doctor": "tell what this machine and these settings would do, and what is wrong",
@@ -145,6 +146,13 @@ def _add_arguments(verb: str, command: argparse.ArgumentParser) -> None:
         from warptui.commands import train_options
 
         train_options.add_options(command)
+    if verb == "report":
+        command.add_argument(
+            "--output", type=Path, metavar="FILE", help="the page (default: PROJECT/report.html)"
+        )
+        for kind in ("csv", "json"):
+            words = f"also all items with every value as {kind.upper()}, beside the page"
+            command.add_argument(f"--{kind}", action="store_true", help=words)
     if verb == "status":
         command.add_argument("--items", action="store_true", help="one record per item")
     if verb == "init":
@@ -220,6 +228,12 @@ def _run_verb(call: argparse.Namespace) -> int:
 
             options = Options(call.absolute, call.without_ctf, call.float32)
             return export.micrographs(call.project, call.output, options, as_json=call.json)
+        case "report":
+            from warptui.commands import session_report
+
+            return session_report.session_report(
+                call.project, call.output, as_csv=call.csv, as_json=call.json
+            )
         case "train":
             from warptui.commands import train_options
 

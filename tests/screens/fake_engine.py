@@ -28,7 +28,7 @@ from warptui.config import SECTIONS, check, read_config, write_config
 from warptui.engine.edits import Edits
 from warptui.engine.errors import ItemError, SettingsError, TrainingError
 from warptui.engine.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
-from warptui.engine.exporters.kinds import described
+from warptui.engine.exporters.kinds import described, kind_of, settled
 from warptui.engine.items import (
     Choice,
     EngineStatus,
@@ -193,30 +193,35 @@ class FakeEngine:
         return [
             row
             for row in self.rows.values()
-            if (request.items == "named" and row.name in request.names)
+            if request.items == "all"
+            or (request.items == "named" and row.name in request.names)
             or (request.items == "done" and row.state is State.DONE)
             or (request.items == "selected" and row.selected)
         ]
 
     def preview_export(self, request: ExportRequest) -> dict[str, Any]:
-        rows = self.asked_for(request)
+        kind = kind_of(request)
+        rows = self.asked_for(settled(request))
         start = "/data/k3/2026-11-22_apof/" if request.absolute else ""
-        path = request.path or "micrographs.star"
+        path = request.path or kind.file_name
+        end = Path(kind.file_name).suffix
         return {
             "kinds": described(),
             "n": len(rows),
-            "rows": [
+            "rows": [[row.name, "motion, average"] for row in rows[:5]]
+            if kind.name == "report"
+            else [
                 [f"{start}average/{row.name[:-4]}.mrc", "13105.1", "12840.7", "3.40"]
                 for row in rows[:5]
             ],
             "path": path if path.startswith("/") else f"/data/k3/2026-11-22_apof/{path}",
             "exists": path == "micrographs.star",
-            "problem": "" if path.endswith(".star") else f"{path}: must end with .star",
+            "problem": "" if path.endswith(end) else f"{path}: must end with {end}",
         }
 
     def export(self, request: ExportRequest) -> str:
         self.calls.append(("export", request))
-        rows, number = self.asked_for(request), str(len(self.state.exports))
+        rows, number = self.asked_for(settled(request)), str(len(self.state.exports))
         path = self.preview_export(request)["path"]
         made = Export(number, request.kind, path, "running", START, 0, len(rows), "", "engine")
         self.say_status(exports=(made, *self.state.exports))

@@ -80,6 +80,21 @@ async def test_everything_about_a_list_can_be_chosen(driven) -> None:
         assert asked(engine) == [wanted]
 
 
+async def test_a_report_is_of_all_items_and_has_no_paths(driven) -> None:
+    engine = FakeEngine(300)
+    async with driven(engine, (80, 24)) as (app, pilot):
+        await opened(pilot)
+        await pilot.press("h")  # the kind before the first is the last
+        await until(pilot, lambda: "report.html" in text_of(app) and "300 items" in text_of(app))
+        shown = text_of(app)
+        assert "paths in it" not in shown and "selected:" not in shown
+        await pilot.press("j", "j", "space")
+        await until(pilot, lambda: "CSV and JSON  yes" in text_of(app))
+        await pilot.press("o")
+        await until(pilot, lambda: asked(engine))
+        assert asked(engine) == [ExportRequest("report", switches=("tables",))]
+
+
 async def test_paths_may_start_in_a_folder_that_is_typed(driven) -> None:
     engine = FakeEngine(300)
     async with driven(engine, (120, 40)) as (app, pilot):

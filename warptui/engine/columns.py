@@ -91,6 +91,16 @@ class Columns(Sequence[ItemRow]):
         column = self._summary.get(key)
         return np.full(len(self), np.nan) if column is None else column[: len(self)]
 
+    @property
+    def keys(self) -> list[str]:
+        """The summary values that `value` knows of, with those that only plots use."""
+        return list(self._summary)
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages that `seconds` knows of."""
+        return list(self._seconds)
+
     def seconds(self, stage: str) -> np.ndarray:
         """(item,) float64: how long a stage took; NaN where it did not run."""
         column = self._seconds.get(stage)

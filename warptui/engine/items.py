@@ -199,7 +199,7 @@ class ExportRequest:
     """What is to be written for another program, where and how."""
 
     kind: str = "micrographs"
-    items: str = "selected"  # "selected", "done" = all that is, "named"
+    items: str = "selected"  # "selected", "done" = all that is, "named", "all"
     names: tuple[str, ...] = ()
     path: str = ""  # from the project folder; empty = the usual name in it
     relative_to: str = ""  # paths in the list start here, from the project folder; empty = it

@@ -181,7 +181,8 @@ class Register:
         found = [
             entry
             for entry in self.roster.entries.values()
-            if (request.items == "named" and entry.name in named)
+            if request.items == "all"
+            or (request.items == "named" and entry.name in named)
             or (request.items == "done" and entry.state is State.DONE)
             or (request.items == "selected" and entry.selection.selected)
         ]

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from warptui.engine.edits import Edits
 from warptui.engine.errors import EngineError, ExportError, SettingsError
 from warptui.engine.events import Event
-from warptui.engine.exporters.kinds import described, first_rows, target_of
+from warptui.engine.exporters.kinds import described, first_rows, settled, target_of
 from warptui.engine.forecast import Forecast, forecast
 from warptui.engine.items import (
     Choice,
@@ -178,7 +178,7 @@ class Session(Works):
 
         ``kinds`` are all that could be asked for. Raises KeyError for unknown names.
         """
-        names = self._ask(lambda: self._foreman.asked_for(request))
+        names = self._ask(lambda: self._foreman.asked_for(settled(request)))
         told: dict[str, Any] = {
             "kinds": described(), "n": len(names), "rows": [], "path": "", "exists": False,
             "problem": "",

@@ -19,10 +19,12 @@ from typing import Any
 
 from warptui.engine import mounts
 from warptui.engine.broadcast import Broadcast
+from warptui.engine.columns import Columns
 from warptui.engine.devices import cpu_count, plan_slots
 from warptui.engine.editing import read_marks
 from warptui.engine.errors import EngineError, WarptuiError
-from warptui.engine.exporters.kinds import kind_of, target_of
+from warptui.engine.exporters.kinds import kind_of, settled, target_of
+from warptui.engine.exporters.report import Facts
 from warptui.engine.exports import Exports
 from warptui.engine.foreman import Foreman
 from warptui.engine.herald import Herald
@@ -44,7 +46,7 @@ from warptui.engine.training import models
 from warptui.engine.training.order import used_model
 from warptui.engine.training.task import Task
 from warptui.engine.vitals import Vitals
-from warptui.engine.wanted import Wanted
+from warptui.engine.wanted import Wanted, as_json
 from warptui.engine.watch import (
     FolderWatch,
     Patterns,
@@ -306,10 +308,21 @@ class Works:
         return self._foreman.roster.detail(entry, self._store.load(name))
 
     def _export(self, request: ExportRequest) -> str:
-        kind, target = kind_of(request), target_of(request, self._paths)
-        names = self._foreman.asked_for(request)
+        kind, target = kind_of(request).given(self._facts), target_of(request, self._paths)
+        names = self._foreman.asked_for(settled(request))
         optics = self._config.optics.model_dump()
         return self._exports.begin(kind, request, target, names, optics)
+
+    def _facts(self) -> Facts:
+        """What a report tells of, in any thread."""
+        return Facts(
+            self._paths,
+            Columns(self._broadcast.rows()),
+            self._broadcast.status(),
+            as_json(self._config, self._stages),
+            as_json(Config(), self._stages),
+            time.time(),
+        )
 
     def _root_names(self) -> dict[str, str]:
         """The items' names by the root names of their files."""

@@ -87,6 +87,8 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
             ("file", request.path or str(kind.get("file_name", "")), []),
             ("paths in it", self._starts(), starts),
         ]
+        if kind.get("all_items"):  # it is of the whole session, and has no paths in it
+            rows = [row for row in rows if row[0] not in ("items", "paths in it")]
         for name, label in kind.get("switches", ()):
             rows.append((str(label), "yes" if name in request.switches else "no", ["no", "yes"]))
         return rows
@@ -116,10 +118,10 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
         self._take(values[(values.index(value) + step) % len(values)])
 
     def action_type(self) -> None:
-        title = self._choices()[self._row][0]
+        title, value, _ = self._choices()[self._row]
         if title == "file":
             text = "the list to write, from the project folder"
-            self.app.push_screen(Ask("File", text, self._choices()[2][1]), self._take_path)
+            self.app.push_screen(Ask("File", text, value), self._take_path)
         elif title == "paths in it":
             text = "the folder that paths in the list start from: where the other program runs"
             initial = self._request.relative_to or self._folder()
@@ -171,11 +173,11 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
 
     def _ask_engine(self) -> None:
         self._n_asked += 1
-        number = self._n_asked
+        number, kind = self._n_asked, self._request.kind
 
         def take(told: Preview) -> None:
             if number == self._n_asked:  # else a later question is under way
-                self._told = told
+                self._told = {**told, "of": kind}
                 self._show()
 
         names = self._names if self._request.items == "named" else ()
@@ -191,7 +193,8 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
         ]
         pane = self.query_one(_Rows)
         pane.styles.height = len(rows) + PREVIEW_LINES
-        pane.show(rows, self._told, list(self._kind.get("columns", ())))
+        shown = self._told if self._told.get("of") == self._request.kind else {}
+        pane.show(rows, shown, list(self._kind.get("columns", ())))
 
 
 class _Rows(LineWidget):

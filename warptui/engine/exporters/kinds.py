@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from warptui.engine.errors import ExportError
-from warptui.engine.exporters import relion
+from warptui.engine.exporters import relion, report
 from warptui.engine.items import ExportRequest
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.records import StoredItem
@@ -36,6 +36,7 @@ Write = Callable[
     [Iterable[StoredItem], ProjectPaths, Path, Mapping[str, float], ExportRequest, Progress],
     Outcome,
 ]
+OfSession = Callable[[report.Facts, Path, ExportRequest], Outcome]
 Preview = Callable[[Iterable[StoredItem], ProjectPaths, ExportRequest], list[list[str]]]
 
 
@@ -51,6 +52,14 @@ class Kind:
     columns: tuple[str, ...]  # of the preview
     write: Write
     preview: Preview  # of all items given
+    of_session: OfSession | None = None  # of rows and status of all items, instead of `write`
+
+    def given(self, facts: Callable[[], report.Facts]) -> Kind:
+        """The kind as it is written where the session itself is told of."""
+        of_session = self.of_session
+        if of_session is None:
+            return self
+        return replace(self, write=lambda *given: of_session(facts(), given[2], given[4]))
 
 
 def kind_of(request: ExportRequest) -> Kind:
@@ -60,6 +69,13 @@ def kind_of(request: ExportRequest) -> Kind:
     except KeyError:
         known = ", ".join(KINDS)
         raise ExportError(f"nothing can be exported as {request.kind!r}; known: {known}") from None
+
+
+def settled(request: ExportRequest) -> ExportRequest:
+    """The request with the items that it is of, where its kind leaves no choice."""
+    kind = KINDS.get(request.kind)
+    whole = kind is not None and kind.of_session is not None
+    return replace(request, items="all") if whole else request
 
 
 def target_of(request: ExportRequest, project: ProjectPaths) -> Path:
@@ -144,7 +160,41 @@ MICROGRAPHS = Kind(
     _write_micrographs,
     _preview_micrographs,
 )
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (MICROGRAPHS,)}
+
+
+def _without_session(*_: object) -> Outcome:
+    raise ExportError("a report is of a session: its rows and its status are needed")
+
+
+def _write_report(facts: report.Facts, target: Path, request: ExportRequest) -> Outcome:
+    made = {target: report.write_page}
+    if "tables" in request.switches:
+        made[target.with_suffix(".csv")] = report.write_csv
+        made[target.with_suffix(".json")] = report.write_json
+    for path, write in made.items():
+        write(facts, path)
+    beside = [path.name for path in made if path != target]
+    return Outcome(len(facts.items), f"beside it {' and '.join(beside)}" if beside else "")
+
+
+def _preview_report(
+    items: Iterable[StoredItem], project: ProjectPaths, request: ExportRequest
+) -> list[list[str]]:
+    return [[item.name, ", ".join(item.records) or "not processed"] for item in items]
+
+
+REPORT = Kind(
+    "report",
+    "report of the session, a page for any browser",
+    "report.html",
+    "web browsers",
+    (Switch("tables", "also all items with every value, as CSV and JSON"),),
+    ("item", "results"),
+    _without_session,
+    _preview_report,
+    _write_report,
+)
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (MICROGRAPHS, REPORT)}
 
 
 def described() -> list[dict[str, Any]]:
@@ -157,6 +207,7 @@ def described() -> list[dict[str, Any]]:
             "reads_it": kind.reads_it,
             "switches": [[switch.name, switch.label] for switch in kind.switches],
             "columns": list(kind.columns),
+            "all_items": kind.of_session is not None,
         }
         for kind in KINDS.values()
     ]

@@ -1,0 +1,124 @@
+"""What a report tells of, read from the items' columns."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from warptui.engine.columns import CHOICE_NUMBERS, STATE_NUMBERS, Columns
+from warptui.engine.items import Choice, EngineStatus, State, Summary
+from warptui.engine.paths import ProjectPaths
+
+_PROCESSED = [STATE_NUMBERS[state] for state in (State.DONE, State.OUTDATED)]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A session at one moment."""
+
+    project: ProjectPaths
+    items: Columns  # in order of arrival
+    status: EngineStatus
+    settings: dict[str, Any]  # as JSON values, by section
+    defaults: dict[str, Any]  # the same of settings that nobody changed
+    made_at: float  # Unix time
+
+    @property
+    def name(self) -> str:
+        """What the session is called."""
+        return self.project.root.name or str(self.project.root)
+
+    @property
+    def summaries(self) -> tuple[Summary, ...]:
+        """The values that items have."""
+        return self.status.summaries
+
+    @cached_property
+    def selected(self) -> np.ndarray:
+        """(item,) bool: goes into exports."""
+        return self.items.number("selected").astype(bool)
+
+    @cached_property
+    def processed(self) -> np.ndarray:
+        """(item,) bool: there is a result, of these settings or of earlier ones."""
+        return np.isin(self.items.number("state"), _PROCESSED)
+
+    @cached_property
+    def judged(self) -> np.ndarray:
+        """(item,) bool: whom limits concern."""
+        filtered = self.items.number("filtered").astype(bool)
+        by_hand = self.items.number("choice") != CHOICE_NUMBERS[Choice.AUTO]
+        return (self.selected | filtered) & ~by_hand
+
+    def known(self) -> list[Summary]:
+        """The values that some item has."""
+        return [entry for entry in self.summaries if np.isfinite(self.items.value(entry.key)).any()]
+
+    def limits(self, summary: Summary) -> tuple[float | None, float | None]:
+        """The lower and the upper limit of a value."""
+        filters = self.status.filters
+        return filters.get(summary.filter_min), filters.get(summary.filter_max)
+
+    def in_state(self, state: State) -> np.ndarray:
+        """Numbers of the items in a state."""
+        return np.flatnonzero(self.items.number("state") == STATE_NUMBERS[state])
+
+    def chosen(self, choice: Choice) -> int:
+        """How many items the user made this choice for."""
+        return int(np.count_nonzero(self.items.number("choice") == CHOICE_NUMBERS[choice]))
+
+    def hours(self) -> np.ndarray | None:
+        """(item,) hours of arrival since the first one; None where they tell nothing."""
+        arrived = self.items.number("arrived_at")
+        known = arrived > 0
+        if np.count_nonzero(known) < max(2, len(arrived) // 2):
+            return None
+        hours = np.where(known, (arrived - arrived[known].min()) / 3600, np.nan)
+        return hours if np.nanmax(hours) > 0 else None
+
+    def exclusions(self) -> list[tuple[str, int, int]]:
+        """Why items are out: the reason, how many it concerns, and how many it alone takes out."""
+        outside = []
+        for summary in self.summaries:
+            low, high = self.limits(summary)
+            if low is None and high is None:
+                continue
+            values = self.items.value(summary.key)
+            inside = values >= (-np.inf if low is None else low)
+            inside &= values <= (np.inf if high is None else high)
+            unknown = self.judged & np.isnan(values)
+            words = limit_words(summary, low, high)
+            outside.append((words, self.judged & ~inside & ~unknown))
+            if unknown.any():
+                outside.append((f"{summary.label} unknown, where it is limited", unknown))
+        times = np.sum([mask for _, mask in outside], axis=0) if outside else np.zeros(0)
+        found = [
+            (words, int(np.count_nonzero(mask)), int(np.count_nonzero(mask & (times == 1))))
+            for words, mask in outside
+        ]
+        by_hand = self.chosen(Choice.EXCLUDE)
+        return [*found, ("excluded by hand", by_hand, by_hand)] if by_hand else found
+
+    def failures(self) -> list[tuple[str, int, str]]:
+        """Why items failed: what they have in common, how many, and one of them."""
+        groups: Counter[str] = Counter()
+        first: dict[str, str] = {}
+        for number in self.in_state(State.FAILED).tolist():
+            name, reason = self.items.names[number], self.items.reason[number]
+            common = re.sub(r"\d+", "…", reason.replace(name, "").lstrip(": "))
+            groups[common] += 1
+            first.setdefault(common, f"{name}: {reason}" if name not in reason else reason)
+        return [(first[common], n, common) for common, n in groups.most_common()]
+
+
+def limit_words(summary: Summary, low: float | None, high: float | None) -> str:
+    """A limit as a person says it: what it takes out."""
+    unit = f" {summary.unit}" if summary.unit else ""
+    ends = [f"< {low:g}"] if low is not None else []
+    ends += [f"> {high:g}"] if high is not None else []
+    return f"{summary.label} {' or '.join(ends)}{unit}"
