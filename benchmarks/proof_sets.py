@@ -15,6 +15,8 @@ import proof_relion
 import starfile
 import torch
 
+from warptui.config import SECTIONS, write_config
+from warptui.engine.edits import Edits, Spot, write_edits
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.particles_file import local_ctf
 from warptui.engine.ops.splines import grid_weights, spline_weights
@@ -92,8 +94,11 @@ def simulate(plan: Plan, kind: str) -> None:
         write_frames(movie, path, "tif")
 
 
-def process(plan: Plan, kind: str) -> Path:
-    """Let warptui process the set unattended, with nothing but its own commands."""
+def process(plan: Plan, kind: str, box_px: int, *, true_places: bool) -> Path:
+    """Let warptui process the set unattended, with nothing but its own commands; the project.
+
+    With ``true_places`` the true positions in the first frame are picks that a person added.
+    """
     folder = plan.folder / kind
     project = folder / "project"
     if not (project / "config.toml").exists():
@@ -103,6 +108,13 @@ def process(plan: Plan, kind: str) -> Path:
             "--pixel-size", str(plan.pixel_size), "--dose-per-frame", str(plan.dose_per_frame),
             "--gain", str(folder / "gain.mrc"), "--diameter-angstrom", f"{diameter:.0f}",
         )  # fmt: skip
+        if "particles" in SECTIONS:
+            write_config(project, {"particles": {"box_size_px": box_px}})
+        for truth_path in sorted((folder / "truth").glob("*.json")) if true_places else ():
+            places = (plan.pixel_size * np.array([one["y"], one["x"]])
+                      for one in read_truth(truth_path).record["particles"])  # fmt: skip
+            spots = tuple(Spot(y_angstrom=float(y), x_angstrom=float(x)) for y, x in places)
+            write_edits(ProjectPaths(project).edits(truth_path.stem), Edits(added=spots))
     warptui("run", str(project))
     return project
 
@@ -128,9 +140,7 @@ def averages(project: Path) -> dict[str, Path]:
     return {Path(name).stem: project / name for name in listed.rlnMicrographName}
 
 
-def particles(
-    plan: Plan, kind: str, project: Path, names: Sequence[str], *, true_places: bool
-) -> pd.DataFrame:
+def particles(plan: Plan, kind: str, project: Path, names: Sequence[str]) -> pd.DataFrame:
     """Picks that are particles, with all that is known and true of each.
 
     Columns: micrograph, x, y (px of the average, as picked), score; true_x, true_y (px of frame
@@ -153,10 +163,7 @@ def particles(
             left = truth.displacement(x, y) + applied_shifts(result, x, y) / plan.pixel_size
             errors.append((left - left.mean(axis=0)).reshape(-1, 2))
             landed = np.c_[x, y] + left.mean(axis=0)
-            if true_places:
-                picks, scores = landed, np.ones(len(landed))
-            else:
-                picks, scores = read_picks(ProjectPaths(project), name)
+            picks, scores = read_picks(ProjectPaths(project), name)
             pairs = matched(picks, landed, diameter / 4)
             count["picked"] += len(picks)
             count["true"] += len(known)

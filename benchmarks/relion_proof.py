@@ -62,9 +62,12 @@ def main() -> int:
     parser.add_argument("--box", type=int, default=192, help="px")
     parser.add_argument("--patches", type=int, default=5, help="of RELION's motion correction")
     parser.add_argument("--sets", nargs="+", choices=list(TILTS_DEG), default=list(TILTS_DEG))
+    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--classes", type=int, default=3, help="2D classes; 0 = none")
     parser.add_argument("--classified", type=int, default=200, help="particles that are classified")
-    parser.add_argument("--true-places", action="store_true", help="not the picks of BoxNet")
+    parser.add_argument(
+        "--true-places", action="store_true", help="given to warptui as picks by hand"
+    )
     parser.add_argument("--folder", type=Path, default=Path("build/relion-proof"))
     given = parser.parse_args()
     absent = proof_relion.missing()
@@ -97,11 +100,11 @@ def prove(plan: Plan, given: argparse.Namespace) -> dict[str, Any]:
         "species": particle.name,
         "mass_kda": round(particle.mass_kda),
         "symmetry": symmetry,
-        "movies": plan.n_movies,
+        "movies": {},
         "movie": f"{plan.size_px} x {plan.size_px} px, {plan.n_frames} frames, "
         f"{plan.pixel_size} Å/px, {plan.n_frames * plan.dose_per_frame:.0f} e/Å²",
         "box_px": given.box,
-        "places": "true" if given.true_places else "BoxNet's picks",
+        "places": "true places as picks by hand" if given.true_places else "BoxNet's picks",
         "sets": {},
     }
     for kind in given.sets:
@@ -109,13 +112,13 @@ def prove(plan: Plan, given: argparse.Namespace) -> dict[str, Any]:
         with timed(cpu_s, "simulation"):
             proof_sets.simulate(plan, kind)
         with timed(cpu_s, "warptui"):
-            project = proof_sets.process(plan, kind)
+            places = {"true_places": given.true_places}
+            project = proof_sets.process(plan, kind, given.box, **places)
         averages = proof_sets.averages(project)
-        particles = proof_sets.particles(
-            plan, kind, project, list(averages), true_places=given.true_places
-        )
+        particles = proof_sets.particles(plan, kind, project, list(averages))
         told_of = {str(key): value for key, value in particles.attrs.items()}
         particles.attrs.clear()  # pandas would carry them along, and compare them
+        told["movies"][kind] = len(averages)
         row: dict[str, Any] = {"cpu_s": cpu_s, **told_of}
         with timed(cpu_s, "relion motion"):
             row["relion_error_angstrom"] = relion_motion(plan, kind, particles, given.patches)
@@ -123,7 +126,7 @@ def prove(plan: Plan, given: argparse.Namespace) -> dict[str, Any]:
         row["particles"] = len(particles := cut.pop("all"))
         row["variants"] = {}
         fits = {}
-        for variant in VARIANTS:
+        for variant in given.variants:
             source, defocus = _made_of(variant, cut)
             if source not in cut:
                 continue
@@ -139,17 +142,19 @@ def prove(plan: Plan, given: argparse.Namespace) -> dict[str, Any]:
             optics = plan.movie(kind, 0, particle.diameter_angstrom)
             fits[variant] = proof_views.agreement(folder, listed, particle, optics, given.box)
         for variant, found in fits.items():
-            gain = fits["local"] - found
+            gain = fits[given.variants[0]] - found
             row["variants"][variant] |= {
                 "correlation": float(found.mean()),
                 "local_gain": float(gain.mean() / found.mean()),
                 "local_gain_error": float(gain.std() / np.sqrt(len(gain)) / found.mean()),
             }
-        folder = plan.folder / kind / row["variants"]["local"]["images"]
-        row["read_by"] = accepted(project if "frames" in cut else folder)
+        folder = plan.folder / kind / next(iter(row["variants"].values()))["images"]
+        first = f"{given.variants[0]}.star"
+        live = project / "particles_boxnet.star"
+        row["read_by"] = accepted(project, live.name) if live.exists() else accepted(folder, first)
         if given.classes:
             with timed(cpu_s, "classify"):
-                row["classes"] = classify(plan, folder, given)
+                row["classes"] = classify(plan, folder / first, given)
         told["sets"][kind] = row
         sys.stderr.write(f"{kind}: {json.dumps({k: v for k, v in row.items() if k != 'curves'})}\n")
     return told
@@ -263,17 +268,17 @@ def judge(path: Path, volume: np.ndarray, plan: Plan, diameter: float) -> dict[s
     }
 
 
-def accepted(folder: Path) -> dict[str, int]:
+def accepted(folder: Path, star: str) -> dict[str, int]:
     """Rows that RELION's own programs found in the particle list, and images in the stacks."""
-    proof_relion.relion(folder, "relion_star_handler", "--i", "local.star", "--o", "handled.star")
+    proof_relion.relion(folder, "relion_star_handler", "--i", star, "--o", "handled.star")
     rows = proof_relion.particles_of(folder / "handled.star")
-    said = proof_relion.relion(folder, "relion_image_handler", "--i", "local.star", "--stats")
+    said = proof_relion.relion(folder, "relion_image_handler", "--i", star, "--stats")
     return {"rows": len(rows), "images": sum("avg=" in line for line in said.splitlines())}
 
 
-def classify(plan: Plan, folder: Path, given: argparse.Namespace) -> dict[str, Any]:
+def classify(plan: Plan, star: Path, given: argparse.Namespace) -> dict[str, Any]:
     """2D classes of some particles, the more populated ones compared with true projections."""
-    rows = proof_relion.particles_of(folder / "local.star")
+    rows, folder = proof_relion.particles_of(star), star.parent
     some = rows.iloc[np.linspace(0, len(rows) - 1, min(given.classified, len(rows))).astype(int)]
     known = [name for name in some.columns if name.startswith(("rlnAngle", "rlnOrigin"))]
     proof_relion.write_particles(
@@ -312,7 +317,8 @@ def markdown(told: dict[str, Any]) -> str:
     """The tables for the README."""
     lines = [
         f"{told['date']}: {told['species']} ({told['mass_kda']} kDa, {told['symmetry']}), "
-        f"{told['movies']} movies a set, {told['movie']}; {told['places']}",
+        + ", ".join(f"{n} {kind}" for kind, n in told["movies"].items())
+        + f" movies of {told['movie']}; {told['places']}",
         "",
         f"| set | particles | reconstructed from | FSC 0.5, Å | FSC 0.143, Å | mean FSC, "
         f"{BAND[0]:g} to {BAND[1]:g} Å | correlation of the first row over this one's |",
@@ -324,7 +330,7 @@ def markdown(told: dict[str, Any]) -> str:
             lines.append(
                 f"| {kind} | {row['particles']} | {_shown(variant, found)} "
                 f"| {found['resolution']:.2f} | {found['resolution_0143']:.2f} "
-                f"| {found['mean_fsc']:.3f} | {'' if variant == 'local' else gain} |"
+                f"| {found['mean_fsc']:.3f} | {'' if found['local_gain'] == 0 else gain} |"
             )
     lines += ["", "| set | | |", "|---|---|---|"]
     for kind, row in told["sets"].items():
