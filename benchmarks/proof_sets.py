@@ -108,13 +108,13 @@ def process(plan: Plan, kind: str, box_px: int, *, true_places: bool) -> Path:
             "--pixel-size", str(plan.pixel_size), "--dose-per-frame", str(plan.dose_per_frame),
             "--gain", str(folder / "gain.mrc"), "--diameter-angstrom", f"{diameter:.0f}",
         )  # fmt: skip
-        if "particles" in SECTIONS:
-            write_config(project, {"particles": {"box_size_px": box_px}})
         for truth_path in sorted((folder / "truth").glob("*.json")) if true_places else ():
             places = (plan.pixel_size * np.array([one["y"], one["x"]])
                       for one in read_truth(truth_path).record["particles"])  # fmt: skip
             spots = tuple(Spot(y_angstrom=float(y), x_angstrom=float(x)) for y, x in places)
             write_edits(ProjectPaths(project).edits(truth_path.stem), Edits(added=spots))
+    if "particles" in SECTIONS:
+        write_config(project, {"particles": {"box_size_px": box_px}})
     warptui("run", str(project))
     return project
 
