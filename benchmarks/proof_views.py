@@ -73,12 +73,17 @@ def _coarse(image: np.ndarray, pixel_size: float) -> np.ndarray:
 
 
 def agreement(
-    folder: Path, rows: pd.DataFrame, particle: Particle, optics: MovieSettings, box_px: int
+    folder: Path,
+    rows: pd.DataFrame,
+    particle: Particle,
+    optics: MovieSettings,
+    box_px: int,
+    drawn: dict[tuple[float, ...], np.ndarray],
 ) -> np.ndarray:
     """Correlation (n,) of each image of a list with what the true particle looks like there.
 
     Over `BAND`, with the orientation, the origin and the CTF of the row: the same particles in
-    other images or with another CTF can be compared one by one.
+    other images or with another CTF can be compared one by one. ``drawn`` keeps projections.
     """
     pixel_size = optics.pixel_size
     ky = np.fft.fftfreq(box_px, pixel_size)[:, None]
@@ -93,14 +98,11 @@ def agreement(
             with mrcfile.open(folder / path, permissive=True) as opened:
                 stacks = {path: np.array(opened.data, np.float32).reshape(-1, box_px, box_px)}
         image = scipy.fft.rfft2(stacks[path][int(number) - 1])
-        matrix = euler_matrix(row.rlnAngleRot, row.rlnAngleTilt, row.rlnAnglePsi)
         # where the particle is in the box: the origin brings it to the middle
         image *= np.exp(-2j * np.pi * (ky * row.rlnOriginYAngst + kx * row.rlnOriginXAngst))
-        seen = project(particle, matrix, (0.0, 0.0), pixel_size)
-        size = min(len(seen), box_px)
-        drawn = np.zeros((box_px, box_px), np.float32)
-        to, of = (box_px - size) // 2, (len(seen) - size) // 2
-        drawn[to : to + size, to : to + size] = seen[of : of + size, of : of + size]
+        angles = (row.rlnAngleRot, row.rlnAngleTilt, row.rlnAnglePsi)
+        if angles not in drawn:
+            drawn[angles] = _drawn(particle, angles, box_px, pixel_size)
         state = optics.model_copy(
             update={
                 "astigmatism_um": (row.rlnDefocusU - row.rlnDefocusV) * 1e-4,
@@ -109,8 +111,20 @@ def agreement(
             }
         )
         defocus = (row.rlnDefocusU + row.rlnDefocusV) / 2
-        expected = scipy.fft.rfft2(drawn) * calculate_ctf(ky, kx, state, defocus)
+        expected = drawn[angles] * calculate_ctf(ky, kx, state, defocus)
         ours, theirs = image[band], expected[band]
         power = (np.abs(ours) ** 2).sum() * (np.abs(theirs) ** 2).sum()
         found[index] = (ours * theirs.conj()).real.sum() / np.sqrt(power)
     return found
+
+
+def _drawn(
+    particle: Particle, angles: tuple[float, ...], box_px: int, pixel_size: float
+) -> np.ndarray:
+    """Half spectrum of the projected particle in a box, without a CTF."""
+    seen = project(particle, euler_matrix(*angles), (0.0, 0.0), pixel_size)
+    size = min(len(seen), box_px)
+    box = np.zeros((box_px, box_px), np.float32)
+    to, of = (box_px - size) // 2, (len(seen) - size) // 2
+    box[to : to + size, to : to + size] = seen[of : of + size, of : of + size]
+    return np.asarray(scipy.fft.rfft2(box))

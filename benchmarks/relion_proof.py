@@ -125,7 +125,7 @@ def prove(plan: Plan, given: argparse.Namespace) -> dict[str, Any]:
         cut = sources(plan, kind, particles, averages, given.box, cpu_s)
         row["particles"] = len(particles := cut.pop("all"))
         row["variants"] = {}
-        fits = {}
+        fits, drawn = {}, {}
         for variant in given.variants:
             source, defocus = _made_of(variant, cut)
             if source not in cut:
@@ -140,7 +140,9 @@ def prove(plan: Plan, given: argparse.Namespace) -> dict[str, Any]:
             row["variants"][variant] = judge(path, volume, plan, particle.diameter_angstrom)
             row["variants"][variant]["images"] = source
             optics = plan.movie(kind, 0, particle.diameter_angstrom)
-            fits[variant] = proof_views.agreement(folder, listed, particle, optics, given.box)
+            fits[variant] = proof_views.agreement(
+                folder, listed, particle, optics, given.box, drawn
+            )
         for variant, found in fits.items():
             gain = fits[given.variants[0]] - found
             row["variants"][variant] |= {
