@@ -19,10 +19,16 @@ from warptui.engine.formats.defects import read_defects
 from warptui.engine.formats.gain import orientation_score, read_gain
 from warptui.engine.formats.mdoc import movie_facts
 from warptui.engine.formats.movie import open_movie
-from warptui.engine.formats.mrc import read_mrc, write_mrc
+from warptui.engine.formats.mrc import StackWriter, read_mrc, write_mrc
+from warptui.engine.formats.particles_file import (
+    ParticleOptics,
+    ParticleTable,
+    write_particles,
+)
 from warptui.engine.formats.picks_file import (
     Candidates,
     read_candidates,
+    read_picks,
     write_array,
     write_candidates,
     write_chosen,
@@ -30,10 +36,18 @@ from warptui.engine.formats.picks_file import (
 )
 from warptui.engine.items import Movie
 from warptui.engine.nets.boxnet import BoxNet
-from warptui.engine.ops.defects import fill_defects, find_defects, plan_filling
+from warptui.engine.ops.defects import (
+    Filling,
+    fill_defects,
+    fill_values,
+    find_defects,
+    plan_filling,
+)
+from warptui.engine.ops.particles import Counts
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.settings import Config
 from warptui.engine.stages.average import AverageSettings
+from warptui.engine.stages.picking import PickingSettings
 from warptui.engine.stages.stage import StageResult
 
 MIN_SIZE_PX = 64
@@ -49,10 +63,11 @@ class Frames:
     def __init__(self, stack: np.ndarray, gain: np.ndarray | None, device: torch.device) -> None:
         self.n_frames = len(stack)
         self.shape_yx: tuple[int, int] = (stack.shape[1], stack.shape[2])
+        self._counts = stack
         self._stack = [torch.from_numpy(frame) for frame in stack]
         self._device = device
         self._gain = None if gain is None else torch.from_numpy(gain).to(device)
-        self._filling = None
+        self._filling: Filling | None = None
         self.n_defects = 0
 
     def raw(self, index: int, out: Tensor | None = None) -> Tensor:
@@ -96,6 +111,24 @@ class Frames:
         frame = self.raw(index, out)
         return frame if self._filling is None else fill_defects(frame, self._filling)
 
+    def counts(self) -> Counts | None:
+        """All frames as they are in memory, with what corrects them; None on other devices."""
+        if self._device.type != "cpu" or self._counts.dtype.itemsize > 4:
+            return None
+        flat = self._counts.reshape(self.n_frames, -1)
+        gain = None if self._gain is None else self._gain.numpy()
+        # a sample will do: it stands for what lies outside the image
+        step = max(1, self.shape_yx[0] // 64)
+        sample = self._counts[:, ::step].astype(np.float32)
+        sample = sample if gain is None else sample * gain[::step]
+        if not np.isfinite(sample.sum()):
+            sample[~np.isfinite(sample)] = np.nan
+        means = np.nanmean(sample, axis=(1, 2))
+        pixels, fills = fill_values(flat, gain, self._filling, means)
+        ny, nx = self.shape_yx
+        rows = np.searchsorted(pixels, np.arange(ny + 1) * nx)
+        return Counts(self._counts, gain, rows, pixels % nx, fills, means.astype(np.float32))
+
 
 class MovieBench:
     """One movie on one device.
@@ -119,6 +152,10 @@ class MovieBench:
         self.optics = config.optics
         average = config.stage("average")
         self.deconvolution = average.deconvolution if isinstance(average, AverageSettings) else []
+        self.averaging = average if isinstance(average, AverageSettings) else AverageSettings()
+        picking = config.stage("picking")
+        assert isinstance(picking, PickingSettings)
+        self.diameter_angstrom = picking.diameter_angstrom
         self.results: dict[str, StageResult] = {}
         self.notes: list[str] = []
         self.pixel_size = 0.0  # Å/px of the raw frames
@@ -350,6 +387,40 @@ class MovieBench:
         """Write matching/NAME_MODEL.star, and what was removed by hand from it."""
         name = Path(micrograph).name
         return write_chosen(self._project, self.item.root_name, model, chosen, pixel_size, name)
+
+    def picks(self, path: str) -> tuple[np.ndarray, np.ndarray]:
+        """Positions (n, 2) y, x in px of the average and scores, of a file in the project.
+
+        Raises
+        ------
+        InputError
+            If somebody took it away or damaged it.
+        """
+        try:
+            return read_picks(self._project.root / path)
+        except InputError as problem:
+            raise InputError(f"{problem}; process the item again (P)") from problem
+
+    def particle_stack(self, suffix: str, half: str, box_px: int, pixel_size: float) -> StackWriter:
+        """A stack to add particles to: particles/NAME_SUFFIX.mrcs, or that of a half."""
+        path = self._project.particles(self.item.root_name, suffix, half)
+        return StackWriter(path, (box_px, box_px), pixel_size)
+
+    def save_particles(self, suffix: str, table: ParticleTable, optics: ParticleOptics) -> Path:
+        """Write particles/NAME_SUFFIX.star."""
+        path = self._project.particles_star(self.item.root_name, suffix)
+        write_particles(path, table, optics)
+        return path
+
+    def discard_particles(self, suffix: str, halves_only: bool = False) -> None:
+        """Take away what was extracted before, first the list that names the images."""
+        root = self.item.root_name
+        paths = [self._project.particles(root, suffix, half) for half in ("odd", "even")]
+        if not halves_only:
+            paths.insert(0, self._project.particles(root, suffix))
+            paths.insert(0, self._project.particles_star(root, suffix))
+        for path in paths:
+            path.unlink(missing_ok=True)
 
     def save_mask(self, mask: np.ndarray) -> Path:
         """Write mask/NAME.tif, unless it is there: `save_candidates` took that of others away."""

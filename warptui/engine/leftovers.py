@@ -16,6 +16,7 @@ PRODUCT_FOLDERS = (
     "mask",
     "motion",
     "models",
+    "particles",
 )
 
 

@@ -108,6 +108,15 @@ class ProjectPaths:
         """What a person changed about an item's picks."""
         return self.root / "matching" / f"{root_name}_edits.json"
 
+    def particles(self, root_name: str, suffix: str, half: str = "") -> Path:
+        """Stack of the particles of one micrograph; ``half`` is "", "odd" or "even"."""
+        ending = f"_{half}" if half else ""
+        return self.root / "particles" / f"{root_name}_{suffix}{ending}.mrcs"
+
+    def particles_star(self, root_name: str, suffix: str) -> Path:
+        """Where these particles are and what their CTFs are, as RELION reads it."""
+        return self.root / "particles" / f"{root_name}_{suffix}.star"
+
     def mask(self, root_name: str) -> Path:
         """What is no specimen, at 8 Å/px."""
         return self.root / "mask" / f"{root_name}.tif"

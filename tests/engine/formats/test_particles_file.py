@@ -12,6 +12,7 @@ import torch
 from scipy.interpolate import CubicSpline
 
 from warptui.engine.formats.particles_file import (
+    ParticleOptics,
     local_ctf,
     natural_weights,
     particle_rows,
@@ -24,7 +25,6 @@ SHAPE = (800, 1000)
 AVERAGE = {"shape_yx": SHAPE, "pixel_size": 1.5, "average_path": "average/m.mrc"}
 PLACES = np.array([[10.25, 20.5], [400.0, 500.0], [799.0, 999.0]])
 SCORES = np.array([0.99, 0.5, 1.0])
-OPTICS = {"voltage": 200.0, "cs": 1.4, "amplitude_contrast": 0.1}
 
 
 def tilted(n_t: int = 1, **changes: Any) -> dict[str, Any]:
@@ -83,15 +83,7 @@ def test_splines_are_those_of_the_stages(n: int) -> None:
 def test_another_program_reads_the_file(tmp_path: Path) -> None:
     table = particle_rows(AVERAGE, tilted(), PLACES, SCORES, stack="particles/m_boxnet.mrcs")
     path = tmp_path / "particles" / "m_boxnet.star"
-    write_particles(
-        path,
-        table,
-        OPTICS,
-        raw_pixel_size=0.75,
-        micrograph_pixel_size=1.5,
-        image_pixel_size=2.0,
-        box_size_px=128,
-    )
+    write_particles(path, table, ParticleOptics(0.75, 1.5, 200.0, 1.4, 0.1, 2.0, 128))
     found: Any = starfile.read(path)
     optics, rows = found["optics"], found["particles"]
     assert optics.rlnImagePixelSize[0] == 2 and optics.rlnImageSize[0] == 128

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -234,11 +235,23 @@ def write_mrc(path: Path, array: np.ndarray, pixel_size: float, mode: str = "flo
 
 
 def _header(stack: np.ndarray, mode: int, pixel_size: float, low: float, high: float) -> bytes:
-    nz, ny, nx = stack.shape
     mean = float(stack.mean(dtype=np.float64))
     # Per section: a float64 copy of a whole stack would double the memory.
     squares = [np.square(section, dtype=np.float64).mean() for section in stack]
     rms = math.sqrt(max(float(np.mean(squares)) - mean * mean, 0.0))
+    return _packed_header(stack.shape, mode, pixel_size, low, high, mean, rms)
+
+
+def _packed_header(
+    shape_zyx: Sequence[int],
+    mode: int,
+    pixel_size: float,
+    low: float,
+    high: float,
+    mean: float,
+    rms: float,
+) -> bytes:
+    nz, ny, nx = shape_zyx
     cell = (nx * pixel_size, ny * pixel_size, nz * pixel_size)
     header = struct.pack("<10i", nx, ny, nz, mode, 0, 0, 0, nx, ny, nz)
     header += struct.pack("<6f3i", *cell, 90, 90, 90, 1, 2, 3)
@@ -246,3 +259,80 @@ def _header(stack: np.ndarray, mode: int, pixel_size: float, low: float, high: f
     header = header.ljust(108, b"\0") + struct.pack("<i", 20141)
     header = header.ljust(208, b"\0") + b"MAP " + b"\x44\x44\0\0" + struct.pack("<fi", rms, 0)
     return header.ljust(HEADER_BYTES, b"\0")
+
+
+class StackWriter:
+    """Writes images (y, x) of one size one after the other, as float32, then renames the stack.
+
+    Used as a context manager: `finish` verifies and renames; without it nothing is left.
+    """
+
+    def __init__(self, path: Path, shape_yx: tuple[int, int], pixel_size: float) -> None:
+        self.path, self.n = path, 0
+        self._shape, self._pixel_size = shape_yx, pixel_size
+        self._low, self._high = math.inf, -math.inf
+        self._sum = self._squares = 0.0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._part = temporary(path)
+        self._file = self._part.open("wb")
+        self._file.write(b"\0" * HEADER_BYTES)
+
+    def __enter__(self) -> StackWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._part.unlink(missing_ok=True)
+
+    def add(self, images: np.ndarray) -> None:
+        """Write (n, y, x) images.
+
+        Raises
+        ------
+        OutputError
+            If one has values that are not finite, or is constant, or is of another size.
+        OSError
+            If the disk is full.
+        """
+        if images.shape[1:] != self._shape:
+            raise OutputError(f"{self.path.name}: images of {images.shape[1:]}, not {self._shape}")
+        if not len(images):
+            return
+        lows, highs = images.min(axis=(1, 2)), images.max(axis=(1, 2))
+        if not (np.isfinite(lows).all() and np.isfinite(highs).all()):
+            raise OutputError(f"{self.path.name}: an image has values that are not finite")
+        if (lows == highs).any():
+            number = self.n + 1 + int(np.argmax(lows == highs))
+            raise OutputError(f"{self.path.name}: image {number} is the same everywhere")
+        self._low = min(self._low, float(lows.min()))
+        self._high = max(self._high, float(highs.max()))
+        flat = np.ascontiguousarray(images, "<f4").reshape(-1)
+        self._sum += float(flat.sum(dtype=np.float64))
+        self._squares += float(np.dot(flat, flat))
+        self._file.write(flat.data)
+        self.n += len(images)
+
+    def finish(self) -> None:
+        """Complete the header, verify the size, sync and rename.
+
+        Raises
+        ------
+        OutputError
+            If nothing was added, or the file is not as long as it should be.
+        """
+        n_pixels = self.n * self._shape[0] * self._shape[1]
+        if not n_pixels:
+            raise OutputError(f"{self.path.name}: a stack without images")
+        mean = self._sum / n_pixels
+        rms = math.sqrt(max(self._squares / n_pixels - mean * mean, 0.0))
+        size = (self.n, *self._shape)
+        self._file.seek(0)
+        self._file.write(
+            _packed_header(size, 2, self._pixel_size, self._low, self._high, mean, rms)
+        )
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        written = self._part.stat().st_size
+        if written != HEADER_BYTES + 4 * n_pixels:
+            raise OutputError(f"{self.path.name}: {written} bytes were written; disk full?")
+        self._part.replace(self.path)

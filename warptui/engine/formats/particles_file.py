@@ -48,6 +48,18 @@ class LocalCtf(NamedTuple):
     max_resolution: float  # Å
 
 
+class ParticleOptics(NamedTuple):
+    """What all particles of a micrograph have in common, in the order of the labels."""
+
+    raw_pixel_size: float  # Å/px
+    micrograph_pixel_size: float
+    voltage: float  # kV
+    cs: float  # mm
+    amplitude_contrast: float
+    image_pixel_size: float
+    box_size_px: int
+
+
 @dataclass(frozen=True)
 class ParticleTable:
     """Rows of a particles table, as text without line ends; the optics group is the last word."""
@@ -148,24 +160,13 @@ def can_be_named(*paths: str) -> bool:
     return all(is_writable(path) for path in paths)
 
 
-def write_particles(
-    path: Path,
-    table: ParticleTable,
-    optics: Mapping[str, float],
-    *,
-    raw_pixel_size: float,
-    micrograph_pixel_size: float,
-    image_pixel_size: float,
-    box_size_px: int,
-) -> None:
+def write_particles(path: Path, table: ParticleTable, optics: ParticleOptics) -> None:
     """Write one micrograph's particles and their optics group, beside ``path``, then renamed."""
     values = (
         "opticsGroup1",
         "1",
-        *(f"{value:.6f}" for value in (raw_pixel_size, micrograph_pixel_size)),
-        *(f"{optics[key]:.6f}" for key in ("voltage", "cs", "amplitude_contrast")),
-        f"{image_pixel_size:.6f}",
-        str(box_size_px),
+        *(f"{value:.6f}" for value in optics[:-1]),
+        str(optics.box_size_px),
         "2",
     )
     labels = (*OPTICS_LABELS, *IMAGE_LABELS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -234,3 +235,35 @@ def fill_defects(frames: Tensor, filling: Filling) -> Tensor:
             n_good = max(flat.numel() - filling.lost.numel(), 1)
             flat[filling.lost] = flat.sum() / n_good
     return frames
+
+
+def fill_values(
+    frames: np.ndarray, gain: np.ndarray | None, filling: Filling | None, means: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `fill_defects` would put into frames times the gain, without making them.
+
+    Parameters
+    ----------
+    frames
+        ``(frame, y x)`` as they are.
+    means
+        ``(frame,)`` for pixels without a good neighbour.
+
+    Returns
+    -------
+    tuple
+        ``(n,)`` flat indices, ascending, and ``(frame, n)`` float32 values.
+    """
+    if filling is None:
+        return np.zeros(0, np.int64), np.zeros((len(frames), 0), np.float32)
+    neighbours, weights = filling.neighbours.numpy(), filling.weights.numpy()
+    if gain is not None:
+        weights = weights * gain.reshape(-1)[neighbours]
+    n_kept = len(neighbours)
+    pixels = np.concatenate([filling.pixels.numpy(), filling.lost.numpy()])
+    values = np.empty((len(frames), len(pixels)), np.float32)
+    for value, frame, mean in zip(values, frames, means, strict=True):
+        value[:n_kept] = (frame[neighbours] * weights).sum(axis=1)
+        value[n_kept:] = mean
+    order = np.argsort(pixels)
+    return pixels[order], np.ascontiguousarray(values[:, order])

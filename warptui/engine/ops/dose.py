@@ -50,3 +50,27 @@ def gaussian_amplitude(k: Tensor, dose: Tensor) -> Tensor:
     Shapes as in `critical_dose_amplitude`.
     """
     return torch.exp(-dose.view(-1, *[1] * k.ndim) * k**2)
+
+
+def normalised_amplitudes(law: str, k: Tensor, dose: Tensor, voltage: float) -> Tensor:
+    """Weights of frames whose noise stays white: divided by the root of their mean square.
+
+    Parameters
+    ----------
+    law
+        "gaussian", "critical" or "none".
+    k, dose
+        As in `critical_dose_amplitude`.
+
+    Returns
+    -------
+    Tensor
+        ``(frame, ...)`` float32.
+    """
+    if law == "none":
+        return torch.ones(len(dose), *k.shape, device=k.device)
+    if law == "gaussian":
+        weights = gaussian_amplitude(k, dose)
+    else:
+        weights = critical_dose_amplitude(k, dose, voltage)
+    return weights * weights.square().mean(0).clamp(min=1e-12).rsqrt()

@@ -81,7 +81,7 @@ def run(item: Movie, bench: Bench, settings: AverageSettings) -> AverageResult:
     import torch
 
     frames = bench.frames()
-    motion = bench.results.get("motion") or _unmoved(bench)
+    motion = bench.results.get("motion") or unmoved(bench)
     assert isinstance(motion, MotionResult)
     used = range(settings.skip_first, frames.n_frames - settings.skip_last)
     if not used:
@@ -119,7 +119,7 @@ def run(item: Movie, bench: Bench, settings: AverageSettings) -> AverageResult:
     )
 
 
-def _unmoved(bench: Bench) -> MotionResult:
+def unmoved(bench: Bench) -> MotionResult:
     """Motion of frames that are taken as they are, because [motion] is switched off."""
     frames, binning = bench.frames(), bench.input.binning
     ny, nx = (n if binning == 1 else 2 * int(n / binning / 2) for n in frames.shape_yx)
@@ -153,7 +153,7 @@ def _sums(
     pixel_yx = [bench.pixel_size * full[i] / small[i] for i in (0, 1)]
     ky, kx = frequencies_yx(small, pixel_yx, device)
     dose = _DoseWeights(bench, settings, ky, kx, used)
-    nodes = _shift_nodes(motion) / bench.pixel_size
+    nodes = shift_nodes(motion) / bench.pixel_size
     area = full[0] * full[1] / (small[0] * small[1])  # one binned pixel collects more electrons
 
     padded = torch.zeros(full, device=device)
@@ -254,7 +254,7 @@ class _DoseWeights:
         return None, None, critical_dose_amplitude(self._k, dose, self._voltage)[0]
 
 
-def _shift_nodes(motion: MotionResult) -> torch.Tensor:
+def shift_nodes(motion: MotionResult) -> torch.Tensor:
     """Nodes ``(frame, y, x, 2)`` of the total shift to apply to each frame, Å."""
     import torch
 

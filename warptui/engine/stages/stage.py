@@ -15,9 +15,13 @@ if TYPE_CHECKING:
     import torch
 
     from warptui.engine.edits import Chosen, Edits
+    from warptui.engine.formats.mrc import StackWriter
+    from warptui.engine.formats.particles_file import ParticleOptics, ParticleTable
     from warptui.engine.formats.picks_file import Candidates
     from warptui.engine.nets.boxnet import BoxNet
+    from warptui.engine.ops.particles import Counts
     from warptui.engine.settings import Config, InputSettings, OpticsSettings
+    from warptui.engine.stages.average import AverageSettings
 
 
 class StageSettings(BaseModel):
@@ -85,6 +89,7 @@ class Frames(Protocol):
 
     def __getitem__(self, index: int) -> torch.Tensor: ...
     def read(self, index: int, out: torch.Tensor | None) -> torch.Tensor: ...
+    def counts(self) -> Counts | None: ...
 
 
 class Bench(Protocol):
@@ -94,6 +99,8 @@ class Bench(Protocol):
     input: InputSettings
     optics: OpticsSettings
     deconvolution: list[float]  # strength, fall-off and high-pass; empty = none is wanted
+    averaging: AverageSettings  # how frames are added up and weighted, wherever that is done
+    diameter_angstrom: float  # of the particle
     results: dict[str, StageResult]  # of the stages that ran before, by name
     pixel_size: float  # Å/px of the raw frames; known after `frames`
     dose_per_frame: float | None  # e/Å²; None = unknown; known after `frames`
@@ -114,6 +121,12 @@ class Bench(Protocol):
     def save_picks(
         self, model: str, chosen: Chosen, pixel_size: float, micrograph: str
     ) -> Path: ...
+    def picks(self, path: str) -> tuple[np.ndarray, np.ndarray]: ...
+    def particle_stack(
+        self, suffix: str, half: str, box_px: int, pixel_size: float
+    ) -> StackWriter: ...
+    def save_particles(self, suffix: str, table: ParticleTable, optics: ParticleOptics) -> Path: ...
+    def discard_particles(self, suffix: str, halves_only: bool = False) -> None: ...
     def save_mask(self, mask: np.ndarray) -> Path: ...
     def save_preview(self, picture: torch.Tensor, product: str = "average") -> Path: ...
     def relative(self, path: Path) -> str: ...
