@@ -31,6 +31,7 @@ RESULTS: dict[str, dict[str, Any]] = {
     "average": {**SHAPE, "n_frames": 3},
     "ctf": {"defocus_um": 1.5, "resolution": 4.0, **SHAPE},
     "picking": {"n_particles": 100, **SHAPE},
+    "particles": {},
 }
 
 

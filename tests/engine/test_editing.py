@@ -80,6 +80,7 @@ def book(tmp_path: Path, store: Store) -> Bookkeeper:
         "average": {},
         "ctf": {},
         "picking": PICKING,
+        "particles": {},
     }
     for stage, result in results.items():
         record = make_record(
@@ -112,7 +113,9 @@ def test_an_edit_is_stored_applied_and_told(tmp_path: Path, book: Bookkeeper, st
     assert rows(tmp_path, "a_boxnet_falsepositives") == [(100, 400)]
     first = book.row
     assert first.training == "examples" and first.edited_at > 0
-    assert first.summary["picking.n_particles"] == 3 and first.state is State.DONE
+    assert first.summary["picking.n_particles"] == 3
+    assert first.state is State.OUTDATED and "particles: what picking found" in first.reason
+    assert len(book.schedule) == 0 and book.schedule.n_later == 1  # until the person is done
     counted = book.roster.counts()[1]
     assert (counted["edited"], counted["examples"], counted["particles"]) == (1, 1, 3)
     book.edit("a.tif", Edits(min_score=0.5))

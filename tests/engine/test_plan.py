@@ -74,6 +74,7 @@ def test_a_new_item_runs_every_stage_in_order():
         Step("average", "never run"),
         Step("ctf", "never run"),
         Step("picking", "never run"),
+        Step("particles", "never run"),
     )
 
 
@@ -86,14 +87,22 @@ def test_only_the_stage_whose_setting_changed_runs_and_those_that_need_it():
     assert reasons(item, config(average={"skip_first": 2})) == {
         "average": "average.skip_first 0 -> 2",
         "picking": "needs average, which must run",
+        "particles": "needs average, which must run",
     }
     assert reasons(item, config(motion={"b_factor": -500.0})) == {
         "motion": "motion.b_factor -100 -> -500",
         "average": "needs motion, which must run",
         "ctf": "needs motion, which must run",
         "picking": "needs average, which must run",
+        "particles": "needs motion, which must run",
     }
-    assert reasons(item, config(ctf={"window_px": 256})) == {"ctf": "ctf.window_px 512 -> 256"}
+    assert reasons(item, config(ctf={"window_px": 256})) == {
+        "ctf": "ctf.window_px 512 -> 256",
+        "particles": "needs ctf, which must run",  # each has its own
+    }
+    assert reasons(item, config(particles={"box_size_px": 128})) == {
+        "particles": "particles.box_size_px 0 -> 128"
+    }
 
 
 def test_the_average_matters_to_the_ctf_only_where_it_is_read():
@@ -104,7 +113,10 @@ def test_the_average_matters_to_the_ctf_only_where_it_is_read():
         assert found["ctf"] == "needs average, which must run"
     stronger = config(average={"deconvolve": True, "deconvolution_strength": 0.8})
     item = processed(config(average={"deconvolve": True}))
-    assert reasons(item, stronger) == {"ctf": "average.deconvolution [1, 1, 300] -> [0.8, 1, 300]"}
+    assert reasons(item, stronger) == {
+        "ctf": "average.deconvolution [1, 1, 300] -> [0.8, 1, 300]",
+        "particles": "needs ctf, which must run",  # their list alone, not the images
+    }
 
 
 def test_all_changes_of_a_stage_are_named():
@@ -177,14 +189,21 @@ def test_a_new_version_of_a_stage_is_named():
 def test_a_switched_off_stage_never_runs_and_what_used_it_runs_without_it():
     off = config(motion={"enabled": False})
     never = "never run"
-    assert reasons(None, off) == {"average": never, "ctf": never, "picking": never}
+    assert reasons(None, off) == {
+        "average": never,
+        "ctf": never,
+        "picking": never,
+        "particles": never,
+    }
     item = processed(Config())
     gone, again = "motion was switched off", "needs average, which must run"
-    assert reasons(item, off) == {"average": gone, "ctf": gone, "picking": again}
+    expected = {"average": gone, "ctf": gone, "picking": again, "particles": gone}
+    assert reasons(item, off) == expected
     without = processed(off, item=item)
     assert reasons(without, off) == {}
     back = "motion was switched on"
-    assert reasons(without, Config()) == {"average": back, "ctf": back, "picking": again}
+    expected = {"average": back, "ctf": back, "picking": again, "particles": back}
+    assert reasons(without, Config()) == expected
 
 
 def test_an_average_from_an_earlier_motion_is_made_again_after_a_crash_between_them():
@@ -193,28 +212,40 @@ def test_an_average_from_an_earlier_motion_is_made_again_after_a_crash_between_t
     crashed = processed(changed, item=item, only=("motion",), at=200.0)
     stale = "made from an earlier run of motion"
     again = "needs average, which must run"
-    assert reasons(crashed, changed) == {"average": stale, "ctf": stale, "picking": again}
+    expected = {"average": stale, "ctf": stale, "picking": again, "particles": stale}
+    assert reasons(crashed, changed) == expected
 
 
-def test_a_replaced_model_file_concerns_the_picking_alone():
+def test_a_replaced_model_file_concerns_the_picking_and_what_is_cut_out():
     before, after = (replace(REFERENCES, model_hash=name) for name in ("one", "other"))
     item = processed(Config(), before)
     assert reasons(item, Config(), references=before) == {}
     now = reasons(item, Config(), references=after)
-    assert now == {"picking": "BoxNet model replaced"}
+    cut = {"particles": "needs picking, which must run"}
+    assert now == {"picking": "BoxNet model replaced", **cut}
     assert wanted_hash(Config(), before) != wanted_hash(Config(), after)  # failures are retried
     # a model that cannot be read now is the next run's error, no reason to doubt what is there
     assert reasons(item, Config(), references=replace(REFERENCES, model_hash="")) == {}
     named = config(picking={"model": "own"})
-    assert reasons(item, named, references=after) == {"picking": "picking.model 'boxnet' -> 'own'"}
+    told = "picking.model 'boxnet' -> 'own'"
+    assert reasons(item, named, references=after) == {"picking": told, **cut}
     off = config(picking={"enabled": False})
-    assert reasons(item, off, references=after) == {}
+    gone = {"particles": "picking was switched off"}
+    assert reasons(item, off, references=after) == gone
 
 
-def test_thresholds_of_the_picking_make_it_alone_outdated():
+def test_picks_that_were_edited_are_cut_out_anew():
+    item = processed(Config())
+    edited = replace(item.records["picking"], result={"edits": "abc"})
+    changed = replace(item, records={**item.records, "picking": edited})
+    assert reasons(changed, Config()) == {"particles": "what picking found was edited since"}
+    assert reasons(processed(Config(), item=changed, at=300.0), Config()) == {}
+
+
+def test_thresholds_of_the_picking_make_no_earlier_stage_outdated():
     item = processed(Config())
     for key, value in (("min_score", 0.5), ("diameter_angstrom", 150.0)):
-        assert list(reasons(item, config(picking={key: value}))) == ["picking"]
+        assert list(reasons(item, config(picking={key: value}))) == ["picking", "particles"]
 
 
 def test_a_setting_that_a_record_does_not_know_had_its_default():

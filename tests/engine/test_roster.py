@@ -40,6 +40,7 @@ def stored(number: int, motion: float | None, choice: Choice = Choice.AUTO) -> S
         "average": {"mean_electrons": 30.0},
         "ctf": {"defocus_um": 1.5},
         "picking": {"n_particles": 100},
+        "particles": {},
     }
     for stage, result in results.items():
         facts: dict[str, Any] = {"finished_at": 1.0, "seconds": 1.0}

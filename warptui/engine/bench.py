@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ from warptui.engine.formats.mrc import StackWriter, read_mrc, write_mrc
 from warptui.engine.formats.particles_file import (
     ParticleOptics,
     ParticleTable,
+    images_made_of,
     write_particles,
 )
 from warptui.engine.formats.picks_file import (
@@ -406,21 +407,38 @@ class MovieBench:
         path = self._project.particles(self.item.root_name, suffix, half)
         return StackWriter(path, (box_px, box_px), pixel_size)
 
-    def save_particles(self, suffix: str, table: ParticleTable, optics: ParticleOptics) -> Path:
-        """Write particles/NAME_SUFFIX.star."""
+    def particle_path(self, suffix: str) -> Path:
+        """Where that stack is."""
+        return self._project.particles(self.item.root_name, suffix)
+
+    def save_particles(
+        self, suffix: str, table: ParticleTable, optics: ParticleOptics, made_of: str
+    ) -> Path:
+        """Write particles/NAME_SUFFIX.star; ``made_of`` tells these images from others."""
         path = self._project.particles_star(self.item.root_name, suffix)
-        write_particles(path, table, optics)
+        write_particles(path, table, optics, made_of)
         return path
 
-    def discard_particles(self, suffix: str, halves_only: bool = False) -> None:
+    def has_particles(self, suffix: str, made_of: str, halves: Sequence[str]) -> bool:
+        """Whether the stacks (``halves``: "", "odd", "even") are there and made of this."""
+        root = self.item.root_name
+        there = all(self._project.particles(root, suffix, half).is_file() for half in halves)
+        return there and images_made_of(self._project.particles_star(root, suffix)) == made_of
+
+    def sources(self) -> list[list[int]]:
+        """Size and time of each file that frames are made from; another one has others."""
+        settings = self.input
+        paths = [self.item.path, self.item.path.with_name(self.item.path.name + ".mdoc")]
+        paths += [self._project.root / name for name in (settings.gain, settings.defects) if name]
+        there = [path.stat() for path in paths if path.is_file()]
+        return [[found.st_size, found.st_mtime_ns] for found in there]
+
+    def discard_particles(self, suffix: str) -> None:
         """Take away what was extracted before, first the list that names the images."""
         root = self.item.root_name
-        paths = [self._project.particles(root, suffix, half) for half in ("odd", "even")]
-        if not halves_only:
-            paths.insert(0, self._project.particles(root, suffix))
-            paths.insert(0, self._project.particles_star(root, suffix))
-        for path in paths:
-            path.unlink(missing_ok=True)
+        self._project.particles_star(root, suffix).unlink(missing_ok=True)
+        for half in ("", "odd", "even"):
+            self._project.particles(root, suffix, half).unlink(missing_ok=True)
 
     def save_mask(self, mask: np.ndarray) -> Path:
         """Write mask/NAME.tif, unless it is there: `save_candidates` took that of others away."""

@@ -256,6 +256,8 @@ def _need_reason(
         elif need not in record.needs:
             return f"{need} was switched on"
         elif record.needs[need] != stored.records[need].key:
+            if record.finished_at >= stored.records[need].finished_at:
+                return f"what {need} found was edited since"
             return f"made from an earlier run of {need}"
     return ""
 

@@ -40,6 +40,8 @@ class StageRecord:
         """Names this very run, so that a later stage can say what it was made from."""
         identity = [self.stage, self.version, self.settings, self.sections, self.needs]
         identity += [self.fingerprint, self.finished_at]
+        if edits := self.result.get("edits"):  # by hand, after the run
+            identity.append(edits)
         return digest(identity)
 
     def to_json(self) -> dict[str, Any]:

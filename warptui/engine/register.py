@@ -25,6 +25,8 @@ from warptui.engine.watch import Complete, FolderState, Gone, Refused, Sighting,
 
 log = logging.getLogger(__name__)
 
+EDIT_PAUSE_S = 10.0  # without an edit, before what is made from the picks is made anew
+
 
 class Register:
     """What is known of the items and wanted for them, without the work on them.
@@ -139,6 +141,10 @@ class Register:
         try:
             self.catch_up(entry)
         finally:
+            if not entry.running and self.roster.judge(entry):
+                # what is made from the picks waits until the person is done
+                due = time.monotonic() + EDIT_PAUSE_S
+                self.schedule.push_later(entry.name, due, urgency(entry, False), entry.sequence)
             self.show(entry)
 
     def catch_up(self, entry: Entry) -> None:

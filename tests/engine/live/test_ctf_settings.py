@@ -76,7 +76,7 @@ def test_a_setting_of_the_ctf_runs_the_ctf_again_and_nothing_else(real: Engine) 
     told = real.client.preview({"ctf": {"fit_max_resolution": 6.0}})
     assert (told["n_items"], told["outdated"]) == (
         1,
-        {"motion": 0, "average": 0, "ctf": 1, "picking": 0},
+        {"motion": 0, "average": 0, "ctf": 1, "picking": 0, "particles": 1},
     )
 
     second = changed(real, {"ctf": {"fit_max_resolution": 6.0}})

@@ -87,5 +87,6 @@ def test_results_say_what_was_measured(real: Engine) -> None:
     assert detail.row.summary["motion.early_motion"] is not None
     assert Path(detail.average_path).stat().st_size > 256 * 256 * 2
     until(lambda: real.client.status().state == "idle")
-    assert set(real.client.status().seconds_per_stage) == {"motion", "average", "ctf", "picking"}
+    stages = {"motion", "average", "ctf", "picking", "particles"}
+    assert set(real.client.status().seconds_per_stage) == stages
     assert real.end() == 0

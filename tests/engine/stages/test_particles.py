@@ -97,7 +97,10 @@ class Project:
         if self.motion is not None:
             bench.results["motion"] = self.motion
         bench.results["average"] = AverageResult(
-            pixel_size=PIXEL * binning, shape_yx=shape, average_path="average/m.mrc"
+            pixel_size=PIXEL * binning,
+            shape_yx=shape,
+            average_path="average/m.mrc",
+            n_frames=N_FRAMES,
         )
         bench.results["picking"] = PickingResult(
             n_particles=1, suffix="boxnet", picks_path="matching/m_boxnet.star"
@@ -109,7 +112,7 @@ class Project:
         self, ctf: CtfResult | None = CTF, binning: float = 1.0, dose: float = 0.0, **changes: Any
     ) -> ParticleResult:
         settings = ParticleSettings(**{"box_size_px": 64, **changes})
-        given = {"dose_per_frame": dose, "binning": binning}
+        given: dict[str, Any] = {"dose_per_frame": dose, "binning": binning}
         with on_bench(self.movie, self.paths.root, threads=1, **given) as bench:
             bench.diameter_angstrom = 45.0
             self.prepare(bench, binning, ctf)
@@ -182,7 +185,7 @@ def test_without_normalisation_they_are_cut_from_the_average(tmp_path: Path) -> 
     project = Project(tmp_path, np.random.default_rng(5).poisson(9, (N_FRAMES, *SHAPE)))
     project.pick(np.array([[100.0, 120.0], [200.0, 250.0]]))
     for dose, binning in ((0.0, 1.0), (4.0, 1.0), (4.0, 2.0)):
-        given = {"dose_per_frame": dose, "binning": binning}
+        given: dict[str, Any] = {"dose_per_frame": dose, "binning": binning}
         with on_bench(project.movie, tmp_path, threads=1, **given) as bench:
             made = average.run(bench.item, bench, AverageSettings())
         whole = read_mrc(tmp_path / made.average_path)[0].astype(np.float32)
@@ -272,6 +275,28 @@ def test_particles_at_the_edge_are_padded_or_left_out_and_told(tmp_path: Path) -
     result = project.extract(edges="drop")
     assert (result.n_particles, result.n_dropped, result.n_padded) == (1, 4, 0)
     assert len(project.rows()) == 1 and project.images().shape == (64, 64)
+
+
+def test_another_ctf_takes_no_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Project(tmp_path, noisy_discs())
+    project.extract()
+    stack = project.paths.particles("m", "boxnet")
+    made = stack.stat().st_mtime_ns
+
+    def read(bench: MovieBench) -> None:
+        raise AssertionError("frames were read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MovieBench, "frames", read)
+        project.extract(CTF.model_copy(update={"astigmatism_um": 0.0}))
+        assert stack.stat().st_mtime_ns == made
+        rows = project.rows()
+        np.testing.assert_allclose(rows.rlnDefocusU, rows.rlnDefocusV)
+        with pytest.raises(AssertionError, match="frames were read"):
+            project.extract(box_size_px=60)
+    project.pick(PLACES[1:])
+    project.extract()
+    assert stack.stat().st_mtime_ns != made and len(project.images()) == 3
 
 
 def test_no_picks_leave_no_files(tmp_path: Path) -> None:

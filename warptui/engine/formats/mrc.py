@@ -264,7 +264,7 @@ def _packed_header(
 class StackWriter:
     """Writes images (y, x) of one size one after the other, as float32, then renames the stack.
 
-    Used as a context manager: `finish` verifies and renames; without it nothing is left.
+    Used as a context manager: without `complete` and `rename` nothing is left.
     """
 
     def __init__(self, path: Path, shape_yx: tuple[int, int], pixel_size: float) -> None:
@@ -312,8 +312,8 @@ class StackWriter:
         self._file.write(flat.data)
         self.n += len(images)
 
-    def finish(self) -> None:
-        """Complete the header, verify the size, sync and rename.
+    def complete(self) -> None:
+        """Complete the header, verify the size, sync; `rename` follows.
 
         Raises
         ------
@@ -335,4 +335,7 @@ class StackWriter:
         written = self._part.stat().st_size
         if written != HEADER_BYTES + 4 * n_pixels:
             raise OutputError(f"{self.path.name}: {written} bytes were written; disk full?")
+
+    def rename(self) -> None:
+        """Put the complete stack into place."""
         self._part.replace(self.path)

@@ -35,6 +35,7 @@ CTF_LABELS = (
     "rlnCtfMaxResolution",
 )
 IMAGE, GROUP = "rlnImageName", "rlnOpticsGroup"
+MADE_OF = "# images of "
 CURVATURE = 6.0  # of a natural spline: y" weighs (a³ - a) / 6
 
 
@@ -160,8 +161,13 @@ def can_be_named(*paths: str) -> bool:
     return all(is_writable(path) for path in paths)
 
 
-def write_particles(path: Path, table: ParticleTable, optics: ParticleOptics) -> None:
-    """Write one micrograph's particles and their optics group, beside ``path``, then renamed."""
+def write_particles(
+    path: Path, table: ParticleTable, optics: ParticleOptics, made_of: str = ""
+) -> None:
+    """Write one micrograph's particles and their optics group, beside ``path``, then renamed.
+
+    ``made_of`` names what the images were made from: see `images_made_of`.
+    """
     values = (
         "opticsGroup1",
         "1",
@@ -172,7 +178,17 @@ def write_particles(path: Path, table: ParticleTable, optics: ParticleOptics) ->
     labels = (*OPTICS_LABELS, *IMAGE_LABELS)
     group = ParticleTable(labels, (" ".join(values),)).text()
     group = group.replace("data_particles", "data_optics", 1)
-    write_text(path, f"{group}\n\n{table.text()}\n")
+    write_text(path, f"{MADE_OF}{made_of}\n\n{group}\n\n{table.text()}\n")
+
+
+def images_made_of(path: Path) -> str:
+    """What the images that a list names were made from; "" where that is not known."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            line = file.readline().rstrip("\n")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return line.removeprefix(MADE_OF) if line.startswith(MADE_OF) else ""
 
 
 def natural_weights(n_nodes: int, at: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -35,6 +36,7 @@ __all__ = ["STAGE", "Cut", "ParticleResult", "ParticleSettings", "cut_particles"
 
 AUTOMATIC_SHARE = 1.5  # of the particle's diameter: signal that the defocus spreads stays in
 HALVES = ("odd", "even")
+VERSION = 1  # of what is made of frames; raise it when that changes
 
 
 class ParticleSettings(StageSettings):
@@ -92,6 +94,9 @@ class Cut(NamedTuple):
 def run(item: Movie, bench: Bench, settings: ParticleSettings) -> ParticleResult:
     """Cut the picks of ``item`` from its frames, and write them with their own CTF.
 
+    Where these very images are there already, only the list is written anew: another CTF takes
+    no frames.
+
     Raises
     ------
     StageError
@@ -118,40 +123,33 @@ def run(item: Movie, bench: Bench, settings: ParticleSettings) -> ParticleResult
             f"{item.name}: a box of {box} px of {pixel_size:g} Å is larger than the micrograph "
             f"({min(average.shape_yx) * average.pixel_size:.0f} Å): lower particles.box_size_px"
         )
-    bench.frames()  # tells the pixel size
-    cut = _plan(item.name, bench, settings, box, pixel_size, bool(found.get("defocus_um")))
-    if settings.phase_flip and not cut.phase_flip:
+    raw_pixel = average.pixel_size / bench.input.binning
+    has_ctf = found.get("defocus_um") is not None
+    cut = _plan(item.name, bench, settings, box, pixel_size, raw_pixel, has_ctf)
+    if settings.phase_flip and not has_ctf:
         notes.append("not phase flipped: no CTF was found")
     local = local_ctf(found, average.shape_yx, positions[kept])
-    images = cut_particles(
-        bench,
-        positions[kept] * average.pixel_size,
-        cut,
-        local,
-        extent_yx_angstrom=[n * average.pixel_size for n in average.shape_yx],
-        padded=padded[kept],
-    )
     names = ("", *HALVES) if settings.halves else ("",)
-    with ExitStack() as stack:
-        writers = [
-            stack.enter_context(
-                bench.particle_stack(picking.suffix, half, box, cut.geometry.pixel_size)
-            )
-            for half in names
-        ]
-        for some in images:
-            for writer, part in zip(writers, some, strict=True):
-                writer.add(part.cpu().numpy())
-        bench.discard_particles(picking.suffix, halves_only=not settings.halves)
-        for writer in writers:
-            writer.finish()
-    path = bench.relative(writers[0].path)
-    table = particle_rows(average.model_dump(), found, positions[kept], scores[kept], stack=path)
-    star_path = ""
-    if can_be_named(path, average.average_path):
+    suffix, made_of = picking.suffix, _made_of(bench, cut, positions[kept], local)
+    if not bench.has_particles(suffix, made_of, names):
+        images = cut_particles(
+            bench,
+            positions[kept] * average.pixel_size,
+            cut,
+            local,
+            extent_yx_angstrom=[n * average.pixel_size for n in average.shape_yx],
+            padded=padded[kept],
+        )
+        _write_stacks(bench, suffix, names, cut.geometry, images)
+    stack = bench.relative(bench.particle_path(suffix))
+    star = ""
+    if can_be_named(stack, average.average_path):
+        table = particle_rows(
+            average.model_dump(), found, positions[kept], scores[kept], stack=stack
+        )
         given = bench.optics
         optics = ParticleOptics(
-            bench.pixel_size,
+            raw_pixel,
             average.pixel_size,
             given.voltage,
             given.cs,
@@ -159,10 +157,10 @@ def run(item: Movie, bench: Bench, settings: ParticleSettings) -> ParticleResult
             cut.geometry.pixel_size,
             box,
         )
-        star_path = bench.relative(bench.save_particles(picking.suffix, table, optics))
+        star = bench.relative(bench.save_particles(suffix, table, optics, made_of))
     else:
         notes.append("no STAR file: RELION reads no names with blanks; rename the movie")
-    if local is None:
+    if not has_ctf:
         notes.append("no CTF was found: the particles' STAR file has none")
     bench.progress(1.0)
     return ParticleResult(
@@ -173,11 +171,56 @@ def run(item: Movie, bench: Bench, settings: ParticleSettings) -> ParticleResult
         box_size_px=box,
         pixel_size=cut.geometry.pixel_size,
         diameter_angstrom=bench.diameter_angstrom,
-        n_frames=len(_used(bench)),
-        stack_path=path,
-        star_path=star_path,
+        n_frames=average.n_frames,
+        stack_path=stack,
+        star_path=star,
         notes=notes,
     )
+
+
+def _write_stacks(
+    bench: Bench,
+    suffix: str,
+    names: tuple[str, ...],
+    geometry: Geometry,
+    images: Iterator[torch.Tensor],
+) -> None:
+    """Write stacks of all and, on request, of halves: none is in place before all are whole."""
+    with ExitStack() as opened:
+        writers = [
+            opened.enter_context(
+                bench.particle_stack(suffix, half, geometry.box_px, geometry.pixel_size)
+            )
+            for half in names
+        ]
+        for some in images:
+            for writer, part in zip(writers, some, strict=True):
+                writer.add(part.cpu().numpy())
+        for writer in writers:
+            writer.complete()
+        # the list goes first: while there is one, it is of the images that are there
+        bench.discard_particles(suffix)
+        for writer in writers:
+            writer.rename()
+
+
+def _made_of(bench: Bench, cut: Cut, positions: np.ndarray, ctf: LocalCtf | None) -> str:
+    """Names everything that decides what is in the images, but for the program's version."""
+    motion = bench.results.get("motion")
+    phases = cut.phase_flip and ctf is not None
+    values = [
+        VERSION,
+        bench.sources(),
+        bench.input.model_dump(mode="json"),
+        bench.averaging.model_dump(mode="json"),
+        bench.optics.voltage,
+        motion.model_dump(mode="json") if motion is not None else None,
+        list(cut.geometry),
+        list(cut[1:]),
+        positions.tolist(),
+        [part.tolist() for part in ctf[:2]] + list(ctf[2:4]) if phases and ctf else None,
+    ]
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:32]
 
 
 def automatic_box_px(diameter_angstrom: float, pixel_size: float) -> int:
@@ -308,13 +351,19 @@ def _seen(
 
 
 def _plan(
-    name: str, bench: Bench, settings: ParticleSettings, box: int, pixel_size: float, has_ctf: bool
+    name: str,
+    bench: Bench,
+    settings: ParticleSettings,
+    box: int,
+    pixel_size: float,
+    raw_pixel: float,
+    has_ctf: bool,
 ) -> Cut:
     from warptui.engine.ops.particles import FLIPPED_SHARE, plan_box
 
     flip = settings.phase_flip and has_ctf
     try:
-        geometry = plan_box(box, pixel_size, bench.pixel_size, FLIPPED_SHARE if flip else 1.0)
+        geometry = plan_box(box, pixel_size, raw_pixel, FLIPPED_SHARE if flip else 1.0)
     except ValueError as problem:
         raise StageError(
             f"{name}: particles.pixel_size: {problem}; set it to 0 or more"
