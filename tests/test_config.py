@@ -80,12 +80,6 @@ def test_every_wrong_setting_is_named_at_once():
     assert all(line.startswith(f"{PATH}: ") for line in found.splitlines())
 
 
-def test_sections_of_later_versions_are_accepted_and_mentioned():
-    loaded = config.parse("[particles]\nbox_size_px = 200\n[optics]\ncs = 0.01", PATH)
-    assert loaded.config.optics.cs == 0.01
-    assert loaded.notes == ("section [particles] is not used by this version",)
-
-
 @pytest.mark.parametrize(
     ("text", "key"),
     [

@@ -47,7 +47,6 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "training": TrainingSettings,
 }
 # Sections of the documented settings that this version has no use for yet.
-LATER_SECTIONS = ("particles",)
 PATHS = ("folder", "gain", "defects")  # of [input]; relative to the folder of config.toml
 MAX_LOCAL_NODES = 64
 
@@ -115,9 +114,7 @@ def interpret(document: dict[str, Any], path: Path) -> Loaded:
     notes: list[str] = []
     sections: dict[str, Any] = {}
     for name, values in document.items():
-        if name in LATER_SECTIONS:
-            notes.append(f"section [{name}] is not used by this version")
-        elif name == "keys" and isinstance(values, dict):
+        if name == "keys" and isinstance(values, dict):
             sections["keys"] = _keys(values, problems)
         elif name not in SECTIONS:
             problems.append(Problem(name, "", _unknown_section(name)))
@@ -386,7 +383,7 @@ def _resolved(section: InputSettings, folder: Path) -> InputSettings:
 
 
 def _unknown_section(name: str) -> str:
-    known = [*SECTIONS, "keys", *LATER_SECTIONS]
+    known = [*SECTIONS, "keys"]
     owners = [section for section, model in SECTIONS.items() if name in model.model_fields]
     if owners:
         return f"{name} stands outside of a section: it belongs to [{owners[0]}]"

@@ -113,6 +113,7 @@ class FilterSettings(Section):
     electrons_max: float | None = limit("most electrons", 60.0, unit="e/px", ge=0, le=1e6)
     particles_min: int | None = limit("fewest particles", 1, ge=0, le=10_000_000)
     particles_max: int | None = limit("most particles", 2000, ge=0, le=10_000_000)
+    extracted_min: int | None = limit("fewest particles cut out", 1, ge=0, le=10_000_000)
     mask_max_percent: float | None = limit("most masked area", 10.0, unit="%", ge=0, le=100)
 
     def limits(self) -> dict[str, float]:

@@ -122,7 +122,8 @@ class Project:
         return read_mrc(self.paths.particles("m", "boxnet", half))[0]
 
     def rows(self) -> Any:
-        return starfile.read(self.paths.particles_star("m", "boxnet"))["particles"]
+        found: Any = starfile.read(self.paths.particles_star("m", "boxnet"))
+        return found["particles"]
 
 
 def noisy_discs(

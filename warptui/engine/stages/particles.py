@@ -66,7 +66,9 @@ class ParticleSettings(StageSettings):
 class ParticleResult(StageResult):
     """What was written."""
 
-    n_particles: int | None = summary("extracted", "particles that were cut out", digits=0)
+    n_particles: int | None = summary(
+        "extracted", "particles that were cut out", digits=0, filter_min="extracted_min"
+    )
     n_dropped: int = 0  # picks that were left out, at the edge or beyond it
     n_padded: int = 0  # whose boxes reach beyond the edge
     box_size_px: int = 0
