@@ -60,7 +60,8 @@ def test_discs_that_have_run_together_are_told_apart_at_their_waist(
     given = probabilities((100, 100))
     reach = 0.85 * radius  # their edges overlap by 0.3 radii
     step = np.array([np.sin(np.radians(degrees)), np.cos(np.radians(degrees))]) * reach
-    truth = np.array([(50.3, 49.6, *step), (50.3, 49.6) - step])
+    centre = np.array([50.3, 49.6])
+    truth = np.array([centre + step, centre - step])
     for (y, x), score in zip(truth, (0.95, 0.9), strict=True):
         paint(given, y, x, radius, 1, score)
     found = find_components(given)
