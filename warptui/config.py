@@ -30,6 +30,7 @@ from warptui.engine.settings import (
     Changes,
     ComputeSettings,
     Config,
+    ExportSettings,
     FilterSettings,
     InputSettings,
     OpticsSettings,
@@ -45,6 +46,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "compute": ComputeSettings,
     "alerts": AlertSettings,
     "training": TrainingSettings,
+    "export": ExportSettings,
 }
 # Sections of the documented settings that this version has no use for yet.
 PATHS = ("folder", "gain", "defects")  # of [input]; relative to the folder of config.toml

@@ -181,10 +181,10 @@ class Export:
     id: str  # names the file that is written
     kind: str  # "micrographs"
     path: str
-    state: str  # "running", "done", "failed", "cancelled"
+    state: str  # "running", "done", "failed", "cancelled"; "live" = always being kept up to date
     at: float = 0.0  # Unix time: since when it is so
     rows: int = 0  # written; while it runs, items looked at so far
-    total: int = 0  # items that were asked for
+    total: int = 0  # items that were asked for; of a live list, that are in it
     reason: str = ""  # why it failed, what was left out
     writer: str = ""  # "engine" or "command line"
 

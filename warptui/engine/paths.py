@@ -46,6 +46,18 @@ class ProjectPaths:
         """Folder of what is known of each export."""
         return self.root / ".warptui" / "exports"
 
+    def live_rows(self, suffix: str) -> Path:
+        """Rows of all items for the live lists of one model's particles; made anew when gone."""
+        return self.root / ".warptui" / "live" / f"{suffix}.rows"
+
+    def live_list(self, suffix: str) -> Path:
+        """The particles of all selected items."""
+        return self.root / f"particles_{suffix}.star"
+
+    def live_last(self, suffix: str) -> Path:
+        """The particles of the newest selected items."""
+        return self.root / f"particles_{suffix}_last.star"
+
     @property
     def notices(self) -> Path:
         """What nobody has seen yet."""

@@ -46,6 +46,7 @@ class Register:
         self.schedule = Schedule()
         self.holds: dict[str, str] = {}  # why nothing is started, by cause
         self.n_shown = 0  # changes so far
+        self.touched: set[str] = set()  # items that something became of; the live lists empty it
         self._broadcast, self._recheck = broadcast, recheck
 
     def judge_all(self) -> None:
@@ -74,6 +75,8 @@ class Register:
 
     def _show_judged(self, entries: Iterable[Entry]) -> None:
         """Tell the viewers of items that they know, and that are judged otherwise now."""
+        entries = list(entries)
+        self.touched.update(entry.name for entry in entries)
         judged = self.roster.judged_values
         self._broadcast.publish_rows((entry.name, judged(entry)) for entry in entries)
 
@@ -94,6 +97,7 @@ class Register:
         """Tell the viewers how an item stands."""
         self.n_shown += 1
         entry.shown = True
+        self.touched.add(entry.name)
         self._broadcast.publish(ItemChanged(self.roster.row(entry)))
 
     def see(self, sightings: Iterable[Sighting]) -> None:
@@ -225,6 +229,7 @@ class Register:
         """Tell the viewers that there is no such item any more."""
         self.schedule.discard(entry.name)
         self.n_shown += 1
+        self.touched.add(entry.name)
         self._broadcast.publish(ItemRemoved(entry.name))
 
     def _see_complete(self, seen: Complete) -> None:

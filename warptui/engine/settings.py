@@ -211,6 +211,28 @@ class TrainingSettings(Section):
     )
 
 
+class ExportSettings(Section):
+    """[export]: the live lists of particles. Changes no result."""
+
+    live: bool = setting(
+        True, "keep particles_MODEL.star up to date, for RELION and cryoSPARC", affects=False
+    )
+    last_items: int = setting(
+        500, "newest items in particles_MODEL_last.star", affects=False, ge=1, le=1_000_000
+    )
+    live_seconds: float = setting(
+        3.0, "least time between two versions of them", unit="s", affects=False, ge=0.2, le=3600
+    )
+    star_version: str = setting(
+        "3.1", "of RELION: 3.1 (and later: optics groups) or 3.0", affects=False,
+        pattern=r"^3\.[01]$",
+    )  # fmt: skip
+    optics_groups: str = setting(
+        "one", "one, or beam-shift: by what EPU's XML or the mdoc tells", affects=False,
+        pattern="^(one|beam-shift)$",
+    )  # fmt: skip
+
+
 SHARED = (
     "input",
     "optics",
@@ -218,6 +240,7 @@ SHARED = (
     "compute",
     "alerts",
     "training",
+    "export",
 )  # sections that belong to no stage
 
 
@@ -230,6 +253,7 @@ class Config(Section):
     compute: ComputeSettings = ComputeSettings()
     alerts: AlertSettings = AlertSettings()
     training: TrainingSettings = TrainingSettings()
+    export: ExportSettings = ExportSettings()
     keys: dict[str, str] = {}  # key bindings by id
     stages: dict[str, StageSettings] = {}  # by stage name; see `stage`
 

@@ -31,6 +31,7 @@ from warptui.engine.herald import Herald
 from warptui.engine.items import EngineStatus, ExportRequest, ItemDetail, TrainingStatus
 from warptui.engine.job import load_stages
 from warptui.engine.leftovers import PRODUCT_FOLDERS, find_leftovers
+from warptui.engine.live_lists import LiveLists
 from warptui.engine.lock import ProjectLock
 from warptui.engine.log_lines import LogLines
 from warptui.engine.lookout import Lookout
@@ -57,6 +58,7 @@ from warptui.engine.watch import (
 
 log = logging.getLogger(__name__)
 
+LIGHT = ("filters", "alerts", "keys", "training", "export")  # settings that change no result
 TICK_S = 0.25
 REFERENCES_S = 5.0  # between looks at the gain reference
 STOP_GRACE_S = 3.0  # for a worker to unwind
@@ -163,6 +165,8 @@ class Works:
         self._patience = Patience()
         self._vitals = Vitals(self.project, self._foreman, self._broadcast, self._stages)
         self._next_references = time.monotonic() + REFERENCES_S
+        self._live = LiveLists(self._paths, self._foreman, self._store.load)
+        self._live.apply(self._config)
         self._new_pool()
         self._new_lookout()
         self._publish_status()
@@ -253,6 +257,7 @@ class Works:
         if "storage" in self._foreman.holds and now >= self._foreman.storage_retry:
             self._try_storage()
         self._herald.look(self._foreman, self._vitals.free_bytes)
+        self._live.tell()
         self._publish_status()
 
     def _look_at_references(self) -> None:
@@ -286,7 +291,7 @@ class Works:
             stopping=self._stopping,
             problem=self.problem,
             notices=self._herald.alerts.unseen,
-            exports=self._exports.look(),
+            exports=(*self._live.look(), *self._exports.look()),
             training=self._training(),
         )
 
@@ -375,11 +380,12 @@ class Works:
         foreman = self._foreman
         foreman.settings_version += 1
         self._herald.alerts.settings = config.alerts
-        light = {name: getattr(config, name) for name in ("filters", "alerts", "keys", "training")}
+        light = {name: getattr(config, name) for name in LIGHT}
         if config == before.model_copy(update=light):
             foreman.roster.wanted = foreman.roster.wanted.with_filters(config)
             if config.filters != before.filters:
                 foreman.reselect_all(self._publish_fresh)
+            self._live.apply(config)
             self._publish_status()
             log.info("settings applied")
             return
@@ -396,6 +402,7 @@ class Works:
         if config.input != before.input:
             self._new_lookout()
         foreman.judge_all()
+        self._live.apply(config)
         self._publish_status()
         log.info("settings applied")
 
@@ -425,6 +432,8 @@ class Works:
             self._foreman.trials.close()
             self._trainer.close()
             self._publish_status()
+        if hasattr(self, "_live"):
+            self._live.close()
         if hasattr(self, "_store"):
             self._exports.close()
             self._store.close()

@@ -7,7 +7,13 @@ from warptui.screens import words
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.list_pane import ListPane
 
-_STATES = {"running": "running", "done": "done", "failed": "failed", "cancelled": "missing"}
+_STATES = {
+    "running": "running",
+    "done": "done",
+    "failed": "failed",
+    "cancelled": "missing",
+    "live": "done",
+}
 
 
 class ExportsPane(ListPane):
@@ -49,6 +55,8 @@ class ExportsPane(ListPane):
             state = f"{export.rows:,}/{export.total:,}" if export.rows else "running"
         elif export.state == "done":
             state = f"{export.rows:,} rows"
+        elif export.state == "live":
+            state = f"{export.rows:,} rows of {export.total:,} items, live"
         else:
             state = export.state
         loud = self.colours["alert"] if export.state == "failed" else PLAIN

@@ -1,0 +1,273 @@
+"""The live lists: everything that is selected, whole at every moment, within bounds."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import starfile
+
+from tests.engine.item_stars import stored_item, write_item
+from warptui.engine.exporters.gathered import write_gathered
+from warptui.engine.exporters.item_rows import rows_of, source_of
+from warptui.engine.exporters.spool import Spool
+from warptui.engine.formats.picks_file import write_picks
+from warptui.engine.formats.star_rows import split_star
+from warptui.engine.live import Live
+from warptui.engine.live_lists import LiveLists
+from warptui.engine.paths import ProjectPaths
+from warptui.engine.settings import Config, ExportSettings
+
+QUICK = ExportSettings(live_seconds=0.2, last_items=2)
+OPTICS = {"voltage": 300.0, "cs": 2.7, "amplitude_contrast": 0.07}
+
+
+def nothing(name: str) -> None:
+    raise AssertionError(f"{name} was loaded")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectPaths:
+    monkeypatch.setattr("warptui.engine.live.SHARE", 1.0)
+    return ProjectPaths(tmp_path)
+
+
+def until(true, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def names_in(path: Path) -> list[str]:
+    return [Path(name).stem for name in starfile.read(path)["particles"]["rlnMicrographName"]]
+
+
+def rows(live: Live) -> int:
+    return live.look()[0].rows if live.look() else 0
+
+
+def test_what_is_selected_stands_in_the_list_in_the_order_in_which_it_came(project) -> None:
+    live = Live(project, "net", QUICK, nothing)
+    sources = {s.name: s for s in (write_item(project.root, k, 3) for k in (1, 2, 3))}
+    live.tell(sources)
+    until(lambda: rows(live) == 9)
+    early = write_item(project.root, 0, 2)  # an older movie that was done last
+    live.tell({early.name: early})
+    until(lambda: rows(live) == 11)
+    order = ["m00001"] * 3 + ["m00002"] * 3 + ["m00003"] * 3 + ["m00000"] * 2
+    assert names_in(project.live_list("net")) == order
+    assert names_in(project.live_last("net")) == ["m00003"] * 3 + ["m00000"] * 2
+    live.tell({"m00002.mrc": None})
+    until(lambda: rows(live) == 8)
+    live.tell({"m00002.mrc": sources["m00002.mrc"]})
+    until(lambda: rows(live) == 11)
+    assert names_in(project.live_list("net")) == order
+    edited = write_item(project.root, 2, 1, mark=7.0)
+    live.tell({edited.name: edited})
+    until(lambda: rows(live) == 9)
+    found = starfile.read(project.live_list("net"))["particles"]
+    assert found["rlnCoordinateY"].tolist().count(7.0) == 1
+    live.close()
+    again = Live(project, "net", QUICK, nothing)  # another engine goes on with the same order
+    again.tell({**sources, early.name: early, edited.name: edited})
+    until(lambda: rows(again) == 9)
+    assert names_in(project.live_list("net"))[-2:] == ["m00000"] * 2
+    again.close()
+    assert not list(project.root.rglob("*.warptui-tmp"))
+
+
+def test_boxes_of_another_size_are_an_optics_group_and_those_without_a_ctf_stay_out(
+    project,
+) -> None:
+    live = Live(project, "net", QUICK, nothing)
+    made = [
+        write_item(project.root, 1, 2), write_item(project.root, 2, 2, box=64),
+        write_item(project.root, 3, 2, with_ctf=False),
+    ]  # fmt: skip
+    live.tell({source.name: source for source in made})
+    until(lambda: rows(live) == 4)
+    found = starfile.read(project.live_list("net"))
+    assert found["optics"]["rlnImageSize"].tolist() == [128, 64]
+    assert found["particles"]["rlnOpticsGroup"].tolist() == [1, 1, 2, 2]
+    assert "1 items left out: no CTF" in live.look()[0].reason
+    live.configure(QUICK.model_copy(update={"star_version": "3.0"}))
+    until(lambda: b"data_optics" not in project.live_list("net").read_bytes())
+    old = starfile.read(project.live_list("net"))
+    assert "rlnOpticsGroup" not in old and old["rlnDetectorPixelSize"].tolist() == [1.5] * 4
+    assert old["rlnVoltage"].tolist() == [300.0] * 4
+    live.close()
+
+
+def test_readers_never_meet_half_a_list(project) -> None:
+    live = Live(project, "net", QUICK, nothing)
+    sources = [write_item(project.root, k, 10) for k in range(60)]
+    done, counts, problems = threading.Event(), [], []
+    path = project.live_list("net")
+
+    def read() -> None:
+        while not done.is_set() or len(counts) < 300:
+            try:
+                data = path.read_bytes()
+                n = split_star(data, "list").n if data else -1
+            except FileNotFoundError:
+                continue
+            except Exception as problem:  # noqa: BLE001 - any is a failure
+                problems.append(problem)
+                return
+            counts.append(n)
+            time.sleep(0.003)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for first in range(0, 60, 6):
+        live.tell({source.name: source for source in sources[first : first + 6]})
+        time.sleep(0.15)
+    until(lambda: rows(live) == 600)
+    done.set()
+    reader.join()
+    live.close()
+    assert not problems and counts == sorted(counts) and counts[-1] == 600
+    assert len(set(counts)) > 3
+
+
+def test_a_full_disk_leaves_the_list_as_it_was_and_is_told(
+    project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = Live(project, "net", QUICK, nothing)
+    live.tell({"m00001.mrc": write_item(project.root, 1, 3)})
+    until(lambda: rows(live) == 3)
+    before = project.live_list("net").read_bytes()
+    monkeypatch.setattr("warptui.engine.live.RETRY_S", 0.1)
+    real = os.fsync
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    second = write_item_without_sync(project, monkeypatch, real)
+    live.tell({second.name: second})
+    until(lambda: live.look()[0].state == "failed")
+    assert "No space left" in live.look()[0].reason
+    assert project.live_list("net").read_bytes() == before
+    monkeypatch.setattr(os, "fsync", real)
+    until(lambda: live.look()[0].state == "live" and rows(live) == 6)
+    live.close()
+
+
+def write_item_without_sync(project, monkeypatch, real):
+    """Items come from workers: their disk is another."""
+    with monkeypatch.context() as there:
+        there.setattr(os, "fsync", real)
+        return write_item(project.root, 2, 3)
+
+
+def test_an_item_whose_file_is_gone_is_left_out_and_named(project) -> None:
+    live = Live(project, "net", QUICK, nothing)
+    gone = write_item(project.root, 2, 3)
+    (project.root / gone.path).unlink()
+    live.tell({"m00001.mrc": write_item(project.root, 1, 3), gone.name: gone})
+    until(lambda: rows(live) == 3)
+    assert "m00002.mrc left out" in live.look()[0].reason
+    live.close()
+
+
+def test_picks_alone_have_their_local_ctf_and_follow_edits(project) -> None:
+    write_picks(
+        project.picks("a", "net"), np.array([[5.0, 90.0], [95.0, 3.0]]), [0.99, 0.96], "a.mrc"
+    )
+    ctf = {
+        "defocus_um": 1.5, "astigmatism_um": 0.0, "astigmatism_angle_deg": 0.0, "resolution": 4.0,
+        "grid": (2, 2, 1), "grid_defocus_um": [1.0, 1.0, 2.0, 2.0],
+    }  # fmt: skip
+    results = {
+        "average": {"pixel_size": 1.0, "shape_yx": (100, 100), "average_path": "average/a.mrc"},
+        "picking": {"suffix": "net", "picks_path": "matching/a_net.star", "edits": ""},
+        "ctf": ctf,
+    }
+    item = stored_item("a.mrc", 1, **results)
+    source = source_of(item, "net", OPTICS, extracting=False)
+    found = rows_of(source, project, lambda name: item)
+    table = found.body.decode().split("\n")
+    assert found.n == 2 and "rlnImageName" not in found.head.labels
+    u = [float(line.split()[found.head.labels.index("rlnDefocusU")]) for line in table[:2]]
+    assert u == pytest.approx([10000 + 1e4 * 5 / 99, 10000 + 1e4 * 95 / 99], abs=1)
+    assert dict(found.head.optics)["rlnMicrographPixelSize"] == "1.000000"
+    edited = stored_item("a.mrc", 1, **{**results, "picking": {**results["picking"], "edits": "x"}})
+    assert source_of(edited, "net", OPTICS, extracting=False).key != source.key
+    assert source_of(item, "other", OPTICS, extracting=False) is None
+    assert source_of(item, "net", OPTICS, extracting=True) is None
+
+
+def test_the_spool_survives_damage_and_is_written_anew_when_much_of_it_is_old(
+    project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warptui.engine.exporters.spool.LEAST_WASTE", 4000)
+    path = project.live_rows("net")
+    spool = Spool(path)
+    for mark in range(30):
+        sources = [write_item(project.root, k, 5, mark=float(mark)) for k in (1, 2)]
+        spool.put(
+            (s.name, s.key, split_star((project.root / s.path).read_bytes(), "x")) for s in sources
+        )
+    assert path.stat().st_size < 12000
+    write_gathered(
+        project.root / "x.star", spool, list(spool.items), like=spool.items["m00001.mrc"].head
+    )
+    assert set(starfile.read(project.root / "x.star")["particles"]["rlnCoordinateY"]) == {29.0}
+    spool.close()
+    with path.open("ab") as file:
+        file.write(b'{"name": "half')
+    spool = Spool(path)
+    assert list(spool.items) == ["m00001.mrc", "m00002.mrc"]
+    kept = spool.items["m00002.mrc"]
+    with path.open("r+b") as file:
+        file.seek(kept.offset)
+        file.write(b"9")
+    with pytest.raises(Exception, match="damaged"):
+        spool.read("m00002.mrc")
+    assert "m00002.mrc" not in spool.items
+    spool.close()
+
+
+def test_what_becomes_of_items_is_told_to_the_lists(project) -> None:
+    """A choice or a limit that takes an item out of the selection takes it out of the list."""
+    made = write_item(project.root, 1, 3)
+    results = {
+        "picking": {"suffix": "boxnet"},
+        "particles": {"suffix": "boxnet", "picks_hash": "1", "star_path": made.path},
+    }
+    entries = {
+        name: SimpleNamespace(
+            stored=stored_item(name, k, **results), selection=SimpleNamespace(selected=True)
+        )
+        for k, name in enumerate(("m00001.mrc", "b.mrc"))
+    }
+    wanted = SimpleNamespace(enabled={"picking", "particles"})
+    roster = SimpleNamespace(entries=entries, wanted=wanted)
+    foreman = SimpleNamespace(roster=roster, touched=set())
+    lists = LiveLists(project, foreman, nothing)
+    config = Config(export=QUICK)
+    lists.apply(config)
+    lists.tell()
+    assert not foreman.touched
+    until(lambda: lists.look() and lists.look()[0].rows == 6)
+    assert lists.look()[0].path == str(project.root / "particles_boxnet.star")
+    assert lists.look()[1].path == str(project.root / "particles_boxnet_last.star")
+    entries["b.mrc"].selection.selected = False
+    foreman.touched.add("b.mrc")
+    lists.tell()
+    until(lambda: lists.look()[0].rows == 3)
+    del entries["m00001.mrc"]
+    foreman.touched.add("m00001.mrc")
+    lists.tell()
+    until(lambda: lists.look()[0].rows == 0)
+    assert b"_rlnImageName" in (project.root / "particles_boxnet.star").read_bytes()
+    lists.apply(Config(export=ExportSettings(live=False)))
+    assert lists.look() == ()
+    lists.close()
