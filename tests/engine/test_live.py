@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from pathlib import Path
@@ -144,27 +143,20 @@ def test_a_full_disk_leaves_the_list_as_it_was_and_is_told(
     until(lambda: rows(live) == 3)
     before = project.live_list("net").read_bytes()
     monkeypatch.setattr("warptui.engine.live.RETRY_S", 0.1)
-    real = os.fsync
+    real = write_gathered
 
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    def full(target: Path, *_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", str(target))
 
-    monkeypatch.setattr(os, "fsync", full)
-    second = write_item_without_sync(project, monkeypatch, real)
+    monkeypatch.setattr("warptui.engine.live.write_gathered", full)
+    second = write_item(project.root, 2, 3)
     live.tell({second.name: second})
     until(lambda: live.look()[0].state == "failed")
-    assert "No space left" in live.look()[0].reason
+    assert "No space left" in live.look()[0].reason and live.look()[0].rows == 3
     assert project.live_list("net").read_bytes() == before
-    monkeypatch.setattr(os, "fsync", real)
+    monkeypatch.setattr("warptui.engine.live.write_gathered", real)
     until(lambda: live.look()[0].state == "live" and rows(live) == 6)
     live.close()
-
-
-def write_item_without_sync(project, monkeypatch, real):
-    """Items come from workers: their disk is another."""
-    with monkeypatch.context() as there:
-        there.setattr(os, "fsync", real)
-        return write_item(project.root, 2, 3)
 
 
 def test_an_item_whose_file_is_gone_is_left_out_and_named(project) -> None:

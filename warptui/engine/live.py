@@ -105,7 +105,7 @@ class Live:
                     self._known = spool.items
                     self._take()
                     if self._read(spool) or changes:
-                        self._write(spool)
+                        self._write(spool, closing=closing)
                 except OSError as problem:
                     self._refused(problem)
                 except Cancelled:
@@ -179,7 +179,7 @@ class Live:
         except (InputError, OSError) as problem:
             return str(problem)
 
-    def _write(self, spool: Spool) -> None:
+    def _write(self, spool: Spool, *, closing: bool) -> None:
         settings, began = self._settings, time.monotonic()
         names = [
             name
@@ -198,7 +198,9 @@ class Live:
         records = []
         try:
             for target, some in ((path, alike), (last, newest)):
-                made = write_gathered(target, spool, some, like=like, version=settings.star_version)
+                made = write_gathered(
+                    target, spool, some, like=like, version=settings.star_version, durable=closing
+                )
                 records.append(
                     Export(
                         export_id(target),
