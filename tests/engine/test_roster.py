@@ -351,6 +351,13 @@ def test_the_session_is_looked_at_again_when_enough_came_in(with_ctf: Roster):
     assert with_ctf.survey(entries[9]) == []  # no such result
 
 
+def test_a_value_of_a_stage_that_is_off_is_not_shown() -> None:
+    off = Config.from_json({"picking": {"enabled": False}})
+    shown = {entry.key for entry in told(Wanted.of(off, References(), STAGES))}
+    assert "picking.n_particles" not in shown and "ctf.resolution" in shown
+    assert "picking.n_particles" in {e.key for e in told(Wanted.of(Config(), References(), STAGES))}
+
+
 def test_a_value_that_is_not_fitted_is_not_shown(tmp_path: Path) -> None:
     wanted = foreman_of(tmp_path, []).roster.wanted
     assert "ctf.phase_shift_deg" not in {entry.key for entry in told(wanted)}

@@ -67,8 +67,12 @@ def summaries(stages: Sequence[Stage]) -> tuple[Summary, ...]:
 
 
 def told(wanted: Wanted) -> tuple[Summary, ...]:
-    """The same without those that tell nothing with the present settings."""
-    stages = ((stage, wanted.config.stage(stage.name)) for stage in wanted.stages)
+    """The same without those that tell nothing with the present settings.
+
+    That a value of a stage that is off is unknown would be told of every item.
+    """
+    names = wanted.enabled
+    stages = ((s, wanted.config.stage(s.name)) for s in wanted.stages if s.name in names)
     return _minor_last(entry for stage, own in stages for entry in stage.told_with(own))
 
 

@@ -225,7 +225,7 @@ def test_a_histogram_counts_every_known_value() -> None:
         for bottom, top in re.findall(r"M[\d.]+,([\d.]+)V([\d.]+)H", path)
     ]
     scale = 150 - svg.TOP - svg.BOTTOM
-    assert sum(heights) * (60 * 1.05) / scale == pytest.approx(80, rel=0.02)
+    assert sum(heights) * (40 * 1.05) / scale == pytest.approx(80, rel=0.02)
 
 
 def test_ticks_are_round_and_inside() -> None:

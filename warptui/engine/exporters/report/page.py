@@ -144,14 +144,13 @@ def _items(facts: Facts) -> Iterator[str]:
     finished = facts.items.number("finished_at")
     finished = finished[finished > 0]
     if len(finished) > 1 and finished.max() > finished.min():
-        hours = (finished - finished.min()) / 3600
-        length = float(hours.max())
-        n_bars = int(np.clip(len(hours) // 4, 8, N_RATES))
-        counted = np.histogram(hours, n_bars, (0, length))[0]
-        minutes = length * 60 / n_bars
-        yield '<div class="plot"><h3>Processed <small>items in every '
-        yield f"{minutes:.3g} min</small></h3>"
-        yield svg.bars(counted, (0.0, length), "h", "items processed along the session") + "</div>"
+        times, unit = _scaled((finished - finished.min()) / 3600)
+        length = float(times.max())
+        n_bars = int(np.clip(len(times) // 4, 8, N_RATES))
+        counted = np.histogram(times, n_bars, (0, length))[0]
+        words = f"items in every {length / n_bars:.3g} {unit}"
+        plot = svg.bars(counted, (0.0, length), unit, "items processed along the session")
+        yield f'<div class="plot"><h3>Processed <small>{words}</small></h3>{plot}</div>'
 
 
 def _values(facts: Facts) -> Iterator[str]:
@@ -159,8 +158,9 @@ def _values(facts: Facts) -> Iterator[str]:
     if not known:
         return
     hours = facts.hours()
-    x = np.arange(1.0, len(facts.items) + 1) if hours is None else hours
-    title = "items" if hours is None else "h"
+    x, title = np.arange(1.0, len(facts.items) + 1), "items"
+    if hours is not None:
+        x, title = _scaled(hours)
     many = np.count_nonzero(facts.processed) > svg.MOST_DOTS
     lines = "line: median; band: 10 to 90 % of the items" if many else "line: median"
     yield (
@@ -347,6 +347,11 @@ def _rate(facts: Facts) -> float | None:
         return facts.status.rate_per_hour
     pauses = steps > 20 * np.median(steps)
     return float(3600 * np.count_nonzero(~pauses) / steps[~pauses].sum())
+
+
+def _scaled(hours: np.ndarray) -> tuple[np.ndarray, str]:
+    """Times in minutes where the session is short."""
+    return (hours, "h") if np.nanmax(hours) > 2 else (60 * hours, "min")
 
 
 def _number(value: float, summary: Summary) -> str:

@@ -9,6 +9,7 @@ from html import escape
 import numpy as np
 
 MOST_DOTS = 500  # items; more are drawn as medians and bands
+FEW = 100  # items; their dots are larger
 MOST_POINTS = 1000  # dots that one colour has at most
 N_BINS = 120  # of a series
 N_BARS = 40
@@ -49,9 +50,10 @@ def series(value: Value, x: np.ndarray, x_title: str, width: int = 620, height: 
     many = len(x) > MOST_DOTS
     if len(x) > MOST_DOTS // 4:
         parts += _band(frame, x, y, with_band=many)
+    size = 5.0 if len(x) < FEW else 3.0
     if not many:
-        parts += _dots(frame, x[kept], y[kept], "in", 3.0)
-    parts += _dots(frame, x[~kept], y[~kept], "out", 3.6)
+        parts += _dots(frame, x[kept], y[kept], "in", size)
+    parts += _dots(frame, x[~kept], y[~kept], "out", size + 0.6)
     return _svg(parts, width, height, f"{value.label} along the session")
 
 
@@ -59,7 +61,8 @@ def histogram(value: Value, width: int = 250, height: int = 150) -> str:
     """How often which value occurs; what does not go into exports stands on top of what does."""
     low, high = value.span()
     known = np.isfinite(value.values)
-    edges = np.linspace(low, high, N_BARS + 1)
+    n_known = int(np.count_nonzero(known))
+    edges = np.linspace(low, high, min(N_BARS, max(8, int(2 * math.sqrt(n_known)))) + 1)
     inside = np.clip(value.values, low, high)  # those beyond count at the edge
     kept = np.histogram(inside[known & value.kept], edges)[0]
     out = np.histogram(inside[known & ~value.kept], edges)[0]
