@@ -19,6 +19,7 @@ PROGRAMS = (
     "relion_star_handler",
     "relion_run_motioncorr",
 )
+SAME_PX = 0.1  # coordinates that differ by less are of the same pick
 OPTICS = {"rlnVoltage": 300.0, "rlnSphericalAberration": 2.7, "rlnAmplitudeContrast": 0.07}
 
 
@@ -127,21 +128,21 @@ def extract(
 
 
 def joined(cut: pd.DataFrame, picks: pd.DataFrame) -> pd.DataFrame:
-    """Rows of a particle list with the index of the picks at their places (to a tenth of a px)."""
-
-    def places(names: pd.Series, x: pd.Series, y: pd.Series) -> list[tuple[str, int, int]]:
-        whole = ((10 * axis.astype(float)).round().astype(int) for axis in (x, y))
-        return list(zip(names, *whole, strict=True))
-
-    index = dict(zip(places(picks.micrograph, picks.x, picks.y), picks.index, strict=True))
-    at = places(cut.micrograph, cut.rlnCoordinateX, cut.rlnCoordinateY)
-    kept = [place in index for place in at]
+    """Rows of a particle list with the index of the picks at their places."""
     told = ("rlnImageName", "rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle")
-    table = cut.loc[kept, [label for label in told if label in cut]].copy()
-    table["at_x"] = cut.rlnCoordinateX[kept].astype(float)
-    table["at_y"] = cut.rlnCoordinateY[kept].astype(float)
-    table.index = pd.Index([index[place] for place in at if place in index])
-    return table
+    parts = []
+    for name, rows in cut.groupby("micrograph"):
+        some = picks[picks.micrograph == name]
+        at = rows[["rlnCoordinateX", "rlnCoordinateY"]].to_numpy(float)
+        distance = np.hypot(*(at[:, None] - some[["x", "y"]].to_numpy()[None]).transpose(2, 0, 1))
+        # a pick that is no particle has no row among `picks`
+        kept = distance.min(axis=1) < SAME_PX if len(some) else np.zeros(len(rows), bool)
+        table = rows.loc[kept, [label for label in told if label in rows]].copy()
+        table["at_x"], table["at_y"] = at[kept].T
+        table.index = some.index[distance[kept].argmin(axis=1)]
+        parts.append(table)
+    found = pd.concat(parts)
+    return found[~found.index.duplicated()]
 
 
 def write_particles(path: Path, rows: pd.DataFrame, box_px: int, pixel_size: float) -> None:

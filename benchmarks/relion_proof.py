@@ -153,7 +153,9 @@ def prove(plan: Plan, given: argparse.Namespace) -> dict[str, Any]:
         folder = plan.folder / kind / next(iter(row["variants"].values()))["images"]
         first = f"{given.variants[0]}.star"
         live = project / "particles_boxnet.star"
-        row["read_by"] = accepted(project, live.name) if live.exists() else accepted(folder, first)
+        where, listed = (project, live.name) if live.exists() else (folder, first)
+        row["written"] = len(proof_relion.particles_of(where / listed))
+        row["read_by"] = accepted(where, listed)
         if given.classes:
             with timed(cpu_s, "classify"):
                 row["classes"] = classify(plan, folder / first, given)
@@ -352,7 +354,7 @@ def markdown(told: dict[str, Any]) -> str:
         )
         lines.append(
             f"| {kind} | read by RELION | {row['read_by']['rows']} rows, "
-            f"{row['read_by']['images']} images of {row['particles']} |"
+            f"{row['read_by']['images']} images of {row['written']} |"
         )
         if "classes" in row:
             pairs = zip(row["classes"]["shares"], row["classes"]["correlations"], strict=True)
