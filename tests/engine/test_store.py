@@ -149,6 +149,29 @@ def test_warp_finds_the_motion_in_its_own_terms(store: Store, project: ProjectPa
     assert warp_xml.read_params(root, "OptionsMovieExport")["SkipFirstN"] == "0"
 
 
+def test_warp_finds_the_extraction_in_its_own_terms(store: Store, project: ProjectPaths):
+    cut = item()
+    result = {
+        "n_particles": 3, "suffix": "boxnet", "box_size_px": 128, "diameter_angstrom": 150.0,
+        "pixel_size": 2.4,
+    }  # fmt: skip
+    record = make_record(
+        "particles", cut, Config(), References("gain-hash"), "9:f", result=result,
+        finished_at=1.0, seconds=1.0, device="cpu", program_version="0",
+    )  # fmt: skip
+    store.save(cut.with_record(record))
+    root = warp_xml.parse(project.metadata("a").read_bytes())
+    options = warp_xml.read_params(root, "OptionsParticlesExport")
+    assert (options["Suffix"], options["BoxSize"], options["Diameter"]) == ("boxnet", "128", "150")
+    assert (options["Invert"], options["Normalize"], options["PreflipPhases"]) == (
+        "True",
+        "True",
+        "False",
+    )
+    found = store.load("a.mrc")
+    assert found is not None and found.records["particles"] == record
+
+
 def test_warp_finds_the_picking_in_its_own_terms(store: Store, project: ProjectPaths):
     picked = item()
     result = {

@@ -32,6 +32,9 @@ def set_results(root: Element, item: StoredItem, unchanged: Collection[str] = ()
         _set_picking(root, picking, average)
     if average is not None and not {"average", "ctf"} <= set(unchanged):
         _set_average(root, average, motion, ctf)
+    cut = item.records.get("particles")
+    if cut is not None and cut.result.get("n_particles") and "particles" not in unchanged:
+        _set_particles(root, cut, average)
 
 
 def _set_ctf(root: Element, record: StageRecord, motion: StageRecord | None) -> None:
@@ -199,6 +202,38 @@ def _set_picking(root: Element, record: StageRecord, average: StageRecord | None
     threshold = result.get("min_score", settings.get("min_score"))
     suffix = result.get("suffix") or settings.get("model", "")
     warp_xml.set_threshold(root, str(suffix), float(threshold or 0.0))
+
+
+def _set_particles(root: Element, record: StageRecord, average: StageRecord | None) -> None:
+    result, settings = record.result, record.settings
+    averaged = average.settings if average is not None else {}
+    n_frames, dose = (average.result.get(key) if average is not None else 0 for key in _DOSE)
+    warp_xml.set_params(
+        root,
+        "OptionsParticlesExport",
+        {
+            **_base_options(average or record, average.result if average is not None else result),
+            "Suffix": str(result.get("suffix", "")),
+            "BoxSize": int(result.get("box_size_px", 0)),
+            "BoxSizeResample": -1,
+            "Diameter": float(result.get("diameter_angstrom", 0.0)),
+            "Invert": bool(settings.get("invert_contrast", False)),
+            "Normalize": bool(settings.get("normalize", False)),
+            "CorrectAnisotropy": False,
+            "PreflipPhases": bool(settings.get("phase_flip", False)),
+            "Voltage": int(record.sections.get("optics", {}).get("voltage", 300)),
+            "DoAverage": True,
+            "DoDenoisingPairs": bool(settings.get("halves", False)),
+            "DoStack": False,
+            "StackGroupSize": 1,
+            "SkipFirstN": int(averaged.get("skip_first", 0)),
+            "SkipLastN": int(averaged.get("skip_last", 0)),
+            "DosePerAngstromFrame": float(dose / n_frames) if dose and n_frames else 0.0,
+        },
+    )
+
+
+_DOSE = ("n_frames", "dose")  # of an average's result
 
 
 def _base_options(record: StageRecord, result: Mapping[str, Any]) -> dict[str, Any]:
