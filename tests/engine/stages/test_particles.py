@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from tests.engine.stages.processing import on_bench, write_stack
 from warptui.engine.bench import MovieBench
 from warptui.engine.errors import InputError, StageError
 from warptui.engine.formats import mrc
-from warptui.engine.formats.mrc import read_mrc
+from warptui.engine.formats.mrc import read_mrc, write_mrc
 from warptui.engine.formats.picks_file import write_picks
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.stages import average, particles
@@ -349,3 +351,46 @@ def test_without_picking_nothing_is_extracted(tmp_path: Path) -> None:
 def test_the_automatic_box_follows_the_diameter() -> None:
     assert particles.automatic_box_px(180.0, 1.0) == 270
     assert particles.automatic_box_px(10.0, 4.0) == 16
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("relion_preprocess") is None, reason="needs RELION")
+def test_relion_cuts_the_same_from_our_average_and_reads_our_stack(tmp_path: Path) -> None:
+    random = np.random.default_rng(8)
+    rate = 20 + 4 * disc(PLACES)
+    project = Project(tmp_path, random.poisson(rate, (N_FRAMES, *SHAPE)))
+    places = np.rint(PLACES)  # RELION cuts at whole pixels
+    project.pick(places)
+    project.extract(dose=4.0)
+    with on_bench(project.movie, tmp_path, threads=1, dose_per_frame=4.0) as bench:
+        made = average.run(bench.item, bench, AverageSettings())
+    whole = read_mrc(tmp_path / made.average_path)[0].astype(np.float32)
+    (tmp_path / "average").mkdir(exist_ok=True)
+    write_mrc(tmp_path / "average" / "m.mrc", whole, PIXEL, "float32")
+    (tmp_path / "picks" / "average").mkdir(parents=True)
+    rows = "".join(f"{x:.2f} {y:.2f}\n" for y, x in places)
+    (tmp_path / "picks" / "average" / "m_p.star").write_text(
+        f"data_\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n{rows}"
+    )
+    (tmp_path / "mics.star").write_text(
+        "# version 30001\n\ndata_optics\n\nloop_\n_rlnOpticsGroupName #1\n_rlnOpticsGroup #2\n"
+        "_rlnMicrographPixelSize #3\n_rlnMicrographOriginalPixelSize #4\n_rlnVoltage #5\n"
+        f"_rlnSphericalAberration #6\n_rlnAmplitudeContrast #7\ng 1 {PIXEL} {PIXEL} 300 2.7 0.1\n\n"
+        "\n# version 30001\n\ndata_micrographs\n\nloop_\n_rlnMicrographName #1\n"
+        "_rlnOpticsGroup #2\n"
+        "_rlnDefocusU #3\n_rlnDefocusV #4\n_rlnDefocusAngle #5\naverage/m.mrc 1 10000 10000 0\n\n"
+    )
+    relion = [
+        "relion_preprocess", "--i", "mics.star", "--coord_dir", "picks/", "--coord_suffix",
+        "_p.star", "--part_dir", "cut/", "--part_star", "cut.star", "--extract", "--extract_size",
+        "64", "--norm", "--bg_radius", "15", "--invert_contrast",
+    ]  # fmt: skip
+    subprocess.run(relion, cwd=tmp_path, check=True, capture_output=True)
+    theirs = read_mrc(tmp_path / "cut" / "average" / "m.mrcs")[0]
+    inner = slice(3, -3)
+    for one, other in zip(project.images(), theirs, strict=True):
+        assert (one - other)[inner, inner].std() < 0.03  # of a background of 1
+        assert abs((one - other)[inner, inner].mean()) < 0.01
+    copied = ["relion_stack_create", "--i", "particles/m_boxnet.star", "--o", "read"]
+    subprocess.run(copied, cwd=tmp_path, check=True, capture_output=True)
+    np.testing.assert_array_equal(read_mrc(tmp_path / "read.mrcs")[0], project.images())
