@@ -45,6 +45,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/ctf_peer.py
 	$(BIN)/python benchmarks/picking.py
 	PYTHONPATH=. $(BIN)/python benchmarks/app.py
+	$(BIN)/python benchmarks/selection.py
 
 proof: $(STAMP)
 	$(BIN)/python benchmarks/relion_proof.py

@@ -11,8 +11,9 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -135,30 +136,29 @@ class Works:
         references, problem = self._reference_files.look()
         wanted = Wanted.of(self._config, references, self._stages)
         roster = Roster(self._paths, wanted)
-        roster.adopt(self._store.load_all().values())
-        roster.marks = read_marks(self._paths)
-        for problem in (mark.problem for mark in roster.marks.values() if mark.problem):
-            log.warning("%s", problem)
-        self._foreman = Foreman(
-            roster,
-            self._store,
-            self._broadcast,
-            self.project,
-            self._recheck,
-            self._suspect,
-            self._herald.alerts,
-        )
-        now = time.time()
-        ages = (now - finished for finished in roster.finished_at())
-        self._foreman.rates.restore(time.monotonic(), ages)
-        if problem:
-            self._foreman.holds["references"] = problem
-        self._foreman.judge_all()
-        self._foreman.catch_up_all()
-        if len(roster.entries) >= MANY:
-            # a collection that goes through them all would hold the engine up again and again
-            gc.collect()  # else what is garbage now would be kept too
-            gc.freeze()
+        with _loading():
+            roster.adopt(self._store.load_all().values())
+            roster.marks = read_marks(self._paths)
+            for problem in (mark.problem for mark in roster.marks.values() if mark.problem):
+                log.warning("%s", problem)
+            self._foreman = Foreman(
+                roster,
+                self._store,
+                self._broadcast,
+                self.project,
+                self._recheck,
+                self._suspect,
+                self._herald.alerts,
+            )
+            now = time.time()
+            ages = (now - finished for finished in roster.finished_at())
+            self._foreman.rates.restore(time.monotonic(), ages)
+            if problem:
+                self._foreman.holds["references"] = problem
+            self._foreman.judge_all()
+            self._foreman.catch_up_all()
+            if len(roster.entries) >= MANY:
+                gc.freeze()  # else each collection would hold the engine up to look at them all
         self._trainer = Trainer(self._paths, self._inbox.put)
         if self._trainer.status is not None and self._trainer.status.phase == "failed":
             log.warning("%s", self._trainer.status.message)
@@ -453,3 +453,16 @@ class Works:
                     self._note(message)
                 elif isinstance(message, tuple):
                     message[1].set_exception(EngineError("the engine is stopping"))
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Without collections: they go through what is loaded so far again and again, half the time."""
+    gc.collect()  # what is garbage now would be kept by `gc.freeze`
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
