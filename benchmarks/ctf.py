@@ -89,16 +89,21 @@ def main() -> int:
             settings = random_settings(kind, index, given.size, given.first)
             rows.append({"kind": kind, **measure(settings, given.folder, kind == "phase shift")})
             show(rows[-1])
+            keep_rows(given.folder, rows)  # hours of work outlive what stops them
     full: list[dict[str, Any]] = []
     for index, name in enumerate(FULL if given.full else ()):
         settings = full_settings(index, FIRST_FULL)
         full.append({"kind": name, **measure(settings, given.folder, False, timed=True)})
         show(full[-1])
+        keep_rows(given.folder, rows + full)
     text = markdown(rows, full, given.size)
     print(text)
     (given.folder / "ctf.md").write_text(text)
-    (given.folder / "ctf.json").write_text(json.dumps(rows + full, indent=1))
     return 0
+
+
+def keep_rows(folder: Path, rows: list[dict[str, Any]]) -> None:
+    (folder / "ctf.json").write_text(json.dumps(rows, indent=1))
 
 
 def full_settings(index: int, first_seed: int = 301) -> MovieSettings:
@@ -111,7 +116,8 @@ def full_settings(index: int, first_seed: int = 301) -> MovieSettings:
 def simulated(settings: MovieSettings, folder: Path) -> Path:
     """Write a movie, unless it is there; the path of its truth."""
     truth_path = folder / f"{settings.name}_truth.json"
-    if not truth_path.is_file():
+    movie = folder / f"{settings.name}.mrc"
+    if not truth_path.is_file() or not movie.is_file():  # the movie is written last
         particle = bundled_particle("hsp" if settings.seed % 3 == 0 else "apoferritin")
         write_movie(simulate_movie(settings, particle), folder, "mrc")
     return truth_path
