@@ -21,7 +21,7 @@ help:
 	@echo "make test    all tests but those for a GPU"
 	@echo "make check   formatting, lint, types, import contracts, quick tests"
 	@echo "make bench   the measurements of README.md"
-	@echo "make proof   simulated movies through warptui into RELION, judged by the true map (hours)"
+	@echo "make proof   simulated movies through warptui into RELION, judged by the true map (an hour or more)"
 	@echo "make screenshots  the pictures of README.md, by the app itself"
 	@echo "make gpu     the tests that need a CUDA device"
 	@echo "make clean   remove .venv, the demo, caches"
