@@ -138,10 +138,13 @@ def _add_arguments(verb: str, command: argparse.ArgumentParser) -> None:
         )  # fmt: skip
         return
     if verb == "export":
-        command.add_argument("what", choices=("micrographs",), metavar="micrographs")
+        command.add_argument(
+            "what", choices=("micrographs", "particles"), metavar="micrographs|particles"
+        )
     command.add_argument("project", nargs="?", default=".", metavar="PROJECT", type=Path)
     if verb == "export":
         _add_export_options(command)
+        _add_particle_options(command)
     if verb == "train":
         from warptui.commands import train_options
 
@@ -171,7 +174,10 @@ def _add_arguments(verb: str, command: argparse.ArgumentParser) -> None:
 
 def _add_export_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--output", type=Path, metavar="FILE", help="the list (default: PROJECT/micrographs.star)"
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the list (default: PROJECT/micrographs.star, PROJECT/export_particles.star)",
     )
     command.add_argument(
         "--absolute", action="store_true",
@@ -185,6 +191,25 @@ def _add_export_options(command: argparse.ArgumentParser) -> None:
         "--float32", action="store_true",
         help="list float32 copies, made once in average/float32: RELION 3.1 reads no float16",
     )  # fmt: skip
+
+
+def _add_particle_options(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("particles")
+    group.add_argument(
+        "--done", action="store_true", help="of all that are done, not only of what is selected"
+    )
+    group.add_argument(
+        "--coordinates", metavar="STAR", help="another program's places instead of our picks"
+    )
+    group.add_argument(
+        "--coordinates-pixel-size", metavar="Å",
+        help="of its coordinates, Å/px (default: as it tells, else that of the averages)",
+    )  # fmt: skip
+    group.add_argument("--box", metavar="PX", help="cut particles out with this box")
+    group.add_argument("--pixel-size", metavar="Å", help="cut them out at this pixel size")
+    group.add_argument(
+        "--relion30", action="store_true", help="one table without optics groups, for RELION 3.0"
+    )
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -226,6 +251,10 @@ def _run_verb(call: argparse.Namespace) -> int:
             from warptui.commands import export
             from warptui.engine.exporters.relion import Options
 
+            if call.what == "particles":
+                from warptui.commands import export_particles
+
+                return export_particles.run(call)
             options = Options(call.absolute, call.without_ctf, call.float32)
             return export.micrographs(call.project, call.output, options, as_json=call.json)
         case "report":

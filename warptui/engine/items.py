@@ -205,6 +205,7 @@ class ExportRequest:
     relative_to: str = ""  # paths in the list start here, from the project folder; empty = it
     absolute: bool = False  # whole paths instead
     switches: tuple[str, ...] = ()  # those of the kind that are on
+    given: dict[str, str] = field(default_factory=dict)  # what was typed, by the kind's fields
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON-ready values."""

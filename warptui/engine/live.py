@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -18,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from warptui.engine.errors import Cancelled, CorruptError, InputError
 from warptui.engine.export_records import export_id
-from warptui.engine.exporters.gathered import write_gathered
+from warptui.engine.exporters.gathered import alike, richness, write_gathered
 from warptui.engine.exporters.item_rows import Source, rows_of
 from warptui.engine.exporters.spool import Spool
-from warptui.engine.formats.star_rows import Head, Rows
+from warptui.engine.formats.star_rows import Rows
 from warptui.engine.items import Export
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.records import StoredItem
@@ -187,17 +186,17 @@ class Live:
             if name in spool.items and spool.items[name].key == source.key
         ]
         names.sort(key=lambda name: spool.items[name].rank)
-        like, alike, odd = _alike(spool, names)
+        like, fit, odd = alike(spool, names)
         path, last = self._project.live_list(self.suffix), self._project.live_last(self.suffix)
         if like is None:
             if not path.exists() or not spool.items:
                 return
-            like = max((kept.head for kept in spool.items.values()), key=_richness)
-        newest = alike[-settings.last_items :]
+            like = max((kept.head for kept in spool.items.values()), key=richness)
+        newest = fit[-settings.last_items :]
         said = _left_out(odd, self._failed)
         records = []
         try:
-            for target, some in ((path, alike), (last, newest)):
+            for target, some in ((path, fit), (last, newest)):
                 made = write_gathered(
                     target, spool, some, like=like, version=settings.star_version, durable=closing
                 )
@@ -238,23 +237,6 @@ class Live:
         self._due, self._seconds = time.monotonic() + RETRY_S, 0.0
         with self._bell:
             self._urgent = True
-
-
-def _richness(head: Head) -> int:
-    return len(head.labels) + len(head.optics)
-
-
-def _alike(spool: Spool, names: list[str]) -> tuple[Head | None, list[str], int]:
-    """Items whose rows have the same columns, the richest there are; and how many have not."""
-    heads = Counter(spool.items[name].head for name in names if spool.items[name].n)
-    if not heads:
-        return None, [], 0
-    like = max(heads, key=_richness)
-    labels = like.labels, [label for label, _ in like.optics]
-    fits = {head: (head.labels, [label for label, _ in head.optics]) == labels for head in heads}
-    alike = [name for name in names if not spool.items[name].n or fits[spool.items[name].head]]
-    alike = [name for name in alike if spool.items[name].n]
-    return like, alike, sum(n for head, n in heads.items() if not fits[head])
 
 
 def _left_out(odd: int, failed: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from rich.style import Style
@@ -89,6 +90,8 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
         ]
         if kind.get("all_items"):  # it is of the whole session, and has no paths in it
             rows = [row for row in rows if row[0] not in ("items", "paths in it")]
+        for name, label, _ in kind.get("fields", ()):
+            rows.append((str(label), request.given.get(name) or "as it is", []))
         for name, label in kind.get("switches", ()):
             rows.append((str(label), "yes" if name in request.switches else "no", ["no", "yes"]))
         return rows
@@ -126,15 +129,29 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
             text = "the folder that paths in the list start from: where the other program runs"
             initial = self._request.relative_to or self._folder()
             self.app.push_screen(Ask("Paths", text, initial), self._take_start)
+        elif field := self._field(title):
+            name, label, text = field
+            take = partial(self._take_field, name)
+            self.app.push_screen(Ask(label, text, self._request.given.get(name, "")), take)
         else:
             self.action_turn(1)
+
+    def _field(self, title: str) -> tuple[str, str, str] | None:
+        fields = self._kind.get("fields", ())
+        return next(((name, label, text) for name, label, text in fields if label == title), None)
+
+    def _take_field(self, name: str, text: str | None) -> None:
+        if text is not None:
+            given = {key: value for key, value in self._request.given.items() if key != name}
+            given |= {name: text.strip()} if text.strip() else {}
+            self._change(replace(self._request, given=given))
 
     def _take(self, turned: str) -> None:
         request, kinds = self._request, self._told.get("kinds", ())
         match self._choices()[self._row][0]:
             case "what":
                 name = next(kind["name"] for kind in kinds if kind["label"] == turned)
-                request = replace(request, kind=name, path="", switches=())
+                request = replace(request, kind=name, path="", switches=(), given={})
             case "items":
                 name = next(key for key, label in self._items().items() if label == turned)
                 request = replace(request, items=name)

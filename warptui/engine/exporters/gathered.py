@@ -6,6 +6,7 @@ The rows are copied as text: a million of them take a second, and no memory to s
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,24 @@ def write_gathered(
     finally:
         part.unlink(missing_ok=True)
     return Written(rows, len(names), len(groups))
+
+
+def richness(head: Head) -> int:
+    """How much rows tell."""
+    return len(head.labels) + len(head.optics)
+
+
+def alike(spool: Spool, names: list[str]) -> tuple[Head | None, list[str], int]:
+    """Items whose rows have the same columns, the richest there are; and how many have not."""
+    heads = Counter(spool.items[name].head for name in names if spool.items[name].n)
+    if not heads:
+        return None, [], 0
+    like = max(heads, key=richness)
+    labels = like.labels, [label for label, _ in like.optics]
+    fits = {head: (head.labels, [label for label, _ in head.optics]) == labels for head in heads}
+    alike = [name for name in names if not spool.items[name].n or fits[spool.items[name].head]]
+    alike = [name for name in alike if spool.items[name].n]
+    return like, alike, sum(n for head, n in heads.items() if not fits[head])
 
 
 def _groups(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from warptui.engine.errors import ExportError
-from warptui.engine.exporters import relion, report
+from warptui.engine.exporters import particles, relion, report
 from warptui.engine.items import ExportRequest
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.records import StoredItem
@@ -29,6 +29,15 @@ class Outcome:
 
     rows: int
     reason: str = ""  # what was left out and why; why nothing was written
+
+
+@dataclass(frozen=True)
+class Field:
+    """Something about a kind of list that is typed."""
+
+    name: str
+    label: str
+    help: str
 
 
 Progress = Callable[[int], None]
@@ -52,6 +61,7 @@ class Kind:
     columns: tuple[str, ...]  # of the preview
     write: Write
     preview: Preview  # of all items given
+    fields: tuple[Field, ...] = ()
     of_session: OfSession | None = None  # of rows and status of all items, instead of `write`
 
     def given(self, facts: Callable[[], report.Facts]) -> Kind:
@@ -91,11 +101,23 @@ def target_of(request: ExportRequest, project: ProjectPaths) -> Path:
     path = (project.root / Path(given).expanduser()).absolute()
     if path.suffix != Path(kind.file_name).suffix:
         raise ExportError(f"{path.name}: the name must end with {Path(kind.file_name).suffix}")
+    if path.parent == project.particles("x", "x").parent:
+        raise ExportError(f"{path.parent} holds each item's particles: choose another folder")
+    if kind.name == "particles" and path.parent == project.root:
+        if path.match("particles_*.star"):
+            raise ExportError(f"{path.name}: names that begin so are those of the live lists")
+        if (project.root / path.stem) in (project.particles("x", "x").parent, *_taken(project)):
+            raise ExportError(f"{path.stem}/ is a folder of the session's: choose another name")
     if path.parent == project.motion("x").parent:
         raise ExportError(f"{path.parent} holds the movies' motion: choose another folder")
     if path.is_dir():
         raise ExportError(f"{path} is a folder")
     return path
+
+
+def _taken(project: ProjectPaths) -> tuple[Path, ...]:
+    """Folders that stacks of an export must not lie in."""
+    return project.average("x").parent, project.picks("x", "x").parent, project.models
 
 
 def options_of(request: ExportRequest, project: ProjectPaths) -> relion.Options:
@@ -192,9 +214,67 @@ REPORT = Kind(
     ("item", "results"),
     _without_session,
     _preview_report,
-    _write_report,
+    of_session=_write_report,
 )
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (MICROGRAPHS, REPORT)}
+
+
+def _write_particles(
+    items: Iterable[StoredItem],
+    project: ProjectPaths,
+    target: Path,
+    optics: Mapping[str, float],
+    request: ExportRequest,
+    progress: Progress,
+) -> Outcome:
+    shown = options_of(request, project).shown
+    counted = _counted(items, progress)
+    rows, said = particles.write_particles_list(
+        counted, project, target, optics, request, lambda path: shown(path, project)
+    )
+    return Outcome(rows, said if rows else f"nothing was written: {said}")
+
+
+def _counted(items: Iterable[StoredItem], progress: Progress) -> Iterator[StoredItem]:
+    for done, item in enumerate(items, 1):
+        yield item
+        progress(done)
+
+
+def _preview_particles(
+    items: Iterable[StoredItem], project: ProjectPaths, request: ExportRequest
+) -> list[list[str]]:
+    shown = options_of(request, project).shown
+    particles.is_cut(request)  # else a number that cannot be used is told when it is too late
+    return [
+        row
+        for item in items
+        for row in particles.preview_particles(
+            item, project, request, lambda path: shown(path, project)
+        )
+    ]
+
+
+PARTICLES = Kind(
+    "particles",
+    "particles, a list for RELION and cryoSPARC",
+    "export_particles.star",
+    "RELION, cryoSPARC",
+    (Switch("relion30", "for RELION 3.0: one table, without optics groups"),),
+    ("rlnMicrographName", "CoordinateX", "CoordinateY", "FigureOfMerit"),
+    _write_particles,
+    _preview_particles,
+    (
+        Field("coordinates", "from STAR", "a STAR file of another program; empty = our picks"),
+        Field(
+            "coordinates_pixel_size",
+            "its Å/px",
+            "Å per pixel of its coordinates; empty = as it tells, else that of the averages",
+        ),
+        Field("box_size_px", "box px", "cut out with this box; empty = as [particles] says"),
+        Field("pixel_size", "box Å/px", "cut out at this pixel size; empty = as [particles] says"),
+    ),
+)
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (MICROGRAPHS, PARTICLES, REPORT)}
 
 
 def described() -> list[dict[str, Any]]:
@@ -206,6 +286,7 @@ def described() -> list[dict[str, Any]]:
             "file_name": kind.file_name,
             "reads_it": kind.reads_it,
             "switches": [[switch.name, switch.label] for switch in kind.switches],
+            "fields": [[field.name, field.label, field.help] for field in kind.fields],
             "columns": list(kind.columns),
             "all_items": kind.of_session is not None,
         }

@@ -1,0 +1,100 @@
+"""`export particles`: a list of particles, cut out for it where that is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+
+from warptui import config
+from warptui.commands import report
+from warptui.commands.output import DONE, SOME_FAILED, print_json, say
+from warptui.engine.errors import ExportError, WarptuiError
+from warptui.engine.export_records import ExportRecords, export_id
+from warptui.engine.exporters.kinds import PARTICLES, target_of
+from warptui.engine.items import Export, ExportRequest, State
+from warptui.engine.paths import ProjectPaths
+from warptui.engine.records import StoredItem
+from warptui.engine.store import Store
+
+
+def request_of(call: argparse.Namespace) -> ExportRequest:
+    """What the options ask for."""
+    typed = {
+        "coordinates": call.coordinates,
+        "coordinates_pixel_size": call.coordinates_pixel_size,
+        "box_size_px": call.box,
+        "pixel_size": call.pixel_size,
+    }
+    return ExportRequest(
+        kind=PARTICLES.name,
+        items="done" if call.done else "selected",
+        path=str(call.output.absolute()) if call.output else "",
+        absolute=call.absolute,
+        switches=("relion30",) if call.relion30 else (),
+        given={name: str(value) for name, value in typed.items() if value},
+    )
+
+
+def run(call: argparse.Namespace) -> int:
+    """Write the list; 1 if something was left out."""
+    project, request = call.project, request_of(call)
+    settings = config.read_config(project)
+    paths = ProjectPaths(project.resolve())
+    target = target_of(request, paths)
+    _, rows = report.read(project, items=True)
+    done = request.items == "done"
+    wanted = [row for row in rows if (row.state is State.DONE if done else row.selected)]
+    names = [row.name for row in sorted(wanted, key=lambda row: row.sequence)]
+    if not names:
+        raise ExportError(f"nothing was written: of {len(rows)} items none is as asked for")
+    record = Export(
+        export_id(target), PARTICLES.name, str(target), "running", time.time(), 0, len(names),
+        writer="command line",
+    )  # fmt: skip
+    records, store = ExportRecords(paths), Store(paths)
+    try:
+        with records.writing(record):
+            ended = replace(record, state="failed", reason="interrupted: it goes on when repeated")
+            try:
+                made = PARTICLES.write(
+                    _items(store, names), paths, target, settings.optics.model_dump(), request,
+                    _progress(len(names)),
+                )  # fmt: skip
+                state = "done" if made.rows else "failed"
+                ended = replace(record, state=state, rows=made.rows, reason=made.reason)
+            except (WarptuiError, OSError) as problem:
+                ended = replace(record, state="failed", reason=str(problem))
+                raise
+            finally:
+                ended = replace(ended, at=time.time())
+                records.say(ended)
+    finally:
+        store.close()
+    if call.json:
+        print_json(asdict(ended))
+    if made.rows:
+        say(f"{made.rows:,} particles of {len(names):,} items: {target}")
+    if made.reason:
+        say(made.reason)
+    return SOME_FAILED if made.reason or not made.rows else DONE
+
+
+def _items(store: Store, names: list[str]) -> Iterator[StoredItem]:
+    for name in names:
+        item = store.load(name)
+        if item is not None:
+            yield item
+
+
+def _progress(total: int):
+    on_terminal = sys.stderr.isatty()
+
+    def tell(done: int) -> None:
+        if on_terminal:
+            end = "\n" if done == total else ""
+            print(f"\r{done}/{total}", end=end, file=sys.stderr, flush=True)
+
+    return tell

@@ -1,0 +1,135 @@
+"""Cuts particles for an export, in a process of its own: one line of JSON per item in and out.
+
+What a stage of the session would write into the project goes into the export's own folder, and what
+is there already, whole and made of the same, is not made again: an export that was interrupted goes
+on where it stood.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from warptui.engine.bench import MovieBench
+from warptui.engine.devices import cpu_count, find_cuda
+from warptui.engine.errors import WarptuiError
+from warptui.engine.formats.mrc import StackWriter
+from warptui.engine.formats.particles_file import (
+    ParticleOptics,
+    ParticleTable,
+    images_made_of,
+    write_particles,
+)
+from warptui.engine.items import Movie
+from warptui.engine.paths import ProjectPaths
+from warptui.engine.settings import Config
+from warptui.engine.stages import STAGES
+from warptui.engine.stages.particles import STAGE, ParticleResult, ParticleSettings
+
+
+class CuttingBench(MovieBench):
+    """Reads from the project, cuts at places that are given, and writes somewhere else."""
+
+    def __init__(self, *given: Any, folder: Path, places: np.ndarray, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self._folder, self._places = folder, places
+
+    def picks(self, path: str) -> tuple[np.ndarray, np.ndarray]:
+        """The places that were asked for."""
+        return np.ascontiguousarray(self._places[:, :2]), self._places[:, 2]
+
+    def particle_stack(self, suffix: str, half: str, box_px: int, pixel_size: float) -> StackWriter:
+        """A stack in the export's folder."""
+        return StackWriter(self._stack(half), (box_px, box_px), pixel_size)
+
+    def particle_path(self, suffix: str) -> Path:
+        """Where it is."""
+        return self._stack("")
+
+    def save_particles(
+        self, suffix: str, table: ParticleTable, optics: ParticleOptics, made_of: str
+    ) -> Path:
+        """The list of one micrograph's particles, beside its stack."""
+        path = self._stack("").with_suffix(".star")
+        write_particles(path, table, optics, made_of)
+        return path
+
+    def has_particles(self, suffix: str, made_of: str, halves: Sequence[str]) -> bool:
+        """Whether these very images are there."""
+        there = all(self._stack(half).is_file() for half in halves)
+        return there and images_made_of(self._stack("").with_suffix(".star")) == made_of
+
+    def discard_particles(self, suffix: str) -> None:
+        """Take away what another export left here."""
+        self._stack("").with_suffix(".star").unlink(missing_ok=True)
+        for half in ("", "odd", "even"):
+            self._stack(half).unlink(missing_ok=True)
+
+    def relative(self, path: Path) -> str:
+        """As lists of the project name it."""
+        return os.path.relpath(path, self._project.root)
+
+    def _stack(self, half: str) -> Path:
+        ending = f"_{half}" if half else ""
+        return self._folder / f"{self.item.root_name}{ending}.mrcs"
+
+
+def cut_item(task: dict[str, Any], on_progress: Callable[[float], None]) -> ParticleResult:
+    """Cut the particles of one item.
+
+    Raises
+    ------
+    WarptuiError, OSError
+        If they cannot be cut or written.
+    """
+    config = Config.from_json(task["config"])
+    settings = config.stage("particles")
+    assert isinstance(settings, ParticleSettings)
+    item, project = Movie(Path(task["raw_path"])), ProjectPaths(Path(task["project"]))
+    if not item.path.is_file():
+        raise FileNotFoundError(2, "the movie is gone", str(item.path))
+    device = _device()
+    places = np.array(task["places"], np.float64).reshape(-1, 3)
+    with CuttingBench(
+        item, project, config, device, threads=cpu_count(), on_progress=on_progress,
+        folder=Path(task["folder"]), places=places,
+    ) as bench:  # fmt: skip
+        for stage in STAGES:
+            if stage.name in task["results"]:
+                bench.results[stage.name] = stage.Result.model_validate(task["results"][stage.name])
+        result = STAGE.run(item, bench, settings)
+        assert isinstance(result, ParticleResult)
+        return result
+
+
+@cache
+def _device() -> str:
+    found, _ = find_cuda()
+    return found[0] if found else "cpu"
+
+
+def main() -> int:
+    """Serve tasks until stdin closes."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        try:
+            answer: dict[str, Any] = cut_item(json.loads(line), lambda done: None).model_dump()
+        except (WarptuiError, OSError, MemoryError) as problem:
+            path = str(getattr(problem, "filename", None) or "")
+            said = getattr(problem, "strerror", None) or str(problem)
+            answer = {"problem": f"{path}: {said}" if path else said}
+            answer["errno"] = getattr(problem, "errno", None)
+        print(json.dumps(answer), file=answers, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,295 @@
+"""Lists of particles on demand: those that were cut out, picks alone, or cut out for the export.
+
+What is to be cut goes to a process of its own (`warptui.engine.cutting`), which has torch; the
+stacks lie in a folder beside the list, called like it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing, suppress
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from warptui.engine.errors import ExportError, InputError
+from warptui.engine.exporters.gathered import VERSION_30, VERSION_31, alike, write_gathered
+from warptui.engine.exporters.item_rows import rows_of, source_of
+from warptui.engine.exporters.spool import Spool
+from warptui.engine.formats.foreign_star import Places, read_places
+from warptui.engine.formats.picks_file import read_picks
+from warptui.engine.formats.star_rows import Rows, split_star
+from warptui.engine.items import ExportRequest
+from warptui.engine.paths import ProjectPaths, root_name
+from warptui.engine.records import StoredItem
+
+NO_PICKS = "nothing was picked, or cut out, on it"
+NONE_THERE = "the coordinates name no particles on it"
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+HASHES = ("gain_hash", "defects_hash")
+Load = Callable[[str], StoredItem | None]
+
+
+def number_of(request: ExportRequest, name: str) -> float:
+    """A number that was typed; 0 where none was. Raises ExportError."""
+    text = request.given.get(name, "").strip()
+    try:
+        value = float(text or 0)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 10000:
+        raise ExportError(f"{name.replace('_', ' ')}: {text!r} is no number that can be used")
+    return value
+
+
+def is_cut(request: ExportRequest) -> bool:
+    """Whether particles are to be cut out for the export alone."""
+    return bool(
+        request.given.get("coordinates")
+        or number_of(request, "box_size_px")
+        or number_of(request, "pixel_size")
+    )
+
+
+def places_of(request: ExportRequest, project: ProjectPaths) -> Places | None:
+    """The coordinates of another program that are asked for; None = our picks."""
+    given = request.given.get("coordinates", "").strip()
+    if not given:
+        return None
+    path = (project.root / Path(given).expanduser()).absolute()
+    pixel_size = number_of(request, "coordinates_pixel_size") or None
+    try:
+        stamp = path.stat()
+    except OSError as problem:
+        raise ExportError(f"{path}: cannot be read: {problem.strerror}") from problem
+    try:
+        return _places(path, pixel_size, stamp.st_mtime_ns, stamp.st_size)
+    except InputError as problem:
+        raise ExportError(str(problem)) from problem
+
+
+@lru_cache(maxsize=1)  # a preview asks for every item
+def _places(path: Path, pixel_size: float | None, modified_ns: int, size: int) -> Places:
+    return read_places(path, pixel_size)
+
+
+def write_particles_list(
+    items: Iterable[StoredItem],
+    project: ProjectPaths,
+    target: Path,
+    optics: Mapping[str, float],
+    request: ExportRequest,
+    shown: Callable[[Path], str],
+) -> tuple[int, str]:
+    """Write the list, and stacks where they are asked for; rows, and what was left out.
+
+    Raises
+    ------
+    ExportError
+        When the request cannot be met.
+    OSError
+        When nothing more can be written; what was cut stays, and counts when it is begun again.
+    """
+    cutting, places = is_cut(request), places_of(request, project)
+    left_out: dict[str, str] = {}
+    spool_path = project.exports / f"{os.getpid()}-{target.stem}.rows"
+    spool_path.unlink(missing_ok=True)
+    spool, cutter = Spool(spool_path), _Cutter(project, target, request)
+    try:
+        with closing(spool), closing(cutter):
+            names = []
+            for item in items:
+                try:
+                    if cutting:
+                        rows = cutter.rows(item, optics, _wanted(item, project, places))
+                    else:
+                        rows = _there(item, project, optics)
+                except InputError as problem:
+                    left_out[item.name] = str(problem)
+                    continue
+                spool.put([(item.name, "", _named(rows, project, shown))])
+                names.append(item.name)
+            like, names, odd = alike(spool, names)
+            if like is None:
+                return 0, _said(left_out) or "no particles are there"
+            version = VERSION_30 if "relion30" in request.switches else VERSION_31
+            made = write_gathered(target, spool, names, like=like, version=version)
+            if odd:
+                left_out["others"] = f"{odd:,} without a CTF or without images"
+            return made.rows, _said(left_out)
+    finally:
+        spool_path.unlink(missing_ok=True)
+
+
+def preview_particles(
+    item: StoredItem, project: ProjectPaths, request: ExportRequest, shown: Callable[[Path], str]
+) -> list[list[str]]:
+    """The first rows that an item gives: micrograph, x, y, score."""
+    try:
+        table = _wanted(item, project, places_of(request, project))
+    except InputError:
+        return []
+    micrograph = shown(project.average(root_name(item.name)))
+    return [[micrograph, f"{x:.1f}", f"{y:.1f}", f"{score:.3f}"] for y, x, score in table[:3]]
+
+
+def _wanted(item: StoredItem, project: ProjectPaths, places: Places | None) -> list[list[float]]:
+    """y, x (px of the average) and score of the particles of an item."""
+    average = item.records.get("average")
+    if average is None:
+        raise InputError("it has no average")
+    if places is None:
+        picking = item.records.get("picking")
+        if picking is None or not picking.result.get("picks_path"):
+            raise InputError(NO_PICKS)
+        positions, scores = read_picks(project.root / picking.result["picks_path"])
+        return [[y, x, s] for (y, x), s in zip(positions.tolist(), scores.tolist(), strict=True)]
+    found = places.of(root_name(item.name))
+    if found is None or not len(found):
+        raise InputError(NONE_THERE)
+    table = found.copy()
+    if places.pixel_size is not None:
+        table[:, :2] /= float(average.result["pixel_size"])
+    return table.tolist()
+
+
+def _there(item: StoredItem, project: ProjectPaths, optics: Mapping[str, float]) -> Rows:
+    """Rows of what the session has: particles that were cut out, else picks."""
+    picking = item.records.get("picking")
+    suffix = str(picking.result.get("suffix")) if picking is not None else ""
+    source = None
+    for extracting in (True, False):
+        source = source or source_of(item, suffix, optics, extracting=extracting)
+    if source is None:
+        raise InputError(NO_PICKS)
+    try:
+        return rows_of(source, project, lambda name: item)
+    except OSError as problem:
+        raise InputError(f"{problem.filename}: {problem.strerror}") from problem
+
+
+def _named(rows: Rows, project: ProjectPaths, shown: Callable[[Path], str]) -> Rows:
+    """The rows with paths as they are asked for."""
+    words = rows.body.split(b"\n", 1)[0].split()
+    labels, body = rows.head.labels, rows.body
+    for label in ("rlnImageName", "rlnMicrographName"):
+        if label in labels and words:
+            before = words[labels.index(label)].rpartition(b"@")[2]
+            path = Path(os.path.normpath(project.root / before.decode()))
+            after = shown(path).encode()
+            start = b"@" if label == "rlnImageName" else b" "
+            body = body.replace(start + before + b" ", start + after + b" ")
+    return replace(rows, body=body)
+
+
+def _said(left_out: Mapping[str, str]) -> str:
+    reasons: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        reasons.setdefault(reason, []).append(name)
+    parts = [
+        f"{names[0]}{f' and {len(names) - 1:,} more' if len(names) > 1 else ''} left out: {reason}"
+        for reason, names in reasons.items()
+    ]
+    more = [f"{len(parts) - 3:,} more reasons"] if len(parts) > 3 else []
+    return "; ".join(parts[:3] + more)
+
+
+class _Cutter:
+    """The process that cuts, begun when something is to be cut."""
+
+    def __init__(self, project: ProjectPaths, target: Path, request: ExportRequest) -> None:
+        self._project, self._folder, self._request = project, target.with_suffix(""), request
+        self._process: subprocess.Popen[str] | None = None
+
+    def rows(
+        self, item: StoredItem, optics: Mapping[str, float], places: list[list[float]]
+    ) -> Rows:
+        """Have an item's particles cut; the rows of them.
+
+        Raises
+        ------
+        InputError
+            When the item cannot be cut.
+        OSError
+            When no item can: there is no room.
+        """
+        answer = self._ask(self._task(item, optics, places))
+        if problem := answer.get("problem"):
+            if answer.get("errno") in UNWRITABLE:
+                raise OSError(answer["errno"], os.strerror(answer["errno"]), str(self._folder))
+            raise InputError(problem.removeprefix(f"{item.name}: "))
+        if not answer.get("star_path"):
+            raise InputError("; ".join(answer.get("notes") or ["no particle lies on it"]))
+        path = self._project.root / answer["star_path"]
+        return split_star(path.read_bytes(), str(path))
+
+    def close(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    with suppress(OSError):
+                        pipe.close()
+
+    def _ask(self, task: dict[str, Any]) -> dict[str, Any]:
+        if self._process is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            command = [sys.executable, "-m", "warptui.engine.cutting"]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            print(json.dumps(task), file=self._process.stdin, flush=True)
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            status = self._process.wait()
+            self._process = None
+            return {"problem": f"the process that cuts ended with status {status}"}
+        return json.loads(line)
+
+    def _task(
+        self, item: StoredItem, optics: Mapping[str, float], places: list[list[float]]
+    ) -> dict[str, Any]:
+        """Everything as the item was processed, but for what is asked for."""
+        records, request = item.records, self._request
+        sections: dict[str, Any] = {}
+        for record in records.values():
+            sections.update(record.sections)
+        sections["input"] = {
+            key: value for key, value in sections.get("input", {}).items() if key not in HASHES
+        }
+        config: dict[str, Any] = {
+            "input": sections["input"],
+            "optics": {**optics, **sections.get("optics", {})},
+        }
+        for name in ("average", "picking", "particles"):
+            if name in records:
+                config[name] = dict(records[name].settings)
+        particles = config.setdefault("particles", {})
+        if box := int(number_of(request, "box_size_px")):
+            particles["box_size_px"] = box
+        if pixel_size := number_of(request, "pixel_size"):
+            particles["pixel_size"] = pixel_size
+            if not box:
+                particles["box_size_px"] = 0
+        results = {
+            name: record.result
+            for name, record in records.items()
+            if name in ("motion", "average", "ctf", "picking")
+        }
+        results.setdefault("picking", {"suffix": "export"})
+        return {
+            "project": str(self._project.root), "raw_path": item.raw_path, "config": config,
+            "results": results, "places": places, "folder": str(self._folder),
+        }  # fmt: skip

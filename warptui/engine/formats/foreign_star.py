@@ -1,0 +1,162 @@
+"""Coordinates of particles in STAR files of other programs, with their quirks.
+
+RELION 3.0 has one table, and the pixel size by a magnification; later ones have optics groups, with
+shifts in Å; converters leave optics out, or end lines as Windows does. Origins are taken off: where
+a particle was shifted to is where it is.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+
+from warptui.engine.errors import InputError
+
+X, Y, MICROGRAPH, IMAGE = "rlnCoordinateX", "rlnCoordinateY", "rlnMicrographName", "rlnImageName"
+SCORE = "rlnAutopickFigureOfMerit"
+
+
+@dataclass
+class Table:
+    """One table of a file: values as they stand."""
+
+    name: str
+    labels: list[str] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+
+    def column(self, label: str) -> list[str] | None:
+        """The values under a label; None where the table has none."""
+        if label not in self.labels:
+            return None
+        at = self.labels.index(label)
+        return [row[at] for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where particles are, by the micrograph's name as the file has it."""
+
+    by_micrograph: dict[str, np.ndarray]  # (n, 3): y, x, score; px where `pixel_size` is None
+    pixel_size: float | None  # Å/px that positions were in; they are Å then. None = not told
+    n: int
+
+    def of(self, root_name: str) -> np.ndarray | None:
+        """Those of a micrograph: of the same name, else of one whose name contains it.
+
+        cryoSPARC puts a number before the name, and what it did behind it.
+        """
+        by_root = {_root(name): name for name in self.by_micrograph}
+        if root_name in by_root:
+            return self.by_micrograph[by_root[root_name]]
+        longer = [name for root, name in by_root.items() if root_name in root]
+        return self.by_micrograph[longer[0]] if len(longer) == 1 else None
+
+
+def read_places(path: Path, pixel_size: float | None = None) -> Places:
+    """Positions of particles; ``pixel_size`` (Å) of the coordinates where the file errs or is mute.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or tells no places of particles in micrographs.
+    """
+    try:
+        tables = list(read_tables(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise InputError(f"{path}: cannot be read: {problem}") from problem
+    table = next((t for t in tables if X in t.labels and Y in t.labels), None)
+    if table is None:
+        raise InputError(f"{path}: no table in it has {X} and {Y}")
+    names = table.column(MICROGRAPH)
+    if names is None and (images := table.column(IMAGE)) is not None:
+        names = [image.rpartition("@")[2] for image in images]
+    if names is None:
+        raise InputError(f"{path}: it tells no {MICROGRAPH}: of which micrographs is it?")
+    short = next((n for n, row in enumerate(table.rows, 1) if len(row) != len(table.labels)), 0)
+    if short:
+        raise InputError(f"{path}: row {short} has not as many values as there are labels")
+    try:
+        optics = _optics(tables, table)
+        found = pixel_size or optics[0]
+        scale = found or 1.0
+        y, x = (np.array(table.column(label), np.float64) * scale for label in (Y, X))
+        y, x = y - _origin(table, "Y", optics[1], found), x - _origin(table, "X", optics[1], found)
+        scores = np.array(table.column(SCORE) or [1.0] * len(y), np.float64)
+    except ValueError as problem:
+        raise InputError(f"{path}: a row has no number where one is needed: {problem}") from problem
+    if not (np.isfinite(y).all() and np.isfinite(x).all()):
+        raise InputError(f"{path}: some coordinates are no numbers")
+    rows: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        rows.setdefault(name, []).append(number)
+    places = np.column_stack([y, x, scores]).reshape(-1, 3)
+    return Places({name: places[at] for name, at in rows.items()}, found, len(places))
+
+
+def read_tables(lines: Iterable[str]) -> Iterator[Table]:
+    """The tables with rows, whatever ends their lines and however they are spaced."""
+    table: Table | None = None
+    for line in (line.strip() for line in lines):
+        if line.startswith("data_"):
+            if table is not None:
+                yield table
+            table = Table(line[5:])
+        elif not line or line.startswith("#") or line == "loop_" or table is None:
+            continue
+        elif line.startswith("_"):
+            words = line.split()
+            table.labels.append(words[0][1:])
+            if len(words) > 1 and not words[1].startswith("#"):  # a single value, not in a loop
+                table.rows = [[*(table.rows[0] if table.rows else []), words[1]]]
+        else:
+            table.rows.append(shlex.split(line) if "'" in line or '"' in line else line.split())
+    if table is not None:
+        yield table
+
+
+def _optics(tables: list[Table], own: Table) -> tuple[float | None, float | None]:
+    """Å/px of the coordinates, and of the images, in which older origins count."""
+    group = next((t for t in tables if t.name == "optics" and t.rows), None)
+    if group is not None:
+        sizes = [group.column(f"rln{what}PixelSize") for what in ("Micrograph", "Image")]
+        found = [{float(value) for value in size} if size else set() for size in sizes]
+        if len(found[0]) > 1:
+            raise InputError("optics groups of several pixel sizes: export them one by one")
+        coordinates, images = (next(iter(values), None) for values in found)
+        return coordinates, images
+    if own.column("rlnMicrographPixelSize"):
+        size = float((own.column("rlnMicrographPixelSize") or ["0"])[0])
+        return size, size
+    detector, magnification = own.column("rlnDetectorPixelSize"), own.column("rlnMagnification")
+    if detector and magnification and float(magnification[0]) > 0:
+        size = 1e4 * float(detector[0]) / float(magnification[0])
+        return size, size
+    return None, None
+
+
+def _origin(
+    table: Table, axis: str, image_pixel: float | None, pixel_size: float | None
+) -> np.ndarray | float:
+    """What to take off, in the unit of the positions."""
+    angstroms = table.column(f"rlnOrigin{axis}Angst")
+    if angstroms is not None:
+        if pixel_size is None:
+            raise InputError(
+                "origins are in Å, but no pixel size of the coordinates is told: give it"
+            )
+        return np.array(angstroms, np.float64)
+    pixels = table.column(f"rlnOrigin{axis}")
+    if pixels is None:
+        return 0.0
+    scale = (image_pixel or pixel_size or 1.0) if pixel_size is not None else 1.0
+    return np.array(pixels, np.float64) * scale
+
+
+def _root(name: str) -> str:
+    """A micrograph's name without folders and last extension, of either system's paths."""
+    last = PureWindowsPath(name).name if "\\" in name else PurePosixPath(name).name
+    return Path(last).stem
