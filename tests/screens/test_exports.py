@@ -157,3 +157,21 @@ async def test_exports_are_followed_cancelled_and_looked_at_on_the_jobs_screen(d
 def test_an_export_in_full_says_what_was_left_out() -> None:
     said = account(MADE)
     assert "1,102 rows" in said and "/p/good.star" in said and "3 left out: no CTF" in said
+
+
+async def test_places_of_another_program_and_a_box_are_typed(driven) -> None:
+    engine = FakeEngine(300)
+    async with driven(engine, (80, 24)) as (app, pilot):
+        await opened(pilot)
+        await pilot.press("l")
+        await until(pilot, lambda: "our picks" in text_of(app))
+        await pilot.press("j", "j", "j", "j", "enter", *"c.star", "enter")
+        await pilot.press("j", "j", "enter", *"96", "enter")
+        await until(pilot, lambda: "96" in text_of(app) and "c.star" in text_of(app))
+        assert "FigureOfMerit" in text_of(app) and "close" in text_of(app)
+        await pilot.press("o")
+        await until(pilot, lambda: asked(engine))
+        wanted = ExportRequest(
+            kind="particles", given={"coordinates": "c.star", "box_size_px": "96"}
+        )
+        assert asked(engine) == [wanted]

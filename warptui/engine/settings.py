@@ -227,10 +227,6 @@ class ExportSettings(Section):
         "3.1", "of RELION: 3.1 (and later: optics groups) or 3.0", affects=False,
         pattern=r"^3\.[01]$",
     )  # fmt: skip
-    optics_groups: str = setting(
-        "one", "one, or beam-shift: by what EPU's XML or the mdoc tells", affects=False,
-        pattern="^(one|beam-shift)$",
-    )  # fmt: skip
 
 
 SHARED = (

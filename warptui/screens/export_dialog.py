@@ -90,8 +90,8 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
         ]
         if kind.get("all_items"):  # it is of the whole session, and has no paths in it
             rows = [row for row in rows if row[0] not in ("items", "paths in it")]
-        for name, label, _ in kind.get("fields", ()):
-            rows.append((str(label), request.given.get(name) or "as it is", []))
+        for name, label, empty, _ in kind.get("fields", ()):
+            rows.append((str(label), request.given.get(name) or str(empty), []))
         for name, label in kind.get("switches", ()):
             rows.append((str(label), "yes" if name in request.switches else "no", ["no", "yes"]))
         return rows
@@ -138,7 +138,9 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
 
     def _field(self, title: str) -> tuple[str, str, str] | None:
         fields = self._kind.get("fields", ())
-        return next(((name, label, text) for name, label, text in fields if label == title), None)
+        return next(
+            ((name, label, text) for name, label, _, text in fields if label == title), None
+        )
 
     def _take_field(self, name: str, text: str | None) -> None:
         if text is not None:

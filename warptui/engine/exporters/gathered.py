@@ -37,7 +37,6 @@ def write_gathered(
     *,
     like: Head,
     version: str = VERSION_31,
-    shift_groups: Mapping[str, int] | None = None,
     stop: Callable[[], None] = lambda: None,
     durable: bool = True,
 ) -> Written:
@@ -47,8 +46,6 @@ def write_gathered(
     ----------
     like
         The labels of the rows, and of the optics: those of all these items.
-    shift_groups
-        Number of the group of beam shifts by item; an absent one is in a group of its own kind.
     stop
         Called between blocks; raises when the writing is to end.
     durable
@@ -61,7 +58,7 @@ def write_gathered(
         When it cannot be written: what was there stays.
     """
     names = list(names)
-    groups = _groups(spool, names, shift_groups or {})
+    groups = _groups(spool, names)
     rows = 0
     path.parent.mkdir(parents=True, exist_ok=True)
     part = temporary(path)
@@ -71,7 +68,7 @@ def write_gathered(
             block, filled = [], 0
             for name in names:
                 kept = spool.items[name]
-                number = groups[kept.head, (shift_groups or {}).get(name, 0)]
+                number = groups[kept.head]
                 text = spool.read(name)
                 block.append(text.replace(b"\n", _ending(kept.head, number, version)))
                 filled += len(block[-1])
@@ -108,24 +105,22 @@ def alike(spool: Spool, names: list[str]) -> tuple[Head | None, list[str], int]:
     return like, alike, sum(n for head, n in heads.items() if not fits[head])
 
 
-def _groups(
-    spool: Spool, names: list[str], shift_groups: Mapping[str, int]
-) -> dict[tuple[Head, int], int]:
+def _groups(spool: Spool, names: list[str]) -> dict[Head, int]:
     """Number of each optics group, in the order in which items came in."""
-    found: dict[tuple[Head, int], int] = {}
+    found: dict[Head, int] = {}
     for name in names:
-        found.setdefault((spool.items[name].head, shift_groups.get(name, 0)), len(found) + 1)
+        found.setdefault(spool.items[name].head, len(found) + 1)
     return found
 
 
-def _beginning(like: Head, groups: Mapping[tuple[Head, int], int], version: str) -> bytes:
+def _beginning(like: Head, groups: Mapping[Head, int], version: str) -> bytes:
     if version == VERSION_30:
         labels = (*like.labels, *(label for label, _ in _old_optics(like)))
         return table_head("", labels).partition(b"\n\n")[2]  # 3.0 knows of no versions
     optics_labels = (GROUP_NAME, GROUP, *(label for label, _ in like.optics))
     lines = [
         " ".join((f"opticsGroup{number}", str(number), *(value for _, value in head.optics)))
-        for (head, _), number in groups.items()
+        for head, number in groups.items()
     ]
     optics = table_head("optics", optics_labels) + "".join(f"{line}\n" for line in lines).encode()
     return optics + b"\n\n" + table_head("particles", (*like.labels, GROUP))

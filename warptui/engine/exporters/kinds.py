@@ -37,6 +37,7 @@ class Field:
 
     name: str
     label: str
+    empty: str  # what counts while nothing was typed
     help: str
 
 
@@ -264,14 +265,15 @@ PARTICLES = Kind(
     _write_particles,
     _preview_particles,
     (
-        Field("coordinates", "from STAR", "a STAR file of another program; empty = our picks"),
+        Field("coordinates", "places", "our picks", "a STAR file of another program"),
         Field(
             "coordinates_pixel_size",
-            "its Å/px",
-            "Å per pixel of its coordinates; empty = as it tells, else that of the averages",
-        ),
-        Field("box_size_px", "box px", "cut out with this box; empty = as [particles] says"),
-        Field("pixel_size", "box Å/px", "cut out at this pixel size; empty = as [particles] says"),
+            "their Å/px",
+            "as told with them, else the average's",
+            "Å per pixel of the other program's coordinates",
+        ),  # fmt: skip
+        Field("box_size_px", "box", "as cut out already", "px of a box to cut out anew"),
+        Field("pixel_size", "box Å/px", "as cut out already", "Å per pixel of boxes to cut out"),
     ),
 )
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (MICROGRAPHS, PARTICLES, REPORT)}
@@ -286,7 +288,7 @@ def described() -> list[dict[str, Any]]:
             "file_name": kind.file_name,
             "reads_it": kind.reads_it,
             "switches": [[switch.name, switch.label] for switch in kind.switches],
-            "fields": [[field.name, field.label, field.help] for field in kind.fields],
+            "fields": [[field.name, field.label, field.empty, field.help] for field in kind.fields],
             "columns": list(kind.columns),
             "all_items": kind.of_session is not None,
         }
