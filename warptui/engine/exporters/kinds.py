@@ -271,7 +271,7 @@ PARTICLES = Kind(
             "their Å/px",
             "as told with them, else the average's",
             "Å per pixel of the other program's coordinates",
-        ),  # fmt: skip
+        ),
         Field("box_size_px", "box", "as cut out already", "px of a box to cut out anew"),
         Field("pixel_size", "box Å/px", "as cut out already", "Å per pixel of boxes to cut out"),
     ),
