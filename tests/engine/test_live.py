@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 import starfile
 
 from tests.engine.item_stars import stored_item, write_item
-from warptui.engine.exporters.gathered import write_gathered
+from warptui.engine.exporters.gathered import alike, write_gathered
 from warptui.engine.exporters.item_rows import rows_of, source_of
 from warptui.engine.exporters.spool import Spool
 from warptui.engine.formats.picks_file import write_picks
@@ -263,3 +265,26 @@ def test_what_becomes_of_items_is_told_to_the_lists(project) -> None:
     lists.apply(Config(export=ExportSettings(live=False)))
     assert lists.look() == ()
     lists.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("relion_star_handler") is None, reason="RELION is not installed")
+def test_relion_reads_lists_of_both_versions(project) -> None:
+    spool = Spool(project.live_rows("net"))
+    for k, box in ((1, 128), (2, 64)):
+        source = write_item(project.root, k, 3, box=box)
+        spool.put([(source.name, "", split_star((project.root / source.path).read_bytes(), "x"))])
+    like, names, _ = alike(spool, list(spool.items))
+    assert like is not None
+    for version in ("3.1", "3.0"):
+        write_gathered(project.root / f"{version}.star", spool, names, like=like, version=version)
+    spool.close()
+    chosen = ["--o", "some.star", "--select", "rlnCoordinateX", "--minval", "15"]
+    for command in (
+        ["relion_star_handler", "--i", "3.1.star", *chosen],
+        ["relion_convert_star", "--i", "3.0.star", "--o", "new.star"],
+    ):
+        subprocess.run(command, cwd=project.root, check=True, capture_output=True)
+    assert len(starfile.read(project.root / "some.star")["particles"]) == 4
+    new = starfile.read(project.root / "new.star")
+    assert len(new["particles"]) == 6 and new["optics"]["rlnImagePixelSize"].tolist() == [1.5]
