@@ -27,6 +27,7 @@ from warptui.engine.items import EngineStatus, ItemRow
 
 BATCH_S = 0.25  # no viewer is told more often
 QUIET_S = 5.0  # an empty batch after this long tells the server whether the viewer still listens
+FEW_NEWS, NEWS_SHARE = 1000, 10  # more, and more than one part in so many: a snapshot instead
 KEPT_LINES = 500
 KEPT_DETAILS = 300  # debug lines, so that they push out no others
 KEPT_REMOVALS = 1000
@@ -124,7 +125,8 @@ class Broadcast:
         """Batches of numbered events later than ``after``, four a second at most.
 
         The first is a `Snapshot` and the last log lines where ``after`` is not a number of this
-        engine, or so old that removals since then are forgotten. A batch may be empty.
+        engine, or so old that removals since then are forgotten, and where much is new: all rows in
+        columns are soon sent, a large part of them one by one is not. A batch may be empty.
         """
         while True:
             with self._changed:
@@ -134,6 +136,8 @@ class Broadcast:
                     if self._sequence == after and not self._closed:
                         self._changed.wait(QUIET_S)
                     batch = self._since(after)
+                    if len(batch) > max(FEW_NEWS, len(self._rows) // NEWS_SHARE):
+                        batch = self._everything()
                 closed = self._closed
             if batch:
                 after = batch[-1][0]

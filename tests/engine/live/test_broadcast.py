@@ -53,6 +53,22 @@ def test_what_a_viewer_missed_for_too_long_comes_as_a_snapshot() -> None:
     assert [event for _, event in next(fresh)] == [ItemChanged(row("z"))]
 
 
+def test_much_that_is_new_comes_as_a_snapshot() -> None:
+    said = Broadcast(STATUS)
+    names = [f"m{number}" for number in range(3000)]
+    said.publish(*(ItemChanged(row(name)) for name in names))
+    viewer = said.follow()
+    next(viewer)
+    said.publish_rows((name, {"selected": True}) for name in names[:900])
+    batch = next(viewer)
+    assert len(batch) == 900 and all(isinstance(event, ItemChanged) for _, event in batch)
+    said.publish_rows((name, {"filtered": True}) for name in names[:1100])
+    ((number, snapshot),) = next(viewer)
+    assert isinstance(snapshot, Snapshot) and number == said._sequence
+    assert [item.filtered for item in snapshot.rows].count(True) == 1100
+    assert [item.selected for item in snapshot.rows].count(True) == 900
+
+
 def test_numbers_of_an_earlier_engine_are_not_taken_for_this_one_s() -> None:
     earlier, later = Broadcast(STATUS), Broadcast(STATUS)
     ((number, _),) = next(earlier.follow())
