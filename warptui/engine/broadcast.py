@@ -137,7 +137,8 @@ class Broadcast:
                         self._changed.wait(QUIET_S)
                     batch = self._since(after)
                     if len(batch) > max(FEW_NEWS, len(self._rows) // NEWS_SHARE):
-                        batch = self._everything()
+                        # the counts first: they are what somebody waits for
+                        batch = [(after, StatusChanged(self._status)), *self._everything()]
                 closed = self._closed
             if batch:
                 after = batch[-1][0]

@@ -33,6 +33,7 @@ from warptui.engine.settings import ReadConfig, WriteConfig
 
 log = logging.getLogger(__name__)
 
+SENT_AT_ONCE = 200  # events: what was said first is not to wait for all that follows
 SEND_TIMEOUT_S = 30.0  # a viewer that takes nothing for so long is dropped
 MAX_VIEWERS = 64
 GOODBYE_S = 0.8
@@ -192,6 +193,9 @@ class Server:
         for batch in self._session.batches(after):
             told = []
             for sequence, event in batch:
+                if len(told) == SENT_AT_ONCE or (told and isinstance(event, Snapshot)):
+                    connection.sendall(wire.line({"events": told}))
+                    told = []
                 if isinstance(event, Snapshot):
                     for message in wire.encode_snapshot(sequence, event):
                         connection.sendall(wire.line(message))

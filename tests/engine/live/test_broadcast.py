@@ -63,8 +63,9 @@ def test_much_that_is_new_comes_as_a_snapshot() -> None:
     batch = next(viewer)
     assert len(batch) == 900 and all(isinstance(event, ItemChanged) for _, event in batch)
     said.publish_rows((name, {"filtered": True}) for name in names[:1100])
-    ((number, snapshot),) = next(viewer)
-    assert isinstance(snapshot, Snapshot) and number == said._sequence
+    ((before, counts), (number, snapshot)) = next(viewer)
+    assert isinstance(counts, StatusChanged) and before < number == said._sequence
+    assert isinstance(snapshot, Snapshot)
     assert [item.filtered for item in snapshot.rows].count(True) == 1100
     assert [item.selected for item in snapshot.rows].count(True) == 900
 
