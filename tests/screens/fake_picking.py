@@ -63,6 +63,7 @@ def picking_values(number: int) -> dict[str, float | None]:
     area = np.pi * mask_radius(number) ** 2 / np.prod(PREVIEW)
     return {
         "picking.n_particles": float(n_particles(number)),
+        "particles.n_particles": float(n_particles(number)),
         "picking.mask_percent": round(100 * float(area), 2),
     }
 
