@@ -26,10 +26,10 @@ import numpy as np
 import starfile
 import torch
 
-from warptui.engine.bench import load_net
 from warptui.engine.edits import choose
 from warptui.engine.formats.boxnet_file import find_model
 from warptui.engine.nets.boxnet import PIXEL_SIZE
+from warptui.engine.networks import load_net
 from warptui.engine.ops.picks import find_artifacts, find_components
 from warptui.engine.ops.segmentation import coarsen, normalise, segment
 from warptui.engine.simulation.density import Particle, is_model, read_particle

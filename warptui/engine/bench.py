@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from warptui.engine import networks
 from warptui.engine.edits import Chosen, Edits, read_edits
 from warptui.engine.errors import InputError, OutputError
-from warptui.engine.formats.boxnet_file import find_model, hash_model, read_boxnet
+from warptui.engine.formats.boxnet_file import find_model
 from warptui.engine.formats.defects import read_defects
 from warptui.engine.formats.gain import orientation_score, read_gain
 from warptui.engine.formats.mdoc import movie_facts
@@ -35,16 +35,9 @@ from warptui.engine.formats.picks_file import (
     write_chosen,
     write_mask,
 )
+from warptui.engine.frames import Frames
 from warptui.engine.items import Movie
 from warptui.engine.nets.boxnet import BoxNet
-from warptui.engine.ops.defects import (
-    Filling,
-    fill_defects,
-    fill_values,
-    find_defects,
-    plan_filling,
-)
-from warptui.engine.ops.particles import Counts
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.settings import Config
 from warptui.engine.stages.average import AverageSettings
@@ -53,82 +46,6 @@ from warptui.engine.stages.stage import StageResult
 
 MIN_SIZE_PX = 64
 MAX_BAD_SHARE = 0.1
-
-
-class Frames:
-    """The frames of a movie, kept as the file's own small type; corrected one at a time.
-
-    A quarter of the size of floats: a 3838 x 3710 x 32 movie of bytes takes 456 MB.
-    """
-
-    def __init__(self, stack: np.ndarray, gain: np.ndarray | None, device: torch.device) -> None:
-        self.n_frames = len(stack)
-        self.shape_yx: tuple[int, int] = (stack.shape[1], stack.shape[2])
-        self._counts = stack
-        self._stack = [torch.from_numpy(frame) for frame in stack]
-        self._device = device
-        self._gain = None if gain is None else torch.from_numpy(gain).to(device)
-        self._filling: Filling | None = None
-        self.n_defects = 0
-
-    def raw(self, index: int, out: Tensor | None = None) -> Tensor:
-        """``(y, x)`` float32: frame ``index`` times the gain, defects still in."""
-        frame = self._stack[index]
-        if frame.dtype.itemsize > 4 or frame.dtype == torch.uint16:
-            frame = frame.to(torch.float32)
-        frame = frame.to(self._device)
-        if out is None:
-            out = torch.empty(self.shape_yx, device=self._device)
-        if self._gain is None:
-            return out.copy_(frame)
-        return torch.mul(frame, self._gain, out=out)
-
-    def correct_defects(self, known: np.ndarray | None) -> Tensor:
-        """Find dead and hot pixels in the sum of the frames; fill them and ``known`` ones.
-
-        Returns
-        -------
-        Tensor
-            ``(y, x)`` sum of the frames times the gain, defects still in.
-        """
-        total = torch.zeros(self.shape_yx, device=self._device)
-        buffer = torch.empty(self.shape_yx, device=self._device)
-        for index in range(self.n_frames):
-            total += self.raw(index, buffer)
-        bad = find_defects(total)
-        if known is not None:
-            bad |= torch.from_numpy(known).to(self._device)
-        self.n_defects = int(bad.sum())
-        if self.n_defects:
-            self._filling = plan_filling(bad)
-        return total
-
-    def __getitem__(self, index: int) -> Tensor:
-        """``(y, x)`` float32: frame ``index`` times the gain, defects filled."""
-        return self.read(index, None)
-
-    def read(self, index: int, out: Tensor | None) -> Tensor:
-        """As ``frames[index]``, into ``out`` if given."""
-        frame = self.raw(index, out)
-        return frame if self._filling is None else fill_defects(frame, self._filling)
-
-    def counts(self) -> Counts | None:
-        """All frames as they are in memory, with what corrects them; None on other devices."""
-        if self._device.type != "cpu" or self._counts.dtype.itemsize > 4:
-            return None
-        flat = self._counts.reshape(self.n_frames, -1)
-        gain = None if self._gain is None else self._gain.numpy()
-        # a sample will do: it stands for what lies outside the image
-        step = max(1, self.shape_yx[0] // 64)
-        sample = self._counts[:, ::step].astype(np.float32)
-        sample = sample if gain is None else sample * gain[::step]
-        if not np.isfinite(sample.sum()):
-            sample[~np.isfinite(sample)] = np.nan
-        means = np.nanmean(sample, axis=(1, 2))
-        pixels, fills = fill_values(flat, gain, self._filling, means)
-        ny, nx = self.shape_yx
-        rows = np.searchsorted(pixels, np.arange(ny + 1) * nx)
-        return Counts(self._counts, gain, rows, pixels % nx, fills, means.astype(np.float32))
 
 
 class MovieBench:
@@ -346,15 +263,11 @@ class MovieBench:
         InputError
             If there is no such model, or it is damaged or of another version.
         """
-        path = find_model(name, self._project.root)
-        found = path.stat()
-        return _load_boxnet(path, found.st_mtime_ns, found.st_size, self.device)
+        return networks.ready_net(find_model(name, self._project.root), self.device)
 
     def boxnet_hash(self, name: str) -> str:
         """SHA-256 of the model's file. Raises InputError if there is none."""
-        path = find_model(name, self._project.root)
-        found = path.stat()
-        return _hash_model(path, found.st_mtime_ns, found.st_size)
+        return networks.net_hash(find_model(name, self._project.root))
 
     def identity(self, name: str) -> list[int]:
         """Size and time of a product that `save` wrote: another one has others.
@@ -491,37 +404,3 @@ def refuse_blank_product(item_name: str, name: str, array: np.ndarray) -> None:
         raise OutputError(f"{item_name}: {name} has values that are not finite")
     if low == high:
         raise OutputError(f"{item_name}: {name} is {low} everywhere; nothing was written")
-
-
-def load_net(path: Path) -> tuple[BoxNet, str]:
-    """A network from a model's file, on the CPU, and the file's SHA-256.
-
-    Raises
-    ------
-    InputError
-        If the file is absent, damaged or of another version.
-    """
-    stored = read_boxnet(path)
-    net = BoxNet(stored.width)
-    try:
-        net.load_state_dict({name: torch.from_numpy(x) for name, x in stored.weights.items()})
-    except RuntimeError as problem:
-        raise InputError(
-            f"{path}: its weights do not fit a BoxNet of width {stored.width}; train it again"
-        ) from problem
-    return net, stored.hash
-
-
-@lru_cache(maxsize=8)
-def _hash_model(path: Path, modified_ns: int, size: int) -> str:
-    return hash_model(path)
-
-
-@lru_cache(maxsize=2)
-def _load_boxnet(path: Path, modified_ns: int, size: int, device: torch.device) -> BoxNet:
-    """A network, read once as long as its file (its time and size) stays the same."""
-    net, _ = load_net(path)
-    for weights in net.parameters():
-        if weights.ndim == 4:  # channels last: a quarter faster on CPUs
-            weights.data = weights.data.contiguous(memory_format=torch.channels_last)
-    return net.to(device).eval()

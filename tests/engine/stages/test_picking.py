@@ -21,7 +21,7 @@ import tifffile
 import torch
 from torch import Tensor, nn
 
-from warptui.engine import bench as benches
+from warptui.engine import networks
 from warptui.engine.bench import MovieBench
 from warptui.engine.edits import Edits, Spot, choose, write_edits
 from warptui.engine.errors import Cancelled, InputError, StageError
@@ -60,7 +60,7 @@ class DarkSpots(nn.Module):
 @pytest.fixture(autouse=True)
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     DarkSpots.calls = 0
-    monkeypatch.setattr(benches, "_load_boxnet", lambda *_: DarkSpots())
+    monkeypatch.setattr(networks, "ready_net", lambda *_: DarkSpots())
 
 
 def picture(

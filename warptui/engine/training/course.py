@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 import warptui
-from warptui.engine.bench import load_net
 from warptui.engine.crash import crash_point
 from warptui.engine.errors import Cancelled, TrainingError
 from warptui.engine.formats.boxnet_file import find_model, write_boxnet
@@ -22,6 +21,7 @@ from warptui.engine.formats.picks_file import write_array
 from warptui.engine.items import TrainingStatus
 from warptui.engine.mounts import UNWRITABLE
 from warptui.engine.nets.boxnet import BoxNet
+from warptui.engine.networks import load_net
 from warptui.engine.paths import ProjectPaths, write_text
 from warptui.engine.training import folder as files
 from warptui.engine.training.bundle import Entry, Origin, read_bundle, write_bundle
