@@ -199,12 +199,12 @@ def test_status_without_an_engine_lists_what_waits_for_one(run: Run, project: Pa
     assert "items     3 queued" in out and "c d.mrc" in out
 
 
-def test_status_mentions_sections_of_later_versions_on_stderr(run: Run, project: Path):
-    with (project / "config.toml").open("a") as file:
-        file.write("\n[particles]\nbox_size_px = 200\n")
+def test_status_mentions_settings_that_have_no_effect_on_stderr(run: Run, project: Path):
+    config = project / "config.toml"
+    config.write_text(config.read_text().replace('scheduler = ""', 'scheduler = "slurm"'))
     _, out, err = run("status", project, "--json")
     json.loads(out)
-    assert err.count("[particles]") == 1
+    assert err.count("compute.scheduler") == 1
 
 
 def test_select_without_an_engine_is_stored(run: Run, project: Path):

@@ -253,8 +253,8 @@ async def test_the_column_that_is_sorted_by_is_seen_where_few_fit(driven) -> Non
     async with driven(engine, (60, 20)) as (app, pilot):
         await pilot.press(*["<"])
         await pilot.pause()
-        assert app.workspace.sort == ("ctf.ice_ring", False)
-        assert "ice▲" in text_of(app)
+        assert app.workspace.sort == ("ctf.ice_ring", True)  # the worst on top
+        assert "ice▼" in text_of(app)
 
 
 async def test_a_reason_that_is_cut_names_the_key_that_shows_all_of_it(driven) -> None:

@@ -47,6 +47,7 @@ _undisturbed: dict[str, bytes] = {}
 def real(engine: Engine) -> Engine:
     """An engine with the real stages and two movies, and what it makes of them undisturbed."""
     del engine.environment["WARPTUI_STAGES"]
+    engine.configure(more="[picking]\ndiameter_angstrom = 60\n")  # boxes fit into small movies
     for seed, name in enumerate(NAMES):
         write_movie(engine.raw / name, seed)
     if not _undisturbed:

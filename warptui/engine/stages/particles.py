@@ -121,9 +121,10 @@ def run(item: Movie, bench: Bench, settings: ParticleSettings) -> ParticleResult
             **facts, n_particles=0, n_dropped=len(positions), box_size_px=box, notes=notes
         )
     if box * pixel_size > min(average.shape_yx) * average.pixel_size:
+        cause = "particles.box_size_px" if settings.box_size_px else "picking.diameter_angstrom"
         raise StageError(
             f"{item.name}: a box of {box} px of {pixel_size:g} Å is larger than the micrograph "
-            f"({min(average.shape_yx) * average.pixel_size:.0f} Å): lower particles.box_size_px"
+            f"({min(average.shape_yx) * average.pixel_size:.0f} Å): lower {cause}"
         )
     raw_pixel = average.pixel_size / bench.input.binning
     has_ctf = found.get("defocus_um") is not None
