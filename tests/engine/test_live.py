@@ -288,3 +288,21 @@ def test_relion_reads_lists_of_both_versions(project) -> None:
     assert len(starfile.read(project.root / "some.star")["particles"]) == 4
     new = starfile.read(project.root / "new.star")
     assert len(new["particles"]) == 6 and new["optics"]["rlnImagePixelSize"].tolist() == [1.5]
+
+
+def test_a_mistake_in_the_program_is_told_where_the_list_stands(project, monkeypatch) -> None:
+    live = Live(project, "net", QUICK, nothing)
+    first, second = (write_item(project.root, number, 3) for number in (1, 2))
+    live.tell({first.name: first})
+    until(lambda: rows(live) == 3)
+    before = project.live_list("net").read_bytes()
+
+    def mistaken(*_args: object, **_more: object) -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr("warptui.engine.live.write_gathered", mistaken)
+    live.tell({second.name: second})
+    until(lambda: live.look()[0].state == "failed")
+    assert "stays as it was" in live.look()[0].reason and "odd" in live.look()[0].reason
+    assert project.live_list("net").read_bytes() == before
+    live.close()

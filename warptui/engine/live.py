@@ -111,8 +111,11 @@ class Live:
                     return
                 if closing:
                     return
-        except Exception:
+        except Exception as mistake:
             log.exception("a mistake in the program: please report it with these lines")
+            self._stands_still(
+                f"a mistake in the program ({mistake!r}); the engine's log says more"
+            )
         finally:
             if spool is not None:
                 spool.close()
@@ -224,7 +227,15 @@ class Live:
 
     def _refused(self, problem: OSError) -> None:
         """The lists stay as they were; another try follows."""
-        reason = f"{problem.filename or self._project.root}: {problem.strerror or problem}"
+        self._stands_still(
+            f"{problem.filename or self._project.root}: {problem.strerror or problem}"
+        )
+        self._due, self._seconds = time.monotonic() + RETRY_S, 0.0
+        with self._bell:
+            self._urgent = True
+
+    def _stands_still(self, reason: str) -> None:
+        """Say that the lists stay as they were: nobody may take an old one for a live one."""
         path = self._project.live_list(self.suffix)
         before = self._records[0] if self._records else None
         record = Export(
@@ -234,9 +245,6 @@ class Live:
         if not before or before.reason != record.reason:
             log.warning("the live list cannot be written: %s", reason)
         self._records = (record, *self._records[1:])
-        self._due, self._seconds = time.monotonic() + RETRY_S, 0.0
-        with self._bell:
-            self._urgent = True
 
 
 def _left_out(odd: int, failed: Mapping[str, str]) -> str:
