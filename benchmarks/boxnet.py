@@ -90,7 +90,7 @@ class Picker:
         table = np.column_stack([found.centres_yx_px, found.scores, found.areas_px])
         diameter = diameter_px * PIXEL_SIZE
         mask = find_artifacts(probabilities)
-        chosen = choose(table, mask, PIXEL_SIZE, diameter, self.score, diameter / 2)
+        chosen = choose(table, mask, PIXEL_SIZE, diameter, self.score, 0.0)
         return chosen.positions_yx_angstrom / PIXEL_SIZE
 
 

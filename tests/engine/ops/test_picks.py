@@ -83,3 +83,32 @@ def test_one_disc_however_ragged_and_an_ellipse_are_one(radius: float) -> None:
     ellipse = np.hypot((rows - 30) / radius, (columns - 85) / (1.5 * radius)) <= 1
     given[1, ellipse], given[0, ellipse] = 0.9, 0.1
     assert len(find_components(given)) == 2
+
+
+@pytest.mark.parametrize("radius", [3.0, 4.5, 8.0])
+@pytest.mark.parametrize("side", ["top", "bottom", "left", "right"])
+def test_a_particle_is_picked_where_its_centre_lies_in_the_micrograph(
+    radius: float, side: str
+) -> None:
+    ny, nx = 60, 70
+    for inside in (-0.7, -0.4, -0.2, 0.2, 0.4, 0.7, 1.2):
+        given = probabilities((ny, nx))
+        depth = inside * radius - 0.5  # the edge is half a pixel before the first centre
+        y, x = {
+            "top": (depth, 30.2),
+            "bottom": (ny - 1 - depth, 30.2),
+            "left": (30.2, depth),
+            "right": (30.2, nx - 1 - depth),
+        }[side]
+        paint(given, y, x, radius, 1, 0.9)
+        found = find_components(given)
+        assert len(found) == (inside > 0), inside
+
+
+def test_a_corner_takes_a_disc_by_either_edge() -> None:
+    given = probabilities((60, 70))
+    paint(given, 2.0, 2.0, 5.0, 1, 0.9)
+    paint(given, -3.0, 66.0, 5.0, 1, 0.9)
+    found = find_components(given)
+    assert len(found) == 1
+    assert (found.centres_yx_px[0] < 4).all()

@@ -50,11 +50,12 @@ def find_components(probabilities: np.ndarray) -> Picks:
     """Pixels that are most likely particle, (3, y, x) -> one position for every disc of them.
 
     The paper takes connected ones for one particle. In crowded ice marks touch: those with a
-    waist are told apart there.
+    waist are told apart there. What the edge leaves of a particle centred beyond it is none.
     """
     score = probabilities[PARTICLE]
     labels = _discs(probabilities.argmax(axis=0) == PARTICLE)
     areas = np.bincount(labels.ravel())
+    areas[_centred_beyond(labels)] = 0
     index = np.flatnonzero(areas[1:]) + 1
     if not len(index):
         return Picks(np.zeros((0, 2)), np.zeros(0, np.float32), np.zeros(0, int))
@@ -95,6 +96,23 @@ def _discs(inside: np.ndarray) -> np.ndarray:
         )
     )
     return np.where(inside, labels[rows, columns], 0)
+
+
+def _centred_beyond(labels: np.ndarray) -> np.ndarray:
+    """Numbers of the discs of which the edge has cut away more than half.
+
+    What is left then is wider along the edge than twice its depth.
+    """
+    beyond = []
+    for number, place in enumerate(scipy.ndimage.find_objects(labels), start=1):
+        if place is None:
+            continue
+        sides = list(zip(place, labels.shape, strict=True))
+        extents = [side.stop - side.start for side in place]
+        for (side, size), depth, width in zip(sides, extents, extents[::-1], strict=True):
+            if (side.start == 0 or side.stop == size) and 2 * depth < width:
+                beyond.append(number)
+    return np.array(sorted(set(beyond)), int)
 
 
 def _connected(inside: np.ndarray) -> tuple[np.ndarray, int]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from warptui.engine.formats.picks_file import Candidates
     from warptui.engine.stages.stage import Bench
 
-VERSION = 2  # of what the network makes of an average; raise it when that changes
+VERSION = 3  # of what the network makes of an average; raise it when that changes
 DISC_SHARE = 0.5  # of a particle's radius: what BoxNet was taught to mark
 WRONG_DIAMETER = 1.6  # told when the picks' own size differs by more than this factor
 FEWEST_TO_MEASURE = 10  # picks whose size tells something
