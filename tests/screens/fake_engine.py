@@ -443,17 +443,50 @@ def judged(row: ItemRow, summaries: tuple[Summary, ...], filters: dict[str, floa
     return replace(row, selected=found.selected, filtered=found.filtered, reason=reason)
 
 
+PATTERN = 5000  # items of a session that are made one by one
+
+
 def synthetic_rows(n: int, *, later: bool = False) -> list[ItemRow]:
-    """A session with drifting values, a few failures, and the newest still in work."""
+    """A session with drifting values, a few failures, and the newest still in work.
+
+    Longer ones begin with the same values over and over.
+    """
+    repeated = max(0, n - 1) // PATTERN * PATTERN
+    rows = _distinct_rows(n - repeated, later=later)
+    pattern = _distinct_rows(PATTERN, later=later)[: -len(IN_WORK)] if repeated else []
+    again = [replace(pattern[i % len(pattern)], **_identity(i, n)) for i in range(repeated)]
+    return again + [replace(row, **_identity(repeated + i, n)) for i, row in enumerate(rows)]
+
+
+def _identity(i: int, n: int) -> dict[str, Any]:
+    """What no two items of a session have in common."""
+    arrived = START + 11 * i + (6 * 3600 if i > 0.6 * n else 0)  # a night in which nothing came
+    return {
+        "name": f"FoilHole_{2900 + i // 12:04d}_Data_{i:04d}.tif",
+        "sequence": i,
+        "arrived_at": arrived,
+        "finished_at": arrived + 20,
+        "square": "" if i % 50 == 7 else str(18_890_000 + i // 200),
+    }
+
+
+IN_WORK: list[tuple[State, dict[str, Any]]] = [  # the newest first
+    (State.WAITING, {"reason": "1.2 of 1.5 GB so far"}),
+    (State.QUEUED, {}),
+    (State.QUEUED, {}),
+    (State.RUNNING, {"stage": "average", "fraction": 0.8}),
+    (State.RUNNING, {"stage": "motion", "fraction": 0.45}),
+]
+
+
+def _distinct_rows(n: int, *, later: bool) -> list[ItemRow]:
     random = np.random.default_rng(7)
     early = np.abs(0.62 + 0.15 * np.sin(np.arange(n) / 90) + random.gamma(1.2, 0.12, n))
     early[random.random(n) < 0.02] += 2.5
     rows = []
-    pause = 6 * 3600  # a night in which nothing came
     for i in range(n):
         row = ItemRow(
-            name=f"FoilHole_{2900 + i // 12:04d}_Data_{i:04d}.tif",
-            sequence=i,
+            **_identity(i, n),
             state=State.DONE,
             summary={
                 "motion.early_motion": float(early[i]),
@@ -464,9 +497,6 @@ def synthetic_rows(n: int, *, later: bool = False) -> list[ItemRow]:
                 **{key: value for key, value in ctf_values(i).items() if key in _DECLARED},
             },
             seconds={"motion": 6.0, "average": 2.1},
-            arrived_at=START + 11 * i + (pause if i > 0.6 * n else 0),
-            finished_at=START + 11 * i + 20 + (pause if i > 0.6 * n else 0),
-            square="" if i % 50 == 7 else str(18_890_000 + i // 200),
         )
         if later or "picking.n_particles" in _DECLARED:
             row = replace(row, summary=row.summary | picking_values(i))
@@ -488,15 +518,7 @@ def synthetic_rows(n: int, *, later: bool = False) -> list[ItemRow]:
         elif i % 331 == 99:
             row = replace(row, choice=Choice.INCLUDE)
         rows.append(row)
-    for back, (state, extra) in enumerate(
-        [
-            (State.WAITING, {"reason": "1.2 of 1.5 GB so far"}),
-            (State.QUEUED, {}),
-            (State.QUEUED, {}),
-            (State.RUNNING, {"stage": "average", "fraction": 0.8}),
-            (State.RUNNING, {"stage": "motion", "fraction": 0.45}),
-        ]
-    ):
+    for back, (state, extra) in enumerate(IN_WORK):
         if n > 20:
             i = n - 1 - back
             rows[i] = replace(
