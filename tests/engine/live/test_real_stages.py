@@ -77,8 +77,8 @@ def test_a_killed_engine_changes_no_byte(real: Engine, point: str) -> None:
     real.start()
     real.wait_all(State.DONE, len(NAMES), TIMEOUT_S)
     assert real.products() == _undisturbed
-    assert not list(real.project.rglob("*.warptui-tmp"))
     assert real.end() == 0
+    assert not list(real.project.rglob("*.warptui-tmp"))
 
 
 def test_results_say_what_was_measured(real: Engine) -> None:
