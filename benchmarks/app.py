@@ -42,7 +42,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("n_items", nargs="*", type=int, default=[10_000, 100_000])
     parser.add_argument("--size", default="120x40")
     parser.add_argument("--starts", type=int, default=5)
@@ -208,6 +208,24 @@ class Terminal:
         self.send(key)
         return self._wait(first, expected, 10.0) - began
 
+    def settled(self, keys: str, pause_s: float, watch_s: float) -> float:
+        """Seconds from the last of these keys until the last that is written in ``watch_s``."""
+        for key in keys[:-1]:
+            self.send(key)
+            time.sleep(pause_s)
+        with self._more:
+            first = len(self._chunks)
+        began = time.perf_counter()
+        self.send(keys[-1])
+        time.sleep(watch_s)
+        with self._more:
+            chunks = self._chunks[first:]
+        return chunks[-1][0] - began if chunks else float("nan")
+
+    def screen(self) -> str:
+        """What is seen now."""
+        return self._tmux("capture-pane", "-p")
+
     def rest(self, least_s: float = 0.12) -> None:
         """Let the screen come to rest, at no fixed phase of the engine's talking."""
         time.sleep(least_s + 0.13 * random.random())
@@ -271,16 +289,14 @@ class Terminal:
         }
 
 
-@contextmanager
-def project_folder() -> Iterator[tuple[Path, dict[str, str]]]:
-    """A folder for the project and its sockets, and the environment to run in."""
-    folder = Path(tempfile.mkdtemp(prefix="wb-"))
+def terminal_environment(folder: Path) -> dict[str, str]:
+    """As of a user who logged in, with everything that is kept below ``folder``."""
     environment = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("MALLOC_", "TMUX", "TEXTUAL", "COLORTERM", "SSH_"))
     }
-    environment |= {
+    return environment | {
         "TERM": "xterm-256color",
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
@@ -291,6 +307,13 @@ def project_folder() -> Iterator[tuple[Path, dict[str, str]]]:
         "XDG_CONFIG_HOME": str(folder / "config"),
         "TMUX_TMPDIR": str(folder),
     }
+
+
+@contextmanager
+def project_folder() -> Iterator[tuple[Path, dict[str, str]]]:
+    """A folder for the project and its sockets, and the environment to run in."""
+    folder = Path(tempfile.mkdtemp(prefix="wb-"))
+    environment = terminal_environment(folder)
     (folder / "run").mkdir(mode=0o700)
     (folder / "apoferritin").mkdir()
     try:

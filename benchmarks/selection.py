@@ -2,12 +2,14 @@
 
     python benchmarks/selection.py [N_ITEMS] [--folder build/bench] [--keep PROJECT]
 
-Makes a project of N_ITEMS small movies with their metadata (kept in PROJECT, where one is given),
-and measures on an engine in another process, which processes nothing: seconds from its start until
-it answers with all items, the first time (it makes its index) and with the index; its memory; the
-time from another limit to the counts that follow from it, as a viewer has them, and the CPU time
-that it takes the engine; what a viewer and a report take. Wall times are upper bounds where other
-work goes on; CPU times are not. Prints a Markdown table, and writes it to FOLDER/selection.md.
+Makes a project of N_ITEMS small movies with their metadata and lists of particles (kept in PROJECT,
+where one is given), and measures on an engine in another process, which processes nothing: seconds
+from its start until it answers with all items, the first time (it makes its index) and with the
+index; its memory; the time from a key that moves a limit until the app in tmux has drawn what that
+takes out; the time from another limit to the counts that follow from it, as other viewers have
+them, and the CPU time that it takes the engine; what a viewer and a report take. Wall times are
+upper bounds where other work goes on; CPU times are not. Prints a Markdown table, and writes it to
+FOLDER/selection.md.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import re
 import shutil
 import signal
 import statistics
@@ -28,6 +31,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from app import Terminal, terminal_environment
+from live_star import HEAD
 
 from warptui import config
 from warptui.client import Client
@@ -46,18 +51,23 @@ MOTION, DEFOCUS, PARTICLES = 0.123456, 1.234567, 123456  # in the pattern that i
 TEMPLATE = "m000000.mrc"
 STEP = (1.00, 0.99)  # motion_max: a step of a key
 HALF = (3.0, 0.70)  # and one that takes half of the items out
+PAUSES_S = (2.0, 0.6)  # between changes: all rows came, or are still on their way
+ROWS = 10  # particles that the list of each item has
+KEYS, REPEAT_S, UNSENT_S = 12, 0.033, 0.45  # presses; of a held key; the engine hears of it later
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("n_items", nargs="?", type=int, default=20_000)
     parser.add_argument("--folder", type=Path, default=Path("build/bench"))
     parser.add_argument("--keep", type=Path, help="make the project here, or use the one that is")
     given = parser.parse_args()
-    temporary = Path(tempfile.mkdtemp(prefix="warptui-selection-"))
-    project = given.keep or temporary / "session"
-    environment = {**os.environ, "XDG_STATE_HOME": str(project.parent / f"{project.name}.state")}
-    os.environ["XDG_STATE_HOME"] = environment["XDG_STATE_HOME"]
+    temporary = Path(tempfile.mkdtemp(prefix="wb-"))
+    project = (given.keep or temporary / "session").absolute()
+    environment = terminal_environment(temporary)
+    environment["XDG_STATE_HOME"] = str(project.parent / f"{project.name}.state")
+    os.environ |= environment
+    (temporary / "run").mkdir(mode=0o700)
     try:
         if not (project / "config.toml").exists():
             make_project(project, given.n_items)
@@ -85,8 +95,10 @@ def measure(project: Path, n: int, environment: dict[str, str]) -> list[tuple[st
             rows.append(("a viewer has all items", f"{viewer.wait_for_items(n):.2f} s"))
             client.change({"filters": {"motion_max": 10.0}})  # others than those below
             for words, pair, times in (("a step", STEP, 12), ("half", HALF, 6)):
-                rows += changes(engine, client, viewer, words, pair, times)
+                for pause_s in PAUSES_S:
+                    rows += changes(engine, client, viewer, words, pair, times, pause_s)
             rows.append(("memory after these changes", f"{engine.memory_mb():.0f} MB"))
+            rows += keys(client, project, environment)
         rows.append(("peak of memory", f"{engine.memory_mb('VmHWM'):.0f} MB"))
     began, cpu = time.perf_counter(), os.times()
     command = [sys.executable, "-m", "warptui", "report", str(project), "--csv", "--json"]
@@ -99,14 +111,20 @@ def measure(project: Path, n: int, environment: dict[str, str]) -> list[tuple[st
 
 
 def changes(
-    engine: Engine, client: Client, viewer: Viewer, words: str, pair: tuple[float, float], n: int
+    engine: Engine,
+    client: Client,
+    viewer: Viewer,
+    words: str,
+    pair: tuple[float, float],
+    n: int,
+    pause_s: float,
 ) -> list[tuple[str, str]]:
     """Milliseconds from a change to the counts, in a viewer; CPU time of the engine."""
     waits, calls = [], []
     begin = engine.cpu_s()
     for number in range(n):
         limit = pair[number % 2]
-        time.sleep(0.6)  # viewers are told four times a second at most
+        time.sleep(pause_s)
         viewer.expect(limit)
         began = time.perf_counter()
         client.change({"filters": {"motion_max": limit}})
@@ -115,9 +133,51 @@ def changes(
     time.sleep(1.0)
     cpu = (engine.cpu_s() - begin) / n
     ms = [f"{1e3 * statistics.median(found):.0f}" for found in (waits, calls)]
-    what = f"another limit ({words}: {' and '.join(f'{end:g}' for end in pair)} Å/frame)"
-    told = f"counts in the viewer after {ms[0]} ms, answered after {ms[1]} ms"
+    ends = " and ".join(f"{end:g}" for end in pair)
+    what = f"another limit, every {pause_s:g} s ({words}: {ends} Å/frame)"
+    told = f"counts in another viewer after {ms[0]} ms, answered after {ms[1]} ms"
     return [(what, f"{told}; engine {1e3 * cpu:.0f} CPU ms with the rows that follow")]
+
+
+def keys(client: Client, project: Path, environment: dict[str, str]) -> list[tuple[str, str]]:
+    """Milliseconds from a key that moves a limit until all that it changes is drawn in the app.
+
+    The engine hears of a limit when the key rests, so that what is seen before is the app's own.
+    """
+    client.change({"filters": {"motion_max": 1.5}})
+    rows = []
+    with Terminal(project, environment, 120, 40) as terminal:
+        terminal.wait_for(b"detach")
+        until = time.monotonic() + 60
+        while counts_seen(terminal.screen())[0] != client.status().choices["selected"]:
+            if time.monotonic() > until:
+                raise SystemExit(f"the items do not appear:\n{terminal.screen()}")
+            time.sleep(0.5)
+        terminal.send("\t")  # the first strip: motion
+        time.sleep(1.0)
+        for what, held, times in (("a press", 1, KEYS), ("a held key", 10, 6)):
+            took = []
+            for number in range(times):
+                pressed = "{}"[number % 2] * held
+                took.append(terminal.settled(pressed, REPEAT_S, UNSENT_S))
+                seen = counts_seen(terminal.screen())
+                time.sleep(2.5)
+                told = client.status()
+                if seen != (told.choices["selected"], told.choices["filtered"]):
+                    raise SystemExit(f"the app counted {seen}, the engine {told.choices}")
+            spread = f"{1e3 * min(took):.0f} to {1e3 * max(took):.0f}"
+            rows.append(
+                (f"{what} in the app: counts drawn", f"{1e3 * statistics.median(took):.0f} ms "
+                 f"(of {times}: {spread})")
+            )  # fmt: skip
+    return rows
+
+
+def counts_seen(screen: str) -> tuple[int, int]:
+    """Selected and filtered items, as the overview tells."""
+    found = [re.search(rf"([\d,]+) {word}", screen) for word in ("selected", "filtered")]
+    selected, filtered = (0 if one is None else int(one[1].replace(",", "")) for one in found)
+    return selected, filtered
 
 
 class Engine:
@@ -136,7 +196,8 @@ class Engine:
         while True:
             try:
                 with Client.connect(self._project) as client:
-                    if sum(client.status().counts.values()) == self._n:
+                    status = client.status()
+                    if sum(status.counts.values()) == self._n:
                         break
             except EngineError:
                 pass
@@ -145,6 +206,8 @@ class Engine:
             time.sleep(0.05)
         self.start_s, self.start_cpu_s = time.perf_counter() - began, self.cpu_s()
         time.sleep(3.0)  # what it does after it has answered is not to be in other numbers
+        if status.counts["done"] != self._n:
+            raise SystemExit(f"not all items are in accord with the settings: {status.counts}")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -211,6 +274,8 @@ def make_project(project: Path, n: int) -> None:
     print(f"making {n:,} items in {project}", file=sys.stderr, flush=True)
     movies = project / "movies"
     movies.mkdir(parents=True)
+    lists = project / "particles"
+    lists.mkdir()
     text = (
         '[input]\nfolder = "movies"\npattern = ["*.mrc"]\npixel_size = 1.0\ndose_per_frame = 1.0\n'
     )
@@ -228,8 +293,14 @@ def make_project(project: Path, n: int) -> None:
         stored = stored.replace(f"{MOTION}", f"{drift[number]:.6f}")
         stored = stored.replace(f"{DEFOCUS}", f"{defocus[number]:.6f}")
         stored = stored.replace(f"{PARTICLES}", f"{100 + number % 200}")
-        stored = stored.replace('"sequence": 1,', f'"sequence": {number + 1},')
+        stored = stored.replace('sequence":1,', f'sequence":{number + 1},')
         (project / f"{root_name(name)}.xml").write_text(stored)
+        rows = (
+            f"{k:06}@particles/{root_name(name)}_boxnet.mrcs {k}.5 {k}.5 average/{name} 0.98 "
+            f"{15000 + k}.0 14800.0 31.25 0.0 3.75 1\n"
+            for k in range(1, ROWS + 1)
+        )
+        (lists / f"{root_name(name)}_boxnet.star").write_text(f"{HEAD}{''.join(rows)}\n")
 
 
 def _metadata(project: Path, movie: Path) -> str:
@@ -253,7 +324,13 @@ def _metadata(project: Path, movie: Path) -> str:
             "curve_k": curve, "curve_measured": curve, "curve_simulated": curve,
             "curve_scale": curve, "curve_quality": curve,
         },
-        "picking": {"n_particles": PARTICLES, "mask_percent": 2.0, "mean_score": 0.99},
+        "picking": {
+            "n_particles": PARTICLES, "mask_percent": 2.0, "mean_score": 0.99, "suffix": "boxnet",
+        },
+        "particles": {
+            "n_particles": PARTICLES, "suffix": "boxnet", "picks_hash": "1", "box_size_px": 256,
+            "star_path": f"particles/{movie.stem}_boxnet.star",
+        },
     }  # fmt: skip
     references = References()
     for stage in STAGES:

@@ -39,10 +39,10 @@ def listed(items: Iterable[StoredItem], project, target: Path, *_) -> Outcome:
 
 def ended(exports: Exports) -> Export:
     deadline = time.monotonic() + 10
-    while (record := exports.look()[0]).state == "running":
+    while any(record.state == "running" for record in exports.look()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    return record
+    return exports.look()[0]
 
 
 @pytest.fixture

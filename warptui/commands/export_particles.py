@@ -83,10 +83,8 @@ def run(call: argparse.Namespace) -> int:
 
 
 def _items(store: Store, names: list[str]) -> Iterator[StoredItem]:
-    for name in names:
-        item = store.load(name)
-        if item is not None:
-            yield item
+    for number, name in enumerate(names, 1):
+        yield store.load(name) or StoredItem(name, number)  # that it lacks everything is told
 
 
 def _progress(total: int):

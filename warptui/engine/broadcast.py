@@ -2,14 +2,14 @@
 
 Nothing is queued per viewer. The latest event of every item is kept in order of its sequence
 number, and a viewer asks for what is newer than the number it has: a slow one gets fewer,
-newer events, and none can make the engine wait or grow.
+newer events, and none can make the engine wait or grow. Other limits are told of at once: somebody
+who moves one waits for the counts.
 """
 
 from __future__ import annotations
 
 import secrets
 import threading
-import time
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -25,7 +25,7 @@ from warptui.engine.events import (
 )
 from warptui.engine.items import EngineStatus, ItemRow
 
-BATCH_S = 0.25  # no viewer is told more often
+BATCH_S = 0.25  # no viewer is told more often, but of other limits
 QUIET_S = 5.0  # an empty batch after this long tells the server whether the viewer still listens
 FEW_NEWS, NEWS_SHARE = 1000, 10  # more, and more than one part in so many: a snapshot instead
 KEPT_LINES = 500
@@ -48,7 +48,9 @@ class Broadcast:
         self._removals: deque[str] = deque()
         self._lines: deque[int] = deque()
         self._details: deque[int] = deque()
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed, self._hurried = threading.Condition(lock), threading.Condition(lock)
+        self._urgent = self._first  # number of the last word that no viewer is to wait for
         self._closed = False
 
     def publish(self, *events: Event) -> None:
@@ -89,6 +91,9 @@ class Broadcast:
             case StatusChanged(status):
                 if status == self._status:
                     return
+                if status.filters != self._status.filters:
+                    self._urgent = self._sequence + 1
+                    self._hurried.notify_all()
                 self._status = status
                 key = ("status", None)
             case LogLine(level=level):
@@ -120,9 +125,10 @@ class Broadcast:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+            self._hurried.notify_all()
 
     def follow(self, after: int = 0) -> Iterator[Batch]:
-        """Batches of numbered events later than ``after``, four a second at most.
+        """Batches of numbered events later than ``after``, four a second at most but for limits.
 
         The first is a `Snapshot` and the last log lines where ``after`` is not a number of this
         engine, or so old that removals since then are forgotten, and where much is new: all rows in
@@ -145,7 +151,13 @@ class Broadcast:
             yield batch
             if closed:
                 return
-            time.sleep(BATCH_S if batch else 0.0)
+            if batch:
+                self._rest(after)
+
+    def _rest(self, after: int) -> None:
+        """The pause between batches."""
+        with self._changed:
+            self._hurried.wait_for(lambda: self._closed or self._urgent > after, BATCH_S)
 
     def _knows(self, after: int) -> bool:
         return self._forgotten <= after <= self._sequence and after >= self._first

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -28,10 +29,13 @@ from warptui.engine.formats.particles_file import (
     write_particles,
 )
 from warptui.engine.items import Movie
+from warptui.engine.orphans import die_with_parent
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.settings import Config
 from warptui.engine.stages import STAGES
 from warptui.engine.stages.particles import STAGE, ParticleResult, ParticleSettings
+
+NICE = 5  # below the app and the engine
 
 
 class CuttingBench(MovieBench):
@@ -109,6 +113,16 @@ def cut_item(task: dict[str, Any], on_progress: Callable[[float], None]) -> Part
         return result
 
 
+def _account(problem: BaseException, raw_path: str) -> dict[str, Any]:
+    """What went wrong, for the program that asked."""
+    path = str(getattr(problem, "filename", None) or "")
+    said = getattr(problem, "strerror", None) or str(problem)
+    if isinstance(problem, FileNotFoundError) and path == raw_path:
+        said = "the movie is gone"
+    told = f"{path}: {said}" if path else said
+    return {"problem": told, "path": path, "errno": getattr(problem, "errno", None)}
+
+
 @cache
 def _device() -> str:
     found, _ = find_cuda()
@@ -116,17 +130,18 @@ def _device() -> str:
 
 
 def main() -> int:
-    """Serve tasks until stdin closes."""
+    """Serve tasks until stdin closes, or the program whose process number is given ends."""
+    die_with_parent(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who began this ends it
+    os.nice(NICE)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
+        task = json.loads(line)
         try:
-            answer: dict[str, Any] = cut_item(json.loads(line), lambda done: None).model_dump()
+            answer: dict[str, Any] = cut_item(task, lambda done: None).model_dump()
         except (WarptuiError, OSError, MemoryError) as problem:
-            path = str(getattr(problem, "filename", None) or "")
-            said = getattr(problem, "strerror", None) or str(problem)
-            answer = {"problem": f"{path}: {said}" if path else said}
-            answer["errno"] = getattr(problem, "errno", None)
+            answer = _account(problem, task["raw_path"])
         print(json.dumps(answer), file=answers, flush=True)
     return 0
 

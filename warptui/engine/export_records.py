@@ -20,10 +20,11 @@ from pathlib import Path
 
 from warptui.engine.errors import ExportError
 from warptui.engine.items import Export
-from warptui.engine.paths import ProjectPaths, write_text
+from warptui.engine.paths import TEMPORARY_SUFFIX, ProjectPaths, write_text
 
 MOST = 50  # records that are kept
 LOOK_EVERY_S = 2.0
+CUT_KIND = "particles"  # whose images may be cut out for it
 INTERRUPTED = "interrupted: the program that wrote it ended"
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # of some network disks
 
@@ -31,6 +32,21 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # of s
 def export_id(path: Path) -> str:
     """Names the file that is written."""
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+
+
+def stacks_of(target: Path) -> Path:
+    """The folder of the stacks that are cut out for a list."""
+    return target.with_suffix("")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a program that was ended left half in a folder of stacks.
+
+    For whoever holds the list alone: nobody else writes there then.
+    """
+    for part in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+        with suppress(OSError):
+            part.unlink()
 
 
 class ExportRecords:
@@ -100,6 +116,8 @@ class ExportRecords:
             now = self._read(self._file(record.id)) or record
             if not ours or now.state != "running":
                 return now
+            if record.kind == CUT_KIND:
+                sweep(stacks_of(Path(record.path)))
             record = replace(now, state="failed", at=time.time(), reason=INTERRUPTED)
             self.say(record)
         return record

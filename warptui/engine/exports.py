@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from warptui.engine import mounts
 from warptui.engine.errors import Cancelled, ExportError, WarptuiError
 from warptui.engine.export_records import ExportRecords, export_id
 from warptui.engine.exporters.kinds import Kind
@@ -56,17 +57,19 @@ class Exports:
         held.enter_context(self._records.writing(record))
         writing = _Writing(record, held)
 
+        def go_on(done: int = 0) -> None:  # the items count themselves
+            if writing.cancelled:
+                raise Cancelled(writing.cancelled)
+
         def items() -> Iterator[StoredItem]:
             for done, name in enumerate(names, 1):
-                if writing.cancelled:
-                    raise Cancelled(writing.cancelled)
-                item = self._load(name)
-                if item is not None:
-                    yield item
+                go_on()
+                # where nothing is stored any more, that is told as of others that lack something
+                yield self._load(name) or StoredItem(name, done)
                 writing.record = replace(writing.record, rows=done)
 
         def work() -> Export:
-            outcome = kind.write(items(), self._project, target, optics, request, _nothing)
+            outcome = kind.write(items(), self._project, target, optics, request, go_on)
             state = "done" if outcome.rows else "failed"
             return replace(record, state=state, rows=outcome.rows, reason=outcome.reason)
 
@@ -115,8 +118,10 @@ class Exports:
                 record = work()
             except Cancelled as why:
                 record = replace(begun, state="cancelled", reason=str(why))
-            except (WarptuiError, OSError) as problem:
+            except WarptuiError as problem:
                 record = replace(begun, state="failed", reason=str(problem))
+            except OSError as problem:
+                record = replace(begun, state="failed", reason=mounts.told(problem))
             except Exception as problem:
                 log.exception("a mistake in the program: please report it with these lines")
                 said = f"{type(problem).__name__}: {problem}"
@@ -131,10 +136,6 @@ class Exports:
             except OSError as problem:
                 log.warning("what came of %s cannot be kept: %s", record.path, problem)
         writing.record = record  # last: who hears of its end may begin anew
-
-
-def _nothing(done: int) -> None:
-    """The items count themselves."""
 
 
 class _Writing:

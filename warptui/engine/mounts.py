@@ -75,6 +75,12 @@ def free_bytes(path: Path) -> int | None:
     return found.f_bavail * found.f_frsize
 
 
+def told(problem: OSError) -> str:
+    """What went wrong with which file, in plain words."""
+    said = UNWRITABLE.get(problem.errno or 0) or problem.strerror
+    return f"{problem.filename}: {said}" if said and problem.filename else said or str(problem)
+
+
 def is_transient(problem: OSError) -> bool:
     """Whether trying again later may help."""
     return problem.errno in TRANSIENT or isinstance(problem, TimeoutError)

@@ -8,7 +8,6 @@ that it never outlives its engine.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import faulthandler
 import json
 import os
@@ -41,13 +40,13 @@ from warptui.engine.job import (
     load_stages,
     load_trial_bench,
 )
+from warptui.engine.orphans import die_with_parent
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.store import fingerprint as calculate_fingerprint
 
 NICE = 5  # below the app and the engine
 PROGRESS_S = 0.2  # no progress is told more often
 CANCEL_GRACE_S = 4.0  # for unwinding after stdin closed; then the process ends anyway
-PR_SET_PDEATHSIG = 1
 DEVICE_LOST = "CUDA error"  # after one, every call of the process fails
 
 
@@ -234,14 +233,6 @@ def _classify_os_error(problem: OSError, job: Job) -> tuple[FailureKind, str]:
     return FailureKind.ITEM, said
 
 
-def _die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process with the engine's thread that started it."""
-    with suppress(OSError, AttributeError):  # not Linux: the end of stdin ends us too
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if parent and os.getppid() != parent:
-        os._exit(1)
-
-
 def _beat(voice: Voice) -> None:
     while True:
         time.sleep(BEAT_S)
@@ -265,7 +256,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--answers", type=int, default=1, help="descriptor to answer on")
     parser.add_argument("--parent", type=int, default=0, help="process to die with")
     options = parser.parse_args(arguments)
-    _die_with_parent(options.parent)
+    die_with_parent(options.parent)
     faulthandler.enable()
     for number in (signal.SIGINT, signal.SIGHUP):  # the engine decides when to end
         signal.signal(number, signal.SIG_IGN)

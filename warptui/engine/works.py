@@ -61,6 +61,7 @@ log = logging.getLogger(__name__)
 
 LIGHT = ("filters", "alerts", "keys", "training", "export")  # settings that change no result
 TICK_S = 0.25
+SENDING_S = 0.005  # for the threads that send to viewers, which else share the interpreter with us
 REFERENCES_S = 5.0  # between looks at the gain reference
 STOP_GRACE_S = 3.0  # for a worker to unwind
 MANY = 1000  # items; what is remembered of 20,000 takes 0.2 s to look through for garbage
@@ -296,8 +297,10 @@ class Works:
         )
 
     def _publish_fresh(self) -> None:
+        """Have the counts sent before anything else is done: thousands of rows may follow."""
         self._vitals.recount()
         self._publish_status()
+        time.sleep(SENDING_S)
 
     def _set_paused(self, paused: bool) -> None:
         self._foreman.paused = paused

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
+import pytest
+
+from warptui.engine import broadcast
 from warptui.engine.broadcast import BATCH_S, KEPT_LINES, KEPT_REMOVALS, Broadcast
 from warptui.engine.events import ItemChanged, ItemRemoved, LogLine, Snapshot, StatusChanged
 from warptui.engine.items import EngineStatus, ItemRow, State
@@ -113,6 +117,24 @@ def test_nothing_is_said_twice_and_at_most_four_times_a_second() -> None:
     said.publish(ItemChanged(before[0]))
     said.close()
     assert len(next(said.follow(after=numbers[-1]))) <= 1
+
+
+def test_counts_by_other_limits_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broadcast, "BATCH_S", 20.0)
+    said = Broadcast(STATUS)
+    viewer = said.follow()
+    next(viewer)
+    others = replace(STATUS, filters={"motion_max": 1.5})
+    threading.Timer(0.02, said.publish, [ItemChanged(row("a"))]).start()
+    threading.Timer(0.10, said.publish, [StatusChanged(others)]).start()
+    began = time.monotonic()
+    assert [event for _, event in next(viewer)] == [ItemChanged(row("a")), StatusChanged(others)]
+    assert time.monotonic() - began < 10.0
+    monkeypatch.setattr(broadcast, "BATCH_S", 0.2)
+    said.publish(ItemChanged(row("b")))
+    began = time.monotonic()
+    assert [event for _, event in next(viewer)] == [ItemChanged(row("b"))]
+    assert time.monotonic() - began > 0.15
 
 
 def test_followers_end_when_the_engine_ends() -> None:

@@ -41,7 +41,7 @@ class Field:
     help: str
 
 
-Progress = Callable[[int], None]
+Progress = Callable[[int], None]  # items done so far; it may raise, so that the writing ends
 Write = Callable[
     [Iterable[StoredItem], ProjectPaths, Path, Mapping[str, float], ExportRequest, Progress],
     Outcome,
@@ -228,17 +228,28 @@ def _write_particles(
     progress: Progress,
 ) -> Outcome:
     shown = options_of(request, project).shown
-    counted = _counted(items, progress)
+    counted = _Counted(items, progress)
     rows, said = particles.write_particles_list(
-        counted, project, target, optics, request, lambda path: shown(path, project)
+        counted, project, target, optics, request, lambda path: shown(path, project), counted.look
     )
     return Outcome(rows, said if rows else f"nothing was written: {said}")
 
 
-def _counted(items: Iterable[StoredItem], progress: Progress) -> Iterator[StoredItem]:
-    for done, item in enumerate(items, 1):
-        yield item
-        progress(done)
+class _Counted:
+    """Items that tell how many of them are done."""
+
+    def __init__(self, items: Iterable[StoredItem], progress: Progress) -> None:
+        self._items, self._progress, self._done = items, progress, 0
+
+    def __iter__(self) -> Iterator[StoredItem]:
+        for done, item in enumerate(self._items, 1):
+            yield item
+            self._done = done
+            self.look()
+
+    def look(self) -> None:
+        """Tell it; raises when the writing is to end."""
+        self._progress(self._done)
 
 
 def _preview_particles(

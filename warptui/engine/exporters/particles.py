@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +19,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from warptui.engine import mounts
 from warptui.engine.errors import ExportError, InputError
+from warptui.engine.export_records import export_id, stacks_of, sweep
 from warptui.engine.exporters.gathered import VERSION_30, VERSION_31, alike, write_gathered
 from warptui.engine.exporters.item_rows import rows_of, source_of
 from warptui.engine.exporters.spool import Spool
@@ -26,12 +29,13 @@ from warptui.engine.formats.foreign_star import Places, read_places
 from warptui.engine.formats.picks_file import read_picks
 from warptui.engine.formats.star_rows import Rows, split_star
 from warptui.engine.items import ExportRequest
-from warptui.engine.paths import ProjectPaths, root_name
+from warptui.engine.paths import ProjectPaths, root_name, temporary
 from warptui.engine.records import StoredItem
 
 NO_PICKS = "nothing was picked, or cut out, on it"
 NONE_THERE = "the coordinates name no particles on it"
-UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+NO_ENTRY = {errno.EACCES, errno.EPERM}
+LOOK_S = 0.2  # while something is cut, whether it is to stop
 HASHES = ("gain_hash", "defects_hash")
 Load = Callable[[str], StoredItem | None]
 
@@ -86,8 +90,11 @@ def write_particles_list(
     optics: Mapping[str, float],
     request: ExportRequest,
     shown: Callable[[Path], str],
+    stop: Callable[[], None] = lambda: None,
 ) -> tuple[int, str]:
     """Write the list, and stacks where they are asked for; rows, and what was left out.
+
+    ``stop`` is called a few times a second and raises when the writing is to end.
 
     Raises
     ------
@@ -98,9 +105,9 @@ def write_particles_list(
     """
     cutting, places = is_cut(request), places_of(request, project)
     left_out: dict[str, str] = {}
-    spool_path = project.exports / f"{os.getpid()}-{target.stem}.rows"
+    spool_path = temporary(project.exports / f"{export_id(target)}.rows")
     spool_path.unlink(missing_ok=True)
-    spool, cutter = Spool(spool_path), _Cutter(project, target, request)
+    spool, cutter = Spool(spool_path), _Cutter(project, target, request, stop)
     try:
         with closing(spool), closing(cutter):
             names = []
@@ -119,7 +126,7 @@ def write_particles_list(
             if like is None:
                 return 0, _said(left_out) or "no particles are there"
             version = VERSION_30 if "relion30" in request.switches else VERSION_31
-            made = write_gathered(target, spool, names, like=like, version=version)
+            made = write_gathered(target, spool, names, like=like, version=version, stop=stop)
             if odd:
                 left_out["others"] = f"{odd:,} without a CTF or without images"
             return made.rows, _said(left_out)
@@ -200,11 +207,18 @@ def _said(left_out: Mapping[str, str]) -> str:
     return "; ".join(parts[:3] + more)
 
 
+def _unwritable(problem: OSError) -> ExportError:
+    return ExportError(f"{mounts.told(problem)}; what was cut stays: export again to go on")
+
+
 class _Cutter:
     """The process that cuts, begun when something is to be cut."""
 
-    def __init__(self, project: ProjectPaths, target: Path, request: ExportRequest) -> None:
-        self._project, self._folder, self._request = project, target.with_suffix(""), request
+    def __init__(
+        self, project: ProjectPaths, target: Path, request: ExportRequest, stop: Callable[[], None]
+    ) -> None:
+        self._project, self._folder, self._request = project, stacks_of(target), request
+        self._stop = stop
         self._process: subprocess.Popen[str] | None = None
 
     def rows(
@@ -216,13 +230,15 @@ class _Cutter:
         ------
         InputError
             When the item cannot be cut.
-        OSError
-            When no item can: there is no room.
+        ExportError
+            When no item can: there is no room, or nothing may be written there.
         """
         answer = self._ask(self._task(item, optics, places))
         if problem := answer.get("problem"):
-            if answer.get("errno") in UNWRITABLE:
-                raise OSError(answer["errno"], os.strerror(answer["errno"]), str(self._folder))
+            number, folder = answer.get("errno"), str(self._folder)
+            ours = str(answer.get("path", "")).startswith(folder)
+            if number in mounts.UNWRITABLE or (number in NO_ENTRY and ours):
+                raise _unwritable(OSError(number, os.strerror(number), folder))
             raise InputError(problem.removeprefix(f"{item.name}: "))
         if not answer.get("star_path"):
             raise InputError("; ".join(answer.get("notes") or ["no particle lies on it"]))
@@ -230,33 +246,41 @@ class _Cutter:
         return split_star(path.read_bytes(), str(path))
 
     def close(self) -> None:
-        """End it."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    with suppress(OSError):
-                        pipe.close()
+        """End it, whatever it does: of what is not whole nothing is left."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        sweep(self._folder)
 
     def _ask(self, task: dict[str, Any]) -> dict[str, Any]:
-        if self._process is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            command = [sys.executable, "-m", "warptui.engine.cutting"]
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
-        assert self._process.stdin is not None and self._process.stdout is not None
+        process = self._process = self._process or self._begin()
+        assert process.stdin is not None and process.stdout is not None
         try:
-            print(json.dumps(task), file=self._process.stdin, flush=True)
-            line = self._process.stdout.readline()
+            print(json.dumps(task), file=process.stdin, flush=True)
+            while not select.select([process.stdout], [], [], LOOK_S)[0]:
+                self._stop()
+            line = process.stdout.readline()
         except BrokenPipeError:
             line = ""
         if not line:
-            status = self._process.wait()
+            self.close()
             self._process = None
-            return {"problem": f"the process that cuts ended with status {status}"}
+            return {"problem": f"the process that cuts ended with status {process.returncode}"}
         return json.loads(line)
+
+    def _begin(self) -> subprocess.Popen[str]:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise _unwritable(problem) from problem
+        sweep(self._folder)
+        command = [sys.executable, "-m", "warptui.engine.cutting", str(os.getpid())]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def _task(
         self, item: StoredItem, optics: Mapping[str, float], places: list[list[float]]
