@@ -23,7 +23,7 @@ help:
 	@echo "make bench   the measurements of README.md"
 	@echo "make proof   simulated movies through warptui into RELION, judged by the true map (an hour or more)"
 	@echo "make screenshots  the pictures of README.md, by the app itself"
-	@echo "make gpu     the tests that need a CUDA device"
+	@echo "make gpu     a CUDA device against the CPU: the tests that need one, the time of every stage, a retraining"
 	@echo "make clean   remove .venv, the demo, caches"
 
 demo: $(STAMP)
@@ -55,6 +55,7 @@ screenshots: $(STAMP)
 
 gpu: $(STAMP)
 	$(PYTEST) -m gpu
+	$(BIN)/python benchmarks/gpu.py --retrain
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info .pytest_cache .ruff_cache .hypothesis
