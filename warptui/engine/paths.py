@@ -50,6 +50,10 @@ class ProjectPaths:
         """Rows of all items for the live lists of one model's particles; made anew when gone."""
         return self.root / ".warptui" / "live" / f"{suffix}.rows"
 
+    def live_groups(self, suffix: str) -> Path:
+        """Optics groups of the live lists by beam shift, which an engine hands on to the next."""
+        return self.root / ".warptui" / "live" / f"{suffix}.groups.json"
+
     def live_list(self, suffix: str) -> Path:
         """The particles of all selected items."""
         return self.root / f"particles_{suffix}.star"

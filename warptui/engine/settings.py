@@ -223,6 +223,20 @@ class ExportSettings(Section):
     live_seconds: float = setting(
         3.0, "least time between two versions of them", unit="s", affects=False, ge=0.2, le=3600
     )
+    optics_groups: str = setting(
+        "one", "of the lists: one, or beam_shift: one for each position of the beam",
+        affects=False, pattern="^(one|beam_shift)$",
+    )  # fmt: skip
+    beam_shift_folder: str = setting(
+        "", "where EPU's XML or SerialEM's mdoc files are, if not beside the movies", affects=False
+    )
+    beam_shift_distance: float = setting(
+        0.0,
+        "positions nearer than this are one group, in the unit of those files; 0 = automatic",
+        affects=False,
+        ge=0,
+        le=1e6,
+    )
     star_version: str = setting(
         "3.1", "of RELION: 3.1 (and later: optics groups) or 3.0", affects=False,
         pattern=r"^3\.[01]$",

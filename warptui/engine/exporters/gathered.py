@@ -9,15 +9,18 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from warptui.engine.exporters.spool import Spool
 from warptui.engine.formats.star_rows import GROUP, GROUP_NAME, Head, table_head
 from warptui.engine.paths import temporary
+from warptui.engine.records import digest
 
 BLOCK = 1 << 20  # bytes that are written at a time
 MAGNIFICATION = "10000.0"  # by which a detector's pixel in µm is the particles' in Å
 VERSION_30, VERSION_31 = "3.0", "3.1"
+NO_LABELS: Mapping[str, int] = {}
 _OLD = ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast")  # in each row, for 3.0
 
 
@@ -39,6 +42,8 @@ def write_gathered(
     version: str = VERSION_31,
     stop: Callable[[], None] = lambda: None,
     durable: bool = True,
+    labels: Mapping[str, int] = NO_LABELS,
+    numbers: dict[str, int] | None = None,
 ) -> Written:
     """Write the rows of these items, which have the same labels, beside ``path``, then rename.
 
@@ -51,6 +56,10 @@ def write_gathered(
     durable
         Whether it has to be on the disk when this returns, and not only readable: a power cut may
         take what is not, and the next engine writes it again.
+    labels
+        Of items that are optics groups of their own, whatever their optics; see `beam_groups`.
+    numbers
+        Of the groups that were written before, which keep them; new ones are added.
 
     Raises
     ------
@@ -58,7 +67,8 @@ def write_gathered(
         When it cannot be written: what was there stays.
     """
     names = list(names)
-    groups = _groups(spool, names)
+    numbers = {} if numbers is None else numbers
+    of_items, groups = _groups(spool, names, labels, numbers)
     rows = 0
     path.parent.mkdir(parents=True, exist_ok=True)
     part = temporary(path)
@@ -68,9 +78,8 @@ def write_gathered(
             block, filled = [], 0
             for name in names:
                 kept = spool.items[name]
-                number = groups[kept.head]
                 text = spool.read(name)
-                block.append(text.replace(b"\n", _ending(kept.head, number, version)))
+                block.append(text.replace(b"\n", _ending(kept.head, of_items[name], version)))
                 filled += len(block[-1])
                 rows += kept.n
                 if filled > BLOCK:
@@ -105,22 +114,39 @@ def alike(spool: Spool, names: list[str]) -> tuple[Head | None, list[str], int]:
     return like, alike, sum(n for head, n in heads.items() if not fits[head])
 
 
-def _groups(spool: Spool, names: list[str]) -> dict[Head, int]:
-    """Number of each optics group, in the order in which items came in."""
-    found: dict[Head, int] = {}
+def group_key(head: Head, label: int) -> str:
+    """Names an optics group, also to another engine."""
+    return f"{label}:{_digest(head)}"
+
+
+@lru_cache(maxsize=64)
+def _digest(head: Head) -> str:
+    return digest([head.labels, head.optics])
+
+
+def _groups(
+    spool: Spool, names: list[str], labels: Mapping[str, int], numbers: dict[str, int]
+) -> tuple[dict[str, int], dict[int, Head]]:
+    """Each item's number, and the optics of each: numbered in the order in which items came in."""
+    known: dict[tuple[Head, int], int] = {}
+    of_items = {}
     for name in names:
-        found.setdefault(spool.items[name].head, len(found) + 1)
-    return found
+        group = spool.items[name].head, labels.get(name, 0)
+        if group not in known:
+            last = max(numbers.values(), default=0)
+            known[group] = numbers.setdefault(group_key(*group), last + 1)
+        of_items[name] = known[group]
+    return of_items, {number: head for (head, _), number in known.items()}
 
 
-def _beginning(like: Head, groups: Mapping[Head, int], version: str) -> bytes:
+def _beginning(like: Head, groups: Mapping[int, Head], version: str) -> bytes:
     if version == VERSION_30:
         labels = (*like.labels, *(label for label, _ in _old_optics(like)))
         return table_head("", labels).partition(b"\n\n")[2]  # 3.0 knows of no versions
     optics_labels = (GROUP_NAME, GROUP, *(label for label, _ in like.optics))
     lines = [
         " ".join((f"opticsGroup{number}", str(number), *(value for _, value in head.optics)))
-        for head, number in groups.items()
+        for number, head in sorted(groups.items())
     ]
     optics = table_head("optics", optics_labels) + "".join(f"{line}\n" for line in lines).encode()
     return optics + b"\n\n" + table_head("particles", (*like.labels, GROUP))

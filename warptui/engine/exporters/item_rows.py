@@ -23,6 +23,7 @@ class Source:
     key: str  # changes when the rows do
     path: str = ""  # of the STAR file of its stack, from the project folder; "" = the picks
     optics: tuple[float, float, float] = (0.0, 0.0, 0.0)  # kV, mm, amplitude contrast: settings
+    raw_path: str = ""  # of the movie: what tells of its beam shift lies beside it
 
 
 def source_of(
@@ -38,7 +39,8 @@ def source_of(
             return None
         path = str(record.result.get("star_path") or "")
         key = f"{record.key}:{record.result.get('picks_hash')}"
-        return Source(stored.name, stored.sequence, key, path) if path else None
+        source = Source(stored.name, stored.sequence, key, path, raw_path=stored.raw_path)
+        return source if path else None
     ctf, average = stored.records.get("ctf"), stored.records.get("average")
     if average is None or not picking.result.get("picks_path"):
         return None
@@ -46,7 +48,7 @@ def source_of(
     parts += [picking.result.get("min_score"), average.key, ctf.key if ctf else ""]
     given = optics["voltage"], optics["cs"], optics["amplitude_contrast"]
     key = ":".join(str(part) for part in (*parts, *given))
-    return Source(stored.name, stored.sequence, key, "", given)
+    return Source(stored.name, stored.sequence, key, "", given, stored.raw_path)
 
 
 def rows_of(

@@ -101,6 +101,7 @@ class MovieFacts:
     defect_file: str | None = None  # file name
     camera_binning: float | None = None  # of the exposure; 0.5 = super-resolution
     navigator_label: str = ""
+    image_shift: str = ""  # as it stands there: x and y, µm
 
     def frame_pixel_size(self, shape_yx: tuple[int, int]) -> float | None:
         """Å/px of frames of this size.
@@ -205,6 +206,7 @@ def movie_facts(movie_path: Path) -> MovieFacts | None:
         defect_file=_name(section, "DefectFile"),
         camera_binning=_positive(section.number("Binning")),
         navigator_label=section.text("NavigatorLabel") or "",
+        image_shift=" ".join((section.text("ImageShift") or "").split()),
     )
 
 
