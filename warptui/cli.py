@@ -191,6 +191,18 @@ def _add_export_options(command: argparse.ArgumentParser) -> None:
         "--float32", action="store_true",
         help="list float32 copies, made once in average/float32: RELION 3.1 reads no float16",
     )  # fmt: skip
+    group = command.add_argument_group("optics groups", "without these as [export] has them")
+    group.add_argument(
+        "--optics-groups", choices=("one", "beam_shift"), help="one, or by the beam's position"
+    )
+    group.add_argument(
+        "--beam-shift-folder", metavar="DIR",
+        help="where EPU's XML or SerialEM's mdoc files are, if not beside the movies",
+    )  # fmt: skip
+    group.add_argument(
+        "--beam-shift-distance", metavar="N",
+        help="positions nearer than this are one (default: found from the images)",
+    )  # fmt: skip
 
 
 def _add_particle_options(command: argparse.ArgumentParser) -> None:
@@ -248,15 +260,13 @@ def _run_verb(call: argparse.Namespace) -> int:
 
             return report.status(call.project, items=call.items, as_json=call.json)
         case "export":
-            from warptui.commands import export
-            from warptui.engine.exporters.relion import Options
-
             if call.what == "particles":
                 from warptui.commands import export_particles
 
                 return export_particles.run(call)
-            options = Options(call.absolute, call.without_ctf, call.float32)
-            return export.micrographs(call.project, call.output, options, as_json=call.json)
+            from warptui.commands import export
+
+            return export.micrographs(call)
         case "report":
             from warptui.commands import session_report
 

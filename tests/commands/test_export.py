@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import starfile
 
+from tests.engine.beam_patterns import write_epu
 from warptui import cli, config
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import Choice
@@ -88,6 +89,31 @@ def test_the_list_goes_where_it_is_asked_for(project: Path, tmp_path: Path):
     call = ["export", "micrographs", str(project), "--without-ctf", "--output", str(output)]
     assert cli.main(call) == 0
     assert len(starfile.read(output)["micrographs"]) == 2
+
+
+def test_optics_groups_by_beam_shift_are_shown_as_a_table(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (project / "average" / "c.mrc").write_bytes((project / "average" / "b.mrc").read_bytes())
+    write_epu(tmp_path / "xml" / "GridSquare_1" / "b.mrc", 0.125, -0.5)
+    call = ["export", "micrographs", str(project), "--without-ctf"]
+    shifts = ["--beam-shift-folder", str(tmp_path / "xml"), "--beam-shift-distance", "0.02"]
+    assert cli.main([*call, "--optics-groups", "beam_shift", *shifts]) == 0
+    said = capsys.readouterr().err
+    assert "1        1        0.125         -0.5  EPU units" in said
+    assert "2        1   without a beam shift" in said and "c.mrc without a beam shift" in said
+    found = starfile.read(project / "micrographs.star")
+    assert found["micrographs"]["rlnOpticsGroup"].tolist() == [1, 2]
+    assert found["optics"]["rlnOpticsGroupName"].tolist() == ["opticsGroup1", "opticsGroup2"]
+    write_epu(tmp_path / "xml" / "c.mrc", 0.13, -0.51)
+    config.write_config(project, {"export": {"optics_groups": "beam_shift"}})
+    assert cli.main([*call, *shifts, "--json"]) == 0
+    (group,) = json.loads(capsys.readouterr().out)["groups"]["groups"]
+    assert (group["number"], group["n"]) == (1, 2)
+    assert cli.main([*call, "--optics-groups", "one", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["groups"] == {}
+    wrong = [*call, "--optics-groups", "beam_shift", "--beam-shift-distance", "near"]
+    assert cli.main(wrong) != 0 and "'near' is no number" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("call", [["export"], ["export", "nothing"]])

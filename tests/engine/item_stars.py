@@ -45,7 +45,8 @@ def write_item(
     optics = [("opticsGroup1", 1, 1.0, 1.0, 300.0, 2.7, 0.07, 1.5, box, 2)]
     tables = (Table("optics", OPTICS, optics), Table("particles", labels, rows))
     write_star(project / path, tables)
-    return Source(f"{root}.mrc", number, f"{n}:{box}:{mark}", path)
+    raw_path = str(project / "movies" / f"{root}.mrc")
+    return Source(f"{root}.mrc", number, f"{n}:{box}:{mark}", path, raw_path=raw_path)
 
 
 def stored_item(name: str, sequence: int, **results: dict) -> StoredItem:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import starfile
 
+from tests.engine.beam_patterns import EPU_XML, afis, write_epu
 from tests.engine.item_stars import stored_item, write_item
 from warptui.engine.exporters.gathered import alike, write_gathered
 from warptui.engine.exporters.item_rows import rows_of, source_of
@@ -25,6 +26,7 @@ from warptui.engine.paths import ProjectPaths
 from warptui.engine.settings import Config, ExportSettings
 
 QUICK = ExportSettings(live_seconds=0.2, last_items=2)
+BY_SHIFT = QUICK.model_copy(update={"optics_groups": "beam_shift"})
 OPTICS = {"voltage": 300.0, "cs": 2.7, "amplitude_contrast": 0.07}
 
 
@@ -265,6 +267,124 @@ def test_what_becomes_of_items_is_told_to_the_lists(project) -> None:
     lists.apply(Config(export=ExportSettings(live=False)))
     assert lists.look() == ()
     lists.close()
+
+
+def groups_in(path: Path) -> dict[str, int]:
+    """Number of the optics group of each micrograph in a list."""
+    found = starfile.read(path)
+    optics, particles = found["optics"], found["particles"]
+    numbers = optics["rlnOpticsGroup"].tolist()
+    assert numbers == sorted(set(particles["rlnOpticsGroup"]))
+    assert optics["rlnOpticsGroupName"].tolist() == [f"opticsGroup{n}" for n in numbers]
+    names = [Path(name).stem for name in particles["rlnMicrographName"]]
+    return dict(zip(names, particles["rlnOpticsGroup"].tolist(), strict=True))
+
+
+def test_groups_by_beam_shift_stay_while_the_list_grows_and_when_engines_change(project) -> None:
+    there, truth = afis(2, 40, 0.05)
+    made = [write_item(project.root, k, 1) for k in range(40)]
+    for source, (x, y) in zip(made, there, strict=True):
+        write_epu(Path(source.raw_path), x, y)
+    path, seen = project.live_list("net"), {}
+    live = Live(project, "net", BY_SHIFT, nothing)
+    for first in (0, 5, 20, 32):
+        live.tell({s.name: s for s in made[first : first + 15]})
+        n = min(first + 15, 40)
+        until(lambda: rows(live) == n)  # noqa: B023 - called at once
+        found = groups_in(path)
+        assert all(found[name] == number for name, number in seen.items())
+        if first:  # before there is no telling them apart
+            seen = found
+    assert [seen[f"m{k:05d}"] for k in range(40)] == (truth + 1).tolist()
+    told = live.groups()
+    assert [row["n"] for row in told["groups"]] == [10] * 4 and len(told["points"]) == 40
+    assert "4 optics groups by beam shift, of 10 to 10 items" in live.look()[0].reason
+    assert set(groups_in(project.live_last("net")).items()) <= set(seen.items())
+    live.tell({s.name: None for s in made[:36]})  # one of each is left
+    until(lambda: rows(live) == 4)
+    assert groups_in(path).items() <= seen.items()
+    live.close()
+    again = Live(project, "net", BY_SHIFT, nothing)
+    for source in made:
+        Path(source.raw_path).with_suffix(".xml").unlink()  # all is known already
+    again.tell({s.name: s for s in reversed(made)})
+    until(lambda: rows(again) == 40)
+    assert groups_in(path) == seen
+    again.configure(QUICK)
+    until(lambda: not again.groups() and set(groups_in(path).values()) == {1})
+    again.close()
+    assert not project.live_groups("net").exists()
+
+
+def test_items_without_a_beam_shift_are_a_group_of_their_own_and_named(
+    project, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warptui.engine.live.HEAL_S", 0.2)
+    there, _ = afis(2, 20, 0.05)
+    made = [write_item(project.root, k, 2) for k in range(22)]
+    for source, (x, y) in zip(made[:20], there, strict=True):
+        write_epu(Path(source.raw_path), x, y)
+    bad = write_epu(Path(made[21].raw_path), 0.0, 0.0)
+    whole = bad.read_text()
+    bad.write_text(whole[:200])
+    live = Live(project, "net", BY_SHIFT, nothing)
+    live.tell({s.name: s for s in made})
+    until(lambda: rows(live) == 44)
+    found = groups_in(project.live_list("net"))
+    assert found["m00020"] == found["m00021"] == 5
+    reason = live.look()[0].reason
+    assert "m00020.mrc and 1 more without a beam shift" in reason and "m00020.xml" in reason
+    assert "m00020.mrc and 1 more: no beam shift is told" in caplog.text
+    bad.write_text(EPU_XML.format(x=there[2][0], y=there[2][1]))  # it was not complete yet
+    until(lambda: groups_in(project.live_list("net"))["m00021"] == found["m00002"])
+    assert "m00020.mrc without a beam shift" in live.look()[0].reason
+    live.close()
+
+
+def test_what_could_not_be_read_is_in_the_list_as_soon_as_it_can(
+    project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr("warptui.engine.live.HEAL_S", 0.2)
+    live = Live(project, "net", QUICK, nothing)
+    first, second = (write_item(project.root, number, 3) for number in (1, 2))
+    star = project.root / first.path
+    whole = star.read_bytes()
+    star.write_bytes(whole[:300])
+    live.tell({first.name: first})
+    until(lambda: live.look() and live.look()[0].state == "failed")  # there is no list yet
+    assert "m00001.mrc left out" in live.look()[0].reason
+    live.tell({second.name: second})
+    until(lambda: rows(live) == 3)
+    assert live.look()[0].state == "live" and "m00001.mrc left out" in live.look()[0].reason
+    time.sleep(0.5)
+    assert caplog.text.count("m00001.mrc: not in the live list") == 1
+    star.write_bytes(whole)
+    until(lambda: rows(live) == 6)
+    assert not live.look()[0].reason and "m00001.mrc: is in the live list again" in caplog.text
+    live.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("relion_star_handler") is None, reason="RELION is not installed")
+def test_relion_reads_a_list_with_groups_by_beam_shift(project) -> None:
+    there, _ = afis(3, 45, 0.05)
+    made = [write_item(project.root, k, 2) for k in range(45)]
+    for source, (x, y) in zip(made, there, strict=True):
+        write_epu(Path(source.raw_path), x, y)
+    live = Live(project, "net", BY_SHIFT, nothing)
+    live.tell({s.name: s for s in made})
+    until(lambda: rows(live) == 90)
+    live.tell({s.name: None for s in made[2::9]})  # a group that is not there leaves a gap
+    until(lambda: rows(live) == 80)
+    live.close()
+    chosen = ["--select", "rlnOpticsGroup", "--minval", "5", "--maxval", "5"]
+    name = project.live_list("net").name
+    command = ["relion_star_handler", "--i", name, "--o", "some.star", *chosen]
+    subprocess.run(command, cwd=project.root, check=True, capture_output=True)
+    found = starfile.read(project.root / "some.star")
+    assert len(found["particles"]) == 10
+    assert "opticsGroup9" in found["optics"]["rlnOpticsGroupName"].tolist()
 
 
 @pytest.mark.slow

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from warptui import config
-from warptui.commands import report
+from warptui.commands import optics_groups, report
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, say
 from warptui.engine.errors import WarptuiError
 from warptui.engine.export_records import ExportRecords, export_id
-from warptui.engine.exporters.kinds import MICROGRAPHS, summary, target_of
+from warptui.engine.exporters.kinds import MICROGRAPHS, by_settings, grouping_of, summary, target_of
 from warptui.engine.exporters.relion import NO_CTF, SIZE_UNKNOWN, Options, export_micrographs
 from warptui.engine.items import Export, ExportRequest, State
 from warptui.engine.paths import ProjectPaths
@@ -20,12 +20,16 @@ from warptui.engine.records import StoredItem
 from warptui.engine.store import Store
 
 
-def micrographs(project: Path, output: Path | None, options: Options, *, as_json: bool) -> int:
+def micrographs(call: argparse.Namespace) -> int:
     """Write a RELION list of the selected items; 1 if some of them could not be told."""
+    project, output, as_json = call.project, call.output, call.json
     settings = config.read_config(project)
     _, rows = report.read(project, items=True)
     selected = sorted((row for row in rows if row.selected), key=lambda row: row.sequence)
     paths = ProjectPaths(project.resolve())
+    asked = optics_groups.asked_for(call, ExportRequest(kind=MICROGRAPHS.name))
+    grouping = grouping_of(by_settings(asked, settings.export), paths)
+    options = Options(call.absolute, call.without_ctf, call.float32, grouping=grouping)
     store = Store(paths)
     try:
         loaded = [store.load(row.name) for row in selected]
@@ -63,11 +67,16 @@ def micrographs(project: Path, output: Path | None, options: Options, *, as_json
     n_outdated = sum(row.state is State.OUTDATED for row in selected)
     if as_json:
         counts = {"selected": len(selected), "outdated": n_outdated}
-        print_json(found.to_json() | counts)
+        groups = optics_groups.without_points(found.groups)
+        print_json(found.to_json() | counts | {"groups": groups})
     if found.exported:
         say(f"{len(found.exported)} of {len(selected)} selected micrographs: {target}")
     else:
         say(f"nothing was written: of {len(rows)} items {len(selected)} are selected")
+    for line in optics_groups.table(found.groups):
+        say(line)
+    if said := found.groups.get("said"):
+        say(said)
     if n_outdated:
         say(f"{n_outdated} of them are outdated: processed with other settings than the present")
     if found.size_unknown:

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 from warptui import config
-from warptui.commands import report
+from warptui.commands import optics_groups, report
 from warptui.commands.output import DONE, SOME_FAILED, print_json, say
 from warptui.engine.errors import ExportError, WarptuiError
 from warptui.engine.export_records import ExportRecords, export_id
-from warptui.engine.exporters.kinds import PARTICLES, target_of
+from warptui.engine.exporters.kinds import PARTICLES, by_settings, target_of
 from warptui.engine.items import Export, ExportRequest, State
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.records import StoredItem
@@ -28,7 +28,7 @@ def request_of(call: argparse.Namespace) -> ExportRequest:
         "box_size_px": call.box,
         "pixel_size": call.pixel_size,
     }
-    return ExportRequest(
+    request = ExportRequest(
         kind=PARTICLES.name,
         items="done" if call.done else "selected",
         path=str(call.output.absolute()) if call.output else "",
@@ -36,12 +36,14 @@ def request_of(call: argparse.Namespace) -> ExportRequest:
         switches=("relion30",) if call.relion30 else (),
         given={name: str(value) for name, value in typed.items() if value},
     )
+    return optics_groups.asked_for(call, request)
 
 
 def run(call: argparse.Namespace) -> int:
     """Write the list; 1 if something was left out."""
     project, request = call.project, request_of(call)
     settings = config.read_config(project)
+    request = by_settings(request, settings.export)
     paths = ProjectPaths(project.resolve())
     target = target_of(request, paths)
     _, rows = report.read(project, items=True)
@@ -74,12 +76,15 @@ def run(call: argparse.Namespace) -> int:
     finally:
         store.close()
     if call.json:
-        print_json(asdict(ended))
+        print_json(asdict(ended) | {"groups": optics_groups.without_points(made.groups)})
     if made.rows:
         say(f"{made.rows:,} particles of {len(names):,} items: {target}")
+    for line in optics_groups.table(made.groups):
+        say(line)
     if made.reason:
         say(made.reason)
-    return SOME_FAILED if made.reason or not made.rows else DONE
+    told = made.groups.get("said", "")  # about groups, which leave nothing out
+    return SOME_FAILED if made.reason != told or not made.rows else DONE
 
 
 def _items(store: Store, names: list[str]) -> Iterator[StoredItem]:

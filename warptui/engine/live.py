@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from warptui.engine.errors import Cancelled, CorruptError, InputError
 from warptui.engine.export_records import export_id
-from warptui.engine.exporters.gathered import alike, richness, write_gathered
+from warptui.engine.exporters.beam_shifts import BeamShifts
+from warptui.engine.exporters.gathered import NO_LABELS, VERSION_30, alike, richness, write_gathered
 from warptui.engine.exporters.item_rows import Source, rows_of
+from warptui.engine.exporters.live_groups import LiveGroups
 from warptui.engine.exporters.spool import Spool
 from warptui.engine.formats.star_rows import Rows
 from warptui.engine.items import Export
@@ -33,6 +35,8 @@ log = logging.getLogger(__name__)
 READERS, BATCH = 8, 200  # threads and files at a time: network file systems answer slowly
 SHARE, PATIENCE_S = 0.05, 6.0  # of the time that lists grow in, if that is not too long to wait
 RETRY_S = 5.0  # after the disk refused
+HEAL_S = 10.0  # between attempts at what could not be read
+HEAL_AT_ONCE = 200  # items that are tried again then
 END_S = 3.0  # for the last version, when the engine ends
 KIND = "live particles"
 
@@ -49,8 +53,12 @@ class Live:
         suffix: str,
         settings: ExportSettings,
         load: Callable[[str], StoredItem | None],
+        shifts: BeamShifts | None = None,
     ) -> None:
         self.suffix = suffix
+        self._shifts = shifts or BeamShifts()
+        self._groups: LiveGroups | None = None  # None = one, whatever the beam shift
+        self._picture: dict[str, Any] = {}
         self._project, self._settings, self._load = project, settings, load
         self._told: dict[str, Source | None] = {}  # not taken yet
         self._urgent = False  # something leaves or changes: people wait for it
@@ -59,6 +67,7 @@ class Live:
         self._wanted: dict[str, Source] = {}
         self._known: Container[str] = ()  # items that ever were in the lists
         self._failed: dict[str, str] = {}  # items whose rows cannot be read, and why
+        self._heal_due = float("inf")
         self._records: tuple[Export, ...] = ()
         self._seconds = 0.0  # that the last writing took
         self._due = 0.0
@@ -73,12 +82,17 @@ class Live:
             self._told.update(changes)
             self._bell.notify()
 
-    def configure(self, settings: ExportSettings) -> None:
+    def configure(self, settings: ExportSettings, shifts: BeamShifts | None = None) -> None:
         """Write them by other settings from now on."""
         with self._bell:
+            self._shifts = shifts or self._shifts
             if settings != self._settings:
                 self._settings, self._urgent = settings, True
                 self._bell.notify()
+
+    def groups(self) -> dict[str, Any]:
+        """The optics groups of the list by beam shift: `beam_shifts.account`; {} = they are not."""
+        return self._picture
 
     def look(self) -> tuple[Export, ...]:
         """What stands in the lists now."""
@@ -103,8 +117,11 @@ class Live:
                     spool = spool or Spool(self._project.live_rows(self.suffix))
                     self._known = spool.items
                     self._take()
-                    if self._read(spool) or changes:
+                    heal = time.monotonic() >= self._heal_due
+                    found = self._read(spool, again=heal)
+                    if self._group(spool, again=heal) or found or changes:
                         self._write(spool, closing=closing)
+                    self._plan_healing()
                 except OSError as problem:
                     self._refused(problem)
                 except Cancelled:
@@ -132,8 +149,12 @@ class Live:
                     if wait <= 0:
                         break
                     self._bell.wait(wait)
+                elif now >= self._heal_due:
+                    break
                 else:
-                    self._bell.wait()
+                    self._bell.wait(
+                        None if self._heal_due == float("inf") else self._heal_due - now
+                    )
             found = self._urgent or bool(self._told)
             return found, self._closing
 
@@ -151,8 +172,19 @@ class Live:
             else:
                 self._wanted[name] = source
 
-    def _read(self, spool: Spool) -> bool:
-        """Bring the rows of all items into the spool; whether any came."""
+    def _plan_healing(self) -> None:
+        """What cannot be read is tried again: a file may be mended, or arrive late."""
+        late = self._groups is not None and self._groups.incomplete
+        self._heal_due = time.monotonic() + HEAL_S if self._failed or late else float("inf")
+
+    def _read(self, spool: Spool, *, again: bool) -> bool:
+        """Bring the rows of all items into the spool; whether any came.
+
+        ``again``: also those that could not be read before.
+        """
+        retried = dict(islice(self._failed.items(), HEAL_AT_ONCE)) if again else {}
+        for name in retried:
+            del self._failed[name]
         missing = [
             source
             for name, source in self._wanted.items()
@@ -169,11 +201,34 @@ class Live:
                 for source, rows in zip(some, readers.map(self._rows, some), strict=True):
                     if isinstance(rows, Rows):
                         found.append((source.name, source.key, rows))
-                    else:
-                        self._failed[source.name] = rows
+                        if source.name in retried:
+                            log.info("%s: is in the live list again", source.name)
+                        continue
+                    self._failed[source.name] = rows  # the last to be tried again
+                    if retried.get(source.name) != rows:
                         log.warning("%s: not in the live list: %s", source.name, rows)
                 spool.put(found)
-        return True
+        healed = any(name not in self._failed for name in retried)
+        return healed or len(missing) > len(retried)
+
+    def _group(self, spool: Spool, *, again: bool) -> bool:
+        """Find the items' optics groups by beam shift; whether any changed."""
+        settings, path = self._settings, self._project.live_groups(self.suffix)
+        if settings.optics_groups != "beam_shift" or settings.star_version == VERSION_30:
+            if settings.optics_groups != "beam_shift":
+                path.unlink(missing_ok=True)  # switched on again, they are made anew from all
+            self._groups, self._picture = None, {}
+            return False
+        there = [source for name, source in self._wanted.items() if name in spool.items]
+        if self._groups is None or self._groups.distance != settings.beam_shift_distance:
+            self._groups = LiveGroups(path, self._shifts, settings.beam_shift_distance)
+            self._groups.restore_hope(there)
+        elif self._groups.shifts is not self._shifts:
+            self._groups.shifts = self._shifts
+            self._groups.restore_hope(there)
+            again = True
+        with ThreadPoolExecutor(READERS) as readers:
+            return self._groups.take(there, spool, readers, again)
 
     def _rows(self, source: Source) -> Rows | str:
         try:
@@ -193,16 +248,24 @@ class Live:
         path, last = self._project.live_list(self.suffix), self._project.live_last(self.suffix)
         if like is None:
             if not path.exists() or not spool.items:
+                if self._failed:  # else nobody would know why there is no list
+                    self._stands_still(_left_out(odd, self._failed))
                 return
             like = max((kept.head for kept in spool.items.values()), key=richness)
         newest = fit[-settings.last_items :]
         said = _left_out(odd, self._failed)
+        groups = self._groups
         records = []
         try:
             for target, some in ((path, fit), (last, newest)):
                 made = write_gathered(
-                    target, spool, some, like=like, version=settings.star_version, durable=closing
-                )
+                    target, spool, some, like=like, version=settings.star_version, durable=closing,
+                    labels=groups.labels if groups else NO_LABELS,
+                    numbers=groups.numbers if groups else None,
+                )  # fmt: skip
+                if groups is not None and target == path:
+                    self._picture = groups.account(made.of_items)
+                    said = "; ".join(filter(None, [self._picture["said"], said]))
                 records.append(
                     Export(
                         export_id(target),
@@ -221,6 +284,8 @@ class Live:
             with self._bell:
                 self._urgent = True
             return
+        if groups is not None:
+            groups.save()
         self._records = tuple(records)
         self._seconds = time.monotonic() - began
         self._due = time.monotonic() + settings.live_seconds

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+from warptui.engine.exporters.beam_shifts import BeamShifts
 from warptui.engine.exporters.item_rows import Source, source_of
 from warptui.engine.foreman import Foreman
 from warptui.engine.formats.picks_file import model_suffix
@@ -23,6 +26,7 @@ class LiveLists:
     ) -> None:
         self._project, self._foreman, self._load = project, foreman, load
         self._live: Live | None = None
+        self.shifts = BeamShifts()
         self._config: Config | None = None
 
     def apply(self, config: Config) -> None:
@@ -35,10 +39,14 @@ class LiveLists:
         if self._live is not None and (not wanted or self._live.suffix != suffix):
             self._live.close(wait=False)
             self._live = None
+        folder = settings.beam_shift_folder.strip()
+        place = (self._project.root / Path(folder).expanduser()).absolute() if folder else None
+        if place != self.shifts.folder:
+            self.shifts = BeamShifts(place)
         if self._live is not None:
-            self._live.configure(settings)
+            self._live.configure(settings, self.shifts)
         elif wanted:
-            self._live = Live(self._project, suffix, settings, self._load)
+            self._live = Live(self._project, suffix, settings, self._load, self.shifts)
         self._foreman.touched.update(self._foreman.roster.entries)
 
     def tell(self) -> None:
@@ -57,6 +65,10 @@ class LiveLists:
                     entry.stored, self._live.suffix, optics, extracting=extracting
                 )
         self._live.tell(sources)
+
+    def groups(self) -> dict[str, Any]:
+        """The optics groups of the list by beam shift, as its pictures show them."""
+        return self._live.groups() if self._live is not None else {}
 
     def look(self) -> tuple[Export, ...]:
         """What stands in the lists now."""

@@ -235,7 +235,7 @@ class ExportSettings(Section):
         "positions nearer than this are one group, in the unit of those files; 0 = automatic",
         affects=False,
         ge=0,
-        le=1e6,
+        le=10000,
     )
     star_version: str = setting(
         "3.1", "of RELION: 3.1 (and later: optics groups) or 3.0", affects=False,

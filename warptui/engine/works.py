@@ -24,7 +24,7 @@ from warptui.engine.columns import Columns
 from warptui.engine.devices import cpu_count, plan_slots
 from warptui.engine.editing import read_marks
 from warptui.engine.errors import EngineError, WarptuiError
-from warptui.engine.exporters.kinds import kind_of, settled, target_of
+from warptui.engine.exporters.kinds import by_settings, kind_of, settled, target_of
 from warptui.engine.exporters.report import Facts
 from warptui.engine.exports import Exports
 from warptui.engine.foreman import Foreman
@@ -317,6 +317,7 @@ class Works:
 
     def _export(self, request: ExportRequest) -> str:
         kind, target = kind_of(request).given(self._facts), target_of(request, self._paths)
+        request = by_settings(request, self._config.export)
         names = self._foreman.asked_for(settled(request))
         optics = self._config.optics.model_dump()
         return self._exports.begin(kind, request, target, names, optics)

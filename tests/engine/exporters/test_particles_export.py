@@ -10,15 +10,18 @@ import pytest
 import starfile
 from scipy.ndimage import gaussian_filter
 
+from tests.engine.beam_patterns import afis, write_epu
 from tests.engine.item_stars import stored_item, write_item
 from tests.engine.stages.processing import write_stack
 from warptui.engine.errors import ExportError, InputError
 from warptui.engine.exporters import kinds
+from warptui.engine.exporters.beam_shifts import Grouping
 from warptui.engine.formats.foreign_star import read_places
 from warptui.engine.formats.mrc import read_mrc
 from warptui.engine.formats.picks_file import write_picks
 from warptui.engine.items import ExportRequest
 from warptui.engine.paths import ProjectPaths
+from warptui.engine.settings import ExportSettings
 
 OPTICS = {"voltage": 300.0, "cs": 2.7, "amplitude_contrast": 0.07}
 RELION_30 = """
@@ -184,6 +187,34 @@ def test_a_list_names_what_is_there_with_paths_as_asked_for(project) -> None:
     gone = export(project, [item])
     assert gone.rows == 0 and "No such file" in gone.reason
     assert not list(project.exports.glob("*.rows"))
+
+
+def test_a_list_has_groups_by_beam_shift_where_it_is_asked_for(project) -> None:
+    there, truth = afis(2, 24, 0.05)
+    items = []
+    for number, (x, y) in enumerate(there):
+        source = write_item(project.root, number, 2, box=128 if number % 2 else 64)
+        write_epu(Path(source.raw_path), x, y)
+        results = {
+            "picking": {"suffix": "net", "picks_path": "x.star"},
+            "particles": {"suffix": "net", "picks_hash": "1", "star_path": source.path},
+        }
+        item = stored_item(source.name, number, **results)
+        items.append(replace(item, raw_path=source.raw_path))
+    made = export(project, items, switches=("beam_shift",))
+    assert "4 optics groups by beam shift, of 6 to 6 items" in made.reason
+    assert [row["n"] for row in made.groups["groups"]] == [6] * 4
+    found = starfile.read(project.root / "out/parts.star")
+    assert found["particles"]["rlnOpticsGroup"].tolist()[::2] == (truth + 1).tolist()
+    assert found["optics"]["rlnImageSize"].tolist() == [64, 128, 64, 128]  # as items came in
+    for switches in ((), ("one_group",), ("beam_shift", "relion30")):
+        made = export(project, items, switches=switches)
+        assert made.rows == 48 and not made.groups and not made.reason
+    settings = ExportSettings(optics_groups="beam_shift", beam_shift_distance=0.5)
+    asked = kinds.by_settings(ExportRequest(kind="particles"), settings)
+    assert kinds.grouping_of(asked, project) == Grouping(None, 0.5)
+    asked = kinds.by_settings(ExportRequest(kind="particles", switches=("one_group",)), settings)
+    assert kinds.grouping_of(asked, project) is None
 
 
 @pytest.mark.parametrize(

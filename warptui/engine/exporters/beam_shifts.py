@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -48,15 +49,42 @@ class BeamShifts:
         return found
 
 
-def grouped(shifts: Mapping[str, BeamShift | None], distance: float) -> BeamGroups:
-    """Groups of images that are all there, in the order in which they came."""
-    groups = BeamGroups(distance)
-    groups.add((name, shift and (shift.x, shift.y, shift.unit)) for name, shift in shifts.items())
-    return groups
+@dataclass(frozen=True)
+class Grouping:
+    """How optics groups are made by beam shift."""
+
+    folder: Path | None = None  # that is looked through for what is not beside the movies
+    distance: float = 0.0  # of positions that are one; 0 = found from the images
+
+
+class Gathering:
+    """The groups of images that are all there, for a list that is written once."""
+
+    def __init__(self, grouping: Grouping) -> None:
+        self._shifts, self._groups = BeamShifts(grouping.folder), BeamGroups(grouping.distance)
+        self._told: list[tuple[str, tuple[float, float, str] | None]] = []
+
+    def take(self, name: str, raw_path: str) -> None:
+        """Read an item's shift."""
+        shift = self._shifts.read(name, raw_path)
+        self._told.append((name, shift and (shift.x, shift.y, shift.unit)))
+
+    def labels(self) -> dict[str, int]:
+        """Of all items that were taken."""
+        self._groups.add(self._told)
+        self._told = []
+        return self._groups.labels
+
+    def account(self, numbers: Mapping[str, int]) -> dict[str, Any]:
+        """See `account`."""
+        return account(self._groups, numbers, numbers, self._shifts.problems)
 
 
 def account(
-    groups: BeamGroups, names: Iterable[str], numbers: Mapping[str, int], problems: Mapping[str, str]
+    groups: BeamGroups,
+    names: Iterable[str],
+    numbers: Mapping[str, int],
+    problems: Mapping[str, str],
 ) -> dict[str, Any]:
     """The optics groups of a list, as its pictures and tables show them: JSON-ready.
 
@@ -99,7 +127,9 @@ def said(
         if astray:
             parts.append(f"{astray:,} items at none of these positions are a group of their own")
     elif astray:
-        parts.append(f"the beam shifts of {astray:,} items tell no positions apart (yet): one group")
+        parts.append(
+            f"the beam shifts of {astray:,} items tell no positions apart (yet): one group"
+        )
     if unknown:
         more = f" and {len(unknown) - 1:,} more" if len(unknown) > 1 else ""
         why = next(islice((problems[name] for name in unknown if name in problems), 1), "not read")

@@ -31,6 +31,7 @@ class Written:
     rows: int
     items: int
     groups: int
+    of_items: Mapping[str, int]  # number of each item's optics group
 
 
 def write_gathered(
@@ -93,7 +94,7 @@ def write_gathered(
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    return Written(rows, len(names), len(groups))
+    return Written(rows, len(names), len(groups), of_items)
 
 
 def richness(head: Head) -> int:

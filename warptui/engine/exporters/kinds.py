@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warptui.engine.errors import ExportError
 from warptui.engine.exporters import particles, relion, report
+from warptui.engine.exporters.beam_shifts import Grouping
 from warptui.engine.items import ExportRequest
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.records import StoredItem
+
+if TYPE_CHECKING:
+    from warptui.engine.settings import ExportSettings
+
+BY_SHIFT, ONE_GROUP = "beam_shift", "one_group"  # switches, of which one goes against the settings
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class Outcome:
 
     rows: int
     reason: str = ""  # what was left out and why; why nothing was written
+    groups: dict[str, Any] = field(default_factory=dict)  # by beam shift: `beam_shifts.account`
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,20 @@ def settled(request: ExportRequest) -> ExportRequest:
     return replace(request, items="all") if whole else request
 
 
+def by_settings(request: ExportRequest, settings: ExportSettings) -> ExportRequest:
+    """The request with what the settings say where it is silent: how optics groups are made."""
+    if not {BY_SHIFT, ONE_GROUP} & {switch.name for switch in kind_of(request).switches}:
+        return request
+    own = BY_SHIFT if settings.optics_groups == BY_SHIFT else ONE_GROUP
+    told = {BY_SHIFT, ONE_GROUP} & {*request.switches}
+    given = {
+        "beam_shift_folder": settings.beam_shift_folder,
+        "beam_shift_distance": f"{settings.beam_shift_distance:g}",
+    }
+    switches = request.switches if told else (*request.switches, own)
+    return replace(request, switches=switches, given={**given, **request.given})
+
+
 def target_of(request: ExportRequest, project: ProjectPaths) -> Path:
     """The file to write.
 
@@ -126,8 +147,17 @@ def options_of(request: ExportRequest, project: ProjectPaths) -> relion.Options:
     base = None
     if request.relative_to.strip():
         base = (project.root / Path(request.relative_to.strip()).expanduser()).absolute()
-    on = request.switches
-    return relion.Options(request.absolute, "without_ctf" in on, "float32" in on, base)
+    on, grouping = request.switches, grouping_of(request, project)
+    return relion.Options(request.absolute, "without_ctf" in on, "float32" in on, base, grouping)
+
+
+def grouping_of(request: ExportRequest, project: ProjectPaths) -> Grouping | None:
+    """How optics groups are made by beam shift, where they are asked for."""
+    if BY_SHIFT not in request.switches or "relion30" in request.switches:
+        return None
+    folder = request.given.get("beam_shift_folder", "").strip()
+    place = (project.root / Path(folder).expanduser()).absolute() if folder else None
+    return Grouping(place, particles.number_of(request, "beam_shift_distance"))
 
 
 def summary(report: relion.Report) -> str:
@@ -156,10 +186,10 @@ def _write_micrographs(
 ) -> Outcome:
     options = options_of(request, project)
     report = relion.export_micrographs(items, project, target, optics, options, progress)
-    said = summary(report)
+    said = "; ".join(filter(None, [report.groups.get("said", ""), summary(report)]))
     if not report.exported:
         said = f"nothing was written: {said or 'no item was asked for'}"
-    return Outcome(len(report.exported), said)
+    return Outcome(len(report.exported), said, report.groups)
 
 
 def _preview_micrographs(
@@ -170,6 +200,10 @@ def _preview_micrographs(
     return [row for row in rows if row is not None]
 
 
+_OPTICS = (
+    Switch(BY_SHIFT, "optics groups by beam shift, not one"),
+    Switch(ONE_GROUP, "one optics group, not by beam shift"),
+)
 MICROGRAPHS = Kind(
     "micrographs",
     "micrographs, a list for RELION",
@@ -178,6 +212,7 @@ MICROGRAPHS = Kind(
     (
         Switch("without_ctf", "also those without a CTF, and no columns about it"),
         Switch("float32", "float32 copies of the averages, for RELION 3.1"),
+        *_OPTICS,
     ),
     ("rlnMicrographName", "DefocusU", "DefocusV", "MaxResolution"),
     _write_micrographs,
@@ -229,10 +264,12 @@ def _write_particles(
 ) -> Outcome:
     shown = options_of(request, project).shown
     counted = _Counted(items, progress)
-    rows, said = particles.write_particles_list(
-        counted, project, target, optics, request, lambda path: shown(path, project), counted.look
-    )
-    return Outcome(rows, said if rows else f"nothing was written: {said}")
+    made = particles.write_particles_list(
+        counted, project, target, optics, request, lambda path: shown(path, project),
+        counted.look, grouping_of(request, project),
+    )  # fmt: skip
+    said = "; ".join(filter(None, [made.groups.get("said", ""), made.left_out]))
+    return Outcome(made.rows, said if made.rows else f"nothing was written: {said}", made.groups)
 
 
 class _Counted:
@@ -271,7 +308,7 @@ PARTICLES = Kind(
     "particles, a list for RELION and cryoSPARC",
     "export_particles.star",
     "RELION, cryoSPARC",
-    (Switch("relion30", "for RELION 3.0: one table, without optics groups"),),
+    (Switch("relion30", "for RELION 3.0: one table, without optics groups"), *_OPTICS),
     ("rlnMicrographName", "CoordinateX", "CoordinateY", "FigureOfMerit"),
     _write_particles,
     _preview_particles,
@@ -290,15 +327,18 @@ PARTICLES = Kind(
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (MICROGRAPHS, PARTICLES, REPORT)}
 
 
-def described() -> list[dict[str, Any]]:
-    """All kinds, for those who let somebody choose."""
+def described(optics_groups: str = "one") -> list[dict[str, Any]]:
+    """All kinds, for those who let somebody choose; ``optics_groups`` as the settings have them."""
+    usual = BY_SHIFT if optics_groups == BY_SHIFT else ONE_GROUP
     return [
         {
             "name": kind.name,
             "label": kind.label,
             "file_name": kind.file_name,
             "reads_it": kind.reads_it,
-            "switches": [[switch.name, switch.label] for switch in kind.switches],
+            "switches": [
+                [switch.name, switch.label] for switch in kind.switches if switch.name != usual
+            ],
             "fields": [[field.name, field.label, field.empty, field.help] for field in kind.fields],
             "columns": list(kind.columns),
             "all_items": kind.of_session is not None,

@@ -17,12 +17,19 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from warptui.engine import mounts
 from warptui.engine.errors import ExportError, InputError
 from warptui.engine.export_records import export_id, stacks_of, sweep
-from warptui.engine.exporters.gathered import VERSION_30, VERSION_31, alike, write_gathered
+from warptui.engine.exporters.beam_shifts import Gathering, Grouping
+from warptui.engine.exporters.gathered import (
+    NO_LABELS,
+    VERSION_30,
+    VERSION_31,
+    alike,
+    write_gathered,
+)
 from warptui.engine.exporters.item_rows import rows_of, source_of
 from warptui.engine.exporters.spool import Spool
 from warptui.engine.formats.foreign_star import Places, read_places
@@ -38,6 +45,14 @@ NO_ENTRY = {errno.EACCES, errno.EPERM}
 LOOK_S = 0.2  # while something is cut, whether it is to stop
 HASHES = ("gain_hash", "defects_hash")
 Load = Callable[[str], StoredItem | None]
+
+
+class Made(NamedTuple):
+    """What came of a list."""
+
+    rows: int
+    left_out: str  # what, and why
+    groups: dict[str, Any]  # by beam shift: `beam_shifts.account`; {} = they are not
 
 
 def number_of(request: ExportRequest, name: str) -> float:
@@ -91,8 +106,9 @@ def write_particles_list(
     request: ExportRequest,
     shown: Callable[[Path], str],
     stop: Callable[[], None] = lambda: None,
-) -> tuple[int, str]:
-    """Write the list, and stacks where they are asked for; rows, and what was left out.
+    grouping: Grouping | None = None,
+) -> Made:
+    """Write the list, and stacks where they are asked for.
 
     ``stop`` is called a few times a second and raises when the writing is to end.
 
@@ -108,6 +124,7 @@ def write_particles_list(
     spool_path = temporary(project.exports / f"{export_id(target)}.rows")
     spool_path.unlink(missing_ok=True)
     spool, cutter = Spool(spool_path), _Cutter(project, target, request, stop)
+    gathering = None if grouping is None else Gathering(grouping)
     try:
         with closing(spool), closing(cutter):
             names = []
@@ -122,14 +139,20 @@ def write_particles_list(
                     continue
                 spool.put([(item.name, "", _named(rows, project, shown))])
                 names.append(item.name)
+                if gathering is not None:
+                    gathering.take(item.name, item.raw_path)
             like, names, odd = alike(spool, names)
             if like is None:
-                return 0, _said(left_out) or "no particles are there"
+                return Made(0, _said(left_out) or "no particles are there", {})
             version = VERSION_30 if "relion30" in request.switches else VERSION_31
-            made = write_gathered(target, spool, names, like=like, version=version, stop=stop)
+            labels = NO_LABELS if gathering is None else gathering.labels()
+            made = write_gathered(
+                target, spool, names, like=like, version=version, stop=stop, labels=labels
+            )
+            groups = gathering.account(made.of_items) if gathering is not None else {}
             if odd:
                 left_out["others"] = f"{odd:,} without a CTF or without images"
-            return made.rows, _said(left_out)
+            return Made(made.rows, _said(left_out), groups)
     finally:
         spool_path.unlink(missing_ok=True)
 

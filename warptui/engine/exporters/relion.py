@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from warptui.engine.exporters.beam_shifts import Gathering, Grouping
 from warptui.engine.exporters.relion_motion import MotionExport
 from warptui.engine.formats.mrc import read_mrc, write_mrc
 from warptui.engine.formats.star import Table, Value, is_writable, write_star
@@ -37,6 +38,7 @@ OPTICS_LABELS = (
     "rlnAmplitudeContrast",
     "rlnMicrographPixelSize",
 )
+GROUP_COLUMN = 2  # of a row, behind its name and the file of its motion
 NO_CTF = "no CTF was found"
 SIZE_UNKNOWN = "the movie is gone, and how large its frames were is recorded nowhere"
 
@@ -49,6 +51,7 @@ class Options:
     without_ctf: bool = False  # everything, without columns about the CTF
     float32: bool = False  # copies of the averages that RELION 3.1 reads
     base: Path | None = None  # where RELION will run; None = the project folder
+    grouping: Grouping | None = None  # optics groups by beam shift; None = one
 
     def shown(self, path: Path, project: ProjectPaths) -> str:
         """A path as the list names it: what lies elsewhere is always named in full."""
@@ -66,6 +69,7 @@ class Report:
     without_ctf: list[str] = field(default_factory=list)  # left out, for want of a CTF
     left_out: dict[str, str] = field(default_factory=dict)  # for another reason
     n_optics_groups: int = 0
+    groups: dict[str, Any] = field(default_factory=dict)  # by beam shift: `beam_shifts.account`
     n_motion: int = 0  # movies with motion metadata
     size_unknown: list[str] = field(default_factory=list)  # without, for want of their raw size
     motion_residual_px: float = 0.0  # largest that RELION's local model leaves, RMS
@@ -96,8 +100,10 @@ def export_micrographs(
     """
     report = Report(str(output))
     groups: dict[tuple[float, ...], int] = {}
+    gathering = None if options.grouping is None else Gathering(options.grouping)
     motion = MotionExport(project, lambda path: options.shown(path, project))
     rows: list[list[Value]] = []
+    optics_of: list[tuple[float, ...]] = []  # of each row
     for done, item in enumerate(items, 1):
         progress(done)
         reason = why_not(item, project, options)
@@ -121,13 +127,22 @@ def export_micrographs(
             float(given["amplitude_contrast"]),
             pixel_size,
         )
-        group = groups.setdefault(key, len(groups) + 1)
+        if gathering is not None:
+            gathering.take(item.name, item.raw_path)
+        optics_of.append(key)
         metadata, residual = motion.write(item, given)
         report.n_motion += bool(metadata)
         report.motion_residual_px = max(report.motion_residual_px, residual)
-        row: list[Value] = [name, metadata or "None", group]
+        row: list[Value] = [name, metadata or "None", 0]
         rows.append(row if options.without_ctf else row + _ctf_values(found))
         report.exported.append(item.name)
+    labels_of = {} if gathering is None else gathering.labels()
+    numbers = {}
+    for item_name, key, row in zip(report.exported, optics_of, rows, strict=True):
+        group = (labels_of.get(item_name, 0), *key)
+        row[GROUP_COLUMN] = numbers[item_name] = groups.setdefault(group, len(groups) + 1)
+    if gathering is not None:
+        report.groups = gathering.account(numbers)
     report.n_optics_groups = len(groups)
     report.size_unknown = motion.size_unknown
     if rows:
@@ -135,7 +150,7 @@ def export_micrographs(
         labels += [] if options.without_ctf else CTF_LABELS
         if not report.n_motion:
             labels, rows = _without_metadata(labels, rows)
-        optics_rows = [[f"opticsGroup{n}", n, *key] for key, n in groups.items()]
+        optics_rows = [[f"opticsGroup{n}", n, *key[1:]] for key, n in groups.items()]
         tables = (
             Table("optics", OPTICS_LABELS, optics_rows),
             Table("micrographs", labels, rows),

@@ -1,0 +1,41 @@
+"""Optics groups by beam shift: what the command line asks for, and the table that shows them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from warptui.engine.exporters.kinds import BY_SHIFT, ONE_GROUP
+from warptui.engine.items import ExportRequest
+
+
+def asked_for(call: argparse.Namespace, request: ExportRequest) -> ExportRequest:
+    """The request with what these options say."""
+    switch = {None: (), "one": (ONE_GROUP,), "beam_shift": (BY_SHIFT,)}[call.optics_groups]
+    typed = {
+        "beam_shift_folder": call.beam_shift_folder,
+        "beam_shift_distance": call.beam_shift_distance,
+    }
+    values = request.to_json()
+    values["switches"] = (*request.switches, *switch)
+    values["given"] = request.given | {name: value for name, value in typed.items() if value}
+    return ExportRequest.from_json(values)
+
+
+def table(groups: dict[str, Any]) -> list[str]:
+    """The groups as lines of text."""
+    if not groups.get("groups"):
+        return []
+    lines = [f"{'optics group':>12} {'items':>8} {'shift x':>12} {'shift y':>12}"]
+    for row in groups["groups"]:
+        if row["x"] is not None:
+            place = f"{row['x']:12.5g} {row['y']:12.5g}  {row['unit']}"
+        else:
+            place = "  at no position of their own" if row["unit"] else "  without a beam shift"
+        lines.append(f"{row['number']:12d} {row['n']:8,} {place}")
+    return lines
+
+
+def without_points(groups: dict[str, Any]) -> dict[str, Any]:
+    """What machines that read the answer are told."""
+    return {key: value for key, value in groups.items() if key != "points"}
