@@ -15,7 +15,7 @@ from warptui.engine.errors import SettingsError
 from warptui.screens.form import Values
 
 HEADER = "# Settings for warptui: O in the settings screen loads them.\n"
-OWN = ("folder",)  # of [input]: belongs to one session only
+OWN = {"input": ("folder",), "export": ("beam_shift_folder",)}  # belong to one session only
 
 
 def folder() -> Path:
@@ -86,10 +86,12 @@ def _portable(values: dict[str, Any], base: Path) -> Values:
         section: dict(entries) if isinstance(entries, dict) else entries
         for section, entries in values.items()
     }
+    for section, keys in OWN.items():
+        own = found.get(section)
+        for key in keys if isinstance(own, dict) else ():
+            own.pop(key, None)
     entries = found.get("input")
     if isinstance(entries, dict):
-        for key in OWN:
-            entries.pop(key, None)
         for key in set(config.PATHS) & set(entries):
             if isinstance(entries[key], str) and entries[key]:
                 path = base / Path(entries[key]).expanduser()
