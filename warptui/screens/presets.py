@@ -87,9 +87,9 @@ def _portable(values: dict[str, Any], base: Path) -> Values:
         for section, entries in values.items()
     }
     for section, keys in OWN.items():
-        own = found.get(section)
-        for key in keys if isinstance(own, dict) else ():
-            own.pop(key, None)
+        if isinstance(own := found.get(section), dict):
+            for key in keys:
+                own.pop(key, None)
     entries = found.get("input")
     if isinstance(entries, dict):
         for key in set(config.PATHS) & set(entries):
