@@ -155,7 +155,8 @@ def random_settings(kind: str, index: int, size: int, first_seed: int = FIRST) -
                 "defocus_um": float(rng.uniform(1.2, 2.5)),
                 "shape_yx": (2 * size, 2 * size),
             }
-    drawn["name"] = f"{kind.replace(' ', '-')}-{index:03d}"
+    # by its seed: movies of several runs may lie in one folder
+    drawn["name"] = f"{kind.replace(' ', '-')}-{drawn['seed']}"
     return MovieSettings.model_validate(drawn)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from warptui.engine.ops.ctf import Optics, calculate_ctf_image
@@ -38,17 +40,24 @@ def ringed(
     defocus: float = 1.2e4,
     n_levels: int = 1,
     b_factor: float = -60.0,
+    shell: float | None = None,
     **ctf: float,
 ) -> torch.Tensor:
     """White signal under a CTF in white noise.
 
-    With a slope (Å/Å) strips of the image that share a defocus are cut from as many images.
+    With a slope (Å/Å) strips of the image that share a defocus are cut from as many images. The
+    coarse part of the signal's power ripples as that of shells ``shell`` Å wide does.
     """
     y, x = torch.meshgrid(*(torch.arange(n) - (n - 1) / 2 for n in shape_yx), indexing="ij")
     z = defocus + PIXEL * (slope_xy[0] * x + slope_xy[1] * y)
     levels = torch.linspace(float(z.min()), float(z.max()), n_levels) if n_levels > 1 else z[:1, 0]
     step = float(levels[1] - levels[0]) if n_levels > 1 else 1.0
     spectrum = torch.fft.rfft2(noise(shape_yx, seed))
+    if shell is not None:
+        ky = torch.fft.fftfreq(shape_yx[0], PIXEL)[:, None]
+        k = torch.hypot(ky, torch.fft.rfftfreq(shape_yx[1], PIXEL)[None, :])
+        ripple = torch.cos(2 * math.pi * k * shell) * torch.exp(-((k / 0.1) ** 2))
+        spectrum = spectrum * torch.sqrt(1 - 0.9 * ripple)
     image = torch.zeros(shape_yx)
     for level in levels.tolist():
         transfer = calculate_ctf_image(

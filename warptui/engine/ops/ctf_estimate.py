@@ -72,6 +72,27 @@ class TiltDoubt(NamedTuple):
     slope_xy: tuple[float, float]
 
 
+class Fitted(NamedTuple):
+    """What the likelihood says, before it is described and judged."""
+
+    thon: Thon
+    places: Places
+    found: Found
+    fit: Fit
+    field: DefocusField
+    doubt: Tensor  # (3, 3) Å², what rivals add to the errors
+    tilt_doubt: TiltDoubt
+
+    @property
+    def needs_smaller_patches(self) -> bool:
+        """Whether smaller patches would tell more of a tilt: it is steep, so that it blurs the
+        rings of large ones, or a few patches leave it open."""
+        if self.field.model != "constant" and math.hypot(*self.field.slope_xy) > STEEP:
+            return True
+        doubtful = self.field.model == "constant" and self.field.gain_plane > SUSPICIOUS
+        return doubtful and len(self.field.samples) <= FEW_PATCHES
+
+
 class Estimate(NamedTuple):
     """What was found; numbers are to be told only where ``confidence`` is high."""
 
@@ -90,15 +111,6 @@ class Estimate(NamedTuple):
     ice_ring: float | None
     fading_angle: float | None  # rad, the direction along which rings fade, as drift makes them
 
-    @property
-    def needs_smaller_patches(self) -> bool:
-        """Whether smaller patches would tell more of a tilt: it is steep, so that it blurs the
-        rings of large ones, or a few patches leave it open."""
-        if self.field.model != "constant" and math.hypot(*self.field.slope_xy) > STEEP:
-            return True
-        doubtful = self.field.model == "constant" and self.field.gain_plane > SUSPICIOUS
-        return doubtful and len(self.field.samples) <= FEW_PATCHES
-
 
 def is_steep(tilt_deg: float | None) -> bool:
     """Whether a stage's tilt is one that blurs the rings of large patches."""
@@ -111,7 +123,15 @@ def is_steep(tilt_deg: float | None) -> bool:
 def estimate_ctf(
     power: Tensor, grid: PolarGrid, places: Places, optics: Optics, wanted: Wanted
 ) -> Estimate:
-    """Search, refine, and describe.
+    """Search, refine, and describe; see `fit_ctf`."""
+    fitted = fit_ctf(power, grid, places, optics, wanted)
+    return describe_ctf(fitted, power, grid, optics, wanted)
+
+
+def fit_ctf(
+    power: Tensor, grid: PolarGrid, places: Places, optics: Optics, wanted: Wanted
+) -> Fitted:
+    """Search and refine.
 
     Parameters
     ----------
@@ -135,6 +155,14 @@ def estimate_ctf(
     )
     fit, doubt = _fit_whole(thon.pooled(), found, wanted.fit_phase)
     fit, field, tilt_doubt = _fit_local(thon, fit, places, wanted)
+    return Fitted(thon, places, found, fit, field, doubt, tilt_doubt)
+
+
+def describe_ctf(
+    fitted: Fitted, power: Tensor, grid: PolarGrid, optics: Optics, wanted: Wanted
+) -> Estimate:
+    """Curve, resolution, errors and confidence of what was fitted to ``power``."""
+    thon, places, found, fit, field, doubt, tilt_doubt = fitted
     error = math.hypot(
         max(float(fit.covariance[0, 0]) ** 0.5, field.mean_error),
         float(doubt[0, 0]) ** 0.5,
@@ -246,6 +274,8 @@ def _fit_local(
         field = fit_to(
             table, places, wanted.grid_xyt, start, evidence_flat=evidence, steepness=steepness
         )
+    if wanted.fit_phase:  # tables know nothing of what the specimen's own spectrum does to rings
+        field = field.moved(fit.optical.defocus - float(field.samples.mean()))
     return fit, field, doubt if field.model == "constant" else doubt._replace(probability=0.0)
 
 

@@ -78,6 +78,14 @@ class DefocusField(NamedTuple):
     gain_grid: float  # log evidence over the better of constant and plane
     evidence_flat: float  # log evidence of the constant
 
+    def moved(self, away: float) -> DefocusField:
+        """The same with ``away`` Å more defocus everywhere."""
+        return self._replace(
+            nodes=self.nodes + away,
+            samples=self.samples + away,
+            plane_mean=self.plane_mean + away,
+        )
+
 
 def tabulate(
     thon: Thon, optical: Optical, envelope: Tensor, redundancy: float, reach: float

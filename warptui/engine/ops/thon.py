@@ -107,6 +107,11 @@ class Thon(NamedTuple):
         values = values - project_sectors(self, values.mean(0)[None])
         return values - project_samples(self, values)
 
+    def strip_each(self, values: Tensor) -> Tensor:
+        """The same of ``(n, sample, sector, bin)`` templates."""
+        values = values - project_sectors(self, values.mean(1))[:, None]
+        return values - project_samples(self, values.flatten(0, 1)).view(*values.shape[:2], 1, -1)
+
 
 def fit_range(grid: PolarGrid, k_min: float, k_max: float) -> slice:
     """Bins between two frequencies."""

@@ -1,7 +1,8 @@
 """Defocus, astigmatism and phase shift refined together on the exact 2D likelihood.
 
 Fisher scoring with the exact derivatives of the phase; the envelope is fitted anew in every
-round. Every sample may have a defocus of its own, to which a common change is sought.
+round. Every sample may have a defocus of its own, to which a common change is sought. Where the
+phase shift is free, the specimen's own spectrum is a nuisance: see `thon_shape`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from warptui.engine.ops.thon import Envelope, Thon, fit_envelope, measure_rings, redundancy
+from warptui.engine.ops.thon_shape import Ripples, expect_ripples, without_ripples
 
 ROUNDS = 8
 CONVERGED = 2.0  # Å
@@ -57,11 +59,14 @@ def refine(
     n = 4 if fit_phase else 3
     wave = waves(thon, offsets, now)
     tau, normal = redundancy(thon, thon.data), torch.eye(n, dtype=torch.float64)
-    rings = measure_rings(thon, wave)
+    rings, ripples = measure_rings(thon, wave), None
     found = fit_envelope(rings, tau)
     for _ in range(rounds):
         residual = thon.data - thon.strip(wave * found.values.to(wave))
         tau = redundancy(thon, residual)
+        if fit_phase:
+            ripples = expect_ripples(thon, wave, found, tau)
+            rings = without_ripples(measure_rings(thon, wave), thon, wave, ripples)
         found = fit_envelope(rings, tau)
         residual = thon.data - thon.strip(wave * found.values.to(wave))
         weighted = residual * thon.weight
@@ -75,16 +80,22 @@ def refine(
                 normal[a, b] += both
                 if a != b:
                     normal[b, a] += both
+        if ripples is not None:
+            along = ripples.along(torch.stack(columns))
+            normal -= ripples.taken(along, along) / tau
+            right -= ripples.taken(along, ripples.along(residual[None]))[:, 0] / tau
         step = torch.linalg.solve(normal, right)
         longest = float(step[:3].abs().max())
         length = min(1.0, LARGEST_STEP / max(longest, 1e-9))
-        value = _value(thon, wave, found, tau) - _penalty(now)
+        value = _value(thon, wave, found, tau, ripples) - _penalty(now)
         while longest * length > CLOSE:
             new = _moved(now, length * step)
             new_wave = waves(thon, offsets, new)
             new_rings = measure_rings(thon, new_wave)
+            if ripples is not None:
+                new_rings = without_ripples(new_rings, thon, new_wave, ripples)
             again = fit_envelope(new_rings, tau, found)
-            if _value(thon, new_wave, again, tau) - _penalty(new) >= value:
+            if _value(thon, new_wave, again, tau, ripples) - _penalty(new) >= value:
                 now, wave, rings, found = new, new_wave, new_rings, again
                 break
             length *= 0.3
@@ -98,7 +109,7 @@ def refine(
         now,
         found.values,
         (cross - 0.5 * norm) / tau,
-        (cross - 0.5 * norm) / tau - found.penalty - _penalty(now),
+        _value(thon, wave, found, tau, ripples) - _penalty(now),
         cross / math.sqrt(max(norm * energy, 1e-30)),
         torch.linalg.inv(normal),
         tau,
@@ -152,7 +163,14 @@ def _penalty(optical: Optical) -> float:
     return 0.5 * (x**2 + y**2) / ASTIGMATISM_SIGMA**2
 
 
-def _value(thon: Thon, wave: Tensor, envelope: Envelope, tau: float) -> float:
+def _value(
+    thon: Thon, wave: Tensor, envelope: Envelope, tau: float, ripples: Ripples | None
+) -> float:
     template = thon.strip(wave * envelope.values.to(wave))
-    likely = float(((thon.data - 0.5 * template) * template * thon.weight).sum()) / tau
-    return likely - envelope.penalty
+    rest = thon.data - 0.5 * template
+    likely = float((rest * template * thon.weight).sum())
+    if ripples is None:
+        return likely / tau - envelope.penalty
+    along = ripples.along(torch.stack([rest, template]))
+    likely -= float(ripples.taken(along[:1], along[1:]))
+    return likely / tau - envelope.penalty - ripples.cost

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from warptui.engine.ops.ctf import Optics
-    from warptui.engine.ops.ctf_estimate import Estimate, Wanted
+    from warptui.engine.ops.ctf_estimate import Estimate, Fitted, Wanted
     from warptui.engine.settings import Config
     from warptui.engine.stages.stage import Bench
 
@@ -191,7 +191,7 @@ def estimate(
 
     ``tilt_deg`` is that of the stage, whichever its axis and sign.
     """
-    from warptui.engine.ops.ctf_estimate import Wanted, estimate_ctf
+    from warptui.engine.ops.ctf_estimate import Wanted, describe_ctf
     from warptui.engine.ops.film import DIRTY, describe_film
 
     grid = spectra.grid
@@ -222,9 +222,8 @@ def estimate(
         tilt=None if tilt_deg is None else math.radians(tilt_deg),
     )
     try:
-        found = estimate_ctf(spectra.power, grid, spectra.places, optics, wanted)
-        if others is not None:
-            found = _with_others(found, spectra, others, optics, wanted)
+        best, fitted = _fit(spectra, others, optics, wanted)
+        found = describe_ctf(fitted, best.power, best.grid, optics, wanted)
     except ValueError as problem:
         raise StageError(
             f"{name}: {problem}: {settings.fit_min_resolution:g} to {1 / k_max:.2f} Å in spectra "
@@ -291,39 +290,34 @@ def estimate(
     )
 
 
-def _with_others(
-    found: Estimate,
-    spectra: Spectra,
-    others: Callable[[], Spectra],
-    optics: Optics,
-    wanted: Wanted,
-) -> Estimate:
-    """What is found with patches of the other size too, where they may tell more: the small ones
-    decide whether there is a tilt, the large ones are better where there is none."""
-    from warptui.engine.ops.ctf_estimate import estimate_ctf, is_steep
+def _fit(
+    spectra: Spectra, others: Callable[[], Spectra] | None, optics: Optics, wanted: Wanted
+) -> tuple[Spectra, Fitted]:
+    """What is found, and in which spectra: with patches of the other size too, where they may
+    tell more. The small ones decide whether there is a tilt, the large ones are better where
+    there is none."""
+    from warptui.engine.ops.ctf_estimate import fit_ctf, is_steep
 
+    found = fit_ctf(spectra.power, spectra.grid, spectra.places, optics, wanted)
     told = wanted.tilt is not None and is_steep(math.degrees(wanted.tilt))
-    if not (found.field.model == "constant" if told else found.needs_smaller_patches):
-        return found
+    wants = found.field.model == "constant" if told else found.needs_smaller_patches
+    if others is None or not wants:
+        return spectra, found
     other = others()
     if other.grid.size == spectra.grid.size:
-        return found
-    again = estimate_ctf(other.power, other.grid, other.places, optics, wanted)
-    large, small = (again, found) if other.grid.size > spectra.grid.size else (found, again)
-    if small.field.model == "constant":
-        if large.field.model == "constant":
+        return spectra, found
+    again = fit_ctf(other.power, other.grid, other.places, optics, wanted)
+    large, small = (spectra, found), (other, again)
+    if other.grid.size > spectra.grid.size:
+        large, small = small, large
+    if small[1].field.model == "constant":
+        if large[1].field.model == "constant":
             return large
-        level, large_patches = wanted._replace(level=True), max(spectra, other, key=_size)
-        return estimate_ctf(
-            large_patches.power, large_patches.grid, large_patches.places, optics, level
-        )
-    if large.field.model == "constant" or small.fit.gain > large.fit.gain:
+        patches, level = large[0], wanted._replace(level=True)
+        return patches, fit_ctf(patches.power, patches.grid, patches.places, optics, level)
+    if large[1].field.model == "constant" or small[1].fit.gain > large[1].fit.gain:
         return small
     return large
-
-
-def _size(spectra: Spectra) -> int:
-    return spectra.grid.size
 
 
 def _notes_on_tilt(found: Estimate, wanted: Wanted) -> list[str]:
@@ -375,6 +369,6 @@ STAGE = Stage(
     needs=("motion", "average"),
     sections=("input", "optics", "average.deconvolution"),
     needs_with=_needed,
-    version=3,  # 2: rings beyond the first judge for themselves, groups of 8 e/Å², told tilts
-    # 3: envelopes are expected to fall
+    version=4,  # 2: rings beyond the first judge for themselves, groups of 8 e/Å², told tilts
+    # 3: envelopes are expected to fall; 4: with phase shifts, specimens' spectra may ripple
 )
