@@ -9,9 +9,10 @@ from warptui.engine.ops.thon import Geometry, Thon
 from warptui.engine.ops.thon_fit import Fit, Optical
 from warptui.engine.ops.thon_search import Found, search
 
-NOISE_GAIN = 21.0  # log-likelihood that spectra without rings hardly reach
-NOISE_SEARCH_GAIN = 13.0  # the same with envelopes that fall steadily
-HUMP_GAIN = 8.0  # that must come from beyond the second zero
+# as far beyond what white noise gains, in its standard deviations, as with free envelopes it was
+NOISE_GAIN = 19.0  # log-likelihood that spectra without rings hardly reach
+NOISE_SEARCH_GAIN = 13.0  # the same in the search
+HUMP_GAIN = 6.0  # that must come from beyond the second zero
 OUTSIDE = 0.7  # confidence is lowered by, if the best defocus lies outside of the search range
 HUMP_ALONE = 0.4  # confidence of what is significant and yet may be no rings
 NOISE_SPREAD = 0.6  # of signal-to-noise ratios

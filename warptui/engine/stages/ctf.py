@@ -370,5 +370,6 @@ STAGE = Stage(
     sections=("input", "optics", "average.deconvolution"),
     needs_with=_needed,
     version=4,  # 2: rings beyond the first judge for themselves, groups of 8 e/Å², told tilts
-    # 3: envelopes are expected to fall; 4: with phase shifts, specimens' spectra may ripple
+    # 3: envelopes are expected to fall; 4: limits of confidence are those of such envelopes,
+    # and where the phase shift is free, specimens' spectra may ripple
 )
