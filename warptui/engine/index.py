@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-FORMAT = 2  # raise it when what rows hold changes: older indices are then made anew
+FORMAT = 3  # raise it when what rows hold changes: older indices are then made anew
 
 
 class Stamp(NamedTuple):

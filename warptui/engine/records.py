@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from warptui.engine.items import Choice
@@ -163,15 +163,21 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 
 
+@cache
+def _fields(kind: Any) -> tuple[tuple[str, type | tuple[type, ...], str], ...]:
+    """Name, allowed types and their words of each field of a dataclass."""
+    told = ((key, str(entry.type)) for key, entry in kind.__dataclass_fields__.items())
+    return tuple((key, _TYPES.get(said.partition("[")[0], object), said) for key, said in told)
+
+
 def _checked(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
     """The values that are fields of the dataclass ``kind``, if they have the right types."""
     known = {}
-    for key, entry in kind.__dataclass_fields__.items():
+    for key, expected, said in _fields(kind):
         if key in values:
-            expected = _TYPES.get(entry.type.partition("[")[0])
-            if expected is not None and not isinstance(values[key], expected):
-                raise TypeError(f"{key} is {values[key]!r}, expected {entry.type}")
-            known[key] = values[key]
+            value = known[key] = values[key]
+            if not isinstance(value, expected):
+                raise TypeError(f"{key} is {value!r}, expected {said}")
     return known
 
 

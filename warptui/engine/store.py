@@ -245,7 +245,8 @@ def fingerprint(path: Path) -> str:
 def _packed(item: StoredItem) -> dict[str, Any]:
     """Row of the index. Settings are texts, because thousands of items have the very same ones."""
     values = item.abridged().to_json()
-    for record in values["records"].values():
+    for stage, record in values["records"].items():
+        record["key"] = item.records[stage].key  # to calculate 100,000 takes a second
         for key in ("settings", "sections"):
             record[key] = json.dumps(record[key])
     return values
@@ -255,7 +256,10 @@ def _unpacked(values: dict[str, Any]) -> StoredItem:
     for record in values["records"].values():
         for key in ("settings", "sections"):
             record[key] = _shared(record[key])
-    return StoredItem.from_json(values)
+    item = StoredItem.from_json(values)
+    for stage, record in item.records.items():
+        vars(record)["key"] = values["records"][stage]["key"]
+    return item
 
 
 @functools.lru_cache(maxsize=1024)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
@@ -20,6 +21,8 @@ from warptui.screens.widgets.notice_bar import NoticeBar
 from warptui.screens.widgets.status_bar import StatusBar
 from warptui.screens.workspace import Workspace
 
+WIDTHS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # least columns, class
+HEIGHTS = [(0, "-short"), (24, "-low"), (32, "-high")]
 RAW = "raw file"  # a kind of path that can be copied
 MINIMUM = (40, 10)  # below that nothing can be read; from 60x20 on everything is there
 
@@ -28,8 +31,8 @@ class Page(Screen[None]):
     """A screen that shows the session, and is told of changes only while it is seen."""
 
     AUTO_FOCUS = ""
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-low"), (32, "-high")]
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS = [
         Binding("tab", "pane(1)", "pane", id="pane.next", show=False),
         Binding("shift+tab", "pane(-1)", "pane", id="pane.previous", show=False),
@@ -47,6 +50,7 @@ class Page(Screen[None]):
         self._ready = False  # the engine may speak before the widgets exist
 
     def compose(self) -> ComposeResult:
+        self._fit(self.app.size)
         yield StatusBar(id="status-bar")
         yield NoticeBar(id="notice-bar", most_lines=self.NOTICE_LINES)
         yield Static(id="banner", markup=False)
@@ -54,6 +58,12 @@ class Page(Screen[None]):
         yield from self.content()
         yield NavigationBar(id="navigation-bar")
         yield KeyBar()
+
+    def _fit(self, size: Size) -> None:
+        """Be as the window is from the first frame on: Textual compares them after that."""
+        widths, heights = self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS
+        for points, length in ((widths or WIDTHS, size.width), (heights or HEIGHTS, size.height)):
+            self.add_class(max(point for point in points if point[0] <= length)[1])
 
     def content(self) -> Iterable[Widget]:
         """The widgets between banner and navigation bar."""
