@@ -101,9 +101,9 @@ def question(told: Mapping[str, Any], batch: int | None, *, runs: bool, resume: 
     name, start = told.get("model") or words.UNKNOWN, told.get("start_from") or words.UNKNOWN
     head = f"Go on training {name}?" if resume else f"Train {name}, starting from {start}?"
     lines = [head, "", f"{stock(told)}.", f"{task(told, batch)}."]
-    if not told.get("n_held_out"):
-        lines.append("! Without a held-out micrograph nobody will know whether it is better.")
     notes = list(told.get("notes") or ())
+    if not told.get("n_held_out") and not any("held out" in note for note in notes):
+        lines.append("! Without a held-out micrograph nobody will know whether it is better.")
     lines += [f"! {note}" for note in notes[:MOST_NOTES]]
     if len(notes) > MOST_NOTES:
         lines.append(f"! and {len(notes) - MOST_NOTES} more")

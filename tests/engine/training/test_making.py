@@ -160,3 +160,12 @@ def test_a_thousand_particles_are_converted_in_a_moment(project: Project) -> Non
     example = make_example(one, RULES, train_masks=True)
     assert example.n_particles == 1024
     assert time.process_time() - begun < 10
+
+
+def test_what_is_held_out_by_itself_has_particles(project: Project) -> None:
+    for number in range(3):
+        project.add(number)
+    project.edit(1, Edits(training="examples"))  # in the middle, which else is chosen
+    roles = find_marked(project.paths, project.items, TrainingRequest(), 30.0, RULES)
+    assert [one.role for one in roles if one.name == "m1.mrc"] == [LEARN]
+    assert [one.role for one in roles].count(MEASURE) == 1

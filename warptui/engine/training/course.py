@@ -146,6 +146,7 @@ class Course:
             task.items,
             task.request,
             float(task.settings["held_out_percent"]),
+            self._rules,
         )
         if not marked:
             raise TrainingError(

@@ -55,12 +55,13 @@ def find_marked(
     items: Mapping[str, str],
     request: TrainingRequest,
     held_out_percent: float,
+    rules: Rules | None = None,
 ) -> list[Marked]:
     """The micrographs of a training, in order of their names.
 
     ``items`` has the item's name by its root name. Those that the request names, else those that
     are marked. Where none is marked to be held out, ``held_out_percent`` of them are, evenly from
-    the list.
+    the list; by ``rules`` only such that particles are picked on, for others tell nothing.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def find_marked(
         if not marked.problem and not Path(marked.average_path).exists():
             marked = replace(marked, problem=_NO_AVERAGE)
         found.append(marked)
-    return _hold_out(found, held_out_percent)
+    return _hold_out(found, held_out_percent, rules)
 
 
 def _edited(paths: ProjectPaths) -> set[str]:
@@ -106,15 +107,25 @@ def _edited(paths: ProjectPaths) -> set[str]:
     return {path.name for path in sample.parent.glob(sample.name)}
 
 
-def _hold_out(found: list[Marked], percent: float) -> list[Marked]:
+def _hold_out(found: list[Marked], percent: float, rules: Rules | None) -> list[Marked]:
     """Some of them are only measured on, if nobody said which; never the only one."""
     usable = [marked for marked in found if not marked.problem]
-    if any(marked.role == MEASURE for marked in usable) or len(usable) < 2 or percent <= 0:
+    if any(marked.role == MEASURE for marked in usable) or percent <= 0:
+        return found
+    usable = [marked for marked in usable if rules is None or _has_particles(marked, rules)]
+    if len(usable) < 2:
         return found
     count = min(max(1, round(len(usable) * percent / 100)), len(usable) - 1)
     step = len(usable) / count
     names = {usable[int((i + 0.5) * step)].name for i in range(count)}
     return [replace(m, role=MEASURE) if m.name in names else m for m in found]
+
+
+def _has_particles(marked: Marked, rules: Rules) -> bool:
+    try:
+        return len(particles_of(marked, rules)) > 0
+    except (OSError, ValueError):
+        return False
 
 
 def describe(

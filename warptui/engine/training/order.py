@@ -90,8 +90,9 @@ def make_task(
         device,
         threads,
     )
-    found = _marked(paths, items, request, settings)
-    told = describe(found, rules_for(config), {})
+    rules = rules_for(config)
+    found = find_marked(paths, items, request, settings.held_out_percent, rules)
+    told = describe(found, rules, {})
     if problem := _problem(told):
         raise TrainingError(problem)
     return task
@@ -116,8 +117,9 @@ def preview(
         told["start_from"] = start
         width = read_boxnet(find_model(start, paths.root)).width
         told["model"] = new_name(paths, request.model or settings.new_model, start)
-        found = _marked(paths, items, request, settings)
-        examples = describe(found, rules_for(config), {})
+        rules = rules_for(config)
+        found = find_marked(paths, items, request, settings.held_out_percent, rules)
+        examples = describe(found, rules, {})
     except (TrainingError, InputError) as problem:
         return {**told, "problem": str(problem)}
     usable = [example for example in examples if not example.problem]
@@ -146,17 +148,9 @@ def examples_of(
 ) -> list[TrainingExample]:
     """The micrographs that are marked, as they would be used now."""
     request = TrainingRequest()
-    found = find_marked(paths, items, request, config.training.held_out_percent)
-    return describe(found, rules_for(config), folder.seen_examples(paths))
-
-
-def _marked(
-    paths: ProjectPaths,
-    items: Mapping[str, str],
-    request: TrainingRequest,
-    settings: TrainingSettings,
-) -> list[Marked]:
-    return find_marked(paths, items, request, settings.held_out_percent)
+    rules = rules_for(config)
+    found = find_marked(paths, items, request, config.training.held_out_percent, rules)
+    return describe(found, rules, folder.seen_examples(paths))
 
 
 def _problem(examples: list[TrainingExample]) -> str:
