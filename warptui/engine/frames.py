@@ -15,6 +15,8 @@ from warptui.engine.ops.defects import (
 )
 from warptui.engine.ops.particles import Counts
 
+SUM_ROWS = 64  # of the sum that stay in the cache while all frames are added to them
+
 
 class Frames:
     """The frames of a movie, kept as the file's own small type; corrected one at a time.
@@ -34,10 +36,7 @@ class Frames:
 
     def raw(self, index: int, out: Tensor | None = None) -> Tensor:
         """``(y, x)`` float32: frame ``index`` times the gain, defects still in."""
-        frame = self._stack[index]
-        if frame.dtype.itemsize > 4 or frame.dtype == torch.uint16:
-            frame = frame.to(torch.float32)
-        frame = frame.to(self._device)
+        frame = _addable(self._stack[index]).to(self._device)
         if out is None:
             out = torch.empty(self.shape_yx, device=self._device)
         if self._gain is None:
@@ -53,9 +52,13 @@ class Frames:
             ``(y, x)`` sum of the frames times the gain, defects still in.
         """
         total = torch.zeros(self.shape_yx, device=self._device)
-        buffer = torch.empty(self.shape_yx, device=self._device)
-        for index in range(self.n_frames):
-            total += self.raw(index, buffer)
+        band = SUM_ROWS if self._device.type == "cpu" else len(total)
+        for first in range(0, len(total), band):
+            part = total[first : first + band]
+            for frame in self._stack:
+                part += _addable(frame[first : first + band]).to(self._device)
+        if self._gain is not None:
+            total *= self._gain
         bad = find_defects(total)
         if known is not None:
             bad |= torch.from_numpy(known).to(self._device)
@@ -90,3 +93,10 @@ class Frames:
         ny, nx = self.shape_yx
         rows = np.searchsorted(pixels, np.arange(ny + 1) * nx)
         return Counts(self._counts, gain, rows, pixels % nx, fills, means.astype(np.float32))
+
+
+def _addable(frame: Tensor) -> Tensor:
+    """Numbers of a type that torch computes with, and no larger than need be."""
+    if frame.dtype.itemsize > 4 or frame.dtype == torch.uint16:
+        return frame.to(torch.float32)
+    return frame

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from warptui.engine.ops import particles_cpu
 from warptui.engine.ops.dose import normalised_amplitudes
 from warptui.engine.ops.particles import (
     Counts,
@@ -159,6 +160,20 @@ def test_halves_add_up_and_are_independent() -> None:
     np.testing.assert_allclose(halves.sum(axis=0), whole[0], rtol=1e-4, atol=0.02)
     for odd, other in zip(*halves, strict=True):
         assert abs(np.corrcoef(odd.ravel(), other.ravel())[0, 1]) < 0.05
+
+
+def test_boxes_of_several_tiles_and_any_number_of_frames() -> None:
+    """Wider than what is worked on at once; frames that make no whole group."""
+    frames = np.random.default_rng(5).poisson(4, (5, 380, 390)).astype(np.uint8)
+    centres = np.broadcast_to(np.array([[190.0, 196.0], [40.0, 350.0]]), (5, 2, 2)).copy()
+    geometry = plan_box(320, 1.0, 1.0)
+    assert geometry.cut_px > particles_cpu.TILE_PX
+    fast, exact = (cut(frames, centres, geometry, fast=way) for way in (True, False))
+    np.testing.assert_allclose(fast[0, 0], exact[0, 0], rtol=1e-4, atol=0.02)
+    # beyond the edge a constant stands for the image: splines round its corner off
+    np.testing.assert_allclose(
+        fast[0, 1, 130:, :150], exact[0, 1, 130:, :150], rtol=1e-4, atol=0.02
+    )
 
 
 def test_gain_and_bad_pixels_are_corrected_where_they_are_needed() -> None:

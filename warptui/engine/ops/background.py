@@ -5,13 +5,31 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from warptui.engine.ops import background_cpu
+
 
 def normalise_boxes(images: Tensor, radius_px: float, covered: Tensor | None = None) -> Tensor:
     """Boxes ``(n, y, x)`` with mean 0 and standard deviation 1 outside a disc about the middle.
 
     A plane through the background is subtracted first. What is not ``covered`` ``(n, y, x)`` by
     the micrograph counts for nothing and becomes 0.
+
+    Raises
+    ------
+    ValueError
+        If the disc leaves no background.
     """
+    if covered is not None or images.device.type != "cpu" or images.dtype != torch.float32:
+        return normalise_boxes_in_torch(images, radius_px, covered)
+    images = images.clone(memory_format=torch.contiguous_format)
+    background_cpu.normalise_boxes(images.numpy(), radius_px)
+    return images
+
+
+def normalise_boxes_in_torch(
+    images: Tensor, radius_px: float, covered: Tensor | None = None
+) -> Tensor:
+    """`normalise_boxes` in plain torch."""
     size = images.shape[-1]
     place = torch.arange(size, device=images.device, dtype=images.dtype) - size // 2
     outside = (place[:, None] ** 2 + place[None, :] ** 2) > radius_px**2

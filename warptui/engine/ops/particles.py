@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,8 @@ WORST_STRAY_PX = 0.02  # at a box's edge, by which its pixel size may miss the w
 TOLERANCE = 0.01  # RMS over frames, of weights whose mean square is 1
 CORNER_SHARE = 0.2  # of the error's weight, beyond Nyquist
 FINE = 2048  # frequencies at which weights are tabulated
-BATCH_BYTES = 32 << 20  # of boxes that are worked on together
+BATCH_BYTES = 8 << 20  # of boxes that are worked on together: what a cache holds
+SLOW_BATCH_BYTES = 1 << 30  # the same where each frame of a batch is read again
 
 
 class Counts(NamedTuple):
@@ -164,55 +166,60 @@ def extract_particles(
         ``ky, kx, particles -> (particle, ky, kx)`` factors, the CTF's signs, at the small size.
     """
     n = job.centres_yx_px.shape[1]
-    n_parts = len(job.parts)
-    weighting = weigh(amplitudes, geometry, device, TOLERANCE if counts is not None else 0.0)
-    rank = weighting.frames.shape[1] if counts is not None else 1
-    one = 4 * geometry.cut_px**2 * n_parts * (rank + 2)
-    batch = max(1, BATCH_BYTES // one) if counts is not None else max(1, (1 << 30) // one)
+    n_pixels = geometry.cut_px**2 * len(job.parts)
+    if counts is not None:
+        weighting = weigh(amplitudes, geometry, device)
+        rank = weighting.frames.shape[1]
+        # boxes and their transforms, and twice the sum
+        batch = max(torch.get_num_threads(), BATCH_BYTES // (8 * n_pixels * (rank + 1)))
+        cut = partial(_interpolated, job, geometry, _prefiltered(weighting, geometry), counts)
+    else:
+        weighting = weigh(amplitudes, geometry, device, 0.0)
+        batch = max(1, SLOW_BATCH_BYTES // (12 * n_pixels))
+        cut = partial(_transformed, job, geometry, weighting, read, device)
     small = geometry.small_px
     ky, kx = frequencies_yx((small, small), [geometry.pixel_size] * 2, device)
     for first in range(0, n, batch):
         some = slice(first, min(first + batch, n))
-        if counts is not None:
-            spectra = _interpolated(job, geometry, weighting, counts, some)
-        else:
-            spectra = _transformed(job, geometry, weighting, read, device, some)
+        spectra = cut(some)
         if flip is not None:
-            spectra = spectra * flip(ky, kx, some)
+            spectra *= flip(ky, kx, some)
         images = torch.fft.irfft2(spectra, s=(small, small))
         start = small // 2 - geometry.box_px // 2
         on_progress(some.stop / n)
         yield images[..., start : start + geometry.box_px, start : start + geometry.box_px]
 
 
+def _prefiltered(weighting: Weighting, geometry: Geometry) -> Weighting:
+    """The same with what boxes still lack, at the small size; complex, as spectra are."""
+    size, small = geometry.cut_px, geometry.small_px
+    waves = weighting.waves
+    if small != size:
+        waves = crop_spectrum(waves, (size, size), (small, small))
+    ky, kx = frequencies_yx((small, small), [size / small] * 2)
+    pre_y, pre_x = prefilter_yx(ky, kx)
+    return weighting._replace(waves=(waves * (pre_y[:, None] * pre_x)).to(torch.complex64))
+
+
 def _interpolated(
     job: Job, geometry: Geometry, weighting: Weighting, counts: Counts, some: slice
 ) -> Tensor:
     """Spectra ``(part, particle, ky, kx)`` of boxes that were moved by interpolation."""
-    n_parts, rank = len(job.parts), weighting.frames.shape[1]
-    factors = (
-        (job.parts[:, :, None] * weighting.frames).permute(1, 0, 2).reshape(-1, n_parts * rank)
-    )
+    factors = job.parts.T[:, :, None] * weighting.frames[:, None]
     boxes = particles_cpu.add_boxes(
         counts,
         np.asarray(job.used, np.int64),
         job.centres_yx_px[:, some].numpy(),
-        factors.numpy(),
+        factors.flatten(1).numpy(),
         geometry.cut_px,
     )
+    spectra = torch.fft.rfft2(torch.from_numpy(boxes)).unflatten(1, (len(job.parts), -1))
     size, small = geometry.cut_px, geometry.small_px
-    spectra = torch.fft.rfft2(torch.from_numpy(boxes))
-    waves = weighting.waves
     if small != size:
         spectra = crop_spectrum(spectra, (size, size), (small, small))
-        waves = crop_spectrum(waves, (size, size), (small, small))
-    ky, kx = frequencies_yx((small, small), [size / small] * 2)
-    pre_y, pre_x = prefilter_yx(ky, kx)
-    waves = waves * (pre_y[:, None] * pre_x[None, :])
-    spectra = spectra.view(-1, n_parts, rank, *spectra.shape[-2:])
-    total = spectra[:, :, 0] * waves[0]
-    for index in range(1, rank):
-        total.addcmul_(spectra[:, :, index], waves[index].to(total.dtype))
+    total = spectra[:, :, 0] * weighting.waves[0]
+    for index in range(1, len(weighting.waves)):
+        total.addcmul_(spectra[:, :, index], weighting.waves[index])
     return total.transpose(0, 1)
 
 
