@@ -163,6 +163,10 @@ class Client:
         """Stop writing a list. Raises KeyError when none of this id runs."""
         self._call("cancel_export", id=number)
 
+    def optics_groups(self) -> dict[str, Any]:
+        """The optics groups of the live list by beam shift; {} where they are not made so."""
+        return self._call("optics_groups")
+
     def try_settings(self, name: str, changes: Changes) -> Trial:
         """What one stage makes of one item with changed settings; nothing of it is stored.
 

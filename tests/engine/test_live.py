@@ -298,7 +298,7 @@ def test_groups_by_beam_shift_stay_while_the_list_grows_and_when_engines_change(
     assert [seen[f"m{k:05d}"] for k in range(40)] == (truth + 1).tolist()
     told = live.groups()
     assert [row["n"] for row in told["groups"]] == [10] * 4 and len(told["points"]) == 40
-    assert "4 optics groups by beam shift, of 10 to 10 items" in live.look()[0].reason
+    assert "4 optics groups by beam shift, of 10 items each" in live.look()[0].reason
     assert set(groups_in(project.live_last("net")).items()) <= set(seen.items())
     live.tell({s.name: None for s in made[:36]})  # one of each is left
     until(lambda: rows(live) == 4)

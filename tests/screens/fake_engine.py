@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.engine.beam_patterns import afis
 from tests.screens import fake_training
 from tests.screens.fake_ctf import OPTICS, ctf_result, ctf_values, session_astigmatism, spectrum
 from tests.screens.fake_picking import (
@@ -28,6 +29,7 @@ from warptui.config import SECTIONS, check, read_config, write_config
 from warptui.engine.edits import Edits
 from warptui.engine.errors import ItemError, SettingsError, TrainingError
 from warptui.engine.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
+from warptui.engine.exporters.beam_shifts import Gathering, Grouping, number_as_they_come
 from warptui.engine.exporters.kinds import described, kind_of, settled
 from warptui.engine.items import (
     Choice,
@@ -206,7 +208,8 @@ class FakeEngine:
         path = request.path or kind.file_name
         end = Path(kind.file_name).suffix
         return {
-            "kinds": described(),
+            "kinds": described(self.settings["export"]["optics_groups"]),
+            "groups": self.beam_groups if "beam_shift" in request.switches else {},
             "n": len(rows),
             "rows": [[row.name, "motion, average"] for row in rows[:5]]
             if kind.name == "report"
@@ -218,6 +221,21 @@ class FakeEngine:
             "exists": path == "micrographs.star",
             "problem": "" if path.endswith(end) else f"{path}: must end with {end}",
         }
+
+    @property
+    def beam_groups(self) -> dict[str, Any]:
+        """Groups by beam shift of 5x5 holes, as the engine tells them."""
+        there, _ = afis(5, 400, 0.06)
+        gathering = Gathering(Grouping())
+        gathering.told += [
+            (f"{number}", (x, y, "EPU units")) for number, (x, y) in enumerate(there.tolist())
+        ]
+        gathering.told.append(("late.mrc", None))
+        return gathering.account(number_as_they_come(gathering.labels()))
+
+    def optics_groups(self) -> dict[str, Any]:
+        by_shift = self.settings["export"]["optics_groups"] == "beam_shift"
+        return self.beam_groups if by_shift else {}
 
     def export(self, request: ExportRequest) -> str:
         self.calls.append(("export", request))

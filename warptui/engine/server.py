@@ -162,6 +162,8 @@ class Server:
                 return session.export(ExportRequest.from_json(given["request"]))
             case "cancel_export":
                 return session.cancel_export(str(given["id"]))
+            case "optics_groups":
+                return session.optics_groups()
             case "try_settings":
                 return session.try_settings(given["name"], given["changes"]).to_json()
             case "drop_trial":

@@ -15,7 +15,15 @@ from typing import Any, TypeVar
 from warptui.engine.edits import Edits
 from warptui.engine.errors import EngineError, ExportError, SettingsError
 from warptui.engine.events import Event
-from warptui.engine.exporters.kinds import described, first_rows, settled, target_of
+from warptui.engine.exporters.beam_shifts import Gathering, number_as_they_come
+from warptui.engine.exporters.kinds import (
+    by_settings,
+    described,
+    first_rows,
+    grouping_of,
+    settled,
+    target_of,
+)
 from warptui.engine.forecast import Forecast, forecast
 from warptui.engine.items import (
     Choice,
@@ -37,6 +45,7 @@ from warptui.engine.works import Works
 ANSWER_S = 55.0
 PREVIEW_ROWS = 5
 PREVIEW_ITEMS = 50  # that are looked at for them
+PREVIEW_GROUPED = 1000  # items whose beam shifts are read then
 
 Answer = TypeVar("Answer")
 
@@ -180,9 +189,10 @@ class Session(Works):
         """
         names = self._ask(lambda: self._foreman.asked_for(settled(request)))
         told: dict[str, Any] = {
-            "kinds": described(), "n": len(names), "rows": [], "path": "", "exists": False,
-            "problem": "",
+            "kinds": [], "n": len(names), "rows": [], "path": "", "exists": False,
+            "problem": "", "groups": {},
         }  # fmt: skip
+        told["kinds"] = described(self._config.export.optics_groups)
         try:
             target = target_of(request, self._paths)
             told |= {"path": str(target), "exists": target.exists()}
@@ -190,9 +200,40 @@ class Session(Works):
                 names, self._store.load, self._paths, request, PREVIEW_ROWS, PREVIEW_ITEMS
             )
             told["rows"] = shown
+            told["groups"] = self._preview_groups(request, names)
         except (ExportError, OSError) as problem:
             told["problem"] = str(problem)
         return told
+
+    def _preview_groups(self, request: ExportRequest, names: list[str]) -> dict[str, Any]:
+        """The optics groups by beam shift that an export would have, where it shall: of some."""
+        request = by_settings(request, self._config.export)
+        grouping = grouping_of(request, self._paths)
+        if grouping is None:
+            return {}
+        some = names[:PREVIEW_GROUPED]
+        paths, shifts = self._ask(
+            lambda: (
+                {name: str(self._foreman.roster.entries[name].path) for name in some},
+                self._live.shifts,
+            )
+        )
+        known = shifts if shifts.folder == grouping.folder else None
+        gathering = Gathering(grouping, known)
+        for name, path in paths.items():
+            gathering.take(name, path)
+        told = gathering.account(number_as_they_come(gathering.labels()))
+        if len(some) < len(names):
+            told["said"] = f"of the first {len(some):,} items: {told['said']}"
+        return told
+
+    def optics_groups(self) -> dict[str, Any]:
+        """The optics groups of the live list by beam shift; {} where they are not made so.
+
+        ``groups``: number, n, x, y and unit of each; ``points``: x, y and number of images;
+        ``said`` in words.
+        """
+        return self._ask(self._live.groups)
 
     def export(self, request: ExportRequest) -> str:
         """Write a list for another program; returns its id at once, and `status` tells the rest.

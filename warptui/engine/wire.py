@@ -49,6 +49,7 @@ CALLS = (
     "preview_export",
     "export",
     "cancel_export",
+    "optics_groups",
     "try_settings",
     "drop_trial",
     "training_examples",

@@ -17,6 +17,7 @@ from textual.widgets import Footer
 
 from warptui.engine.items import ExportRequest
 from warptui.screens import words
+from warptui.screens.beam_dialog import BeamDialog
 from warptui.screens.prompts import Ask
 from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
@@ -41,6 +42,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
         Binding("l,right,space", "turn(1)", "change", id="export.next", key_display="h l"),
         Binding("h,left", "turn(-1)", "change", show=False, id="export.previous"),
         Binding("enter", "type", "type", id="export.type"),
+        Binding("b", "groups", "optics groups", id="export.groups"),
         Binding("o", "write", "write it", id="export.write"),
         Binding("escape,q", "dismiss(None)", "close", id="export.close"),
     ]
@@ -179,6 +181,20 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
         self._request = request
         self._ask_engine()
 
+    def action_groups(self) -> None:
+        if groups := self._groups:
+            self.app.push_screen(BeamDialog("Optics groups", groups, self._drawing))
+        else:
+            self.notify("one optics group: not by beam shift")
+
+    @property
+    def _groups(self) -> dict[str, Any]:
+        """By beam shift, as far as the engine told; {} = they are not."""
+        return self._told.get("groups") or {}
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return bool(self._groups) if action == "groups" else True
+
     def action_write(self) -> None:
         if problem := self._told.get("problem"):
             self.notify(str(problem), severity="error", markup=False)
@@ -198,6 +214,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
             if number == self._n_asked:  # else a later question is under way
                 self._told = {**told, "of": kind}
                 self._show()
+                self.refresh_bindings()
 
         names = self._names if self._request.items == "named" else ()
         self._preview(replace(self._request, names=names), take)
@@ -211,7 +228,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
             for number, (title, value, _) in enumerate(self._choices())
         ]
         pane = self.query_one(_Rows)
-        pane.styles.height = len(rows) + PREVIEW_LINES
+        pane.styles.height = len(rows) + PREVIEW_LINES + bool(self._groups)
         shown = self._told if self._told.get("of") == self._request.kind else {}
         pane.show(rows, shown, list(self._kind.get("columns", ())))
 
@@ -264,8 +281,14 @@ class _Rows(LineWidget):
         room = max(1, width - len(exists) - 5)
         where = words.shorten_left(str(told["path"]), room, self.glyphs.ellipsis)
         head: list[Piece] = [(f" {told['n']:,} items", BOLD), ("  the first rows:", muted)]
+        groups: list[Piece] = [(" optics groups  ", muted)]
+        if (told.get("groups") or {}).get("groups"):
+            text = str(told["groups"]["said"]).replace("optics groups by", "by", 1)
+            room = max(1, width - len(groups[0][0]))
+            groups.append((words.shorten_right(text, room, self.glyphs.ellipsis), PLAIN))
         return [
             self.line((" to ", muted), (where, PLAIN), (exists, self.colours["warning-text"])),
+            *([self.line(*groups)] if len(groups) > 1 else []),
             self.line(*head),
             *self._table(told["rows"], width),
         ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
@@ -12,7 +14,8 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from warptui.engine.items import ItemDetail, ItemRow, State
+from warptui.engine.items import Export, ItemDetail, ItemRow, State
+from warptui.screens.beam_dialog import BeamDialog
 from warptui.screens.dialogs import Question, TextDialog
 from warptui.screens.job_dialogs import FailureDialog, RetryQuestion
 from warptui.screens.mirror import Changes
@@ -270,11 +273,23 @@ class Jobs(Page):
         line = self.log_pane.current
         export = self.exports.current
         if self.focused is self.exports and export is not None:
-            self.app.push_screen(TextDialog(export.name, account(export)))
+            if export.state == "live":
+                self._ask("optics_groups", done=partial(self._show_list, export))
+            else:
+                self._show_list(export, {})
         elif rows:
             self._open(rows[0])
         elif self.focused is self.log_pane and line is not None:
             self.app.push_screen(TextDialog("Log", line.text))
+
+    def _show_list(self, export: Export, groups: dict[str, Any]) -> None:
+        """A list in full, with its optics groups where they are made by beam shift."""
+        if groups:
+            groups = {**groups, "said": f"{export.reason}\n{export.path}"}
+            dialog = BeamDialog(export.name, groups, self.workspace.drawing)
+        else:
+            dialog = TextDialog(export.name, account(export))
+        self.app.push_screen(dialog)
 
     def _open(self, row: ItemRow) -> None:
         if row.state is not State.FAILED:

@@ -202,7 +202,7 @@ def test_a_list_has_groups_by_beam_shift_where_it_is_asked_for(project) -> None:
         item = stored_item(source.name, number, **results)
         items.append(replace(item, raw_path=source.raw_path))
     made = export(project, items, switches=("beam_shift",))
-    assert "4 optics groups by beam shift, of 6 to 6 items" in made.reason
+    assert "4 optics groups by beam shift, of 6 items each" in made.reason
     assert [row["n"] for row in made.groups["groups"]] == [6] * 4
     found = starfile.read(project.root / "out/parts.star")
     assert found["particles"]["rlnOpticsGroup"].tolist()[::2] == (truth + 1).tolist()

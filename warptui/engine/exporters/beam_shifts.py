@@ -58,26 +58,36 @@ class Grouping:
 
 
 class Gathering:
-    """The groups of images that are all there, for a list that is written once."""
+    """The groups of images that are all there, for a list that is written once.
 
-    def __init__(self, grouping: Grouping) -> None:
-        self._shifts, self._groups = BeamShifts(grouping.folder), BeamGroups(grouping.distance)
-        self._told: list[tuple[str, tuple[float, float, str] | None]] = []
+    ``shifts``: where some are known already, of the same folder.
+    """
+
+    def __init__(self, grouping: Grouping, shifts: BeamShifts | None = None) -> None:
+        self._shifts = shifts or BeamShifts(grouping.folder)
+        self._groups = BeamGroups(grouping.distance)
+        self.told: list[tuple[str, tuple[float, float, str] | None]] = []
 
     def take(self, name: str, raw_path: str) -> None:
         """Read an item's shift."""
         shift = self._shifts.read(name, raw_path)
-        self._told.append((name, shift and (shift.x, shift.y, shift.unit)))
+        self.told.append((name, shift and (shift.x, shift.y, shift.unit)))
 
     def labels(self) -> dict[str, int]:
         """Of all items that were taken."""
-        self._groups.add(self._told)
-        self._told = []
+        self._groups.add(self.told)
+        self.told = []
         return self._groups.labels
 
     def account(self, numbers: Mapping[str, int]) -> dict[str, Any]:
         """See `account`."""
         return account(self._groups, numbers, numbers, self._shifts.problems)
+
+
+def number_as_they_come(labels: Mapping[str, int]) -> dict[str, int]:
+    """Numbers of the groups as a list gives them, where their optics are the same."""
+    numbers: dict[int, int] = {}
+    return {name: numbers.setdefault(label, len(numbers) + 1) for name, label in labels.items()}
 
 
 def account(
@@ -123,7 +133,8 @@ def said(
     parts = []
     if at:
         n = [row["n"] for row in at]
-        parts.append(f"{len(at):,} optics groups by beam shift, of {min(n):,} to {max(n):,} items")
+        of = f"{min(n):,} to {max(n):,} items" if min(n) < max(n) else f"{n[0]:,} items each"
+        parts.append(f"{len(at):,} optics groups by beam shift, of {of}")
         if astray:
             parts.append(f"{astray:,} items at none of these positions are a group of their own")
     elif astray:
