@@ -53,6 +53,17 @@ def test_fifty_failures_in_a_minute_are_one_notice_and_two_commands() -> None:
     assert [command.text for command in commands] == ["m0.tif failed: truncated", notice.text]
 
 
+def test_an_item_that_fails_again_is_no_second_one() -> None:
+    rules = alerts()
+    told = []
+    for name in ("a.tif", "a.tif", "b.tif", "a.tif"):
+        rules.item_failed(name, "truncated")
+        rules.look(0.0, 0.0, WELL)
+        told.append(rules.unseen[0].text)
+    one, both = "a.tif failed: truncated", "2 items failed, the last: {}.tif: truncated"
+    assert told == [one, one, both.format("b"), both.format("a")]
+
+
 def test_the_pauses_between_commands_grow_while_nobody_looks() -> None:
     rules = alerts()
     n = 0

@@ -68,6 +68,20 @@ async def test_every_setting_is_reached_and_explained_at_every_size(driven, engi
         assert seen == {entry.name for entry in app.screen.draft.fields}
 
 
+async def test_a_tall_window_shows_sections_below_which_are_clicked(driven, engine) -> None:
+    async with driven(engine, (200, 60)) as (app, pilot):
+        form = await opened(app, pilot)
+        lines = [line.strip("│ ") for line in text_of(app).splitlines()]
+        below = next(n for n, line in enumerate(lines) if line.startswith("voltage"))
+        assert form.current.name == "input.folder" and lines[below - 1] == "optics"
+        await pilot.click(offset=(40, below))
+        assert form.current.name == "optics.voltage"
+        await pilot.click(offset=(40, form.fields.region.y))  # it is the first one now
+        await pilot.press(*"200", "enter")
+        await pilot.pause()
+        assert app.screen.draft.changes == {"optics": {"voltage": 200}}
+
+
 async def test_a_change_is_marked_and_its_cost_told_and_applied_while_processing_runs(
     driven, engine
 ) -> None:

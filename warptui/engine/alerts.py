@@ -41,7 +41,8 @@ class Alerts:
         self.settings = settings
         self._notices: dict[int, Notice] = {}
         self._last_id = 0
-        self._failed = _Happening("failed_item", "{n:,} items failed, the last: {last}")
+        many = "{n:,} items failed, the last: {last}"
+        self._failed = _Happening("failed_item", many, each_once=True)
         self._died = _Happening("engine_trouble", "{n:,} deaths, the last: {last}")
         self._holding: dict[str, _Holding] = {}
         self._motion: dict[int, float] = {}  # of the newest items, by order of arrival
@@ -147,19 +148,25 @@ class Alerts:
 
 
 class _Happening:
-    """Gathers what happens under one rule into one notice at a time."""
+    """Gathers what happens under one rule into one notice at a time.
 
-    def __init__(self, rule: str, many: str) -> None:
+    ``each_once``: items are counted, not how often: one that fails again is no second one.
+    """
+
+    def __init__(self, rule: str, many: str, *, each_once: bool = False) -> None:
         self.notice: Notice | None = None  # while it is not seen
         self.news = False  # something happened that no command was run for
         self._rule, self._many = rule, many
         self._n = 0  # since the last was seen
+        self._each_once, self._items = each_once, set[str]()
         self._last, self._one, self._item = "", "", ""
         self._window_s = WINDOW_S
         self._until = float("-inf")  # the end of the window
 
     def happens(self, last: str, one: str, item: str) -> None:
-        self._n += 1
+        if not (self._each_once and item in self._items):
+            self._n += 1
+            self._items.add(item)
         self._last, self._one, self._item = last, one, item
         self.news = True
 
@@ -167,6 +174,7 @@ class _Happening:
         self.notice, self._window_s = None, WINDOW_S
         if not self.news:
             self._n = 0
+            self._items.clear()
 
     def tell(self, now: float, at: float, new_id: int) -> Notice | None:
         """Bring the notice up to date; returned where a command is to run for it."""

@@ -25,7 +25,7 @@ from warptui.engine.items import State, Trial
 from warptui.engine.job import FailureKind, Job, deadlines, encode_config
 from warptui.engine.leftovers import find_leftovers
 from warptui.engine.log_lines import about
-from warptui.engine.plan import make_record
+from warptui.engine.plan import NEVER_RUN, make_record
 from warptui.engine.pool import Died, Pool, Said, Slot, log_tail
 from warptui.engine.rates import Rates
 from warptui.engine.records import Failure
@@ -236,9 +236,10 @@ class Foreman(Register):
         self._jobs[number] = _Running(entry.name, wanted)
         entry.running, entry.stage, entry.fraction = True, names[0], 0.0
         entry.state = State.RUNNING
-        entry.reason = "; ".join(dict.fromkeys(step.reason for step in steps))
+        reason = "; ".join(dict.fromkeys(step.reason for step in steps))
+        entry.reason = "" if reason == NEVER_RUN else reason  # that it is new goes without saying
         self.pool.submit(slot, job, limits)
-        begun = f"begun on {slot.plan.name}: {entry.reason}"
+        begun = f"begun on {slot.plan.name}: {reason}"
         log.debug("%s: %s", entry.name, begun, extra=about(entry.name))
         self.show(entry)
         return True

@@ -22,6 +22,8 @@ from warptui.engine.stages import STAGES, Stage
 LONGEST_SUFFIX = len(".mrc")  # of a result's name, after the root name
 MAX_NAME_BYTES = 255  # of all common file systems
 
+NEVER_RUN = "never run"  # why a stage runs on an item that is new
+
 
 @dataclass(frozen=True)
 class References:
@@ -227,7 +229,7 @@ def _reason(
 ) -> str:
     record = stored.records.get(goal.name) if stored else None
     if stored is None or record is None:
-        return (stored.problem if stored else "") or "never run"
+        return (stored.problem if stored else "") or NEVER_RUN
     if record.version != goal.version:
         return f"stage version {record.version} -> {goal.version}"
     if fingerprint and record.fingerprint and record.fingerprint != fingerprint:

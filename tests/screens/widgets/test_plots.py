@@ -31,6 +31,15 @@ def test_unknown_values_are_nowhere(drawing: Drawing) -> None:
     assert (cells.codes == ord(" ")).all()
 
 
+def test_few_points_are_drawn_large_within_their_cells() -> None:
+    y, x = np.array([0.0, 1.0, np.nan]), np.array([0.0, 1.0, 0.5])
+    layer = Layer(np.ones(3, dtype=bool), 2, "*")
+    cells = dot_cells(y, x, [layer], (2, 3), Drawing.BRAILLE, large=True)
+    assert ["".join(map(chr, row)) for row in cells.codes] == ["⠛  ", "  ⣤"]
+    small = dot_cells(y, x, [layer], (2, 3), Drawing.BRAILLE)
+    assert ["".join(map(chr, row)) for row in small.codes] == ["⠁  ", "  ⢀"]
+
+
 def test_later_layers_lie_on_top() -> None:
     y, x = np.array([0.5, 0.5]), np.array([0.5, 0.5])
     layers = [Layer(np.array([True, False]), 1, "."), Layer(np.array([False, True]), 2, "#")]

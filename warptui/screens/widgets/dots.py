@@ -30,8 +30,13 @@ def dot_cells(
     layers: Sequence[Layer],
     shape: tuple[int, int],
     drawing: Drawing,
+    *,
+    large: bool = False,
 ) -> Cells:
-    """Points at ``y`` (0 = top, 1 = bottom) and ``x`` (0 = left), NaN = nowhere, as cells."""
+    """Points at ``y`` (0 = top, 1 = bottom) and ``x`` (0 = left), NaN = nowhere, as cells.
+
+    ``large`` ones are half a cell, where braille is drawn: a few single dots are hardly seen.
+    """
     height, width = shape
     cells = Cells.blank(height, width)
     fine_y, fine_x = FINE.get(drawing, FINEST)
@@ -42,6 +47,9 @@ def dot_cells(
     for layer in layers:
         mine = np.zeros_like(dots)
         raster.draw_points(mine, rows[layer.members], columns[layer.members])
+        if large and (fine_y, fine_x) == FINEST:
+            blocks = mine.reshape(2 * height, 2, width, 2).any(axis=(1, 3))
+            mine = np.repeat(np.repeat(blocks, 2, axis=0), 2, axis=1)
         touched = mine.reshape(height, fine_y, width, fine_x).any(axis=(1, 3))
         cells.front[touched] = layer.colour
         if drawing is Drawing.ASCII:

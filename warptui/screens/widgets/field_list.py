@@ -18,6 +18,7 @@ from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 
 SIDE = 15  # columns of the list of sections
 SIDE_FROM = 76  # columns from which it has room; else the sections stand in one line
+TALL = 36  # lines from which on other sections are seen, too
 MARK = 3
 UNIT = 8
 BOUNDS_FROM = 44  # columns beside the longest help from which bounds are shown too
@@ -30,6 +31,10 @@ class Remarks:
 
     problems: dict[str, str] = field(default_factory=dict)
     hints: dict[str, str] = field(default_factory=dict)
+
+
+def _fields(rows: list[int], below: list[int | str]) -> list[int]:
+    return [*rows, *(entry for entry in below if isinstance(entry, int))]
 
 
 class FieldList(LineWidget, can_focus=True):
@@ -119,18 +124,22 @@ class FieldList(LineWidget, can_focus=True):
         """On a section: go there; on a field: go there, and edit it when it is there already."""
         side, first, rows = self._layout(self.size.width)
         sections = self._sections()
+        page = [*rows, *self._next_sections(rows, self.size.height - first)]
         if side and event.x < side and event.y < len(sections):
             self.action_move(sections[event.y][1][0] - self._number)
-        elif 0 <= (row := event.y - first + self._top) < len(rows) and event.y >= first:
-            again = rows[row] == self._number
-            self.action_move(rows[row] - self._number)
-            if again:
-                self.action_edit()
+        elif 0 <= (row := event.y - first + self._top) < len(page) and event.y >= first:
+            clicked = page[row]
+            if isinstance(clicked, int):
+                again = clicked == self._number
+                self.action_move(clicked - self._number)
+                if again:
+                    self.action_edit()
 
     def value_region(self) -> Region:
         """Where the value under the cursor stands, for an editor laid over it."""
         side, first, rows = self._layout(self.size.width)
-        name, value, _ = self._columns(rows, self.size.width - side)
+        below = self._next_sections(rows, self.size.height - first)
+        name, value, _ = self._columns(_fields(rows, below), self.size.width - side)
         row = rows.index(self._number) if self._number in rows else 0
         entry = self.current
         x = side + MARK + name
@@ -160,6 +169,24 @@ class FieldList(LineWidget, can_focus=True):
             return 0, 0, rows
         return (SIDE, 0, rows) if width >= SIDE_FROM else (0, 1, rows)
 
+    def _next_sections(self, rows: list[int], room: int) -> list[int | str]:
+        """Fields and titles of the sections after this one, where a tall window has room for them.
+
+        Each as a whole, or not at all: the cursor goes there as soon as it leaves this section.
+        """
+        room -= len(rows)
+        found: list[int | str] = []
+        if self._flat or room + len(rows) < TALL or not rows:
+            return found
+        for name, members in self._sections():
+            if members[0] <= rows[-1]:
+                continue
+            part: list[int | str] = ["", name, *members]
+            if len(found) + len(part) > room:
+                break
+            found += part
+        return found
+
     def _columns(self, rows: list[int], width: int) -> tuple[int, int, int]:
         """Widths of name, value, note."""
         assert self.draft is not None
@@ -177,17 +204,22 @@ class FieldList(LineWidget, can_focus=True):
         if self.draft is None or not self.draft.fields:
             return []
         side, first, rows = self._layout(width)
-        columns = self._columns(rows, width - side)
+        below = self._next_sections(rows, height - first)
+        columns = self._columns(_fields(rows, below), width - side)
         room = max(height - first, 1)
         here = rows.index(self._number)
         self._top = min(max(self._top, here - room + 1), here, max(len(rows) - room, 0))
-        shown = rows[self._top : self._top + room]
+        shown = [*rows[self._top : self._top + room], *below]
         left = self._side_lines(height) if side else []
         lines = [] if side or self._flat else [self._section_line(width)]
         for y in range(max(len(shown), len(left))):
             pieces = left[y] if y < len(left) else [(" " * side, PLAIN)] if side else []
             if y < len(shown):
-                pieces = [*pieces, *self._field_line(shown[y], columns)]
+                entry = shown[y]
+                if isinstance(entry, int):
+                    pieces = [*pieces, *self._field_line(entry, columns)]
+                else:
+                    pieces = [*pieces, (f"   {entry}", self.colours["muted"] + BOLD)]
             lines.append(self.line(*pieces).crop(0, width))
         return lines
 

@@ -19,6 +19,7 @@ from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece, fitted
 from warptui.screens.widgets.raster import Cells
 
 HISTOGRAM_WIDTH = 12  # with the line before it
+FEW_PER_COLUMN = 4  # columns that each point has, at least, where points are drawn large
 HISTOGRAM_FROM = 44  # columns; a narrower strip is dots alone
 AXIS_WIDTH = 6
 STEPS = 50  # of a limit, along what is seen
@@ -204,7 +205,8 @@ class StripPlot(LineWidget, can_focus=True):
             Layer(data.kept & ~beyond, _DOTS, "*"),
             Layer(beyond, _BEYOND, "#"),
         )
-        dots = dot_cells(y, data.x, layers, (height, room), self.drawing)
+        few = FEW_PER_COLUMN * len(values) <= room
+        dots = dot_cells(y, data.x, layers, (height, room), self.drawing, large=few)
         _overlay(cells, dots, AXIS_WIDTH)
         if room < width - AXIS_WIDTH:
             bars = histogram_cells(
