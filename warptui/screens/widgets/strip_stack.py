@@ -172,8 +172,8 @@ class StripStack(Vertical):
         seen = len(self.seen())
         above, below = self._first, len(self.strips) - self._first - seen
         group = self._axis.group(self._current)
-        more = f" {above} above" if above else ""
-        more += f" {below} below: j" if below > 0 else ""
+        more = f"  k: {above} more" if above else ""
+        more += f"  j: {below} more" if below > 0 else ""
         for axis in self.query(SessionAxis):
             here = f" {axis.glyphs.cursor}{group.name}" if group else ""
             axis.show(self._axis, f"{here}{more}")
