@@ -64,7 +64,8 @@ def rows_of(
         If it cannot be read.
     """
     if source.path:
-        return split_star((project.root / source.path).read_bytes(), source.path)
+        with open(f"{project.root}/{source.path}", "rb") as file:  # noqa: PTH123 - of many
+            return split_star(file.read(), source.path)
     stored = load(source.name)
     if stored is None or not {"picking", "average"} <= stored.records.keys():
         raise InputError("its metadata is gone: process it again (P)")

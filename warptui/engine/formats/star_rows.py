@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from warptui.engine.errors import InputError
 from warptui.engine.formats.star import VERSION
 
 GROUP, GROUP_NAME = "rlnOpticsGroup", "rlnOpticsGroupName"
 _LAST_WORD = re.compile(rb"[ \t]+[^ \t\n]+[ \t]*$", re.MULTILINE)
-_BEGINS = b"\ndata_particles"
+_BEGINS, _OPTICS = b"\ndata_particles", b"data_optics"
+_LABELS = re.compile(rb"loop_\n((?:_[^\n]*\n)+)")
 
 
 @dataclass(frozen=True)
@@ -39,36 +41,42 @@ def split_star(data: bytes, what: str) -> Rows:
     InputError
         If it is no such file; it names ``what``.
     """
-    before, _, table = data.replace(b"\r\n", b"\n").partition(_BEGINS)
-    labels, rows = _labels_and_rows(table)
-    optics_labels, optics_rows = _labels_and_rows(before.partition(b"data_optics")[2])
-    values = optics_rows.split(b"#")[0].decode().split()
-    if not labels or labels[-1] != GROUP or len(values) != len(optics_labels) or not values:
+    data = data.replace(b"\r\n", b"\n")
+    begins = data.find(_BEGINS)
+    table = _LABELS.search(data, max(begins, 0))
+    head = None
+    if begins >= 0 and table is not None:
+        head = _head(data[max(data.find(_OPTICS), 0) : begins], table[1])
+    if head is None or table is None:
         raise InputError(f"{what}: no particles with one optics group are in it")
-    own = zip(optics_labels, values, strict=True)
-    optics = tuple((label, value) for label, value in own if label not in (GROUP, GROUP_NAME))
-    text = rows.strip(b"\n")
-    body = _without_last_word(text + b"\n") if text else b""
-    n = body.count(b"\n")
-    if b"\n\n" in body or b"#" in body:
+    text = data[table.end() :].strip(b"\n")
+    if b"\n\n" in text or b"#" in text:
         raise InputError(f"{what}: something stands behind or between the rows")
-    return Rows(Head(tuple(labels[:-1]), optics), n, body)
+    n = text.count(b"\n") + 1 if text else 0
+    return Rows(head, n, _without_last_word(text + b"\n", n) if text else b"")
 
 
-def _labels_and_rows(table: bytes) -> tuple[list[str], bytes]:
-    """A table's labels, and everything that stands behind them."""
-    _, _, rest = table.partition(b"loop_\n")
-    labels = []
-    while rest.startswith(b"_"):
-        line, _, rest = rest.partition(b"\n")
-        labels.append(line.split()[0][1:].decode())
-    return labels, rest
+@lru_cache(maxsize=64)  # of thousands of files they are the same
+def _head(optics: bytes, labels: bytes) -> Head | None:
+    """Labels and optics from the text of the one table and the labels of the other."""
+    names = [line.split()[0][1:].decode() for line in labels.splitlines()]
+    table = _LABELS.search(optics)
+    if table is None:
+        return None
+    of_optics = [line.split()[0][1:].decode() for line in table[1].splitlines()]
+    values = optics[table.end() :].split(b"#")[0].decode().split()
+    if names[-1] != GROUP or len(values) != len(of_optics):
+        return None
+    own = zip(of_optics, values, strict=True)
+    told = tuple((label, value) for label, value in own if label not in (GROUP, GROUP_NAME))
+    return Head(tuple(names[:-1]), told)
 
 
-def _without_last_word(body: bytes) -> bytes:
+def _without_last_word(body: bytes, n: int) -> bytes:
     """Lines without the optics group's number, which is 1 in files of ours."""
-    if body.count(b" 1\n") == body.count(b"\n"):
-        return body.replace(b" 1\n", b"\n")
+    parts = body.split(b" 1\n")
+    if len(parts) == n + 1:
+        return b"\n".join(parts)
     return _LAST_WORD.sub(b"", body)
 
 
