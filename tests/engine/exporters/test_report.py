@@ -17,8 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.engine.beam_patterns import afis
 from warptui import cli
 from warptui.engine.columns import Columns
+from warptui.engine.exporters.beam_groups import BeamGroups
 from warptui.engine.exporters.kinds import REPORT, settled
 from warptui.engine.exporters.report import Facts, svg, write_csv, write_json
 from warptui.engine.exporters.report.page import page
@@ -143,6 +145,26 @@ def test_no_name_and_no_reason_gets_out_of_its_place() -> None:
 )
 def test_there_may_be_little_to_tell(rows: list[ItemRow]) -> None:
     assert "nan" not in checked(page(facts(rows)))
+
+
+def test_optics_groups_of_the_live_list_are_shown(tmp_path: Path) -> None:
+    there, _ = afis(3, 60, 0.05)
+    groups = BeamGroups()
+    groups.add([(f"m{k}", (x, y, "EPU units")) for k, (x, y) in enumerate(there.tolist())])
+    groups.add([("late", None)])
+    path = ProjectPaths(tmp_path).live_groups("boxnet")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"groups": groups.to_json(), "numbers": {"1:a": 1, "0:a": 10}}))
+    told = facts(mixed(), tmp_path)
+    assert "Optics groups" not in checked(page(told))
+    by_shift = {"export": {"optics_groups": "beam_shift"}, "picking": {"model": "boxnet"}}
+    told = replace(told, settings=told.settings | by_shift)
+    text = checked(page(told))
+    assert "Optics groups" in text and "EPU units" in text and "without a beam shift" in text
+    path.write_text("{")
+    assert "cannot be read" in checked(page(told))
+    path.unlink()
+    assert "Optics groups" not in checked(page(told))
 
 
 def test_20_000_items_make_a_small_page() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import warptui
 from warptui.engine import paths
 from warptui.engine.exporters.report import svg
+from warptui.engine.exporters.report.beam import optics_groups
 from warptui.engine.exporters.report.facts import Facts, limit_words
 from warptui.engine.exporters.report.pictures import data_uri
 from warptui.engine.items import Choice, State, Summary
@@ -44,6 +45,7 @@ def page(facts: Facts) -> str:
         ("items", "Items", _items(facts)),
         ("values", "Values", _values(facts)),
         ("pictures", "Micrographs", _pictures(facts)),
+        ("optics", "Optics groups", optics_groups(facts, _table)),
         ("problems", "Problems", _problems(facts)),
         ("settings", "Settings", _settings(facts)),
     ]

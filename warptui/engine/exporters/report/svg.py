@@ -98,7 +98,12 @@ def bars(counts: np.ndarray, span: tuple[float, float], x_title: str, label: str
 
 
 def cloud(
-    x: np.ndarray, y: np.ndarray, kept: np.ndarray, circle: tuple[float, float, float] | None
+    x: np.ndarray,
+    y: np.ndarray,
+    kept: np.ndarray,
+    circle: tuple[float, float, float] | None,
+    unit: str = "µm",
+    label: str = "astigmatism as vectors of twice its angle",
 ) -> str:
     """Points about zero, one unit as long both ways; ``circle`` is its centre and radius."""
     side = 300
@@ -108,7 +113,7 @@ def cloud(
     frame = _Frame((-reach, reach), (-reach, reach), side + LEFT + RIGHT, side + TOP + BOTTOM)
     zero_x, zero_y = frame.x(np.zeros(1))[0], frame.y(np.zeros(1))[0]
     cross = f"M{LEFT},{zero_y:.1f}H{frame.right:.1f}M{zero_x:.1f},{TOP}V{frame.bottom:.1f}"
-    parts = [*frame.grid("µm"), f'<path class="axis" d="{cross}"/>']
+    parts = [*frame.grid(unit), f'<path class="axis" d="{cross}"/>']
     parts += _dots(frame, x[~kept], y[~kept], "out", 3.6)
     parts += _dots(frame, x[kept], y[kept], "in", 2.4)
     if circle is not None:
@@ -116,7 +121,7 @@ def cloud(
         cx, cy = frame.x(np.array([centre_x]))[0], frame.y(np.array([centre_y]))[0]
         r = radius / (2 * reach) * (frame.right - LEFT)
         parts.append(f'<circle class="limit" cx="{cx:.1f}" cy="{cy:.1f}" r="{r:.1f}"/>')
-    return _svg(parts, frame.width, frame.height, "astigmatism as vectors of twice its angle")
+    return _svg(parts, frame.width, frame.height, label)
 
 
 def ticks(low: float, high: float, n: int) -> list[float]:
