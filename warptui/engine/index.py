@@ -45,13 +45,15 @@ class Index:
         self._path: Path | None = path
         self._connection = self._open()
 
-    def read_all(self, table: str) -> dict[str, tuple[Stamp, Any]]:
-        """Stamp and value of every row."""
+    def read_all(
+        self, table: str, made: Callable[[Any], Any] = lambda value: value
+    ) -> dict[str, tuple[Stamp, Any]]:
+        """Stamp of every row, and what is ``made`` of its value: all values are never there."""
 
         def read(connection: sqlite3.Connection) -> dict[str, tuple[Stamp, Any]]:
             rows = connection.execute(f"SELECT name, size, mtime, ctime, inode, value FROM {table}")
             return {
-                os.fsdecode(name): (Stamp(*stamp), json.loads(value))
+                os.fsdecode(name): (Stamp(*stamp), made(json.loads(value)))
                 for name, *stamp, value in rows
             }
 

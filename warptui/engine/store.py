@@ -50,7 +50,7 @@ class Store:
         them when the raw file is there.
         """
         with self._lock:
-            indexed = self._index.read_all("metadata")
+            indexed = self._index.read_all("metadata", _unpacked)
             found: dict[str, Stamp] = {}
             with os.scandir(self._project.root) as entries:
                 for entry in entries:
@@ -59,17 +59,16 @@ class Store:
                         if stat.S_ISREG(file_stat.st_mode):
                             found[entry.name] = Stamp.of(file_stat)
             self._index.delete("metadata", indexed.keys() - found.keys())
-            values: dict[str, Any] = {}
+            items: list[StoredItem | None] = []
             stale = []
             for name, stamp in found.items():
                 row = indexed.get(name)
                 if row is not None and row[0] == stamp:
-                    values[name] = row[1]
+                    items.append(row[1])
                 else:
                     stale.append(name)
-            values.update(self._refresh(stale, found))
-            items = [_unpacked(value) for value in values.values() if value]
-            return {item.name: item for item in items}
+            items += self._refresh(stale, found)
+            return {item.name: item for item in items if item is not None}
 
     def load(self, name: str) -> StoredItem | None:
         """Everything stored about the item ``name``; None if there is nothing."""
@@ -146,20 +145,22 @@ class Store:
         with self._lock:
             self._index.close()
 
-    def _refresh(self, names: list[str], stamps: dict[str, Stamp]) -> dict[str, Any]:
+    def _refresh(self, names: list[str], stamps: dict[str, Stamp]) -> list[StoredItem | None]:
         """Parse metadata files and put them into the index."""
-        values: dict[str, Any] = {}
+        items: list[StoredItem | None] = []
         batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
         with ThreadPoolExecutor(READERS) as readers:
-            # a few rounds: the readers are faster than the parser, and files wait in memory
-            for first in range(0, len(batches), 4 * READERS):
-                some = batches[first : first + 4 * READERS]
+            # rounds: the readers are faster than the parser, and files and rows wait in memory
+            for first in range(0, len(batches), 2 * READERS):
+                some = batches[first : first + 2 * READERS]
+                rows: list[tuple[str, Stamp, Any]] = []
                 for batch, datas in zip(some, readers.map(self._read_batch, some), strict=True):
                     for name, data in zip(batch, datas, strict=True):
                         item = self._listed(Path(name).stem, data)
-                        values[name] = None if item is None else _packed(item)
-        self._index.write("metadata", [(name, stamps[name], values[name]) for name in names])
-        return values
+                        rows.append((name, stamps[name], None if item is None else _packed(item)))
+                self._index.write("metadata", rows)
+                items += [_unpacked(value) for _, _, value in rows]
+        return items
 
     def _listed(self, root_name: str, data: bytes | None) -> StoredItem | None:
         """The item in a file's bytes, abridged; None if it names no raw file or another's."""
@@ -252,7 +253,9 @@ def _packed(item: StoredItem) -> dict[str, Any]:
     return values
 
 
-def _unpacked(values: dict[str, Any]) -> StoredItem:
+def _unpacked(values: dict[str, Any] | None) -> StoredItem | None:
+    if not values:
+        return None  # of a file that names no raw file
     for record in values["records"].values():
         for key in ("settings", "sections"):
             record[key] = _shared(record[key])
