@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench proof screenshots gpu clean
+.PHONY: help demo test check bench proof screenshots story gpu clean
 
 help:
 	@echo "make demo    simulate a small session and process it, in the app where there is a terminal"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench   the measurements of README.md"
 	@echo "make proof   simulated movies through warptui into RELION, judged by the true map (an hour or more)"
 	@echo "make screenshots  the pictures of README.md, by the app itself"
+	@echo "make story   a whole night in tmux at three sizes, every pane kept in build/story (half an hour)"
 	@echo "make gpu     a CUDA device against the CPU: the tests that need one, the time of every stage, a retraining"
 	@echo "make clean   remove .venv, the demo, caches"
 
@@ -52,6 +53,9 @@ proof: $(STAMP)
 
 screenshots: $(STAMP)
 	LANG=C.UTF-8 COLORTERM=truecolor PYTHONPATH=. $(BIN)/python benchmarks/screenshots.py docs
+
+story: $(STAMP)
+	for size in 80x24 120x40 200x60; do PYTHONPATH=. $(BIN)/python benchmarks/story.py --size $$size || exit 1; done
 
 gpu: $(STAMP)
 	$(PYTEST) -m gpu

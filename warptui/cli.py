@@ -85,7 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output had enough; Python would complain when it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        say(f"warptui: {error}")
+        from warptui.engine import mounts
+
+        say(f"warptui: {mounts.told(error)}")
     except KeyboardInterrupt:
         say("warptui: interrupted")
         return INTERRUPTED
