@@ -256,6 +256,8 @@ def compare(settings: MovieSettings, truth: Truth, result: CtfResult) -> dict[st
     row["astigmatism_imaged"] = seen["astigmatism"]
     if result.phase_shift_deg is not None:
         row["phase_error"] = turned(result.phase_shift_deg - settings.phase_shift_deg)
+    if result.phase_shift_error_deg is not None:
+        row["phase_told"] = result.phase_shift_error_deg
     ny, nx = settings.shape_yx
     surface = record["surface"]
     y, x = np.meshgrid(surface["ys"], surface["xs"], indexing="ij")
@@ -371,9 +373,14 @@ def markdown(rows: list[dict[str, Any]], full: list[dict[str, Any]], size: int) 
             lines.append(f"| {kind}° | {' | '.join(cells)} | {film:.0f} |")
     lines += ["", *well_known(plain)]
     shifted = [row for row in rows if row["kind"] == "phase shift" and row["error"] is not None]
-    phases = [abs(row["phase_error"]) for row in shifted]
-    if phases:
-        lines += ["", f"Phase shift: mean error {np.mean(phases):.1f}°, largest {max(phases):.1f}°"]
+    if shifted:
+        phases = np.abs([row["phase_error"] for row in shifted])
+        ratio = rms(phases / np.array([row["phase_told"] for row in shifted]))
+        lines += [
+            "",
+            f"Phase shift: mean error {phases.mean():.1f}°, largest {phases.max():.1f}°, "
+            f"{int((phases > 5).sum())} above 5°; over told error, RMS {ratio:.2f}",
+        ]
     if full:
         lines += ["", *full_lines(full)]
     return "\n".join(lines) + "\n"

@@ -12,6 +12,7 @@ import pytest
 from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine, synthetic_detail, synthetic_rows
 from tests.screens.test_overview import SIZES, text_of
+from warptui.screens import words
 from warptui.screens.stages import average
 from warptui.screens.stages.ctf import VIEW
 from warptui.screens.stages.view import Loaded
@@ -113,6 +114,16 @@ def test_astigmatism_has_an_error_and_its_angle_may_be_unknown(tmp_path: Path):
     assert VIEW.compared is not None
     compared = dict(VIEW.compared(unknown.result("ctf")))
     assert compared["its error"] == "± 400 Å" and compared["angle"] == "unknown"
+
+
+def test_a_phase_shift_that_was_fitted_has_an_error(tmp_path: Path):
+    assert "phase" not in facts(loaded(tmp_path))
+    fitted = loaded(tmp_path, phase_shift_deg=71.2, phase_shift_error_deg=3.4)
+    assert facts(fitted)["phase"] == "71° ± 3°"
+    assert VIEW.compared is not None
+    assert dict(VIEW.compared(fitted.result("ctf")))["phase"] == "71° ± 3°"
+    none = loaded(tmp_path, phase_shift_deg=None)
+    assert dict(VIEW.compared(none.result("ctf")))["phase"] == words.UNKNOWN
 
 
 def test_the_map_passes_through_the_nodes(tmp_path: Path):

@@ -264,6 +264,7 @@ def test_a_phase_shift_is_measured(estimated: Estimate):
         settings=CtfSettings(fit_phase_shift=True, grid=(1, 1, 2)),
     )
     assert result.phase_shift_deg == pytest.approx(70, abs=10)
+    assert result.phase_shift_error_deg is not None and 0.5 < result.phase_shift_error_deg < 5
     assert result.defocus_um == pytest.approx(0.8, abs=0.012)
     assert len(result.grid_defocus_um) == len(result.grid_phase_shift_deg) == 2
 

@@ -130,6 +130,7 @@ class CtfResult(StageResult):
     defocus_error_um: float | None = None  # standard error
     astigmatism_error_um: float | None = None  # standard error of u - v
     astigmatism_angle_error_deg: float | None = None  # None = its direction is unknown
+    phase_shift_error_deg: float | None = None  # standard error; None = it was not fitted
     score: float | None = None  # mean correlation of curve and model in the fit range
     model: str = ""  # what the spectra gave evidence for: grid, plane or constant
     grid: tuple[int, int, int] = (1, 1, 1)
@@ -272,6 +273,9 @@ def estimate(
     x, y = optical.astigmatism_xy
     size_error, angle_error = _astigmatism_errors(found)
     phase = round(math.degrees(optical.phase_shift), 4)
+    if settings.fit_phase_shift:
+        phase_error = math.degrees(float(found.fit.covariance[3, 3]) ** 0.5)
+        facts["phase_shift_error_deg"] = round(phase_error, 2)
     return CtfResult(
         **facts,
         defocus_um=round(optical.defocus * 1e-4, DECIMALS),

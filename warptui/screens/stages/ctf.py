@@ -163,6 +163,7 @@ def _facts(loaded: Loaded) -> list[Fact]:
         ("u, v", f"{defocus + half:.0f}, {defocus - half:.0f}{known} Å"),
         *([("u - v", f"{2 * half:.0f}{_error(result)}")] if _error(result) else []),
         ("u from x", _angle(result)),
+        *([("phase", _phase(result))] if result.get("phase_shift_error_deg") is not None else []),
         ("CTF model", model),
     ]
     tilt, towards = result.get("tilt_deg"), result.get("tilt_axis_deg")
@@ -191,6 +192,14 @@ def _angle(result: dict[str, Any]) -> str:
     return "unknown" if error is None else f"{angle} ± {error:.0f}°"
 
 
+def _phase(result: dict[str, Any]) -> str:
+    """The phase plate's shift, with its error where it was fitted."""
+    shift, error = result.get("phase_shift_deg"), result.get("phase_shift_error_deg")
+    if shift is None:
+        return words.UNKNOWN
+    return f"{shift:.0f}°" if error is None else f"{shift:.0f}° ± {error:.0f}°"
+
+
 def _compared(result: dict[str, Any]) -> list[Fact]:
     if not result:
         return []
@@ -211,6 +220,7 @@ def _compared(result: dict[str, Any]) -> list[Fact]:
     facts.insert(1, ("error", known))
     facts.insert(3, ("its error", _error(result).strip() or words.UNKNOWN))
     facts[4] = ("angle", _angle(result) if angle is not None else words.UNKNOWN)
+    facts[5] = ("phase", _phase(result))
     model = str(result.get("model") or words.UNKNOWN) if angle is not None else words.UNKNOWN
     fitted = f"{words.number(low, 1)} to {words.with_unit(high, 'Å', 1)}"
     return [*facts, ("model", model), ("fitted", fitted)]
