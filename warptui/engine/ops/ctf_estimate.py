@@ -36,6 +36,7 @@ STEEP = 0.25  # Å of defocus per Å
 TOLD_TILT = math.radians(5)  # of the stage, below which a film is not taken to be tilted with it
 FEW_PATCHES = 9
 ROUNDS = 2  # of field and optical parameters in turn
+MARGIN = 10.0  # log-likelihood that they may bring
 CLEAR_GAIN = 4 * NOISE_GAIN  # of rings that are certain
 MIN_BINS = 32
 PHASE_DRIFT = 0.35  # rad, expected of a phase plate within a movie
@@ -82,6 +83,12 @@ class Fitted(NamedTuple):
     field: DefocusField
     doubt: Tensor  # (3, 3) Å², what rivals add to the errors
     tilt_doubt: TiltDoubt
+    whole: bool = True  # whether field and optical parameters were refined in turn
+
+    @property
+    def gain(self) -> float:
+        """Log-likelihood over "no rings"; about that, where it is not refined."""
+        return self.fit.gain if self.whole else self.fit.gain + self.field.gain_plane + MARGIN
 
     @property
     def needs_smaller_patches(self) -> bool:
@@ -129,7 +136,13 @@ def estimate_ctf(
 
 
 def fit_ctf(
-    power: Tensor, grid: PolarGrid, places: Places, optics: Optics, wanted: Wanted
+    power: Tensor,
+    grid: PolarGrid,
+    places: Places,
+    optics: Optics,
+    wanted: Wanted,
+    *,
+    whole: bool = True,
 ) -> Fitted:
     """Search and refine.
 
@@ -137,6 +150,8 @@ def fit_ctf(
     ----------
     power
         ``(sample, sector, bin)`` mean power of the coefficients in each bin.
+    whole
+        False stops before what is needless if smaller patches are to be looked at.
 
     Raises
     ------
@@ -154,15 +169,15 @@ def fit_ctf(
         phase_shift=None if wanted.fit_phase else 0.0,
     )
     fit, doubt = _fit_whole(thon.pooled(), found, wanted.fit_phase)
-    fit, field, tilt_doubt = _fit_local(thon, fit, places, wanted)
-    return Fitted(thon, places, found, fit, field, doubt, tilt_doubt)
+    fit, field, tilt_doubt, whole = _fit_local(thon, fit, places, wanted, whole)
+    return Fitted(thon, places, found, fit, field, doubt, tilt_doubt, whole)
 
 
 def describe_ctf(
     fitted: Fitted, power: Tensor, grid: PolarGrid, optics: Optics, wanted: Wanted
 ) -> Estimate:
     """Curve, resolution, errors and confidence of what was fitted to ``power``."""
-    thon, places, found, fit, field, doubt, tilt_doubt = fitted
+    thon, places, found, fit, field, doubt, tilt_doubt, _ = fitted
     error = math.hypot(
         max(float(fit.covariance[0, 0]) ** 0.5, field.mean_error),
         float(doubt[0, 0]) ** 0.5,
@@ -236,10 +251,10 @@ def _place(fit: Fit) -> Tensor:
 
 
 def _fit_local(
-    thon: Thon, whole: Fit, places: Places, wanted: Wanted
-) -> tuple[Fit, DefocusField, TiltDoubt]:
-    """Field of defocus, the optical parameters that go with it, and whether it may be tilted."""
-    fit = whole
+    thon: Thon, fit: Fit, places: Places, wanted: Wanted, whole: bool
+) -> tuple[Fit, DefocusField, TiltDoubt, bool]:
+    """Field of defocus, the optical parameters that go with it, whether it may be tilted, and
+    whether all that was refined; a steep plane is not unless ``whole``."""
     reach = max(3000.0, 0.5 * STEEPEST * math.hypot(*places.size_xy))
     table = tabulate(thon, fit.optical, fit.envelope, fit.redundancy, reach)
     start = (fit.optical.defocus, 0.0, 0.0)
@@ -259,6 +274,8 @@ def _fit_local(
         away = field.plane_mean - float(field.samples.mean())
         doubt = TiltDoubt(1 / (1 + math.exp(min(missing, 100.0))), away, field.plane_slope_xy)
         steepness = None
+    elif not whole and math.hypot(*field.slope_xy) > STEEP:
+        return fit, field, doubt, False
     for _ in range(ROUNDS):
         mean = float(field.samples.mean())
         offsets = field.samples - mean
@@ -276,7 +293,9 @@ def _fit_local(
         )
     if wanted.fit_phase:  # tables know nothing of what the specimen's own spectrum does to rings
         field = field.moved(fit.optical.defocus - float(field.samples.mean()))
-    return fit, field, doubt if field.model == "constant" else doubt._replace(probability=0.0)
+    if field.model != "constant":
+        doubt = doubt._replace(probability=0.0)
+    return fit, field, doubt, True
 
 
 def _look_for_tilt(

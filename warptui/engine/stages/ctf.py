@@ -302,26 +302,31 @@ def _fit(
     there is none."""
     from warptui.engine.ops.ctf_estimate import fit_ctf, is_steep
 
-    found = fit_ctf(spectra.power, spectra.grid, spectra.places, optics, wanted)
+    def fit(patches: Spectra, *, level: bool = False, whole: bool = True) -> Fitted:
+        to = wanted._replace(level=level)
+        return fit_ctf(patches.power, patches.grid, patches.places, optics, to, whole=whole)
+
     told = wanted.tilt is not None and is_steep(math.degrees(wanted.tilt))
+    found = fit(spectra, whole=others is None or told)
     wants = found.field.model == "constant" if told else found.needs_smaller_patches
     if others is None or not wants:
         return spectra, found
     other = others()
     if other.grid.size == spectra.grid.size:
-        return spectra, found
-    again = fit_ctf(other.power, other.grid, other.places, optics, wanted)
+        return spectra, found if found.whole else fit(spectra)
+    again = fit(other)
     large, small = (spectra, found), (other, again)
     if other.grid.size > spectra.grid.size:
         large, small = small, large
     if small[1].field.model == "constant":
         if large[1].field.model == "constant":
             return large
-        patches, level = large[0], wanted._replace(level=True)
-        return patches, fit_ctf(patches.power, patches.grid, patches.places, optics, level)
-    if large[1].field.model == "constant" or small[1].fit.gain > large[1].fit.gain:
+        return large[0], fit(large[0], level=True)
+    if large[1].field.model == "constant" or small[1].gain > large[1].gain:
         return small
-    return large
+    if not large[1].whole:
+        large = large[0], fit(large[0])
+    return small if small[1].gain > large[1].gain else large
 
 
 def _notes_on_tilt(found: Estimate, wanted: Wanted) -> list[str]:
