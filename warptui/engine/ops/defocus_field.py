@@ -146,12 +146,12 @@ def search_plane(
         gx, gy = gx[inside].to(x.device), gy[inside].to(x.device)
         best = -math.inf
         start = found
-        for i in range(-n_offset, n_offset + 1):
-            offset = start[0] + i * spacing
-            for first in range(0, len(gx), 1024):
-                part = slice(first, first + 1024)
-                z = offset + gx[part, None] * x + gy[part, None] * y
-                at = ((z - table.first) / table.step).round().to(torch.int64)
+        offsets = [start[0] + i * spacing for i in range(-n_offset, n_offset + 1)]
+        for first in range(0, len(gx), 1024):
+            part = slice(first, first + 1024)
+            away = (gx[part, None] * x + gy[part, None] * y) / table.step
+            for offset in offsets:
+                at = (away + (offset - table.first) / table.step).round().to(torch.int64)
                 at = at.clamp(0, values.shape[1] - 1)
                 total = values.gather(1, at.T).sum(0)
                 place = int(total.argmax())
