@@ -28,7 +28,7 @@ WORST_STRAY_PX = 0.02  # at a box's edge, by which its pixel size may miss the w
 TOLERANCE = 0.01  # RMS over frames, of weights whose mean square is 1
 CORNER_SHARE = 0.2  # of the error's weight, beyond Nyquist
 FINE = 2048  # frequencies at which weights are tabulated
-BATCH_BYTES = 8 << 20  # of boxes that are worked on together: what a cache holds
+BATCH_BYTES = 16 << 20  # of boxes that are worked on together: what a cache holds
 SLOW_BATCH_BYTES = 1 << 30  # the same where each frame of a batch is read again
 
 
@@ -170,8 +170,9 @@ def extract_particles(
     if counts is not None:
         weighting = weigh(amplitudes, geometry, device)
         rank = weighting.frames.shape[1]
-        # boxes and their transforms, and twice the sum
-        batch = max(torch.get_num_threads(), BATCH_BYTES // (8 * n_pixels * (rank + 1)))
+        # boxes and their transforms, and twice the sum; as many for each thread
+        threads = torch.get_num_threads()
+        batch = max(1, BATCH_BYTES // (8 * n_pixels * (rank + 1)) // threads) * threads
         cut = partial(_interpolated, job, geometry, _prefiltered(weighting, geometry), counts)
     else:
         weighting = weigh(amplitudes, geometry, device, 0.0)
