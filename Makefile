@@ -21,7 +21,7 @@ help:
 	@echo "make test    all tests but those for a GPU"
 	@echo "make check   formatting, lint, types, import contracts, quick tests"
 	@echo "make bench   the measurements of README.md"
-	@echo "make proof   simulated movies through warptui into RELION, judged by the true map (an hour or more)"
+	@echo "make proof   simulated movies through warptui into RELION, judged by the true map (ten minutes of CPU)"
 	@echo "make screenshots  the pictures of README.md, by the app itself"
 	@echo "make story   a whole night in tmux at three sizes, every pane kept in build/story (half an hour)"
 	@echo "make gpu     a CUDA device against the CPU: the tests that need one, the time of every stage, a retraining"
