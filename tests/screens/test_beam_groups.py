@@ -15,6 +15,7 @@ from warptui.screens.jobs import Jobs
 from warptui.screens.widgets.beam_plot import beam_cells
 from warptui.screens.widgets.exports_pane import ExportsPane
 from warptui.screens.widgets.glyphs import Drawing
+from warptui.screens.widgets.log_pane import LogPane
 
 LIVE = Export(
     "l", "live particles", "/p/particles_boxnet.star", "live", START, 400, 40,
@@ -83,11 +84,15 @@ async def test_the_groups_of_a_live_list_are_seen_on_the_jobs_screen(driven) -> 
     engine = FakeEngine(300)
     engine.settings["export"]["optics_groups"] = "beam_shift"
     engine.say_status(exports=(LIVE,))
-    async with driven(engine, (120, 40)) as (app, pilot):
+    async with driven(engine, (80, 24)) as (app, pilot):
         await pilot.press("5")
         await until(pilot, lambda: isinstance(app.screen, Jobs))
-        app.screen.query_one(ExportsPane).focus()
+        await until(pilot, lambda: app.screen.query_one(ExportsPane).display)
+        await pilot.press("tab")
+        await until(pilot, lambda: app.screen.query_one(ExportsPane).has_focus)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, BeamDialog))
         await until(pilot, lambda: "/p/particles_boxnet.star" in text_of(app))
         assert "EPU units" in text_of(app)
+        await pilot.press("q", "tab")
+        await until(pilot, lambda: app.screen.query_one(LogPane).has_focus)

@@ -170,6 +170,13 @@ class Jobs(Page):
         self._ask_for_queue()
 
     def action_pane(self, step: int) -> None:
+        on_jobs = self.narrow and self.PANES[self._pane] == "Jobs"
+        if on_jobs and step > 0 and self.exports.display and self.focused is not self.exports:
+            self.exports.focus()  # below the items, before the log takes their place
+        else:
+            self._next_pane(step)
+
+    def _next_pane(self, step: int) -> None:
         super().action_pane(step)
         if self.narrow:
             shown = self.log_pane if self.PANES[self._pane] == "Log" else self.table
@@ -244,7 +251,7 @@ class Jobs(Page):
 
     def action_search(self) -> None:
         if self.narrow and self.PANES[self._pane] != "Log":
-            self.action_pane(1)
+            self._next_pane(1)
         line = self.query_one("#search-line", Input)
         line.display = True
         self.set_focus(line)  # at once: what is typed next belongs to it
