@@ -292,6 +292,8 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--folder", type=Path, default=Path("build/bench-gpu"))
     options = parser.parse_args()
+    if options.retrain and not options.workers:
+        parser.error("--retrain learns from what an engine of --workers picked")
     folder: Path = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     is_cuda = torch.device(options.device).type == "cuda"

@@ -23,6 +23,7 @@ from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 
 TITLE_WIDTH = 12
+FRAME_LINES = 5  # border, padding and footer
 PREVIEW_LINES = 9
 PROJECT, BESIDE, FULL = "from the project folder", "from the list's own folder", "in full"
 
@@ -228,7 +229,9 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
             for number, (title, value, _) in enumerate(self._choices())
         ]
         pane = self.query_one(_Rows)
-        pane.styles.height = len(rows) + PREVIEW_LINES + bool(self._groups)
+        height = len(rows) + PREVIEW_LINES
+        more = bool(self._groups) and height < self.size.height - FRAME_LINES
+        pane.styles.height = height + more  # else the line about groups takes a row's place
         shown = self._told if self._told.get("of") == self._request.kind else {}
         pane.show(rows, shown, list(self._kind.get("columns", ())))
 

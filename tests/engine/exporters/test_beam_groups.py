@@ -93,6 +93,48 @@ def test_one_heap_is_one_group(seed: int, n: int, heavy: bool) -> None:
     assert max(group.n for group in groups.groups()) > 0.9 * n
 
 
+def untidy(seed: int) -> tuple[np.ndarray, int]:
+    """Heaps of many kinds and sizes over each other, and how many images come at a time."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for _ in range(rng.integers(1, 6)):
+        kind, n = rng.integers(0, 5), int(rng.integers(3, 120))
+        centre, size = rng.normal(0, rng.choice([0.1, 1, 5]), 2), 10 ** rng.uniform(-3, 0.5)
+        if kind == 0:
+            there = rng.normal(0, size, (n, 2))
+        elif kind == 1:
+            turn = rng.uniform(0, 2 * np.pi, n)
+            there = size * np.stack([np.cos(turn), np.sin(turn)], -1)
+            there = there + rng.normal(0, size * 0.02, (n, 2))
+        elif kind == 2:
+            there = size * rng.integers(0, 4, (n, 2)) + rng.normal(0, size * 0.03, (n, 2))
+        else:
+            there = np.zeros((n, 2)) if kind == 3 else size * rng.standard_cauchy((n, 2))
+        parts.append(centre + there)
+    all_of_them = np.vstack(parts)
+    if rng.random() < 0.5:
+        all_of_them = all_of_them[rng.permutation(len(all_of_them))]
+    return all_of_them, int(rng.integers(1, 60))
+
+
+@pytest.mark.parametrize("seed", [73, 197, 243])
+def test_heaps_around_known_positions_come_to_an_end(seed: int, monkeypatch) -> None:
+    """In these a heap's middle lies at a position whose reach none of its images is in."""
+    looks, look = [], BeamGroups._look
+
+    def counted(self: BeamGroups, plane) -> bool:
+        looks.append(len(plane.waiting))
+        assert len(looks) < 200
+        return look(self, plane)
+
+    monkeypatch.setattr(BeamGroups, "_look", counted)
+    there, step = untidy(seed)
+    groups = BeamGroups()
+    for first in range(0, len(there), step):
+        groups.add(images(there[first : first + step], first))
+    assert sum(group.n for group in groups.groups()) == len(there)
+
+
 def test_all_at_the_same_place_is_one_group() -> None:
     groups = BeamGroups()
     groups.add(images(np.zeros((100, 2))))

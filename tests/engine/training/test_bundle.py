@@ -95,6 +95,4 @@ def test_the_curated_set_is_there_and_part_of_it_is_never_learned_from() -> None
     species = {name for e in learned for name in e.species.split(" + ") if name}
     assert len(species) > 12
     for example in learned:
-        assert np.isfinite(example.image).all() and abs(example.image).max() <= 16
-        if np.mean(example.labels == 2) < 0.25:  # what covers more of it is part of the background
-            assert abs(np.median(example.image)) < 1
+        assert np.isfinite(example.image).all() and abs(np.median(example.image)) < 1

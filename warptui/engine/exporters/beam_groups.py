@@ -188,17 +188,19 @@ class BeamGroups:
             self._settle(plane, there[near].mean(axis=0)[None], reach)
 
     def _look(self, plane: _Plane) -> bool:
-        """Try to recognise positions among the images that wait; whether there are any."""
+        """Try to recognise positions among the images that wait; whether any settled."""
+        n_waiting = len(plane.waiting)
         centres = positions_of(self._places(plane.waiting))
         if len(centres):
             self._settle(plane, centres, spacing(centres) / 2)
             for name in plane.waiting[-RECENT:]:
                 if name in plane.waiting:  # and did not follow one before it
                     self._look_near(plane, self.shifts[name][:2])
-            plane.next_look = FIRST_LOOK  # among those that are left, too
-        else:
-            plane.next_look = max(FIRST_LOOK, int(np.ceil(LOOK_AGAIN * len(plane.waiting))))
-        return bool(len(centres))
+        # a heap around a known position may leave nobody near enough to its middle
+        settled = len(plane.waiting) < n_waiting
+        wait_for = FIRST_LOOK if settled else int(np.ceil(LOOK_AGAIN * n_waiting))
+        plane.next_look = max(FIRST_LOOK, wait_for)  # among those that are left, too
+        return settled
 
     def _settle(self, plane: _Plane, centres: np.ndarray, reach: float) -> None:
         """Make positions of these, for the images that wait."""

@@ -124,7 +124,7 @@ def _hold_out(found: list[Marked], percent: float, rules: Rules | None) -> list[
 def _has_particles(marked: Marked, rules: Rules) -> bool:
     try:
         return len(particles_of(marked, rules)) > 0
-    except (OSError, ValueError):
+    except (OSError, ValueError):  # `describe` tells what is wrong with it
         return False
 
 
