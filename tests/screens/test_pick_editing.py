@@ -154,6 +154,31 @@ async def test_an_edit_reaches_the_engine_within_a_second(driven) -> None:
         assert sent(engine)[1]["added"] == []
 
 
+async def test_an_answer_that_comes_while_the_app_ends_is_taken(driven, monkeypatch) -> None:
+    engine = FakeEngine(50)
+    answered = []
+    async with driven(engine) as (app, pilot):
+        await opened(app, pilot)
+        closing = app._close_all
+
+        async def close_and_answer() -> None:
+            prune = app._prune
+
+            async def prune_and_answer(*nodes, **options) -> None:
+                await prune(*nodes, **options)
+                app._show_unsaved()  # its screen is still there, without widgets
+                answered.append(len(app.screen_stack))
+
+            monkeypatch.setattr(app, "_prune", prune_and_answer)
+            await closing()
+            app._show_unsaved()
+            answered.append(len(app.screen_stack))
+
+        monkeypatch.setattr(app, "_close_all", close_and_answer)
+    assert answered[0] > 0
+    assert answered[-1] == 0
+
+
 async def test_edits_are_there_after_the_screen_and_the_app_were_left(driven) -> None:
     engine = FakeEngine(50)
     async with driven(engine) as (app, pilot):

@@ -94,7 +94,7 @@ class EditSender(LookApp):
 
     def _show_unsaved(self) -> None:
         """Whether the edits that are seen are saved is said beside them."""
-        show = getattr(self.screen, "show_edited", None)
+        show = getattr(self.screen, "show_edited", None) if self.screen_stack else None
         if show is not None:
             show()
 

@@ -119,8 +119,8 @@ class Page(Screen[None]):
 
     @property
     def alive(self) -> bool:
-        """Its widgets exist, and it was not left."""
-        return self._ready and self in self.app.screen_stack
+        """Its widgets exist, and neither it nor the app was left."""
+        return self._ready and self.app.is_running and self in self.app.screen_stack
 
     def show(self, changes: Changes) -> None:
         """Repaint what the changes touch."""
