@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         from warptui.engine import mounts
 
-        say(f"warptui: {mounts.told(error)}")
+        say(f"warptui: {mounts.advised(error, 'call it again')}")
     except KeyboardInterrupt:
         say("warptui: interrupted")
         return INTERRUPTED

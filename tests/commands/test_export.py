@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,32 @@ def test_the_list_goes_where_it_is_asked_for(project: Path, tmp_path: Path):
     call = ["export", "micrographs", str(project), "--without-ctf", "--output", str(output)]
     assert cli.main(call) == 0
     assert len(starfile.read(output)["micrographs"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (["report", "PROJECT"], "report.html"),
+        (["export", "micrographs", "PROJECT", "--without-ctf"], "motion/b.star"),
+    ],
+    ids=["report", "micrographs"],
+)
+def test_a_full_disk_is_told_with_the_file_and_what_to_do(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    call: list[str], name: str,
+):  # fmt: skip
+    before = {path for path in project.rglob("*") if path.is_file()}
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    capsys.readouterr()
+    assert cli.main([str(project) if word == "PROJECT" else word for word in call]) == 2
+    said = capsys.readouterr().err
+    assert f"warptui: {project / name}: disk full: make room, then call it again" in said
+    after = {path for path in project.rglob("*") if path.is_file()}
+    assert {path.suffix for path in after - before} <= {".lock"}
 
 
 def test_optics_groups_by_beam_shift_are_shown_as_a_table(

@@ -11,7 +11,7 @@ from warptui import config
 from warptui.commands import optics_groups, report
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, say
 from warptui.engine.errors import WarptuiError
-from warptui.engine.export_records import ExportRecords, export_id
+from warptui.engine.export_records import ExportRecords, export_id, reason_of
 from warptui.engine.exporters.kinds import MICROGRAPHS, by_settings, grouping_of, summary, target_of
 from warptui.engine.exporters.relion import NO_CTF, SIZE_UNKNOWN, Options, export_micrographs
 from warptui.engine.items import Export, ExportRequest, State
@@ -60,7 +60,7 @@ def micrographs(call: argparse.Namespace) -> int:
             state = "done" if found.exported else "failed"
             ended = replace(record, state=state, rows=len(found.exported), reason=reason)
         except (WarptuiError, OSError) as problem:
-            ended = replace(record, state="failed", reason=str(problem))
+            ended = replace(record, state="failed", reason=reason_of(problem))
             raise
         finally:
             records.say(replace(ended, at=time.time()))

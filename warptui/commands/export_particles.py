@@ -12,7 +12,7 @@ from warptui import config
 from warptui.commands import optics_groups, report
 from warptui.commands.output import DONE, SOME_FAILED, print_json, say
 from warptui.engine.errors import ExportError, WarptuiError
-from warptui.engine.export_records import ExportRecords, export_id
+from warptui.engine.export_records import ExportRecords, export_id, reason_of
 from warptui.engine.exporters.kinds import PARTICLES, by_settings, target_of
 from warptui.engine.items import Export, ExportRequest, State
 from warptui.engine.paths import ProjectPaths
@@ -68,7 +68,7 @@ def run(call: argparse.Namespace) -> int:
                 state = "done" if made.rows else "failed"
                 ended = replace(record, state=state, rows=made.rows, reason=made.reason)
             except (WarptuiError, OSError) as problem:
-                ended = replace(record, state="failed", reason=str(problem))
+                ended = replace(record, state="failed", reason=reason_of(problem))
                 raise
             finally:
                 ended = replace(ended, at=time.time())

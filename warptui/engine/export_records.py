@@ -10,6 +10,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import threading
 import time
@@ -18,13 +19,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from warptui.engine.errors import ExportError
+from warptui.engine import mounts
+from warptui.engine.errors import ExportError, WarptuiError
 from warptui.engine.items import Export
 from warptui.engine.paths import TEMPORARY_SUFFIX, ProjectPaths, write_text
+
+log = logging.getLogger(__name__)
 
 MOST = 50  # records that are kept
 LOOK_EVERY_S = 2.0
 CUT_KIND = "particles"  # whose images may be cut out for it
+AGAIN = "export again"
 INTERRUPTED = "interrupted: the program that wrote it ended"
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # of some network disks
 
@@ -37,6 +42,11 @@ def export_id(path: Path) -> str:
 def stacks_of(target: Path) -> Path:
     """The folder of the stacks that are cut out for a list."""
     return target.with_suffix("")
+
+
+def reason_of(problem: WarptuiError | OSError) -> str:
+    """Why an export ended, and what to do."""
+    return mounts.advised(problem, AGAIN) if isinstance(problem, OSError) else str(problem)
 
 
 def sweep(folder: Path) -> None:
@@ -79,8 +89,20 @@ class ExportRecords:
             yield
 
     def say(self, record: Export) -> None:
-        """Keep what is known now."""
-        write_text(self._file(record.id), json.dumps(asdict(record)))
+        """Keep what is known now.
+
+        Where there is no room for it, nothing is known: the list itself may lie on another disk,
+        and what was said before is not so any more.
+        """
+        path = self._file(record.id)
+        try:
+            write_text(path, json.dumps(asdict(record)))
+        except OSError as problem:
+            if not mounts.is_full(problem):
+                raise
+            if record.state != "running":
+                log.warning("of the export to %s nothing is kept: %s", record.path, problem)
+            path.unlink(missing_ok=True)
 
     def all(self) -> tuple[Export, ...]:
         """All records, newest first; looks at the disk when something may have changed there."""

@@ -10,9 +10,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from warptui.engine import mounts
 from warptui.engine.errors import Cancelled, ExportError, WarptuiError
-from warptui.engine.export_records import ExportRecords, export_id
+from warptui.engine.export_records import ExportRecords, export_id, reason_of
 from warptui.engine.exporters.kinds import Kind
 from warptui.engine.items import Export, ExportRequest
 from warptui.engine.paths import ProjectPaths
@@ -118,10 +117,8 @@ class Exports:
                 record = work()
             except Cancelled as why:
                 record = replace(begun, state="cancelled", reason=str(why))
-            except WarptuiError as problem:
-                record = replace(begun, state="failed", reason=str(problem))
-            except OSError as problem:
-                record = replace(begun, state="failed", reason=mounts.told(problem))
+            except (WarptuiError, OSError) as problem:
+                record = replace(begun, state="failed", reason=reason_of(problem))
             except Exception as problem:
                 log.exception("a mistake in the program: please report it with these lines")
                 said = f"{type(problem).__name__}: {problem}"

@@ -24,6 +24,7 @@ from warptui.engine.exporters.live_groups import LiveGroups
 from warptui.engine.exporters.spool import Spool
 from warptui.engine.formats.star_rows import Rows
 from warptui.engine.items import Export
+from warptui.engine.mounts import is_full
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.records import StoredItem
 
@@ -292,9 +293,10 @@ class Live:
 
     def _refused(self, problem: OSError) -> None:
         """The lists stay as they were; another try follows."""
-        self._stands_still(
-            f"{problem.filename or self._project.root}: {problem.strerror or problem}"
-        )
+        said = f"{problem.filename or self._project.root}: {problem.strerror or problem}"
+        if is_full(problem):
+            said += f"; make room: it is tried again every {RETRY_S:g} s"
+        self._stands_still(said)
         self._due, self._seconds = time.monotonic() + RETRY_S, 0.0
         with self._bell:
             self._urgent = True

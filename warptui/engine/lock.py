@@ -169,9 +169,8 @@ class ProjectLock:
             self._write(0)
 
     def _write(self, beat: int) -> None:
-        temporary = paths.temporary(self.path)
-        temporary.write_text(json.dumps(asdict(self._me) | {"beat": beat}))
-        temporary.replace(self.path)
+        with paths.replacing(self.path) as temporary:
+            temporary.write_text(json.dumps(asdict(self._me) | {"beat": beat}))
 
     def _beat(self) -> None:
         beat = 0

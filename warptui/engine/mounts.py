@@ -81,6 +81,17 @@ def told(problem: OSError) -> str:
     return f"{problem.filename}: {said}" if said and problem.filename else said or str(problem)
 
 
+def advised(problem: OSError, again: str) -> str:
+    """What went wrong, and what to do where there is no room: ``again``, once there is."""
+    said = told(problem)
+    return f"{said}: make room, then {again}" if is_full(problem) else said
+
+
+def is_full(problem: OSError) -> bool:
+    """Whether room is all that lacks."""
+    return problem.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def is_transient(problem: OSError) -> bool:
     """Whether trying again later may help."""
     return problem.errno in TRANSIENT or isinstance(problem, TimeoutError)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -191,6 +193,33 @@ def temporary(path: Path) -> Path:
     return path.with_name(name)
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have the system's refusals to write ``path``, by way of its temporary file, name it.
+
+    A full disk is told by calls that know of no file: nobody could tell which one to make room on.
+    """
+    try:
+        yield
+    except OSError as problem:
+        if problem.filename is None or str(problem.filename) == str(temporary(path)):
+            problem.filename = str(path)
+            del problem.filename2  # of a rename, which tells both
+        raise
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file to write, which then replaces ``path``; of a failure nothing is left."""
+    part = temporary(path)
+    try:
+        with naming(path):
+            yield part
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a small text as `write_bytes` does."""
     write_bytes(path, text.encode())
@@ -199,15 +228,10 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Write a file beside ``path``, synced, then renamed into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = temporary(path)
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def project_key(project: Path) -> str:

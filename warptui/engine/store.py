@@ -100,8 +100,7 @@ class Store:
             data = warp_xml.to_bytes(root)
             if data == old:
                 return item
-            temporary = paths.temporary(path)
-            try:
+            with paths.replacing(path) as temporary:
                 with temporary.open("wb") as file:
                     file.write(data)
                     file.flush()
@@ -113,9 +112,6 @@ class Store:
                         else self._project.metadata_unreadable
                     )
                     _link(path, keep(root_name))
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
             stamp = Stamp.of(path.stat())
             self._index.write("metadata", [(path.name, stamp, _packed(item))])
         return item
@@ -305,10 +301,9 @@ def _read_bytes(path: Path) -> bytes | None:
 def _link(path: Path, backup: Path) -> None:
     """Make ``backup`` the present version of ``path``, atomically and without copying."""
     backup.parent.mkdir(parents=True, exist_ok=True)
-    temporary = paths.temporary(backup)
-    temporary.unlink(missing_ok=True)
-    try:
-        temporary.hardlink_to(path)
-    except OSError:  # no hard links on this file system
-        shutil.copyfile(path, temporary)
-    temporary.replace(backup)
+    with paths.replacing(backup) as temporary:
+        temporary.unlink(missing_ok=True)
+        try:
+            temporary.hardlink_to(path)
+        except OSError:  # no hard links on this file system
+            shutil.copyfile(path, temporary)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from warptui.engine.exporters.spool import Spool
 from warptui.engine.formats.star_rows import GROUP, GROUP_NAME, Head, table_head
-from warptui.engine.paths import temporary
+from warptui.engine.paths import replacing
 from warptui.engine.records import digest
 
 BLOCK = 1 << 20  # bytes that are written at a time
@@ -72,9 +72,8 @@ def write_gathered(
     of_items, groups = _groups(spool, names, labels, numbers)
     rows = 0
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = temporary(path)
-    try:
-        with part.open("wb", buffering=0) as file:
+    with replacing(path) as part:
+        with part.open("wb") as file:  # a bare one takes what there is room for, and no more
             file.write(_beginning(like, groups, version))
             block, filled = [], 0
             for name in names:
@@ -88,12 +87,10 @@ def write_gathered(
                     block, filled = [], 0
                     stop()
             file.write(b"".join(block) + b"\n")
+            file.flush()
             if durable:
                 os.fsync(file.fileno())
         stop()
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     return Written(rows, len(names), len(groups), of_items)
 
 

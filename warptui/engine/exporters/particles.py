@@ -13,7 +13,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from warptui.engine import mounts
 from warptui.engine.errors import ExportError, InputError
-from warptui.engine.export_records import export_id, stacks_of, sweep
+from warptui.engine.export_records import stacks_of, sweep
 from warptui.engine.exporters.beam_shifts import Gathering, Grouping
 from warptui.engine.exporters.gathered import (
     NO_LABELS,
@@ -36,7 +36,7 @@ from warptui.engine.formats.foreign_star import Places, read_places
 from warptui.engine.formats.picks_file import read_picks
 from warptui.engine.formats.star_rows import Rows, split_star
 from warptui.engine.items import ExportRequest
-from warptui.engine.paths import ProjectPaths, root_name, temporary
+from warptui.engine.paths import ProjectPaths, naming, root_name, temporary
 from warptui.engine.records import StoredItem
 
 NO_PICKS = "nothing was picked, or cut out, on it"
@@ -121,40 +121,45 @@ def write_particles_list(
     """
     cutting, places = is_cut(request), places_of(request, project)
     left_out: dict[str, str] = {}
-    spool_path = temporary(project.exports / f"{export_id(target)}.rows")
-    spool_path.unlink(missing_ok=True)
-    spool, cutter = Spool(spool_path), _Cutter(project, target, request, stop)
+    spool: Spool | None = None
     gathering = None if grouping is None else Gathering(grouping)
-    try:
-        with closing(spool), closing(cutter):
-            names = []
-            for item in items:
-                try:
-                    if cutting:
-                        rows = cutter.rows(item, optics, _wanted(item, project, places))
-                    else:
-                        rows = _there(item, project, optics)
-                except InputError as problem:
-                    left_out[item.name] = str(problem)
-                    continue
+    with ExitStack() as opened:
+        cutter = opened.enter_context(closing(_Cutter(project, target, request, stop)))
+        names = []
+        for item in items:
+            try:
+                if cutting:
+                    rows = cutter.rows(item, optics, _wanted(item, project, places))
+                else:
+                    rows = _there(item, project, optics)
+            except InputError as problem:
+                left_out[item.name] = str(problem)
+                continue
+            with naming(target):
+                spool = spool or opened.enter_context(closing(_spool(target)))
                 spool.put([(item.name, "", _named(rows, project, shown))])
-                names.append(item.name)
-                if gathering is not None:
-                    gathering.take(item.name, item.raw_path)
-            like, names, odd = alike(spool, names)
-            if like is None:
-                return Made(0, _said(left_out) or "no particles are there", {})
-            version = VERSION_30 if "relion30" in request.switches else VERSION_31
-            labels = NO_LABELS if gathering is None else gathering.labels()
-            made = write_gathered(
-                target, spool, names, like=like, version=version, stop=stop, labels=labels
-            )
-            groups = gathering.account(made.of_items) if gathering is not None else {}
-            if odd:
-                left_out["others"] = f"{odd:,} without a CTF or without images"
-            return Made(made.rows, _said(left_out), groups)
-    finally:
-        spool_path.unlink(missing_ok=True)
+            names.append(item.name)
+            if gathering is not None:
+                gathering.take(item.name, item.raw_path)
+        like, names, odd = alike(spool, names) if spool is not None else (None, [], 0)
+        if spool is None or like is None:
+            return Made(0, _said(left_out) or "no particles are there", {})
+        version = VERSION_30 if "relion30" in request.switches else VERSION_31
+        labels = NO_LABELS if gathering is None else gathering.labels()
+        made = write_gathered(
+            target, spool, names, like=like, version=version, stop=stop, labels=labels
+        )
+        groups = gathering.account(made.of_items) if gathering is not None else {}
+        if odd:
+            left_out["others"] = f"{odd:,} without a CTF or without images"
+        return Made(made.rows, _said(left_out), groups)
+
+
+def _spool(target: Path) -> Spool:
+    """Where the rows wait until all are there: on the disk of the list, whatever the project's."""
+    spool = Spool(temporary(target))
+    temporary(target).unlink()  # its name is needed no more, and so it goes however this ends
+    return spool
 
 
 def preview_particles(
@@ -231,7 +236,8 @@ def _said(left_out: Mapping[str, str]) -> str:
 
 
 def _unwritable(problem: OSError) -> ExportError:
-    return ExportError(f"{mounts.told(problem)}; what was cut stays: export again to go on")
+    first = "make room, then " if mounts.is_full(problem) else ""
+    return ExportError(f"{mounts.told(problem)}; what was cut stays: {first}export again to go on")
 
 
 class _Cutter:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from warptui.engine.errors import CorruptError
 from warptui.engine.formats.star_rows import Head, Rows
-from warptui.engine.paths import temporary
+from warptui.engine.paths import naming, replacing
 
 WASTE = 0.5  # share of the file that nothing needs, above which it is written anew
 LEAST_WASTE = 16 << 20  # bytes
@@ -59,7 +59,8 @@ class Spool:
             pieces += [line, rows.body]
         if not pieces:
             return
-        _write_all(self._file, b"".join(pieces), self._end)
+        with naming(self._path):
+            _write_all(self._file, b"".join(pieces), self._end)
         self._end = end
         for name, entry in kept:
             self._take(name, entry)
@@ -69,7 +70,8 @@ class Spool:
     def read(self, name: str) -> bytes:
         """The rows of an item. Raises CorruptError when they are damaged: it is forgotten."""
         kept = self.items[name]
-        data = os.pread(self._file, kept.length, kept.offset)
+        with naming(self._path):
+            data = os.pread(self._file, kept.length, kept.offset)
         if zlib.crc32(data) != kept.crc:
             del self.items[name]
             raise CorruptError(f"{self._path}: the rows of {name} are damaged")
@@ -119,8 +121,7 @@ class Spool:
 
     def _compact(self) -> None:
         """Write what counts into a new file, in the order of the ranks."""
-        part = temporary(self._path)
-        try:
+        with replacing(self._path) as part:
             with part.open("wb") as file:
                 end, moved = 0, {}
                 for name, kept in sorted(self.items.items(), key=lambda pair: pair[1].rank):
@@ -131,9 +132,6 @@ class Spool:
                     moved[name] = end + len(line)
                     end += len(line) + kept.length
             fresh = os.open(part, os.O_RDWR | os.O_CLOEXEC)
-            part.replace(self._path)
-        finally:
-            part.unlink(missing_ok=True)
         os.close(self._file)
         self._file, self._end = fresh, end
         for name, offset in moved.items():
@@ -149,7 +147,11 @@ def _line(name: str, key: str, head: Head, n: int, length: int, crc: int) -> byt
 
 
 def _write_all(file: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        n = os.pwrite(file, view, offset)
-        view, offset = view[n:], offset + n
+    view, end = memoryview(data), offset
+    try:
+        while view:
+            n = os.pwrite(file, view, end)
+            view, end = view[n:], end + n
+    except OSError:
+        os.ftruncate(file, offset)  # a part of it would only take up the room that is left
+        raise

@@ -9,6 +9,7 @@ import math
 import os
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from warptui.engine.errors import CorruptError, InputError, OutputError, TruncatedError
 from warptui.engine.formats.source import Frames, Source
-from warptui.engine.paths import temporary
+from warptui.engine.paths import naming, replacing, temporary
 
 HEADER_BYTES = 1024
 _DTYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2", 101: "u1"}
@@ -221,17 +222,12 @@ def write_mrc(path: Path, array: np.ndarray, pixel_size: float, mode: str = "flo
     dtype = np.dtype(mode)
     if dtype.kind in "iu" and not (np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max):
         raise OutputError(f"{path.name}: values {low:g} to {high:g} do not fit {mode}")
-    part = temporary(path)
-    try:
-        with part.open("wb") as file:
-            file.write(_header(stack, _MODES[mode], pixel_size, low, high))
-            for section in stack:
-                file.write(np.ascontiguousarray(section, dtype=dtype.newbyteorder("<")).data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, part.open("wb") as file:
+        file.write(_header(stack, _MODES[mode], pixel_size, low, high))
+        for section in stack:
+            file.write(np.ascontiguousarray(section, dtype=dtype.newbyteorder("<")).data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _header(stack: np.ndarray, mode: int, pixel_size: float, low: float, high: float) -> bytes:
@@ -274,14 +270,18 @@ class StackWriter:
         self._sum = self._squares = 0.0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._part = temporary(path)
-        self._file = self._part.open("wb")
+        with naming(path):
+            self._file = self._part.open("wb")
         self._file.write(b"\0" * HEADER_BYTES)
 
     def __enter__(self) -> StackWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(
+            OSError
+        ):  # a full disk refuses once more what it did not take: it goes anyway
+            self._file.close()
         self._part.unlink(missing_ok=True)
 
     def add(self, images: np.ndarray) -> None:
@@ -309,7 +309,8 @@ class StackWriter:
         flat = np.ascontiguousarray(images, "<f4").reshape(-1)
         self._sum += float(flat.sum(dtype=np.float64))
         self._squares += float(np.dot(flat, flat))
-        self._file.write(flat.data)
+        with naming(self.path):
+            self._file.write(flat.data)
         self.n += len(images)
 
     def complete(self) -> None:
@@ -326,16 +327,17 @@ class StackWriter:
         mean = self._sum / n_pixels
         rms = math.sqrt(max(self._squares / n_pixels - mean * mean, 0.0))
         size = (self.n, *self._shape)
-        self._file.seek(0)
-        self._file.write(
-            _packed_header(size, 2, self._pixel_size, self._low, self._high, mean, rms)
-        )
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        header = _packed_header(size, 2, self._pixel_size, self._low, self._high, mean, rms)
+        with naming(self.path):
+            self._file.seek(0)
+            self._file.write(header)
+            self._file.flush()
+            os.fsync(self._file.fileno())
         written = self._part.stat().st_size
         if written != HEADER_BYTES + 4 * n_pixels:
             raise OutputError(f"{self.path.name}: {written} bytes were written; disk full?")
 
     def rename(self) -> None:
         """Put the complete stack into place."""
-        self._part.replace(self.path)
+        with naming(self.path):
+            self._part.replace(self.path)

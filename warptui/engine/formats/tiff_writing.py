@@ -13,7 +13,7 @@ import numpy as np
 
 from warptui.engine.errors import OutputError
 from warptui.engine.formats import tiff_structure as tags
-from warptui.engine.paths import temporary
+from warptui.engine.paths import replacing
 
 _CODECS: dict[str, tuple[int, Callable[..., Any] | None]] = {
     "none": (1, None),
@@ -242,13 +242,8 @@ def _code_events(
 
 
 def _write_atomically(path: Path, write: Callable[[BinaryIO], int]) -> None:
-    part = temporary(path)
-    try:
-        with part.open("wb") as file:
-            if not write(file):
-                raise OutputError(f"{path.name}: a movie without frames is not written")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, part.open("wb") as file:
+        if not write(file):
+            raise OutputError(f"{path.name}: a movie without frames is not written")
+        file.flush()
+        os.fsync(file.fileno())
