@@ -161,6 +161,22 @@ def test_the_pattern_may_begin_in_the_middle_of_a_session_and_grow() -> None:
     assert groups.labels["m284"] not in kept.values()
 
 
+@pytest.mark.parametrize("noise", [0.03, 0.08])
+def test_a_pattern_between_the_positions_of_another_is_recognised(noise: float) -> None:
+    """After 5x5 holes 4x4, whose middle is between holes: that is why strays wait for ever."""
+    parts = []
+    for side in (5, 4):
+        steps = np.arange(side) - (side - 1) / 2
+        holes = np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)
+        parts.append(holes[np.arange(10 * side**2) % side**2])
+    truth = np.unique(np.vstack(parts), axis=0, return_inverse=True)[1]
+    there = np.vstack(parts) + np.random.default_rng(0).normal(0, noise, (410, 2))
+    groups = BeamGroups()
+    for first in range(0, 410, 20):
+        groups.add(images(there[first : first + 20], first))
+    assert same_partition(labels(groups, 410), truth.ravel())
+
+
 def test_strays_do_not_become_groups_of_one() -> None:
     there, _ = afis(3, 90, 0.04)
     strays = np.array([[3.0, 1.0], [-2.0, 0.7], [0.4, 5.0]])
