@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import warptui
-from warptui.engine import events, wire
+from warptui.engine import events, mounts, wire
 from warptui.engine.errors import EngineError, OtherVersionError
 from warptui.engine.events import Event
 from warptui.engine.items import (
@@ -27,7 +27,7 @@ from warptui.engine.items import (
     TrainingRequest,
     Trial,
 )
-from warptui.engine.paths import ProjectPaths, socket_path
+from warptui.engine.paths import ProjectPaths, socket_path, temporary
 from warptui.engine.training.folder import read_metrics, read_report
 
 if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
@@ -478,5 +478,14 @@ def _obituary(log: Path, start: int, what: str) -> str:
     with log.open("rb") as file:
         file.seek(start)
         lines = file.read().decode(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-    said = "\n".join(lines) or "it wrote nothing"
+    said = "\n".join(lines) or _why_silent(log)
     return f"the engine {what}; the end of {log}:\n{said}"
+
+
+def _why_silent(log: Path) -> str:
+    """A log without a word: the disk may be too full for it."""
+    problem = mounts.try_writing(temporary(log))
+    if problem is None:
+        return "it wrote nothing"
+    problem.filename = str(log)
+    return mounts.advised(problem, "start it again")

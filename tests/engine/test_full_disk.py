@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from tests.engine.item_stars import stored_item, write_item
+from warptui import client
 from warptui.engine import paths
 from warptui.engine.export_records import ExportRecords
 from warptui.engine.exporters import kinds
@@ -219,6 +220,18 @@ def test_a_project_that_cannot_be_held_for_want_of_room_is_left_as_it_was(tmp_pa
     with room_for(10), pytest.raises(OSError, match=r"large.*engine\.lock'$"):
         ProjectLock(tmp_path / "engine.lock", lambda reason: None)
     assert [path.name for path in tmp_path.iterdir()] == ["engine.gate"]
+
+
+def test_an_engine_whose_log_has_no_room_for_a_word_is_spoken_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "engine.log"
+    log.touch()
+    assert client._obituary(log, 0, "ended with 1").endswith(f"of {log}:\nit wrote nothing")
+    monkeypatch.setattr(os, "fsync", full)
+    said = client._obituary(log, 0, "ended with 1")
+    assert said.endswith(f":\n{log}: disk full: make room, then start it again")
+    assert [path.name for path in tmp_path.iterdir()] == ["engine.log"]
 
 
 def test_a_copy_of_metadata_that_does_not_fit_leaves_nothing(
