@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -29,6 +31,7 @@ from warptui.engine.live import Live
 from warptui.engine.lock import ProjectLock
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.records import StoredItem
+from warptui.engine.server import Server
 from warptui.engine.settings import ExportSettings
 from warptui.engine.store import Store
 
@@ -220,6 +223,21 @@ def test_a_project_that_cannot_be_held_for_want_of_room_is_left_as_it_was(tmp_pa
     with room_for(10), pytest.raises(OSError, match=r"large.*engine\.lock'$"):
         ProjectLock(tmp_path / "engine.lock", lambda reason: None)
     assert [path.name for path in tmp_path.iterdir()] == ["engine.gate"]
+
+
+def test_a_request_that_has_no_room_is_refused_in_plain_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def call(*_: object) -> None:
+        with paths.naming(Path("/p/a.xml")):
+            full()
+
+    answer = Server._answer(
+        cast(Server, SimpleNamespace(_call=call)), {"id": 7, "call": "override"}
+    )
+    said = "/p/a.xml: disk full: make room, then try again"
+    assert answer == {"id": 7, "error": {"type": "EngineError", "message": said}}
+    assert not caplog.records
 
 
 def test_an_engine_whose_log_has_no_room_for_a_word_is_spoken_for(

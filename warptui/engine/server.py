@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any
 
 import warptui
-from warptui.engine import events, wire
+from warptui.engine import events, mounts, wire
 from warptui.engine.edits import edits_of
 from warptui.engine.errors import EngineError, WarptuiError
 from warptui.engine.events import Snapshot
@@ -115,7 +115,8 @@ class Server:
         number = request.get("id")
         try:
             value = self._call(str(request.get("call")), request.get("args") or {})
-        except Exception as problem:
+        except Exception as caught:
+            problem = _told(caught)
             if not isinstance(problem, WarptuiError | KeyError):
                 log.exception("request %s failed", request.get("call"))
             return {"id": number, "error": wire.encode_error(problem)}
@@ -205,6 +206,13 @@ class Server:
                     told.append([sequence, events.encode(event)])
             connection.sendall(wire.line({"events": told}))
         connection.sendall(wire.line({"bye": "the engine stopped"}))
+
+
+def _told(problem: Exception) -> Exception:
+    """What a viewer is told: a full disk is no mistake of the program."""
+    if isinstance(problem, OSError) and mounts.is_full(problem):
+        return EngineError(mounts.advised(problem, "try again"))
+    return problem
 
 
 def serve(
