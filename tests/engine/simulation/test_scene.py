@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import torch
 
 from warptui.engine.ops.segmentation import normalise
@@ -117,6 +118,30 @@ def test_contamination_shows_where_it_is_said_to_be(species, kind: str) -> None:
         assert min(areas) == 1
     else:
         assert np.median(shown) > 1.1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_debris_is_small_and_background(species, seed: int) -> None:
+    dirt = contamination.Dirt.clean((352, 352))  # as large as the scene's canvas
+    contamination.add_debris(dirt, 60, PIXEL_SIZE, np.random.default_rng([seed, 2]))
+    specks, n = scipy.ndimage.label(dirt.potential > dirt.potential.max() / 20)
+    assert 25 < n <= 60  # some touch
+    areas = np.bincount(specks.ravel())[1:] * PIXEL_SIZE**2
+    assert np.sqrt(np.median(areas) / np.pi) * 2 < 70  # Å across
+    assert not dirt.artifact.any() and not dirt.doubtful.any()
+    settings = SceneSettings(seed=seed, shape_yx=(256, 256), species=(), defocus_um=2.0, debris=60)
+    scene = make_scene(settings, species)
+    assert (scene.labels == 0).all() and (scene.certainty == 1).all()
+    there = dirt.potential[48:-48, 48:-48] > dirt.potential.max() / 2
+    image = scene.image - scipy.ndimage.gaussian_filter(scene.image, 12)
+    assert image[there].mean() < image[~there].mean()
+
+
+def test_random_scenes_are_empty_with_a_phase_plate_now_and_then() -> None:
+    drawn = [draw_settings(seed, 20, (64, 64)) for seed in range(400)]
+    blank = [one for one in drawn if not one.species and one.phase_shift_deg]
+    assert 12 < len(blank) < 45
+    assert 35 < sum(one.debris > 0 for one in drawn) < 90
 
 
 def test_nothing_is_asked_about_what_nobody_can_tell() -> None:

@@ -121,6 +121,27 @@ def _droplets(dirt: Dirt, pixel_size: float, rng: np.random.Generator) -> None:
     dirt.mark(inside, rim_px=1)
 
 
+def add_debris(dirt: Dirt, count: int, pixel_size: float, rng: np.random.Generator) -> None:
+    """Specks of up to 50 Å, too small to be worth a pick: short chains, salt, first frost.
+
+    They are background: a mask that spared each of them would leave nothing to pick from.
+    """
+    shape = dirt.potential.shape
+    radius = rng.uniform(8, 22)  # Å
+    strength = np.exp(rng.uniform(np.log(1.5), np.log(10)))  # V beyond that of ice
+    for centre in rng.uniform(0, 1, (count, 2)) * shape:
+        one = radius * rng.uniform(0.6, 1.2)
+        sigma = max(0.5 * one / pixel_size, 0.6)  # px; narrower ones would be aliased
+        top, left = (np.floor(centre) - 5).astype(int)
+        rows = slice(max(top, 0), min(top + 12, shape[0]))
+        columns = slice(max(left, 0), min(left + 12, shape[1]))
+        y, x = np.ogrid[rows, columns]
+        squared = (y - centre[0]) ** 2 + (x - centre[1]) ** 2
+        volume = 4 / 3 * np.pi * one**3 * strength / pixel_size**2  # V Å summed over pixels
+        blob = np.exp(-squared / (2 * sigma**2)) * volume / (2 * np.pi * sigma**2)
+        dirt.potential[rows, columns] += blob.astype(np.float32)
+
+
 def _crystals(dirt: Dirt, pixel_size: float, rng: np.random.Generator) -> None:
     """Crystals of ice: facets that differ in brightness, with sharp edges."""
     shape = dirt.potential.shape

@@ -54,6 +54,7 @@ class SceneSettings(BaseModel):
     clustering: float = Field(default=0.0, ge=0, le=1, description="share placed beside others")
     species: tuple[int, ...] = Field(default=(0,), description="indices; empty = no particles")
     artifacts: tuple[str, ...] = Field(default=(), description="names of `contamination.KINDS`")
+    debris: int = Field(default=0, ge=0, description="specks too small to be particles")
 
     def optics(self) -> MovieSettings:
         """The same as the movie simulator's record, for its formulas."""
@@ -85,9 +86,13 @@ class Scene:
 def draw_settings(seed: int, n_species: int, shape_yx: tuple[int, int]) -> SceneSettings:
     """Random settings that cover what microscopes deliver; ``seed`` decides all of it."""
     rng = np.random.default_rng([seed, 1])
-    plate = rng.random() < 0.12
+    rare = np.random.default_rng([seed, 3])
+    # with a phase plate empty ice is grainy as if it held particles: it must be seen to be known
+    blank = rare.random() < 0.05
+    debris = int(np.exp(rare.uniform(*np.log([3, 300])))) if rare.random() < 0.15 else 0
+    plate = rng.random() < 0.12 or blank
     defocus = rng.uniform(0.3, 1.0) if plate else float(np.exp(rng.uniform(*np.log([0.4, 4.0]))))
-    kinds = rng.choice(3, p=[0.08, 0.66, 0.26])
+    kinds = int(rng.choice(3, p=[0.08, 0.66, 0.26])) * (not blank)
     artifacts = [
         name for name, share in contamination.KINDS.items() if rng.random() < share
     ] if rng.random() < 0.6 else []  # fmt: skip
@@ -112,6 +117,7 @@ def draw_settings(seed: int, n_species: int, shape_yx: tuple[int, int]) -> Scene
         clustering=float(rng.choice([0.0, rng.uniform(0, 0.7)])),
         species=tuple(int(i) for i in rng.choice(n_species, min(kinds, n_species), replace=False)),
         artifacts=tuple(artifacts),
+        debris=debris,
     )
 
 
@@ -122,6 +128,8 @@ def make_scene(settings: SceneSettings, species: Sequence[Species]) -> Scene:
     dirt = contamination.Dirt.clean((ny, nx))
     for name in settings.artifacts:
         contamination.add(name, dirt, PIXEL_SIZE, rng)
+    if settings.debris:
+        contamination.add_debris(dirt, settings.debris, PIXEL_SIZE, rng)
     chosen = [species[i] for i in settings.species]
     places, which = _place(settings, chosen, dirt, rng)
     potential = dirt.potential.copy()
