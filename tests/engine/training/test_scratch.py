@@ -55,7 +55,7 @@ def data(tmp_path: Path) -> Path:
 
 def test_a_network_from_models_and_bundles(tmp_path: Path, data: Path) -> None:
     said: list[str] = []
-    made = plan(tmp_path)
+    made = plan(tmp_path, n_invented=6)  # so many that one is drawn
     assert train(made, CPU, said.append) is not None
     stored = read_boxnet(made.output)
     assert stored.width == 1
