@@ -30,6 +30,7 @@ from warptui.engine.edits import choose
 from warptui.engine.formats.boxnet_file import find_model
 from warptui.engine.nets.boxnet import PIXEL_SIZE
 from warptui.engine.networks import load_net
+from warptui.engine.ops.abundance import adapt_to_abundance
 from warptui.engine.ops.picks import find_artifacts, find_components
 from warptui.engine.ops.segmentation import coarsen, normalise, segment
 from warptui.engine.simulation.density import Particle, is_model, read_particle
@@ -82,7 +83,8 @@ class Picker:
     def label(self, image: torch.Tensor) -> np.ndarray:
         """(3, y, x) probabilities of an image at 8 Å/px."""
         with torch.inference_mode():
-            return segment(self.net, normalise(image)).numpy()
+            answers = segment(self.net, normalise(image))
+            return adapt_to_abundance(answers, float(self.net.sharpness)).numpy()
 
     def pick(self, probabilities: np.ndarray, diameter_px: float) -> np.ndarray:
         """(n, 2) positions as the picking stage chooses them."""

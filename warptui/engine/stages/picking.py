@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from warptui.engine.formats.picks_file import Candidates
     from warptui.engine.stages.stage import Bench
 
-VERSION = 3  # of what the network makes of an average; raise it when that changes
+VERSION = 4  # of what the network makes of an average; raise it when that changes
 DISC_SHARE = 0.5  # of a particle's radius: what BoxNet was taught to mark
 WRONG_DIAMETER = 1.6  # told when the picks' own size differs by more than this factor
 FEWEST_TO_MEASURE = 10  # picks whose size tells something
@@ -223,6 +223,7 @@ def _find(
     import torch
 
     from warptui.engine.formats.picks_file import Candidates
+    from warptui.engine.ops.abundance import adapt_to_abundance
     from warptui.engine.ops.picks import find_artifacts, find_components
     from warptui.engine.ops.segmentation import coarsen, normalise, segment
 
@@ -236,6 +237,7 @@ def _find(
         probabilities = segment(
             net, normal, on_progress=lambda done: bench.progress(0.2 + 0.6 * done)
         )
+        probabilities = adapt_to_abundance(probabilities, float(net.sharpness))
     labels = probabilities.cpu().numpy()
     found = find_components(labels)
     # Cropping a Fourier transform keeps the first pixel's centre where it is.

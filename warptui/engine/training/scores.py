@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import nn
 
 from warptui.engine.edits import choose
+from warptui.engine.nets.boxnet import BoxNet
+from warptui.engine.ops.abundance import adapt_to_abundance
 from warptui.engine.ops.picks import find_artifacts, find_components
 from warptui.engine.ops.segmentation import segment
 from warptui.engine.training.example import (
@@ -33,7 +34,7 @@ class Rule:
 
 
 def examine(
-    net: nn.Module, example: Example, rule: Rule, device: torch.device
+    net: BoxNet, example: Example, rule: Rule, device: torch.device
 ) -> tuple[Tally, np.ndarray]:
     """How a network does on one example, and its picks (n, 3): y and x in px, score.
 
@@ -44,7 +45,7 @@ def examine(
 
 
 def try_scores(
-    net: nn.Module,
+    net: BoxNet,
     examples: Sequence[Example],
     rule: Rule,
     device: torch.device,
@@ -59,11 +60,12 @@ def try_scores(
     return found
 
 
-def _answer(net: nn.Module, example: Example, device: torch.device) -> np.ndarray:
+def _answer(net: BoxNet, example: Example, device: torch.device) -> np.ndarray:
     """Probabilities (3, y, x)."""
     image = torch.from_numpy(example.image).to(device)
     with torch.inference_mode(), autocast(device):
-        return segment(net, image).float().cpu().numpy()
+        answers = segment(net, image).float()
+        return adapt_to_abundance(answers, float(net.sharpness)).cpu().numpy()
 
 
 def _judge(probabilities: np.ndarray, example: Example, rule: Rule) -> tuple[Tally, np.ndarray]:
@@ -93,7 +95,7 @@ def _judge(probabilities: np.ndarray, example: Example, rule: Rule) -> tuple[Tal
     return tally, picks
 
 
-def measure(net: nn.Module, examples: Sequence[Example], rule: Rule, device: torch.device) -> Tally:
+def measure(net: BoxNet, examples: Sequence[Example], rule: Rule, device: torch.device) -> Tally:
     """How a network does on all examples together."""
     was_training = net.training
     net.eval()

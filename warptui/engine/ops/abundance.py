@@ -1,0 +1,49 @@
+"""How crowded a micrograph is, and what that says of its doubtful particles.
+
+A network answers as if every micrograph were as crowded as those that it learned from: in empty
+ice it takes some grain for particles, in crowded ice it leaves out faint ones. The abundance is
+found from the answers themselves (expectation maximisation of a changed prior: Saerens, Latinne &
+Decaestecker 2002, Neural Computation 14, 21) and changes the odds of particles within limits.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from warptui.engine.ops.picks import ARTIFACT, PARTICLE
+
+USUAL = 0.03  # share of a scene's pixels that are a particle's mark, in what networks learn from
+LEAST = 1e-6
+ROUNDS = 30
+# The network has seen each pixel's surroundings: part of what they say is in its answers already.
+SHARE = 0.5
+LOWEST, HIGHEST = -0.8, 0.5  # by which logits are changed at most
+
+
+def find_abundance(particle: Tensor) -> float:
+    """Share of particles among pixels, of their probabilities (n,) where `USUAL` was expected."""
+    odds = (particle / (1 - particle)).double()
+    share = USUAL
+    for _ in range(ROUNDS):
+        ratio = share / (1 - share) / (USUAL / (1 - USUAL))
+        share = float((odds * ratio / (1 + odds * ratio)).mean())
+        share = min(max(share, LEAST), 1 - LEAST)
+    return share
+
+
+def adapt_to_abundance(probabilities: Tensor, sharpness: float) -> Tensor:
+    """Probabilities (3, y, x) of a whole micrograph, with odds of particles as its crowd suggests.
+
+    ``sharpness`` is the network's: what its logits were multiplied by.
+    """
+    logits = probabilities.clamp_min(1e-30).log()
+    plain = (logits / sharpness).softmax(dim=0)
+    open_film = plain[ARTIFACT] < 0.5
+    if not bool(open_film.any()):
+        return probabilities
+    abundance = find_abundance(plain[PARTICLE][open_film].clamp(1e-6, 1 - 1e-6))
+    change = min(max(SHARE * math.log(abundance / USUAL), LOWEST), HIGHEST)
+    logits[PARTICLE] += sharpness * change
+    return logits.softmax(dim=0)
