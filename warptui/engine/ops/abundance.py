@@ -15,7 +15,9 @@ from torch import Tensor
 from warptui.engine.ops.picks import ARTIFACT, PARTICLE
 
 USUAL = 0.03  # share of a scene's pixels that are a particle's mark, in what networks learn from
-LEAST = 1e-6
+# A mark is half as wide as its particle, and discs cover at most 0.907 of a plane: more is no
+# crowd, but a network that has not learned to tell yet, whose answers stay as they are.
+LEAST, MOST = 1e-6, 0.907 * 0.5**2
 ROUNDS = 30
 # The network has seen each pixel's surroundings: part of what they say is in its answers already.
 SHARE = 0.5
@@ -29,7 +31,7 @@ def find_abundance(particle: Tensor) -> float:
     for _ in range(ROUNDS):
         ratio = share / (1 - share) / (USUAL / (1 - USUAL))
         share = float((odds * ratio / (1 + odds * ratio)).mean())
-        share = min(max(share, LEAST), 1 - LEAST)
+        share = min(max(share, LEAST), MOST)
     return share
 
 
@@ -40,10 +42,10 @@ def adapt_to_abundance(probabilities: Tensor, sharpness: float) -> Tensor:
     """
     logits = probabilities.clamp_min(1e-30).log()
     plain = (logits / sharpness).softmax(dim=0)
-    open_film = plain[ARTIFACT] < 0.5
-    if not bool(open_film.any()):
+    particle = plain[PARTICLE][plain[ARTIFACT] < 0.5].clamp(1e-6, 1 - 1e-6)
+    if not len(particle) or float(particle.double().mean()) > MOST:
         return probabilities
-    abundance = find_abundance(plain[PARTICLE][open_film].clamp(1e-6, 1 - 1e-6))
+    abundance = find_abundance(particle)
     change = min(max(SHARE * math.log(abundance / USUAL), LOWEST), HIGHEST)
     logits[PARTICLE] += sharpness * change
     return logits.softmax(dim=0)
