@@ -11,6 +11,7 @@ from torch import Tensor
 from warptui.engine.ops.abundance import (
     HIGHEST,
     LOWEST,
+    MOST,
     USUAL,
     adapt_to_abundance,
     find_abundance,
@@ -62,12 +63,18 @@ def test_odds_change_within_limits_and_by_the_crowd(share: float, sharpness: flo
     assert float(change[sure].mean()) == pytest.approx(wanted, abs=0.1 * sharpness)
 
 
-def test_no_crowd_is_denser_than_particles_can_lie() -> None:
-    dense = torch.tensor([0.78, 0.2, 0.02])[:, None, None].expand(3, 20, 30)
-    change = odds(adapt_to_abundance(dense, 1.0)) - odds(dense)
-    torch.testing.assert_close(change, torch.full_like(change, HIGHEST), rtol=1e-4, atol=1e-4)
-    blurred = torch.tensor([0.6, 0.38, 0.02])[:, None, None].expand(3, 20, 30)
-    assert torch.equal(adapt_to_abundance(blurred, 1.0), blurred)  # of a network that cannot tell
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.15, 0.2, 0.22])
+def test_no_crowd_becomes_denser_than_particles_can_lie(share: float) -> None:
+    given = torch.tensor([0.98 - share, share, 0.02])[:, None, None].expand(3, 20, 30)
+    adapted = adapt_to_abundance(given, 1.0)
+    change = float((odds(adapted) - odds(given)).mean())
+    assert 0 < change < HIGHEST + 1e-4
+    assert float(adapted[1].mean()) < MOST + 1e-4
+
+
+def test_answers_of_a_network_that_cannot_tell_stay() -> None:
+    given = torch.tensor([0.6, 0.38, 0.02])[:, None, None].expand(3, 20, 30)
+    torch.testing.assert_close(adapt_to_abundance(given, 1.0), given)
 
 
 def test_a_micrograph_that_is_all_artifact_stays_so() -> None:

@@ -15,8 +15,8 @@ from torch import Tensor
 from warptui.engine.ops.picks import ARTIFACT, PARTICLE
 
 USUAL = 0.03  # share of a scene's pixels that are a particle's mark, in what networks learn from
-# A mark is half as wide as its particle, and discs cover at most 0.907 of a plane: more is no
-# crowd, but a network that has not learned to tell yet, whose answers stay as they are.
+# A mark is half as wide as its particle, and discs cover at most 0.907 of a plane: where answers
+# say as much already, as those of a network in its first steps may, no more are to be found.
 LEAST, MOST = 1e-6, 0.907 * 0.5**2
 ROUNDS = 30
 # The network has seen each pixel's surroundings: part of what they say is in its answers already.
@@ -43,9 +43,11 @@ def adapt_to_abundance(probabilities: Tensor, sharpness: float) -> Tensor:
     logits = probabilities.clamp_min(1e-30).log()
     plain = (logits / sharpness).softmax(dim=0)
     particle = plain[PARTICLE][plain[ARTIFACT] < 0.5].clamp(1e-6, 1 - 1e-6)
-    if not len(particle) or float(particle.double().mean()) > MOST:
+    if not len(particle):
         return probabilities
-    abundance = find_abundance(particle)
-    change = min(max(SHARE * math.log(abundance / USUAL), LOWEST), HIGHEST)
+    # probabilities grow at most by the factor of their odds: their mean stays below MOST
+    room = math.log(MOST / float(particle.double().mean()))
+    change = SHARE * math.log(find_abundance(particle) / USUAL)
+    change = min(max(change, LOWEST), HIGHEST, max(room, 0.0))
     logits[PARTICLE] += sharpness * change
     return logits.softmax(dim=0)
