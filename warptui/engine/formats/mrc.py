@@ -278,9 +278,7 @@ class StackWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(
-            OSError
-        ):  # a full disk refuses once more what it did not take: it goes anyway
+        with suppress(OSError):  # a full disk refuses once more what it did not take: it goes
             self._file.close()
         self._part.unlink(missing_ok=True)
 
