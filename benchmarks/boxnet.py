@@ -30,9 +30,9 @@ from warptui.engine.edits import choose
 from warptui.engine.formats.boxnet_file import find_model
 from warptui.engine.nets.boxnet import PIXEL_SIZE
 from warptui.engine.networks import load_net
-from warptui.engine.ops.abundance import adapt_to_abundance
-from warptui.engine.ops.picks import find_artifacts, find_components
-from warptui.engine.ops.segmentation import coarsen, normalise, segment
+from warptui.engine.ops.picking.crowding import adapt_to_abundance
+from warptui.engine.ops.picking.picks import find_artifacts, find_components
+from warptui.engine.ops.picking.segmentation import coarsen, normalise, segment
 from warptui.engine.simulation.density import Particle, is_model, read_particle
 from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.scene import Scene, SceneSettings, draw_settings, make_scene

@@ -19,7 +19,7 @@ from warptui.config import SECTIONS, write_config
 from warptui.engine.edits import Edits, Spot, write_edits
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.particles_file import local_ctf
-from warptui.engine.ops.splines import grid_weights, spline_weights
+from warptui.engine.ops.common.splines import grid_weights, spline_weights
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.simulation.density import Particle, bundled_particle, read_particle
 from warptui.engine.simulation.files import write_frames

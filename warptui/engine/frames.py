@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from warptui.engine.ops.defects import (
+from warptui.engine.ops.frames.defects import (
     Filling,
     fill_defects,
     fill_values,
     find_defects,
     plan_filling,
 )
-from warptui.engine.ops.particles import Counts
+from warptui.engine.ops.particles.extraction import Counts
 
 SUM_ROWS = 64  # of the sum that stay in the cache while all frames are added to them
 

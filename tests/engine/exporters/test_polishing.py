@@ -16,7 +16,7 @@ from warptui.engine.exporters.relion import Options, export_micrographs
 from warptui.engine.formats.mrc import read_mrc, write_mrc
 from warptui.engine.formats.star import Table, write_star
 from warptui.engine.formats.tiff_writing import write_tiff_movie
-from warptui.engine.ops import ctf
+from warptui.engine.ops.ctf import transfer_function
 from warptui.engine.paths import ProjectPaths, root_name
 from warptui.engine.records import StageRecord, StoredItem
 
@@ -41,9 +41,9 @@ class Case(NamedTuple):
 
 def contrast_of(image: np.ndarray) -> np.ndarray:
     """The image as the microscope shows it, underfocused: what scatters is dark."""
-    optics = ctf.Optics(**OPTICS)
+    optics = transfer_function.Optics(**OPTICS)
     shape = (image.shape[0], image.shape[1])
-    seen = ctf.calculate_ctf_image(shape, PIXEL, optics, defocus=DEFOCUS).numpy()
+    seen = transfer_function.calculate_ctf_image(shape, PIXEL, optics, defocus=DEFOCUS).numpy()
     return -np.fft.irfft2(np.fft.rfft2(image) * seen, s=shape)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from warptui.engine.formats.gain import read_gain
 from warptui.engine.formats.movie import open_movie
-from warptui.engine.ops.defects import fill_defects, find_defects, plan_filling
+from warptui.engine.ops.frames.defects import fill_defects, find_defects, plan_filling
 
 
 def specimen(shape=(300, 340)) -> torch.Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from warptui.engine.ops.ctf import Optics
+from warptui.engine.ops.ctf.transfer_function import Optics
 from warptui.engine.stages import ctf
 from warptui.engine.stages.ctf import CtfResult, CtfSettings
 from warptui.engine.stages.ctf_spectra import measure_image

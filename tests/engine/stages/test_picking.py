@@ -29,7 +29,7 @@ from warptui.engine.formats.boxnet_file import bundled_folder, read_boxnet, writ
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.picks_file import read_candidates
 from warptui.engine.items import Movie
-from warptui.engine.ops.picks import find_components
+from warptui.engine.ops.picking.picks import find_components
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.settings import Config
 from warptui.engine.stages import picking

@@ -143,8 +143,8 @@ def _sums(
     """``(y, x)`` sums of the corrected frames: the whole, or odd and even ones."""
     import torch
 
-    from warptui.engine.ops.fourier import crop_spectrum, frequencies_yx, padded_size
-    from warptui.engine.ops.warping import add_warped, prefilter_yx
+    from warptui.engine.ops.common.fourier import crop_spectrum, frequencies_yx, padded_size
+    from warptui.engine.ops.frames.warping import add_warped, prefilter_yx
 
     frames = bench.frames()
     device = bench.device
@@ -239,7 +239,7 @@ class _DoseWeights:
         """Factors along y and x, and over both where the law does not factorise (else None)."""
         import torch
 
-        from warptui.engine.ops.dose import critical_dose_amplitude, gaussian_amplitude
+        from warptui.engine.ops.frames.dose import critical_dose_amplitude, gaussian_amplitude
 
         if self._law == "none":
             return None, None, None
@@ -258,7 +258,7 @@ def shift_nodes(motion: MotionResult) -> torch.Tensor:
     """Nodes ``(frame, y, x, 2)`` of the total shift to apply to each frame, Å."""
     import torch
 
-    from warptui.engine.ops.splines import spline_weights
+    from warptui.engine.ops.common.splines import spline_weights
 
     time = torch.linspace(0, 1, motion.n_frames, dtype=torch.float64)
     nodes = torch.tensor(motion.global_yx_angstrom, dtype=torch.float64)
@@ -283,7 +283,7 @@ def _preview(average: torch.Tensor, pixel_size: float) -> torch.Tensor:
     """
     import torch
 
-    from warptui.engine.ops.fourier import frequencies_yx
+    from warptui.engine.ops.common.fourier import frequencies_yx
 
     ny, nx = average.shape
     scale = min(1.0, PREVIEW_PX / max(ny, nx))

@@ -20,8 +20,8 @@ from warptui.engine.stages.stage import Stage, StageResult, StageSettings, carri
 if TYPE_CHECKING:
     import torch
 
-    from warptui.engine.ops.ctf import Optics
-    from warptui.engine.ops.ctf_estimate import Estimate, Fitted, Wanted
+    from warptui.engine.ops.ctf.estimate import Estimate, Fitted, Wanted
+    from warptui.engine.ops.ctf.transfer_function import Optics
     from warptui.engine.settings import Config
     from warptui.engine.stages.stage import Bench
 
@@ -160,8 +160,8 @@ def run(item: Movie, bench: Bench, settings: CtfSettings) -> CtfResult:
     for the rings of every defocus, then defocus, astigmatism, phase shift and the local
     defocus are refined in turn. A spectrum without rings gets no numbers.
     """
-    from warptui.engine.ops.ctf import Optics
-    from warptui.engine.ops.ctf_estimate import is_steep
+    from warptui.engine.ops.ctf.estimate import is_steep
+    from warptui.engine.ops.ctf.transfer_function import Optics
 
     given = bench.optics
     optics = Optics(given.voltage, given.cs, given.amplitude_contrast)
@@ -192,8 +192,8 @@ def estimate(
 
     ``tilt_deg`` is that of the stage, whichever its axis and sign.
     """
-    from warptui.engine.ops.ctf_estimate import Wanted, describe_ctf
-    from warptui.engine.ops.film import DIRTY, describe_film
+    from warptui.engine.ops.ctf.estimate import Wanted, describe_ctf
+    from warptui.engine.ops.ctf.ice_quality import DIRTY, describe_film
 
     grid = spectra.grid
     notes = list(spectra.notes)
@@ -300,7 +300,7 @@ def _fit(
     """What is found, and in which spectra: with patches of the other size too, where they may
     tell more. The small ones decide whether there is a tilt, the large ones are better where
     there is none."""
-    from warptui.engine.ops.ctf_estimate import fit_ctf, is_steep
+    from warptui.engine.ops.ctf.estimate import fit_ctf, is_steep
 
     def fit(patches: Spectra, *, level: bool = False, whole: bool = True) -> Fitted:
         to = wanted._replace(level=level)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-    from warptui.engine.ops.ctf import Optics
+    from warptui.engine.ops.ctf.transfer_function import Optics
     from warptui.engine.stages.average import AverageResult
     from warptui.engine.stages.ctf import CtfResult
     from warptui.engine.stages.stage import Bench
@@ -24,7 +24,7 @@ def save_spectrum(
     """
     import torch
 
-    from warptui.engine.ops.spectrum import flattened, picture, resized, upper_half
+    from warptui.engine.ops.ctf.spectrum import flattened, picture, resized, upper_half
 
     reach = min(1.0, pixel_size / result.pixel_size)
     flat = flattened(resized(power.to("cpu"), result.window_px, reach))
@@ -46,7 +46,7 @@ def save_spectrum(
 
 def save_deconvolved(bench: Bench, result: CtfResult, optics: Optics) -> str:
     """Write deconv/; "" where none is wanted or possible, and then none stays from before."""
-    from warptui.engine.ops.deconvolution import deconvolve
+    from warptui.engine.ops.ctf.deconvolution import deconvolve
 
     average: AverageResult | Any = bench.results.get("average")
     if not bench.deconvolution or average is None or result.defocus_um is None:

@@ -13,8 +13,8 @@ from warptui.engine.stages.motion import MotionResult
 if TYPE_CHECKING:
     import torch
 
-    from warptui.engine.ops.defocus_field import Places
-    from warptui.engine.ops.polar import PolarGrid
+    from warptui.engine.ops.ctf.defocus_field import Places
+    from warptui.engine.ops.ctf.polar import PolarGrid
     from warptui.engine.stages.ctf import CtfSettings
     from warptui.engine.stages.stage import Bench
 
@@ -105,9 +105,9 @@ def _measure(
     """One sample for each patch and each share of ``images`` in time."""
     import torch
 
-    from warptui.engine.ops.defocus_field import Places
-    from warptui.engine.ops.patches import patch_grid
-    from warptui.engine.ops.polar import add_power, empty_power, make_polar_grid
+    from warptui.engine.ops.common.patches import patch_grid
+    from warptui.engine.ops.ctf.defocus_field import Places
+    from warptui.engine.ops.ctf.polar import add_power, empty_power, make_polar_grid
 
     size, notes = _patch_size(name, shape_yx, settings.window_px, binning, small)
     patches = patch_grid(shape_yx, size, device)
@@ -143,7 +143,7 @@ def _patch_size(
     Twice the window where the image is large enough, as Warp has it: rings of a high defocus
     are finer than what a small patch resolves. ``small`` ones have the size of the window.
     """
-    from warptui.engine.ops.fourier import good_size
+    from warptui.engine.ops.common.fourier import good_size
 
     ny, nx = shape_yx
     smallest = min(ny, nx)

@@ -11,8 +11,8 @@ from warptui.engine.stages.stage import Stage, StageResult, StageSettings, setti
 if TYPE_CHECKING:
     import torch
 
-    from warptui.engine.ops.comparison import Comparison
-    from warptui.engine.ops.track import Track
+    from warptui.engine.ops.motion.data_term import Comparison
+    from warptui.engine.ops.motion.track import Track
     from warptui.engine.stages.stage import Bench
 
 MAX_GLOBAL_NODES = 128
@@ -98,9 +98,9 @@ def run(item: Movie, bench: Bench, settings: MotionSettings) -> MotionResult:
     """
     import torch
 
-    from warptui.engine.ops.fourier import padded_size
-    from warptui.engine.ops.splines import grid_weights, spline_weights
-    from warptui.engine.ops.track import fit_track, refine_track, search_track
+    from warptui.engine.ops.common.fourier import padded_size
+    from warptui.engine.ops.common.splines import grid_weights, spline_weights
+    from warptui.engine.ops.motion.track import fit_track, refine_track, search_track
 
     frames = bench.frames()
     binning = bench.input.binning
@@ -197,7 +197,7 @@ def _low_frequencies(
     """Half spectra of the frames up to ``k_max``, their image size and pixel sizes."""
     import torch
 
-    from warptui.engine.ops.fourier import crop_spectrum, good_size
+    from warptui.engine.ops.common.fourier import crop_spectrum, good_size
 
     frames = bench.frames()
     full = (padded_yx[0], padded_yx[1])
@@ -237,9 +237,9 @@ def _compare_frames(
     k_max: float,
 ) -> Comparison:
     """The whole frames as one patch."""
-    from warptui.engine.ops.agreement import make_rings
-    from warptui.engine.ops.comparison import make_comparison
-    from warptui.engine.ops.fourier import frequencies_yx
+    from warptui.engine.ops.common.fourier import frequencies_yx
+    from warptui.engine.ops.motion.data_term import make_comparison
+    from warptui.engine.ops.motion.likelihood import make_rings
 
     ky, kx = frequencies_yx(shape_yx, pixel_yx, bench.device)
     rings = make_rings(
@@ -274,8 +274,8 @@ def _confidence(
     """
     import torch
 
-    from warptui.engine.ops.coherence import held_out_significance
-    from warptui.engine.ops.track import search_significance, search_track
+    from warptui.engine.ops.motion.coherence import held_out_significance
+    from warptui.engine.ops.motion.track import search_significance, search_track
 
     keep = (whole.rings.ring_of % 2 == 0).to(torch.float32)
     shifts = search_track(spectra, shape_yx, pixel_yx, keep)
@@ -310,12 +310,12 @@ def _fit_local(
     """Global nodes, local nodes (None if the movie asks for none), and the error in Å."""
     import torch
 
-    from warptui.engine.ops.agreement import make_rings
-    from warptui.engine.ops.comparison import make_comparison
-    from warptui.engine.ops.field import fit_field, make_model
-    from warptui.engine.ops.fourier import frequencies_yx, good_size, shift_phases
-    from warptui.engine.ops.patches import cut_patches, patch_grid
-    from warptui.engine.ops.splines import nodes_through
+    from warptui.engine.ops.common.fourier import frequencies_yx, good_size, shift_phases
+    from warptui.engine.ops.common.patches import cut_patches, patch_grid
+    from warptui.engine.ops.common.splines import nodes_through
+    from warptui.engine.ops.motion.data_term import make_comparison
+    from warptui.engine.ops.motion.field import fit_field, make_model
+    from warptui.engine.ops.motion.likelihood import make_rings
 
     start = nodes_through(track.shifts_yx, n_global)
     if grid[0] * grid[1] == 1:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from warptui.engine.ops.particles import Geometry
+    from warptui.engine.ops.particles.extraction import Geometry
     from warptui.engine.stages.stage import Bench
 
 __all__ = ["STAGE", "Cut", "ParticleResult", "ParticleSettings", "cut_particles", "particle_rows"]
@@ -228,7 +228,7 @@ def _made_of(bench: Bench, cut: Cut, positions: np.ndarray, ctf: LocalCtf | None
 
 def automatic_box_px(diameter_angstrom: float, pixel_size: float) -> int:
     """A box for a particle: half as large again, of a size that transforms well."""
-    from warptui.engine.ops.fourier import good_size
+    from warptui.engine.ops.common.fourier import good_size
 
     return max(16, good_size(math.ceil(AUTOMATIC_SHARE * diameter_angstrom / pixel_size)))
 
@@ -249,9 +249,9 @@ def cut_particles(
     """
     import torch
 
-    from warptui.engine.ops.background import normalise_boxes
-    from warptui.engine.ops.dose import normalised_amplitudes
-    from warptui.engine.ops.particles import Job, extract_particles
+    from warptui.engine.ops.frames.dose import normalised_amplitudes
+    from warptui.engine.ops.particles.background import normalise_boxes
+    from warptui.engine.ops.particles.extraction import Job, extract_particles
 
     frames = bench.frames()
     used = _used(bench)
@@ -303,7 +303,7 @@ def _shifts_px(
     """``(frame, particle, 2)`` shifts that bring each frame's particle into place, raw px."""
     import torch
 
-    from warptui.engine.ops.splines import spline_weights
+    from warptui.engine.ops.common.splines import spline_weights
 
     motion = bench.results.get("motion") or unmoved(bench)
     assert isinstance(motion, MotionResult)
@@ -321,7 +321,7 @@ def _signs(
     """``(particle, ky, kx)`` signs of each particle's own CTF."""
     import torch
 
-    from warptui.engine.ops.ctf import Optics, calculate_phase
+    from warptui.engine.ops.ctf.transfer_function import Optics, calculate_phase
 
     given = bench.optics
     optics = Optics(given.voltage, given.cs, given.amplitude_contrast)
@@ -362,7 +362,7 @@ def _plan(
     raw_pixel: float,
     has_ctf: bool,
 ) -> Cut:
-    from warptui.engine.ops.particles import FLIPPED_SHARE, plan_box
+    from warptui.engine.ops.particles.extraction import FLIPPED_SHARE, plan_box
 
     flip = settings.phase_flip and has_ctf
     try:

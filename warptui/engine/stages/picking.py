@@ -223,9 +223,9 @@ def _find(
     import torch
 
     from warptui.engine.formats.picks_file import Candidates
-    from warptui.engine.ops.abundance import adapt_to_abundance
-    from warptui.engine.ops.picks import find_artifacts, find_components
-    from warptui.engine.ops.segmentation import coarsen, normalise, segment
+    from warptui.engine.ops.picking.crowding import adapt_to_abundance
+    from warptui.engine.ops.picking.picks import find_artifacts, find_components
+    from warptui.engine.ops.picking.segmentation import coarsen, normalise, segment
 
     net = bench.boxnet(settings.model)
     image = _checked(item.name, bench.image("average"))

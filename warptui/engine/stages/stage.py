@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from warptui.engine.formats.particles_file import ParticleOptics, ParticleTable
     from warptui.engine.formats.picks_file import Candidates
     from warptui.engine.nets.boxnet import BoxNet
-    from warptui.engine.ops.particles import Counts
+    from warptui.engine.ops.particles.extraction import Counts
     from warptui.engine.settings import Config, InputSettings, OpticsSettings
     from warptui.engine.stages.average import AverageSettings
 

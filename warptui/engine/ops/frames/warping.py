@@ -13,8 +13,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from warptui.engine.ops import warping_cpu
-from warptui.engine.ops.splines import spline_weights
+from warptui.engine.ops.common.splines import spline_weights
+from warptui.engine.ops.frames import warping_cpu
 
 TAPS = 6
 

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from warptui.engine.ops import motion_prior
-from warptui.engine.ops.coherence import Coherence
-from warptui.engine.ops.comparison import Comparison
-from warptui.engine.ops.motion_prior import MotionPrior
-from warptui.engine.ops.patches import PatchGrid
-from warptui.engine.ops.splines import grid_weights, spline_weights
+from warptui.engine.ops.common.patches import PatchGrid
+from warptui.engine.ops.common.splines import grid_weights, spline_weights
+from warptui.engine.ops.motion import prior as motion_prior
+from warptui.engine.ops.motion.coherence import Coherence
+from warptui.engine.ops.motion.data_term import Comparison
+from warptui.engine.ops.motion.prior import MotionPrior
 
 CONVERGED = 0.05  # Å; L-BFGS does the rest
 POLISH_ITERATIONS = 2

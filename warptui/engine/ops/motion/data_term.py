@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from warptui.engine.ops.agreement import Agreement, Rings, evaluate, ring_mean
-from warptui.engine.ops.coherence import (
+from warptui.engine.ops.frames.dose import critical_dose_amplitude
+from warptui.engine.ops.motion.coherence import (
     Coherence,
     estimate_coherence,
     information,
     likelihood_weights,
 )
-from warptui.engine.ops.dose import critical_dose_amplitude
+from warptui.engine.ops.motion.likelihood import Agreement, Rings, evaluate, ring_mean
 
 
 @dataclass(frozen=True)

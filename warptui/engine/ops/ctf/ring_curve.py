@@ -13,10 +13,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from warptui.engine.ops.ctf import Optics, calculate_ctf, find_zeros, rescale_k2
-from warptui.engine.ops.polar import PolarGrid
-from warptui.engine.ops.splines import spline_weights
-from warptui.engine.ops.thon_fit import Optical
+from warptui.engine.ops.common.splines import spline_weights
+from warptui.engine.ops.ctf.polar import PolarGrid
+from warptui.engine.ops.ctf.ring_fit import Optical
+from warptui.engine.ops.ctf.transfer_function import Optics, calculate_ctf, find_zeros, rescale_k2
 
 QUALITY_LIMIT = 0.3
 MIN_WINDOW = 16  # bins over which measurement and model are compared

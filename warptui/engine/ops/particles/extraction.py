@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from warptui.engine.ops import particles_cpu
-from warptui.engine.ops.fourier import crop_spectrum, frequencies_yx, shift_phases
-from warptui.engine.ops.warping import prefilter_yx
+from warptui.engine.ops.common.fourier import crop_spectrum, frequencies_yx, shift_phases
+from warptui.engine.ops.frames.warping import prefilter_yx
+from warptui.engine.ops.particles import extraction_cpu
 
 MARGIN_PX = 4  # of raw pixels around a box: what filters wrap around
 FLIPPED_SHARE = 2.0  # boxes are cut this much larger for phase flipping: it moves signal about
@@ -207,7 +207,7 @@ def _interpolated(
 ) -> Tensor:
     """Spectra ``(part, particle, ky, kx)`` of boxes that were moved by interpolation."""
     factors = job.parts.T[:, :, None] * weighting.frames[:, None]
-    boxes = particles_cpu.add_boxes(
+    boxes = extraction_cpu.add_boxes(
         counts,
         np.asarray(job.used, np.int64),
         job.centres_yx_px[:, some].numpy(),

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from warptui.engine.ops.ctf import Optics, find_zeros
-from warptui.engine.ops.ctf_confidence import NOISE_GAIN, judge, preference
-from warptui.engine.ops.defocus_field import (
+from warptui.engine.ops.common.splines import spline_weights
+from warptui.engine.ops.ctf.confidence import NOISE_GAIN, judge, preference
+from warptui.engine.ops.ctf.defocus_field import (
     MIN_GAIN,
     STEEPEST,
     TOLD_GAIN,
@@ -22,12 +22,12 @@ from warptui.engine.ops.defocus_field import (
     search_plane,
     tabulate,
 )
-from warptui.engine.ops.polar import PolarGrid
-from warptui.engine.ops.splines import spline_weights
-from warptui.engine.ops.thon import Thon, fit_range, make_thon
-from warptui.engine.ops.thon_curve import Curve, describe_curve, find_resolution, gather_curve
-from warptui.engine.ops.thon_fit import Fit, Optical, refine, waves
-from warptui.engine.ops.thon_search import Found, search
+from warptui.engine.ops.ctf.polar import PolarGrid
+from warptui.engine.ops.ctf.ring_curve import Curve, describe_curve, find_resolution, gather_curve
+from warptui.engine.ops.ctf.ring_fit import Fit, Optical, refine, waves
+from warptui.engine.ops.ctf.ring_model import Thon, fit_range, make_thon
+from warptui.engine.ops.ctf.ring_search import Found, search
+from warptui.engine.ops.ctf.transfer_function import Optics, find_zeros
 
 APART = 3.0  # standard errors between optima that are not the same
 RIVAL_GAIN = 10.0  # log-likelihood by which an optimum of the search may be worse to be refined

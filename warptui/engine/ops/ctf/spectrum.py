@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from warptui.engine.ops.ctf import Optics, calculate_ctf, defocus_at
+from warptui.engine.ops.ctf.transfer_function import Optics, calculate_ctf, defocus_at
 
 BACKGROUND_ORDER = 6  # of the polynomial in k that follows the logarithm of the background
 LOWEST_BIN = 3  # what lies below is the image's own, not the microscope's

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from warptui.engine.ops.threads import share_out
+from warptui.engine.ops.common.threads import share_out
 
 ROWS_PER_TASK = 64
 

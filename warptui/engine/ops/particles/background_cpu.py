@@ -7,7 +7,7 @@ from functools import lru_cache
 import numba
 import numpy as np
 
-from warptui.engine.ops.threads import share_out
+from warptui.engine.ops.common.threads import share_out
 
 
 def normalise_boxes(images: np.ndarray, radius_px: float) -> None:

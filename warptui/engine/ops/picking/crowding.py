@@ -12,7 +12,7 @@ import math
 
 from torch import Tensor
 
-from warptui.engine.ops.picks import ARTIFACT, PARTICLE
+from warptui.engine.ops.picking.picks import ARTIFACT, PARTICLE
 
 USUAL = 0.03  # share of a scene's pixels that are a particle's mark, in what networks learn from
 # A mark is half as wide as its particle, and discs cover at most 0.907 of a plane: where answers

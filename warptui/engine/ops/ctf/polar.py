@@ -13,8 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from warptui.engine.ops import polar_cpu
-from warptui.engine.ops.patches import PatchGrid
+from warptui.engine.ops.common.patches import PatchGrid
+from warptui.engine.ops.ctf import polar_cpu
 
 N_SECTORS = 16
 PATCHES_AT_ONCE = 16

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from warptui.engine.ops.thon import Envelope, Rings, Thon, hat_weights
+from warptui.engine.ops.ctf.ring_model import Envelope, Rings, Thon, hat_weights
 
 RIPPLE = 0.5  # of the envelope, expected of a specimen's spectrum; that of a sine's square is 0.7
 PACE = 0.005  # 1/Å between nodes: half a ripple of a particle of 100 Å

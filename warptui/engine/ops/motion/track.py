@@ -8,13 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from warptui.engine.ops import motion_prior
-from warptui.engine.ops.agreement import make_rings, ring_mean
-from warptui.engine.ops.coherence import Coherence
-from warptui.engine.ops.comparison import Comparison
-from warptui.engine.ops.fourier import crop_spectrum, frequencies_yx, good_size, shift_phases
-from warptui.engine.ops.motion_prior import MotionPrior
-from warptui.engine.ops.splines import spline_weights
+from warptui.engine.ops.common.fourier import crop_spectrum, frequencies_yx, good_size, shift_phases
+from warptui.engine.ops.common.splines import spline_weights
+from warptui.engine.ops.motion import prior as motion_prior
+from warptui.engine.ops.motion.coherence import Coherence
+from warptui.engine.ops.motion.data_term import Comparison
+from warptui.engine.ops.motion.likelihood import make_rings, ring_mean
+from warptui.engine.ops.motion.prior import MotionPrior
 
 SEARCH_RESOLUTION = 12.0  # Å; coarser than any drift's blur within a frame
 SEARCH_B_FACTOR = -1500.0  # Å²; the search must see one broad peak, not fringes

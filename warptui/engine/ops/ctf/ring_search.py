@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from warptui.engine.ops.thon import Thon
+from warptui.engine.ops.ctf.ring_model import Thon
 
 ENVELOPES = (0.0, 50.0, 150.0, 400.0, 1000.0)  # Å², power falls as exp(-B k²/2)
 PHASE_STEP = 1.0  # rad of 2γ at the highest frequency between two defoci

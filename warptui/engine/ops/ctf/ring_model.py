@@ -18,9 +18,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from warptui.engine.ops.ctf import Optics
-from warptui.engine.ops.polar import PolarGrid
-from warptui.engine.ops.splines import spline_weights
+from warptui.engine.ops.common.splines import spline_weights
+from warptui.engine.ops.ctf.polar import PolarGrid
+from warptui.engine.ops.ctf.transfer_function import Optics
 
 BACKGROUND_NODES = 6
 ENVELOPE_NODES = 7

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from warptui.engine.ops import background_cpu
+from warptui.engine.ops.particles import background_cpu
 
 
 def normalise_boxes(images: Tensor, radius_px: float, covered: Tensor | None = None) -> Tensor:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from warptui.engine.ops.ctf import find_zeros
-from warptui.engine.ops.thon import Geometry, Thon
-from warptui.engine.ops.thon_fit import Fit, Optical
-from warptui.engine.ops.thon_search import Found, search
+from warptui.engine.ops.ctf.ring_fit import Fit, Optical
+from warptui.engine.ops.ctf.ring_model import Geometry, Thon
+from warptui.engine.ops.ctf.ring_search import Found, search
+from warptui.engine.ops.ctf.transfer_function import find_zeros
 
 # as far beyond what white noise gains, in its standard deviations, as with free envelopes it was
 NOISE_GAIN = 19.0  # log-likelihood that spectra without rings hardly reach

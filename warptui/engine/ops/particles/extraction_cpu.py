@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numba
 import numpy as np
 
-from warptui.engine.ops.prefetch import prefetch
-from warptui.engine.ops.threads import share_out
-from warptui.engine.ops.warping_cpu import _weights
+from warptui.engine.ops.common.prefetch import prefetch
+from warptui.engine.ops.common.threads import share_out
+from warptui.engine.ops.frames.warping_cpu import _weights
 
 if TYPE_CHECKING:
-    from warptui.engine.ops.particles import Counts
+    from warptui.engine.ops.particles.extraction import Counts
 
 TAPS = 6
 BAND_ROWS = 16  # a multiple of four

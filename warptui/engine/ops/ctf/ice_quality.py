@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from warptui.engine.ops.polar import PolarGrid
+from warptui.engine.ops.ctf.polar import PolarGrid
 
 COARSE = (400.0, 150.0)  # Å
 PARTICLES = (80.0, 40.0)  # Å, about the first peak of the CTF

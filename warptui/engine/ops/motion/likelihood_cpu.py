@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from warptui.engine.ops.threads import share_out
+from warptui.engine.ops.common.threads import share_out
 
 if TYPE_CHECKING:
-    from warptui.engine.ops.agreement import Rings
+    from warptui.engine.ops.motion.likelihood import Rings
 
 ROWS_PER_TASK = 4096  # rows times frames: about a millisecond of work
 

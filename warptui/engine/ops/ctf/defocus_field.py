@@ -15,9 +15,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from warptui.engine.ops.splines import grid_weights
-from warptui.engine.ops.thon import Thon, project_samples
-from warptui.engine.ops.thon_fit import Optical
+from warptui.engine.ops.common.splines import grid_weights
+from warptui.engine.ops.ctf.ring_fit import Optical
+from warptui.engine.ops.ctf.ring_model import Thon, project_samples
 
 TABLE_PHASE = 0.35  # rad of 2γ at the highest frequency between two entries
 STEEPEST = math.tan(math.radians(68))

@@ -14,8 +14,8 @@ import math
 import torch
 from torch import Tensor
 
-from warptui.engine.ops.ctf import Optics, calculate_ctf, defocus_at
-from warptui.engine.ops.fourier import frequencies_yx, good_size
+from warptui.engine.ops.common.fourier import frequencies_yx, good_size
+from warptui.engine.ops.ctf.transfer_function import Optics, calculate_ctf, defocus_at
 
 FLOOR = 1e-15  # of the signal-to-noise ratio
 NEGLIGIBLE = 1e-5  # a ratio whose frequencies are left out

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from warptui.engine.ops import agreement_cpu
-from warptui.engine.ops.fourier import shift_phases
+from warptui.engine.ops.common.fourier import shift_phases
+from warptui.engine.ops.motion import likelihood_cpu
 
 
 class Rings(NamedTuple):
@@ -93,7 +93,7 @@ def evaluate(spectra: Tensor, shifts_yx: Tensor, rings: Rings, likelihood: Tenso
     phase_y, phase_x = shift_phases(rings.ky, rings.kx, shifts_yx)
     weight = rings.spread(likelihood) * rings.multiplicity
     if spectra.device.type == "cpu":
-        return Agreement(*agreement_cpu.evaluate(spectra, phase_y, phase_x, rings, weight))
+        return Agreement(*likelihood_cpu.evaluate(spectra, phase_y, phase_x, rings, weight))
     return evaluate_in_torch(spectra, phase_y, phase_x, rings, weight)
 
 

@@ -13,8 +13,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from warptui.engine.ops.thon import Envelope, Thon, fit_envelope, measure_rings, redundancy
-from warptui.engine.ops.thon_shape import Ripples, expect_ripples, without_ripples
+from warptui.engine.ops.ctf.ring_model import (
+    Envelope,
+    Thon,
+    fit_envelope,
+    measure_rings,
+    redundancy,
+)
+from warptui.engine.ops.ctf.ring_shape import Ripples, expect_ripples, without_ripples
 
 ROUNDS = 8
 CONVERGED = 2.0  # Å
