@@ -27,7 +27,7 @@ import starfile
 import torch
 
 from warptui.engine.edits import choose
-from warptui.engine.formats.boxnet_file import find_model
+from warptui.engine.formats.boxnet_model import find_model
 from warptui.engine.nets.boxnet import PIXEL_SIZE
 from warptui.engine.networks import load_net
 from warptui.engine.ops.picking.crowding import adapt_to_abundance

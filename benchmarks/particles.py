@@ -30,7 +30,7 @@ import numpy as np
 
 from warptui.engine.bench import MovieBench
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.formats.picks_file import write_picks
+from warptui.engine.formats.star.picks import write_picks
 from warptui.engine.items import Movie
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.settings import Config, InputSettings

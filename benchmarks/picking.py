@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.bench import MovieBench
-from warptui.engine.formats.boxnet_file import write_boxnet
+from warptui.engine.formats.boxnet_model import write_boxnet
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import Movie
 from warptui.engine.nets.boxnet import BoxNet

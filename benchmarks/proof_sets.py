@@ -18,7 +18,7 @@ import torch
 from warptui.config import SECTIONS, write_config
 from warptui.engine.edits import Edits, Spot, write_edits
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.formats.particles_file import local_ctf
+from warptui.engine.formats.star.particles import local_ctf
 from warptui.engine.ops.common.splines import grid_weights, spline_weights
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.simulation.density import Particle, bundled_particle, read_particle

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from warptui.engine.exporters.item_rows import Source
-from warptui.engine.formats.star import Table, write_star
+from warptui.engine.formats.star.tables import Table, write_star
 from warptui.engine.records import StageRecord, StoredItem
 
 OPTICS = (

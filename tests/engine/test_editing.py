@@ -14,8 +14,8 @@ from warptui.engine import editing, wire
 from warptui.engine.broadcast import Broadcast
 from warptui.engine.edits import Edits, Spot, write_edits
 from warptui.engine.errors import InputError, ItemError
-from warptui.engine.formats import warp_xml
-from warptui.engine.formats.picks_file import Candidates, write_candidates
+from warptui.engine.formats.star.picks import Candidates, write_candidates
+from warptui.engine.formats.warp import xml
 from warptui.engine.items import EngineStatus, State
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, make_record
@@ -124,8 +124,8 @@ def test_an_edit_is_stored_applied_and_told(tmp_path: Path, book: Bookkeeper, st
     assert not (tmp_path / "matching" / "a_boxnet_falsepositives.star").exists()
     stored = store.load("a.tif")
     assert stored and stored.records["picking"].result["n_particles"] == 4
-    root = warp_xml.parse((tmp_path / "a.xml").read_bytes())
-    assert warp_xml.read_thresholds(root) == {"boxnet": 0.5}
+    root = xml.parse((tmp_path / "a.xml").read_bytes())
+    assert xml.read_thresholds(root) == {"boxnet": 0.5}
     book.edit("a.tif", Edits())
     assert not (tmp_path / "matching" / "a_edits.json").exists()
     assert book.row.summary["picking.n_particles"] == 3

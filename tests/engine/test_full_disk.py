@@ -25,7 +25,7 @@ from warptui.engine.exporters.gathered import write_gathered
 from warptui.engine.exporters.spool import Spool
 from warptui.engine.exports import Exports
 from warptui.engine.formats.mrc import StackWriter, write_mrc
-from warptui.engine.formats.star_rows import Head, Rows
+from warptui.engine.formats.star.rows import Head, Rows
 from warptui.engine.items import Export, ExportRequest
 from warptui.engine.live import Live
 from warptui.engine.lock import ProjectLock

@@ -18,8 +18,8 @@ from tests.engine.item_stars import stored_item, write_item
 from warptui.engine.exporters.gathered import alike, write_gathered
 from warptui.engine.exporters.item_rows import rows_of, source_of
 from warptui.engine.exporters.spool import Spool
-from warptui.engine.formats.picks_file import write_picks
-from warptui.engine.formats.star_rows import split_star
+from warptui.engine.formats.star.picks import write_picks
+from warptui.engine.formats.star.rows import split_star
 from warptui.engine.live import Live
 from warptui.engine.live_lists import LiveLists
 from warptui.engine.paths import ProjectPaths

@@ -18,7 +18,7 @@ from warptui.commands import create, offline
 from warptui.commands.output import DONE, WRONG_CALL, print_json
 from warptui.engine import devices, mounts, paths
 from warptui.engine.errors import SettingsError, WarptuiError
-from warptui.engine.formats import boxnet_file
+from warptui.engine.formats import boxnet_model
 from warptui.engine.settings import Config
 from warptui.engine.stages.picking import PickingSettings
 
@@ -169,16 +169,16 @@ def _model(project: Path, config_: Config) -> list[Finding]:
     if not picking.enabled:
         return []
     try:
-        path = boxnet_file.find_model(picking.model, project)
-        found = boxnet_file.read_boxnet(path)
+        path = boxnet_model.find_model(picking.model, project)
+        found = boxnet_model.read_boxnet(path)
     except WarptuiError as error:
         return [Finding("picking.model", str(error), problem=True)]
     lines = [
         f"{picking.model}: {path}",
-        f"width {found.width}, SHA-256 {boxnet_file.short_hash(found.hash)}",
+        f"width {found.width}, SHA-256 {boxnet_model.short_hash(found.hash)}",
     ]
     lines += [f"{key}: {found.card[key]}" for key in ("date", "state") if found.card.get(key)]
-    others = [name for name in boxnet_file.model_names(project) if name != picking.model]
+    others = [name for name in boxnet_model.model_names(project) if name != picking.model]
     if others:
         lines.append(f"others: {', '.join(others)}")
     return [Finding("picking.model", "\n".join(lines))]

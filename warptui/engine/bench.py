@@ -14,19 +14,19 @@ from torch import Tensor
 from warptui.engine import networks
 from warptui.engine.edits import Chosen, Edits, read_edits
 from warptui.engine.errors import InputError, OutputError
-from warptui.engine.formats.boxnet_file import find_model
+from warptui.engine.formats.boxnet_model import find_model
 from warptui.engine.formats.defects import read_defects
 from warptui.engine.formats.gain import orientation_score, read_gain
 from warptui.engine.formats.mdoc import movie_facts
 from warptui.engine.formats.movie import open_movie
 from warptui.engine.formats.mrc import StackWriter, read_mrc, write_mrc
-from warptui.engine.formats.particles_file import (
+from warptui.engine.formats.star.particles import (
     ParticleOptics,
     ParticleTable,
     images_made_of,
     write_particles,
 )
-from warptui.engine.formats.picks_file import (
+from warptui.engine.formats.star.picks import (
     Candidates,
     read_candidates,
     read_picks,

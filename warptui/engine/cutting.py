@@ -22,7 +22,7 @@ from warptui.engine.bench import MovieBench
 from warptui.engine.devices import cpu_count, find_cuda
 from warptui.engine.errors import WarptuiError
 from warptui.engine.formats.mrc import StackWriter
-from warptui.engine.formats.particles_file import (
+from warptui.engine.formats.star.particles import (
     ParticleOptics,
     ParticleTable,
     images_made_of,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from warptui.engine.edits import Edits, read_edits
 from warptui.engine.errors import InputError, ItemError
-from warptui.engine.formats.picks_file import read_candidates, write_chosen
+from warptui.engine.formats.star.picks import read_candidates, write_chosen
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.records import StageRecord
 from warptui.engine.stages import picking

@@ -22,7 +22,7 @@ from warptui.engine.exporters.gathered import NO_LABELS, VERSION_30, alike, rich
 from warptui.engine.exporters.item_rows import Source, rows_of
 from warptui.engine.exporters.live_groups import LiveGroups
 from warptui.engine.exporters.spool import Spool
-from warptui.engine.formats.star_rows import Rows
+from warptui.engine.formats.star.rows import Rows
 from warptui.engine.items import Export
 from warptui.engine.mounts import is_full
 from warptui.engine.paths import ProjectPaths

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from warptui.engine.errors import InputError
-from warptui.engine.formats.boxnet_file import hash_model, read_boxnet
+from warptui.engine.formats.boxnet_model import hash_model, read_boxnet
 from warptui.engine.nets.boxnet import BoxNet
 
 

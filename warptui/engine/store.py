@@ -22,7 +22,8 @@ from xml.etree import ElementTree
 
 from warptui.engine import paths
 from warptui.engine.errors import CorruptError, InputError, OutputError
-from warptui.engine.formats import item_xml, warp_xml
+from warptui.engine.formats import item_xml
+from warptui.engine.formats.warp import xml
 from warptui.engine.index import Index, Stamp
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.records import Failure, StageRecord, StoredItem
@@ -97,7 +98,7 @@ class Store:
             item = _completed(item, before)
             item = replace(item, problem=item_xml.processed_by(root, item))
             item_xml.write_item(root, item, self._project.root)
-            data = warp_xml.to_bytes(root)
+            data = xml.to_bytes(root)
             if data == old:
                 return item
             with paths.replacing(path) as temporary:
@@ -180,14 +181,14 @@ class Store:
         if data is None:
             return None
         try:
-            return item_xml.read_item(warp_xml.parse(data), root_name)
+            return item_xml.read_item(xml.parse(data), root_name)
         except CorruptError as error:
             problem = f"{root_name}.xml: {error}"
         item = StoredItem(root_name, 0, problem=problem)
         backup = _read_bytes(self._project.metadata_backup(root_name))
         if backup is not None:
             try:
-                saved = item_xml.read_item(warp_xml.parse(backup), root_name)
+                saved = item_xml.read_item(xml.parse(backup), root_name)
             except CorruptError as error:
                 item = replace(item, problem=f"{problem}; its backup: {error}")
             else:
@@ -199,13 +200,13 @@ class Store:
     ) -> tuple[ElementTree.Element, StoredItem | None, bool]:
         """Document to write into, the item in it, and whether the present file is readable."""
         if data is None:
-            return warp_xml.new_movie(), None, False
+            return xml.new_movie(), None, False
         before = self._decode(root_name, data)
         for source in (data, _read_bytes(self._project.metadata_backup(root_name))):
             if source is None:
                 continue
             try:
-                root = warp_xml.parse(source)
+                root = xml.parse(source)
             except CorruptError:
                 continue  # `before` says so in its problem
             if root.tag != "Movie":
@@ -214,7 +215,7 @@ class Store:
                 )
             readable = source is data and _is_readable(root, root_name)
             return root, before, readable
-        return warp_xml.new_movie(), before, False
+        return xml.new_movie(), before, False
 
 
 def fingerprint(path: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from warptui.engine.formats.tiff_writing import write_tiff_movie
+from warptui.engine.formats.tiff.writing import write_tiff_movie
 from warptui.engine.items import Movie
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.settings import Config, InputSettings

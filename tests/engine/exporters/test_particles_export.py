@@ -16,9 +16,9 @@ from tests.engine.stages.processing import write_stack
 from warptui.engine.errors import ExportError, InputError
 from warptui.engine.exporters import kinds
 from warptui.engine.exporters.beam_shifts import Grouping
-from warptui.engine.formats.foreign_star import read_places
 from warptui.engine.formats.mrc import read_mrc
-from warptui.engine.formats.picks_file import write_picks
+from warptui.engine.formats.star.foreign import read_places
+from warptui.engine.formats.star.picks import write_picks
 from warptui.engine.items import ExportRequest
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.settings import ExportSettings

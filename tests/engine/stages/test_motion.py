@@ -22,7 +22,7 @@ from processing import (
 )
 
 from warptui.engine.errors import InputError
-from warptui.engine.formats.tiff_writing import write_tiff_movie
+from warptui.engine.formats.tiff.writing import write_tiff_movie
 from warptui.engine.simulation.files import write_movie
 from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import PRESETS

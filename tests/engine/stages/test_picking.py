@@ -25,9 +25,9 @@ from warptui.engine import networks
 from warptui.engine.bench import MovieBench
 from warptui.engine.edits import Edits, Spot, choose, write_edits
 from warptui.engine.errors import Cancelled, InputError, StageError
-from warptui.engine.formats.boxnet_file import bundled_folder, read_boxnet, write_boxnet
+from warptui.engine.formats.boxnet_model import bundled_folder, read_boxnet, write_boxnet
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.formats.picks_file import read_candidates
+from warptui.engine.formats.star.picks import read_candidates
 from warptui.engine.items import Movie
 from warptui.engine.ops.picking.picks import find_components
 from warptui.engine.paths import ProjectPaths
@@ -238,7 +238,7 @@ def test_a_name_with_blanks_is_picked_too(tmp_path: Path) -> None:
     project = Project(tmp_path, picture())
     result = project.pick()
     path = project.paths.picks("a b", "m")
-    from warptui.engine.formats.picks_file import write_picks
+    from warptui.engine.formats.star.picks import write_picks
 
     write_picks(path, np.array([[1.0, 2.0]]), np.array([0.9]), "a b.mrc")
     table = starfile.read(path, always_dict=True)[""]

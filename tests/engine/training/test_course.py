@@ -14,7 +14,7 @@ import pytest
 from training_project import DIAMETER, Project
 
 from warptui.engine.errors import InputError, TrainingError
-from warptui.engine.formats.boxnet_file import read_boxnet
+from warptui.engine.formats.boxnet_model import read_boxnet
 from warptui.engine.items import TrainingRequest, TrainingStatus
 from warptui.engine.settings import Config
 from warptui.engine.stages.picking import PickingSettings

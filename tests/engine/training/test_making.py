@@ -12,7 +12,7 @@ from training_project import DIAMETER, PIXEL_SIZE, Project, make_blobs
 from warptui.engine.edits import Edits, Spot
 from warptui.engine.errors import TrainingError
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.formats.star import Table, write_star
+from warptui.engine.formats.star.tables import Table, write_star
 from warptui.engine.items import TrainingRequest
 from warptui.engine.training.example import SURE
 from warptui.engine.training.making import make_example

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from warptui.engine.edits import Edits, Spot, write_edits
-from warptui.engine.formats.boxnet_file import write_boxnet
+from warptui.engine.formats.boxnet_model import write_boxnet
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.nets.boxnet import BoxNet
 from warptui.engine.paths import ProjectPaths

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from warptui.engine.exporters.spool import Spool
-from warptui.engine.formats.star_rows import GROUP, GROUP_NAME, Head, table_head
+from warptui.engine.formats.star.rows import GROUP, GROUP_NAME, Head, table_head
 from warptui.engine.paths import replacing
 from warptui.engine.records import digest
 

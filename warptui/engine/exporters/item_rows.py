@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from warptui.engine.errors import InputError
-from warptui.engine.formats.particles_file import OPTICS_LABELS, can_be_named, particle_rows
-from warptui.engine.formats.picks_file import read_picks
-from warptui.engine.formats.star_rows import Head, Rows, split_star
+from warptui.engine.formats.star.particles import OPTICS_LABELS, can_be_named, particle_rows
+from warptui.engine.formats.star.picks import read_picks
+from warptui.engine.formats.star.rows import Head, Rows, split_star
 from warptui.engine.paths import ProjectPaths, root_name
 from warptui.engine.records import StoredItem
 

@@ -32,9 +32,9 @@ from warptui.engine.exporters.gathered import (
 )
 from warptui.engine.exporters.item_rows import rows_of, source_of
 from warptui.engine.exporters.spool import Spool
-from warptui.engine.formats.foreign_star import Places, read_places
-from warptui.engine.formats.picks_file import read_picks
-from warptui.engine.formats.star_rows import Rows, split_star
+from warptui.engine.formats.star.foreign import Places, read_places
+from warptui.engine.formats.star.picks import read_picks
+from warptui.engine.formats.star.rows import Rows, split_star
 from warptui.engine.items import ExportRequest
 from warptui.engine.paths import ProjectPaths, naming, root_name, temporary
 from warptui.engine.records import StoredItem

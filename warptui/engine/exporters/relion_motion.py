@@ -18,7 +18,7 @@ from warptui.engine.errors import WarptuiError
 from warptui.engine.formats.gain import read_gain
 from warptui.engine.formats.movie import open_movie
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.formats.star import Pairs, Table, Value, is_writable, write_star
+from warptui.engine.formats.star.tables import Pairs, Table, Value, is_writable, write_star
 from warptui.engine.paths import ProjectPaths, root_name
 from warptui.engine.records import StoredItem
 

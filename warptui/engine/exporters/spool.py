@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from warptui.engine.errors import CorruptError
-from warptui.engine.formats.star_rows import Head, Rows
+from warptui.engine.formats.star.rows import Head, Rows
 from warptui.engine.paths import naming, replacing
 
 WASTE = 0.5  # share of the file that nothing needs, above which it is written anew

@@ -15,8 +15,9 @@ from xml.etree import ElementTree
 
 import warptui
 from warptui.engine.errors import CorruptError, OutputError
-from warptui.engine.formats import warp_movie, warp_xml
-from warptui.engine.formats.warp_xml import Element
+from warptui.engine.formats import warp_movie
+from warptui.engine.formats.warp import xml
+from warptui.engine.formats.warp.xml import Element
 from warptui.engine.items import Choice
 from warptui.engine.records import StoredItem, short_values
 
@@ -34,7 +35,7 @@ def scan_item(data: bytes, root_name: str) -> StoredItem | None:
     CorruptError
         If the document or our part of it is damaged.
     """
-    found = warp_xml.scan(data, "Warptui")
+    found = xml.scan(data, "Warptui")
     if found is None:
         return None
     item = _read(*found, root_name, abridged=True)
@@ -63,12 +64,10 @@ def write_item(root: Element, item: StoredItem, project_folder: Path) -> None:
     OutputError
         If a result holds numbers that are not finite.
     """
-    warp_xml.set_unselect_manual(root, _BY_CHOICE[item.choice])
+    xml.set_unselect_manual(root, _BY_CHOICE[item.choice])
     if item.raw_path:
         folder = Path(item.raw_path).parent
-        root.set(
-            "DataDirectory", "" if folder == project_folder else warp_xml.format_value(str(folder))
-        )
+        root.set("DataDirectory", "" if folder == project_folder else xml.format_value(str(folder)))
     old = root.find("Warptui")
     texts: list[tuple[str, dict[str, str], Any]] = [("ItemRecord", {}, _item_values(item))]
     for stage, record in item.records.items():
@@ -86,7 +85,7 @@ def write_item(root: Element, item: StoredItem, project_folder: Path) -> None:
     warp_movie.set_results(root, item, _same_records(old, element))
     known = {"ItemRecord", "StageRecord", "StageLists", "FailureRecord", "HistoryRecord"}
     element.extend([child for child in old if child.tag not in known] if old is not None else [])
-    warp_xml.place(root, element)
+    xml.place(root, element)
 
 
 def _same_records(old: Element | None, new: Element) -> set[str]:
@@ -109,7 +108,7 @@ def _stage(element: Element) -> str:
 
 def processed_by(root: Element, item: StoredItem) -> str:
     """What to say of an item that Warp alone has processed; "" of all others."""
-    if item.records or item.history or not warp_xml.is_processed(root):
+    if item.records or item.history or not xml.is_processed(root):
         return ""
     return "processed by Warp, not by warptui"
 
@@ -127,7 +126,7 @@ def _read(
     *,
     abridged: bool = False,
 ) -> StoredItem:
-    choice = _UNSELECTED[warp_xml.read_unselect_manual(root)]
+    choice = _UNSELECTED[xml.read_unselect_manual(root)]
     if element is None:
         return StoredItem(root_name, 0, choice)
     found = element.get("Format", "")

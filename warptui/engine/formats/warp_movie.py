@@ -10,9 +10,10 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from warptui.engine.formats import warp_ctf, warp_xml
-from warptui.engine.formats.warp_ctf import WarpCtf
-from warptui.engine.formats.warp_xml import Element, Grid
+from warptui.engine.formats.warp import ctf as warp_ctf
+from warptui.engine.formats.warp import xml
+from warptui.engine.formats.warp.ctf import WarpCtf
+from warptui.engine.formats.warp.xml import Element, Grid
 from warptui.engine.records import StageRecord, StoredItem
 
 
@@ -47,7 +48,7 @@ def _set_ctf(root: Element, record: StageRecord, motion: StageRecord | None) -> 
     pixel_size = float(result.get("pixel_size") or 0.0)
     motion_facts = motion.result if motion is not None else {}
     binned = {"shape_yx": motion_facts.get("shape_yx", (0, 0)), "pixel_size": pixel_size}
-    warp_xml.set_params(
+    xml.set_params(
         root,
         "OptionsCTF",
         {
@@ -123,14 +124,14 @@ def _set_motion(root: Element, record: StageRecord) -> None:
     if result.get("early_motion") is None:  # unknown is not written as a value
         root.attrib.pop("MeanFrameMovement", None)
     else:
-        root.set("MeanFrameMovement", warp_xml.format_value(float(result["early_motion"])))
+        root.set("MeanFrameMovement", xml.format_value(float(result["early_motion"])))
     track = [tuple(node) for node in result.get("global_yx_angstrom") or [(0.0, 0.0)]]
     width, height, depth = result.get("local_grid", (1, 1, 1))
     n_nodes = width * height * depth
     local_x = result.get("local_x_angstrom") or [0.0] * n_nodes
     local_y = result.get("local_y_angstrom") or [0.0] * n_nodes
     pixel_size = float(result.get("pixel_size") or 0.0)
-    warp_xml.set_params(
+    xml.set_params(
         root,
         "OptionsMovement",
         {
@@ -144,9 +145,9 @@ def _set_motion(root: Element, record: StageRecord) -> None:
     )
     for axis, name in ((1, "GridMovementX"), (0, "GridMovementY")):
         values = tuple(float(node[axis]) for node in track)
-        warp_xml.set_grid(root, name, Grid(1, 1, len(track), values))
+        xml.set_grid(root, name, Grid(1, 1, len(track), values))
     for nodes, name in ((local_x, "GridLocalMovementX"), (local_y, "GridLocalMovementY")):
-        warp_xml.set_grid(root, name, Grid(width, height, depth, tuple(map(float, nodes))))
+        xml.set_grid(root, name, Grid(width, height, depth, tuple(map(float, nodes))))
 
 
 def _set_average(
@@ -159,7 +160,7 @@ def _set_average(
     per_frame = dose / n_frames if dose and n_frames else 0.0
     if motion is not None and motion.result.get("dose_per_frame"):
         per_frame = motion.result["dose_per_frame"]
-    warp_xml.set_params(
+    xml.set_params(
         root,
         "OptionsMovieExport",
         {
@@ -182,8 +183,8 @@ def _set_average(
 def _set_picking(root: Element, record: StageRecord, average: StageRecord | None) -> None:
     result, settings = record.result, record.settings
     masked = result.get("mask_percent")
-    root.set("MaskPercentage", warp_xml.format_value(-1.0 if masked is None else float(masked)))
-    warp_xml.set_params(
+    root.set("MaskPercentage", xml.format_value(-1.0 if masked is None else float(masked)))
+    xml.set_params(
         root,
         "OptionsBoxNet",
         {
@@ -201,14 +202,14 @@ def _set_picking(root: Element, record: StageRecord, average: StageRecord | None
     )
     threshold = result.get("min_score", settings.get("min_score"))
     suffix = result.get("suffix") or settings.get("model", "")
-    warp_xml.set_threshold(root, str(suffix), float(threshold or 0.0))
+    xml.set_threshold(root, str(suffix), float(threshold or 0.0))
 
 
 def _set_particles(root: Element, record: StageRecord, average: StageRecord | None) -> None:
     result, settings = record.result, record.settings
     averaged = average.settings if average is not None else {}
     n_frames, dose = (average.result.get(key) if average is not None else 0 for key in _DOSE)
-    warp_xml.set_params(
+    xml.set_params(
         root,
         "OptionsParticlesExport",
         {

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from warptui.engine.errors import StageError
-from warptui.engine.formats.particles_file import (
+from warptui.engine.formats.star.particles import (
     LocalCtf,
     ParticleOptics,
     can_be_named,

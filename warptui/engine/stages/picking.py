@@ -13,7 +13,7 @@ from warptui.engine.stages.stage import Stage, StageResult, StageSettings, setti
 if TYPE_CHECKING:
     import torch
 
-    from warptui.engine.formats.picks_file import Candidates
+    from warptui.engine.formats.star.picks import Candidates
     from warptui.engine.stages.stage import Bench
 
 VERSION = 4  # of what the network makes of an average; raise it when that changes
@@ -96,7 +96,7 @@ def run(item: Movie, bench: Bench, settings: PickingSettings) -> PickingResult:
             f"{item.name}: there is no average to pick in; set average.enabled = true, "
             "or picking.enabled = false"
         )
-    from warptui.engine.formats.picks_file import model_suffix
+    from warptui.engine.formats.star.picks import model_suffix
 
     _check_extent(item.name, average)
     model_hash = bench.boxnet_hash(settings.model)
@@ -222,7 +222,7 @@ def _find(
     import numpy as np
     import torch
 
-    from warptui.engine.formats.picks_file import Candidates
+    from warptui.engine.formats.star.picks import Candidates
     from warptui.engine.ops.picking.crowding import adapt_to_abundance
     from warptui.engine.ops.picking.picks import find_artifacts, find_components
     from warptui.engine.ops.picking.segmentation import coarsen, normalise, segment

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from warptui.engine.edits import Chosen, Edits
     from warptui.engine.formats.mrc import StackWriter
-    from warptui.engine.formats.particles_file import ParticleOptics, ParticleTable
-    from warptui.engine.formats.picks_file import Candidates
+    from warptui.engine.formats.star.particles import ParticleOptics, ParticleTable
+    from warptui.engine.formats.star.picks import Candidates
     from warptui.engine.nets.boxnet import BoxNet
     from warptui.engine.ops.particles.extraction import Counts
     from warptui.engine.settings import Config, InputSettings, OpticsSettings

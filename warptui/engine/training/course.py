@@ -16,8 +16,8 @@ import torch
 import warptui
 from warptui.engine.crash import crash_point
 from warptui.engine.errors import Cancelled, TrainingError
-from warptui.engine.formats.boxnet_file import find_model, write_boxnet
-from warptui.engine.formats.picks_file import write_array
+from warptui.engine.formats.boxnet_model import find_model, write_boxnet
+from warptui.engine.formats.star.picks import write_array
 from warptui.engine.items import TrainingStatus
 from warptui.engine.mounts import UNWRITABLE
 from warptui.engine.nets.boxnet import BoxNet

@@ -12,7 +12,7 @@ import numpy as np
 from warptui.engine.edits import Edits, Spot, choose, read_edits
 from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.formats.mrc import read_shape_and_pixel_size
-from warptui.engine.formats.star import read_positions
+from warptui.engine.formats.star.tables import read_positions
 from warptui.engine.items import TrainingExample, TrainingRequest
 from warptui.engine.paths import ProjectPaths
 

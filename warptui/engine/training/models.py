@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from warptui.engine.errors import InputError, TrainingError
-from warptui.engine.formats.boxnet_file import (
+from warptui.engine.formats.boxnet_model import (
     SUFFIX,
     BoxNetFile,
     bundled_folder,

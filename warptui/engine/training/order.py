@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from warptui.engine.errors import InputError, TrainingError
-from warptui.engine.formats.boxnet_file import find_model, read_boxnet
+from warptui.engine.formats.boxnet_model import find_model, read_boxnet
 from warptui.engine.items import TrainingExample, TrainingRequest
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.settings import Config, TrainingSettings

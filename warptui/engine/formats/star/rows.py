@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from warptui.engine.errors import InputError
-from warptui.engine.formats.star import VERSION
+from warptui.engine.formats.star.tables import VERSION
 
 GROUP, GROUP_NAME = "rlnOpticsGroup", "rlnOpticsGroupName"
 _LAST_WORD = re.compile(rb"[ \t]+[^ \t\n]+[ \t]*$", re.MULTILINE)

@@ -11,9 +11,9 @@ import re
 import numpy as np
 
 from warptui.engine.errors import CorruptError, InputError, TruncatedError
-from warptui.engine.formats import tiff_structure as tags
 from warptui.engine.formats.source import Frames, Source
-from warptui.engine.formats.tiff_structure import Chain, Page
+from warptui.engine.formats.tiff import structure as tags
+from warptui.engine.formats.tiff.structure import Chain, Page
 
 EER_8_BIT = 65000
 EER_7_BIT = 65001
@@ -149,7 +149,7 @@ def _add_frame(
     where: str,
 ) -> int:
     """Add one raw frame to ``out`` and return its number of events."""
-    from warptui.engine.formats.eer_kernels import add_events
+    from warptui.engine.formats.eer.kernels import add_events
 
     offsets, counts = page.chunks()
     data = b"".join(source.read_at(o, c) for o, c in zip(offsets, counts, strict=True))

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from warptui.engine.errors import CorruptError
-from warptui.engine.formats import warp_xml
-from warptui.engine.formats.warp_xml import Element, Grid
+from warptui.engine.formats.warp import xml
+from warptui.engine.formats.warp.xml import Element, Grid
 
 ELEMENTS = (
     "PS1D",
@@ -78,10 +78,10 @@ def set_ctf(root: Element, ctf: WarpCtf) -> None:
     for name, field in CURVES.items():
         points = getattr(ctf, field)
         element = Element(name)
-        value = warp_xml.format_value
+        value = xml.format_value
         element.text = ";".join(f"{value(float(x))}|{value(float(y))}" for x, y in points)
-        warp_xml.place(root, element)
-    warp_xml.set_params(
+        xml.place(root, element)
+    xml.set_params(
         root,
         "CTF",
         {
@@ -114,7 +114,7 @@ def set_ctf(root: Element, ctf: WarpCtf) -> None:
         "GridCTFDoming": Grid(1, 1, 1, (0.0,)),
     }
     for name, values in grids.items():
-        warp_xml.set_grid(root, name, values)
+        xml.set_grid(root, name, values)
 
 
 def clear_ctf(root: Element) -> None:
@@ -133,11 +133,11 @@ def read_ctf(root: Element) -> WarpCtf | None:
     CorruptError
         If there is one that cannot be read.
     """
-    params = warp_xml.read_params(root, "CTF")
+    params = xml.read_params(root, "CTF")
     if "Defocus" not in params:
         return None
     number = _Numbers(params)
-    defocus, phase = warp_xml.read_grid(root, "GridCTF"), warp_xml.read_grid(root, "GridCTFPhase")
+    defocus, phase = xml.read_grid(root, "GridCTF"), xml.read_grid(root, "GridCTFPhase")
     astigmatism, angle = positive_astigmatism(
         number("DefocusDelta", 0.0), number("DefocusAngle", 0.0)
     )

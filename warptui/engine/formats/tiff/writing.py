@@ -12,7 +12,7 @@ import imagecodecs
 import numpy as np
 
 from warptui.engine.errors import OutputError
-from warptui.engine.formats import tiff_structure as tags
+from warptui.engine.formats.tiff import structure as tags
 from warptui.engine.paths import replacing
 
 _CODECS: dict[str, tuple[int, Callable[..., Any] | None]] = {
@@ -191,8 +191,8 @@ def write_eer(
     OutputError, OSError
         As `write_tiff_movie`.
     """
-    from warptui.engine.formats.eer import EER_7_BIT, EER_8_BIT
-    from warptui.engine.formats.eer_kernels import write_symbols
+    from warptui.engine.formats.eer.kernels import write_symbols
+    from warptui.engine.formats.eer.movie import EER_7_BIT, EER_8_BIT
 
     ny, nx = shape_yx
 

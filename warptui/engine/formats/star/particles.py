@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from warptui.engine.formats.star import VERSION, is_writable
-from warptui.engine.formats.warp_ctf import positive_astigmatism
+from warptui.engine.formats.star.tables import VERSION, is_writable
+from warptui.engine.formats.warp.ctf import positive_astigmatism
 from warptui.engine.paths import write_text
 
 OPTICS_LABELS = (

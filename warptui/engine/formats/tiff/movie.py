@@ -10,9 +10,9 @@ import imagecodecs
 import numpy as np
 
 from warptui.engine.errors import CorruptError, InputError, TruncatedError
-from warptui.engine.formats import tiff_structure as tags
 from warptui.engine.formats.source import Frames, Source
-from warptui.engine.formats.tiff_structure import ByteOrder, Chain, Page
+from warptui.engine.formats.tiff import structure as tags
+from warptui.engine.formats.tiff.structure import ByteOrder, Chain, Page
 
 LZW = 5
 # Decoders and the most bytes that one compressed byte may become: a lie about the image
@@ -201,7 +201,7 @@ def _decompress(data: np.ndarray, count: int, compression: int, scratch: np.ndar
     if compression == 1:
         return data[:count]
     if compression == LZW:
-        from warptui.engine.formats.lzw_kernels import OUTPUT_START, decode_lzw
+        from warptui.engine.formats.tiff.lzw_kernels import OUTPUT_START, decode_lzw
 
         n_bytes = decode_lzw(data, count, scratch, scratch.size - _MARGIN)
         if n_bytes < 0:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.edits import Chosen
-from warptui.engine.formats.star import Table, is_writable, read_columns, write_star
-from warptui.engine.formats.tiff_writing import write_tiff_movie
+from warptui.engine.formats.star.tables import Table, is_writable, read_columns, write_star
+from warptui.engine.formats.tiff.writing import write_tiff_movie
 from warptui.engine.paths import ProjectPaths, write_bytes, write_text
 
 COORDINATES = ("rlnCoordinateX", "rlnCoordinateY")
