@@ -40,9 +40,9 @@ from warptui.engine.errors import EngineError
 from warptui.engine.events import Snapshot, StatusChanged
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import EngineStatus
+from warptui.engine.model.stored import StoredItem
 from warptui.engine.paths import ProjectPaths, root_name
 from warptui.engine.plan import References, make_record
-from warptui.engine.records import StoredItem
 from warptui.engine.stages import STAGES
 from warptui.engine.store import Store
 

@@ -31,7 +31,7 @@ from warptui.engine.paths import ProjectPaths, socket_path, temporary
 from warptui.engine.training.folder import read_metrics, read_report
 
 if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
-    from warptui.engine.columns import Columns
+    from warptui.engine.model.item_columns import Columns
     from warptui.engine.settings import Changes
 
 CALL_TIMEOUT_S = 60.0

@@ -15,9 +15,9 @@ from tests.engine.beam_patterns import write_epu
 from warptui import cli, config
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import Choice
+from warptui.engine.model.stored import StoredItem
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, make_record, plan
-from warptui.engine.records import StoredItem
 from warptui.engine.store import Store, fingerprint
 
 SHAPE = {"pixel_size": 1.25, "shape_yx": [16, 16]}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from warptui.engine.exporters.item_rows import Source
 from warptui.engine.formats.star.tables import Table, write_star
-from warptui.engine.records import StageRecord, StoredItem
+from warptui.engine.model.stored import StageRecord, StoredItem
 
 OPTICS = (
     "rlnOpticsGroupName", "rlnOpticsGroup", "rlnMicrographOriginalPixelSize",

@@ -17,9 +17,9 @@ from warptui.engine.errors import InputError, ItemError
 from warptui.engine.formats.star.picks import Candidates, write_candidates
 from warptui.engine.formats.warp import xml
 from warptui.engine.items import EngineStatus, State
+from warptui.engine.model.stored import StoredItem
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, make_record
-from warptui.engine.records import StoredItem
 from warptui.engine.register import Register
 from warptui.engine.roster import Entry, Roster
 from warptui.engine.server import edits_of

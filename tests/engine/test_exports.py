@@ -16,8 +16,8 @@ from warptui.engine.export_records import INTERRUPTED, ExportRecords, export_id
 from warptui.engine.exporters.kinds import MICROGRAPHS, Outcome, kind_of, target_of
 from warptui.engine.exports import Exports
 from warptui.engine.items import Export, ExportRequest
+from warptui.engine.model.stored import StoredItem
 from warptui.engine.paths import ProjectPaths
-from warptui.engine.records import StoredItem
 
 REQUEST = ExportRequest()
 NAMES = [f"m{number}.mrc" for number in range(20)]

@@ -29,8 +29,8 @@ from warptui.engine.formats.star.rows import Head, Rows
 from warptui.engine.items import Export, ExportRequest
 from warptui.engine.live import Live
 from warptui.engine.lock import ProjectLock
+from warptui.engine.model.stored import StoredItem
 from warptui.engine.paths import ProjectPaths
-from warptui.engine.records import StoredItem
 from warptui.engine.server import Server
 from warptui.engine.settings import ExportSettings
 from warptui.engine.store import Store

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warptui.engine.items import Movie
+from warptui.engine.model.stored import StoredItem
 from warptui.engine.plan import (
     References,
     Step,
@@ -19,7 +20,6 @@ from warptui.engine.plan import (
     refusal,
     wanted_hash,
 )
-from warptui.engine.records import StoredItem
 from warptui.engine.settings import Config
 from warptui.engine.stages import STAGES, Stage, StageResult, StageSettings
 from warptui.engine.stages.average import AverageSettings

@@ -22,9 +22,9 @@ from warptui.engine import paths
 from warptui.engine.errors import InputError, OutputError
 from warptui.engine.formats.warp import xml
 from warptui.engine.items import Choice
+from warptui.engine.model.stored import Failure, StageRecord, StoredItem
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, make_record, plan
-from warptui.engine.records import Failure, StageRecord, StoredItem
 from warptui.engine.settings import Config
 from warptui.engine.stages import STAGES
 from warptui.engine.store import Store, fingerprint

@@ -15,8 +15,8 @@ from warptui.engine.export_records import ExportRecords, export_id, reason_of
 from warptui.engine.exporters.kinds import MICROGRAPHS, by_settings, grouping_of, summary, target_of
 from warptui.engine.exporters.relion import NO_CTF, SIZE_UNKNOWN, Options, export_micrographs
 from warptui.engine.items import Export, ExportRequest, State
+from warptui.engine.model.stored import StoredItem
 from warptui.engine.paths import ProjectPaths
-from warptui.engine.records import StoredItem
 from warptui.engine.store import Store
 
 

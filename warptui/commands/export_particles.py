@@ -15,8 +15,8 @@ from warptui.engine.errors import ExportError, WarptuiError
 from warptui.engine.export_records import ExportRecords, export_id, reason_of
 from warptui.engine.exporters.kinds import PARTICLES, by_settings, target_of
 from warptui.engine.items import Export, ExportRequest, State
+from warptui.engine.model.stored import StoredItem
 from warptui.engine.paths import ProjectPaths
-from warptui.engine.records import StoredItem
 from warptui.engine.store import Store
 
 

@@ -14,8 +14,8 @@ from warptui.engine.errors import Cancelled, ExportError, WarptuiError
 from warptui.engine.export_records import ExportRecords, export_id, reason_of
 from warptui.engine.exporters.kinds import Kind
 from warptui.engine.items import Export, ExportRequest
+from warptui.engine.model.stored import StoredItem
 from warptui.engine.paths import ProjectPaths
-from warptui.engine.records import StoredItem
 
 log = logging.getLogger(__name__)
 

@@ -25,10 +25,10 @@ from warptui.engine.items import State, Trial
 from warptui.engine.job import FailureKind, Job, deadlines, encode_config
 from warptui.engine.leftovers import find_leftovers
 from warptui.engine.log_lines import about
+from warptui.engine.model.stored import Failure
 from warptui.engine.plan import NEVER_RUN, make_record
 from warptui.engine.pool import Died, Pool, Said, Slot, log_tail
 from warptui.engine.rates import Rates
-from warptui.engine.records import Failure
 from warptui.engine.register import Register
 from warptui.engine.roster import Entry, Roster
 from warptui.engine.settings import Config

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from warptui.engine.items import Choice, State
-from warptui.engine.records import StoredItem
+from warptui.engine.model.stored import StoredItem
 from warptui.engine.selection import KEPT, Limit, Selection, Spread, Verdict, vector
 
 ASTIGMATISM = ("astigmatism_um", "astigmatism_angle_deg")  # of the ctf stage

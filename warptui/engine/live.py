@@ -24,9 +24,9 @@ from warptui.engine.exporters.live_groups import LiveGroups
 from warptui.engine.exporters.spool import Spool
 from warptui.engine.formats.star.rows import Rows
 from warptui.engine.items import Export
+from warptui.engine.model.stored import StoredItem
 from warptui.engine.mounts import is_full
 from warptui.engine.paths import ProjectPaths
-from warptui.engine.records import StoredItem
 
 if TYPE_CHECKING:
     from warptui.engine.settings import ExportSettings

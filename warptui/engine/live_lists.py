@@ -12,8 +12,8 @@ from warptui.engine.foreman import Foreman
 from warptui.engine.formats.star.picks import model_suffix
 from warptui.engine.items import Export
 from warptui.engine.live import Live
+from warptui.engine.model.stored import StoredItem
 from warptui.engine.paths import ProjectPaths
-from warptui.engine.records import StoredItem
 from warptui.engine.settings import Config
 from warptui.engine.training.order import used_model
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from warptui.engine import paths
 from warptui.engine.items import Movie
-from warptui.engine.records import StageRecord, StoredItem, digest
+from warptui.engine.model.stored import StageRecord, StoredItem, digest
 from warptui.engine.settings import Config, affecting
 from warptui.engine.stages import STAGES, Stage
 

@@ -15,8 +15,8 @@ from warptui.engine.edits import Edits, write_edits
 from warptui.engine.errors import ItemError
 from warptui.engine.events import ItemChanged, ItemRemoved
 from warptui.engine.items import Choice, ExportRequest, State
+from warptui.engine.model.stored import StoredItem
 from warptui.engine.paths import ProjectPaths
-from warptui.engine.records import StoredItem
 from warptui.engine.roster import Entry, Roster
 from warptui.engine.schedule import Schedule
 from warptui.engine.store import Store

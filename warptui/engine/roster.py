@@ -15,9 +15,9 @@ from warptui.engine.errors import InputError
 from warptui.engine.formats.squares import square_of_parts
 from warptui.engine.items import Astigmatism, ItemDetail, ItemRow, State
 from warptui.engine.judged import ASTIGMATISM, FROM_SPREAD, Judged
+from warptui.engine.model.stored import StageRecord, StoredItem
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import Step, refusal
-from warptui.engine.records import StageRecord, StoredItem
 from warptui.engine.selection import NOT_PROCESSED, Selection, Spread, select
 from warptui.engine.wanted import Wanted, stage_and_field
 

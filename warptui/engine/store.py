@@ -25,8 +25,8 @@ from warptui.engine.errors import CorruptError, InputError, OutputError
 from warptui.engine.formats import item_xml
 from warptui.engine.formats.warp import xml
 from warptui.engine.index import Index, Stamp
+from warptui.engine.model.stored import Failure, StageRecord, StoredItem
 from warptui.engine.paths import ProjectPaths
-from warptui.engine.records import Failure, StageRecord, StoredItem
 
 __all__ = ["Failure", "StageRecord", "Store", "StoredItem", "fingerprint"]
 

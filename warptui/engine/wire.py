@@ -23,8 +23,8 @@ from warptui.engine.items import EngineStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from warptui.engine.columns import Columns
     from warptui.engine.items import ItemRow
+    from warptui.engine.model.item_columns import Columns
 
 PROTOCOL = 4
 PART = 4096  # items in a message: neither side holds the text of 100,000 at once
@@ -100,21 +100,21 @@ def message(line: bytes) -> dict[str, Any]:
 
 def encode_rows(rows: Iterable[ItemRow]) -> dict[str, Any]:
     """Rows in columns: 100,000 of them in a fraction of a second."""
-    from warptui.engine.columns import Columns  # NumPy: the command line answers without
+    from warptui.engine.model.item_columns import Columns  # NumPy: the command line answers without
 
     return (rows if isinstance(rows, Columns) else Columns(rows)).to_json()
 
 
 def decode_rows(record: dict[str, Any]) -> Columns:
     """The inverse of `encode_rows`."""
-    from warptui.engine.columns import Columns
+    from warptui.engine.model.item_columns import Columns
 
     return Columns.from_json(record)
 
 
 def encode_snapshot(sequence: int, snapshot: Snapshot) -> Iterator[dict[str, Any]]:
     """Messages with a snapshot and the sequence number up to which it is true."""
-    from warptui.engine.columns import Columns
+    from warptui.engine.model.item_columns import Columns
 
     rows, last = snapshot.rows, 0
     for last in range(PART, len(rows), PART):
@@ -126,7 +126,7 @@ def encode_snapshot(sequence: int, snapshot: Snapshot) -> Iterator[dict[str, Any
 
 def decode_snapshot(parts: list[Columns], record: dict[str, Any]) -> tuple[int, Snapshot]:
     """The inverse of `encode_snapshot`, given the decoded parts and the last message's content."""
-    from warptui.engine.columns import Columns
+    from warptui.engine.model.item_columns import Columns
 
     status = EngineStatus.from_json(record["status"])
     rows = Columns.joined([*parts, Columns.from_json(record["items"])])

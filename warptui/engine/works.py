@@ -20,7 +20,6 @@ from typing import Any
 
 from warptui.engine import mounts
 from warptui.engine.broadcast import Broadcast
-from warptui.engine.columns import Columns
 from warptui.engine.devices import cpu_count, plan_slots
 from warptui.engine.editing import read_marks
 from warptui.engine.errors import EngineError, WarptuiError
@@ -36,6 +35,7 @@ from warptui.engine.live_lists import LiveLists
 from warptui.engine.lock import ProjectLock
 from warptui.engine.log_lines import LogLines
 from warptui.engine.lookout import Lookout
+from warptui.engine.model.item_columns import Columns
 from warptui.engine.paths import TEMPORARY_SUFFIX, ProjectPaths, root_name
 from warptui.engine.pool import Died, Patience, Pool, Said, boot_clock
 from warptui.engine.references import ReferenceFiles

@@ -14,13 +14,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from warptui.engine.columns import (
-    CHOICE_NUMBERS,
-    CHOICES,
-    STATE_NUMBERS,
-    STATES,
-    Columns,
-)
 from warptui.engine.events import (
     Event,
     ItemChanged,
@@ -30,6 +23,13 @@ from warptui.engine.events import (
     StatusChanged,
 )
 from warptui.engine.items import Choice, EngineStatus, ItemRow, State, Summary
+from warptui.engine.model.item_columns import (
+    CHOICE_NUMBERS,
+    CHOICES,
+    STATE_NUMBERS,
+    STATES,
+    Columns,
+)
 from warptui.screens.name_search import NameSearch
 
 LOG_LINES = 2000

@@ -16,9 +16,9 @@ from warptui.engine.exporters.relion import Options, export_micrographs
 from warptui.engine.formats.mrc import read_mrc, write_mrc
 from warptui.engine.formats.star.tables import Table, write_star
 from warptui.engine.formats.tiff.writing import write_tiff_movie
+from warptui.engine.model.stored import StageRecord, StoredItem
 from warptui.engine.ops.ctf import transfer_function
 from warptui.engine.paths import ProjectPaths, root_name
-from warptui.engine.records import StageRecord, StoredItem
 
 pytestmark = pytest.mark.skipif(
     shutil.which("relion_motion_refine") is None, reason="RELION is not installed"

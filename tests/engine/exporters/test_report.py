@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from tests.engine.beam_patterns import afis
 from warptui import cli
-from warptui.engine.columns import Columns
 from warptui.engine.exporters.beam_groups import BeamGroups
 from warptui.engine.exporters.kinds import REPORT, settled
 from warptui.engine.exporters.report import Facts, svg, write_csv, write_json
@@ -27,6 +26,7 @@ from warptui.engine.exporters.report.page import page
 from warptui.engine.exporters.report.pictures import png, shrunk
 from warptui.engine.exports import Exports
 from warptui.engine.items import Choice, EngineStatus, ExportRequest, ItemRow, State
+from warptui.engine.model.item_columns import Columns
 from warptui.engine.paths import ProjectPaths, root_name
 from warptui.engine.selection import limits, select
 from warptui.engine.stages import STAGES

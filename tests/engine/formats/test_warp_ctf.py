@@ -15,7 +15,7 @@ from warptui.engine.formats import warp_movie
 from warptui.engine.formats.warp import ctf as warp_ctf
 from warptui.engine.formats.warp import xml
 from warptui.engine.formats.warp.ctf import WarpCtf
-from warptui.engine.records import StageRecord, StoredItem
+from warptui.engine.model.stored import StageRecord, StoredItem
 
 OPTICS = {"voltage": 200.0, "cs": 1.4, "amplitude_contrast": 0.1}
 RESULT: dict[str, Any] = {

@@ -10,8 +10,8 @@ from warptui.engine.errors import InputError
 from warptui.engine.formats.star.particles import OPTICS_LABELS, can_be_named, particle_rows
 from warptui.engine.formats.star.picks import read_picks
 from warptui.engine.formats.star.rows import Head, Rows, split_star
+from warptui.engine.model.stored import StoredItem
 from warptui.engine.paths import ProjectPaths, root_name
-from warptui.engine.records import StoredItem
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from warptui.engine.errors import ExportError
 from warptui.engine.exporters import particles, relion, report
 from warptui.engine.exporters.beam_shifts import Grouping
 from warptui.engine.items import ExportRequest
+from warptui.engine.model.stored import StoredItem
 from warptui.engine.paths import ProjectPaths
-from warptui.engine.records import StoredItem
 
 if TYPE_CHECKING:
     from warptui.engine.settings import ExportSettings

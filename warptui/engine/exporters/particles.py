@@ -36,8 +36,8 @@ from warptui.engine.formats.star.foreign import Places, read_places
 from warptui.engine.formats.star.picks import read_picks
 from warptui.engine.formats.star.rows import Rows, split_star
 from warptui.engine.items import ExportRequest
+from warptui.engine.model.stored import StoredItem
 from warptui.engine.paths import ProjectPaths, naming, root_name, temporary
-from warptui.engine.records import StoredItem
 
 NO_PICKS = "nothing was picked, or cut out, on it"
 NONE_THERE = "the coordinates name no particles on it"

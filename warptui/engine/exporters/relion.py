@@ -17,8 +17,8 @@ from warptui.engine.exporters.relion_motion import MotionExport
 from warptui.engine.formats.mrc import read_mrc, write_mrc
 from warptui.engine.formats.star.tables import Table, Value, is_writable, write_star
 from warptui.engine.formats.warp.ctf import positive_astigmatism
+from warptui.engine.model.stored import StoredItem
 from warptui.engine.paths import ProjectPaths, root_name
-from warptui.engine.records import StoredItem
 
 CTF_LABELS = (
     "rlnDefocusU",

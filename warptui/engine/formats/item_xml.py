@@ -19,7 +19,7 @@ from warptui.engine.formats import warp_movie
 from warptui.engine.formats.warp import xml
 from warptui.engine.formats.warp.xml import Element
 from warptui.engine.items import Choice
-from warptui.engine.records import StoredItem, short_values
+from warptui.engine.model.stored import StoredItem, short_values
 
 FORMAT = 1  # of the <Warptui> element
 

@@ -14,7 +14,7 @@ from warptui.engine.formats.warp import ctf as warp_ctf
 from warptui.engine.formats.warp import xml
 from warptui.engine.formats.warp.ctf import WarpCtf
 from warptui.engine.formats.warp.xml import Element, Grid
-from warptui.engine.records import StageRecord, StoredItem
+from warptui.engine.model.stored import StageRecord, StoredItem
 
 
 def set_results(root: Element, item: StoredItem, unchanged: Collection[str] = ()) -> None:

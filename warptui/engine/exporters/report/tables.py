@@ -13,8 +13,8 @@ import numpy as np
 
 import warptui
 from warptui.engine import paths
-from warptui.engine.columns import CHOICES, STATES
 from warptui.engine.exporters.report.facts import Facts
+from warptui.engine.model.item_columns import CHOICES, STATES
 
 _TEXTS = ("reason", "square", "training")
 
