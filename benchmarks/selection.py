@@ -36,8 +36,8 @@ from live_star import HEAD
 
 from warptui import config
 from warptui.client import Client
+from warptui.engine.api.events import Snapshot, StatusChanged
 from warptui.engine.errors import EngineError
-from warptui.engine.events import Snapshot, StatusChanged
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import EngineStatus
 from warptui.engine.model.stored import StoredItem

@@ -24,7 +24,7 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 from warptui import client as engine_client
-from warptui.engine.events import CatchingUp, LogLine, Snapshot
+from warptui.engine.api.events import CatchingUp, LogLine, Snapshot
 from warptui.engine.items import ItemDetail
 from warptui.screens.bindings import APP_BINDINGS, all_bindings, clashes
 from warptui.screens.calls import CallingApp

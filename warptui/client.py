@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import warptui
-from warptui.engine import events, mounts, wire
+from warptui.engine import mounts
+from warptui.engine.api import events, protocol
+from warptui.engine.api.events import Event
 from warptui.engine.errors import EngineError, OtherVersionError
-from warptui.engine.events import Event
 from warptui.engine.items import (
     Choice,
     EngineStatus,
@@ -84,7 +85,7 @@ class Client:
 
     def items(self) -> list[ItemRow]:
         """All items in order of arrival."""
-        return list(wire.decode_rows(self._call("items")))
+        return list(protocol.decode_rows(self._call("items")))
 
     def item(self, name: str) -> ItemDetail:
         """Everything about one item. Raises KeyError when the engine does not know it."""
@@ -185,7 +186,7 @@ class Client:
         if answer is None:
             raise EngineError(f"the engine of {self.project} went away; start it again")
         if "error" in answer:
-            wire.raise_error(answer["error"])
+            protocol.raise_error(answer["error"])
         return Trial.from_json(answer["ok"])
 
     def drop_trial(self, name: str) -> None:
@@ -268,12 +269,12 @@ class Client:
                     return
                 if "part" in message:
                     told = told if parts else time.monotonic()
-                    parts.append(wire.decode_rows(message["part"]))
+                    parts.append(protocol.decode_rows(message["part"]))
                     if time.monotonic() > told + CATCHING_UP_S:
                         told = time.monotonic()
                         yield after, events.CatchingUp(sum(map(len, parts)))
                 if "snapshot" in message:
-                    yield wire.decode_snapshot(parts, message["snapshot"])
+                    yield protocol.decode_snapshot(parts, message["snapshot"])
                     parts = []
                 for sequence, record in message.get("events", ()):
                     yield sequence, events.decode(record)
@@ -303,7 +304,7 @@ class Client:
         if answer is None:
             raise EngineError(f"the engine of {self.project} went away during '{call}'")
         if "error" in answer:
-            wire.raise_error(answer["error"])
+            protocol.raise_error(answer["error"])
         return answer["ok"]
 
 
@@ -324,17 +325,17 @@ class _Connection:
         self._reader = self._socket.makefile("rb", BUFFER)
         greeting = self.receive() or {}
         self.hello: dict[str, Any] = greeting.get("hello", {})
-        if self.hello.get("protocol") != wire.PROTOCOL:
+        if self.hello.get("protocol") != protocol.PROTOCOL:
             self.close()
             if not self.hello:
                 raise EngineError(
                     f"the engine of {project} is just ending, or has too many viewers"
                 )
-            raise OtherVersionError(project, self.hello, warptui.__version__, wire.PROTOCOL)
+            raise OtherVersionError(project, self.hello, warptui.__version__, protocol.PROTOCOL)
 
     def send(self, message: dict[str, Any]) -> None:
         try:
-            self._socket.sendall(wire.line(message))
+            self._socket.sendall(protocol.line(message))
         except OSError as problem:
             raise EngineError(f"the engine of {self._project} went away ({problem})") from problem
 
@@ -346,7 +347,7 @@ class _Connection:
             raise EngineError(f"the engine of {self._project} does not answer") from problem
         except (OSError, ValueError):  # closed under our feet
             return None
-        return wire.message(line) if line.endswith(b"\n") else None
+        return protocol.message(line) if line.endswith(b"\n") else None
 
     def wait_for_ever(self) -> None:
         """A quiet engine is no fault of a subscription."""

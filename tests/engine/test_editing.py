@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import starfile
 
-from warptui.engine import editing, wire
-from warptui.engine.broadcast import Broadcast
+from warptui.engine import editing
+from warptui.engine.api import protocol
+from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.server import edits_of
 from warptui.engine.edits import Edits, Spot, write_edits
 from warptui.engine.errors import InputError, ItemError
 from warptui.engine.formats.star.picks import Candidates, write_candidates
@@ -22,7 +24,6 @@ from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, make_record
 from warptui.engine.register import Register
 from warptui.engine.roster import Entry, Roster
-from warptui.engine.server import edits_of
 from warptui.engine.settings import Config
 from warptui.engine.stages import STAGES
 from warptui.engine.store import Store
@@ -207,6 +208,6 @@ def test_unknown_items_and_senseless_values_are_refused(book: Bookkeeper) -> Non
 
 
 def test_viewers_get_what_the_edit_raised() -> None:
-    record = wire.encode_error(InputError("a.tif: min_score: too much"))
+    record = protocol.encode_error(InputError("a.tif: min_score: too much"))
     with pytest.raises(ItemError, match="too much"):
-        wire.raise_error(record)
+        protocol.raise_error(record)

@@ -19,6 +19,7 @@ import pytest
 from tests.engine.item_stars import stored_item, write_item
 from warptui import client
 from warptui.engine import paths
+from warptui.engine.api.server import Server
 from warptui.engine.export_records import ExportRecords
 from warptui.engine.exporters import kinds
 from warptui.engine.exporters.gathered import write_gathered
@@ -31,7 +32,6 @@ from warptui.engine.live import Live
 from warptui.engine.lock import ProjectLock
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.paths import ProjectPaths
-from warptui.engine.server import Server
 from warptui.engine.settings import ExportSettings
 from warptui.engine.store import Store
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warptui.engine.broadcast import Broadcast
-from warptui.engine.events import ItemChanged
+from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.events import ItemChanged
 from warptui.engine.foreman import Foreman
 from warptui.engine.items import Choice, EngineStatus, ItemRow, State
 from warptui.engine.model.stored import StoredItem

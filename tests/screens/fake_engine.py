@@ -26,9 +26,9 @@ from tests.screens.fake_picking import (
 )
 from tests.screens.fake_picking import SETTINGS as PICKING
 from warptui.config import SECTIONS, check, read_config, write_config
+from warptui.engine.api.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
 from warptui.engine.edits import Edits
 from warptui.engine.errors import ItemError, SettingsError, TrainingError
-from warptui.engine.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
 from warptui.engine.exporters.beam_shifts import Gathering, Grouping, number_as_they_come
 from warptui.engine.exporters.kinds import described, kind_of, settled
 from warptui.engine.items import (

@@ -10,7 +10,7 @@ import pytest
 from tests.screens.conftest import until
 from tests.screens.fake_engine import START, FakeEngine
 from tests.screens.test_overview import SIZES, text_of
-from warptui.engine.events import LogLine, Snapshot
+from warptui.engine.api.events import LogLine, Snapshot
 from warptui.engine.items import State
 from warptui.screens import words
 from warptui.screens.item import ItemScreen

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.screens.fake_engine import synthetic_rows
-from warptui.engine.events import ItemChanged, ItemRemoved, Snapshot
+from warptui.engine.api.events import ItemChanged, ItemRemoved, Snapshot
 from warptui.engine.items import EngineStatus, ItemRow, State
 from warptui.screens.mirror import Mirror
 from warptui.screens.name_search import NameSearch

@@ -10,7 +10,7 @@ import pytest
 
 from tests.screens.fake_engine import SUMMARIES
 from tests.screens.test_mirror import filled
-from warptui.engine.events import ItemChanged, ItemRemoved
+from warptui.engine.api.events import ItemChanged, ItemRemoved
 from warptui.engine.items import Choice, State
 from warptui.screens import problems
 from warptui.screens.filters import parse

@@ -28,7 +28,7 @@ def engine(project: Path) -> int:
     """Run the engine in the foreground until it is told to stop."""
     for note in config.load(project).notes:
         say(f"config.toml: {note}")
-    from warptui.engine.server import serve
+    from warptui.engine.api.server import serve
 
     return serve(project, config.read_config, config.write_config)
 

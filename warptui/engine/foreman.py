@@ -18,13 +18,13 @@ from typing import Any
 
 import warptui
 from warptui.engine.alerts import Alerts
-from warptui.engine.broadcast import Broadcast
+from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.log_lines import about
 from warptui.engine.crash import crash_point
 from warptui.engine.errors import ItemError
 from warptui.engine.items import State, Trial
 from warptui.engine.job import FailureKind, Job, deadlines, encode_config
 from warptui.engine.leftovers import find_leftovers
-from warptui.engine.log_lines import about
 from warptui.engine.model.stored import Failure
 from warptui.engine.plan import NEVER_RUN, make_record
 from warptui.engine.pool import Died, Pool, Said, Slot, log_tail

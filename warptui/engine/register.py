@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from warptui.engine import paths
-from warptui.engine.broadcast import Broadcast
+from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.events import ItemChanged, ItemRemoved
 from warptui.engine.editing import Mark, is_behind, repick
 from warptui.engine.edits import Edits, write_edits
 from warptui.engine.errors import ItemError
-from warptui.engine.events import ItemChanged, ItemRemoved
 from warptui.engine.items import Choice, ExportRequest, State
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.paths import ProjectPaths

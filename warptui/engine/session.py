@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from warptui.engine.api.events import Event
 from warptui.engine.edits import Edits
 from warptui.engine.errors import EngineError, ExportError, SettingsError
-from warptui.engine.events import Event
 from warptui.engine.exporters.beam_shifts import Gathering, number_as_they_come
 from warptui.engine.exporters.kinds import (
     by_settings,

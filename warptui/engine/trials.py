@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from warptui.engine.api.log_lines import about
 from warptui.engine.errors import EngineError, ItemError
 from warptui.engine.items import Trial
 from warptui.engine.job import FailureKind, Job, deadlines, encode_config
-from warptui.engine.log_lines import about
 from warptui.engine.paths import ProjectPaths
 from warptui.engine.pool import Pool, Slot
 from warptui.engine.roster import Entry

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from warptui.engine import mounts
-from warptui.engine.broadcast import Broadcast
+from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.log_lines import LogLines
+from warptui.engine.api.status import Vitals
 from warptui.engine.devices import cpu_count, plan_slots
 from warptui.engine.editing import read_marks
 from warptui.engine.errors import EngineError, WarptuiError
@@ -33,7 +35,6 @@ from warptui.engine.job import load_stages
 from warptui.engine.leftovers import PRODUCT_FOLDERS, find_leftovers
 from warptui.engine.live_lists import LiveLists
 from warptui.engine.lock import ProjectLock
-from warptui.engine.log_lines import LogLines
 from warptui.engine.lookout import Lookout
 from warptui.engine.model.item_columns import Columns
 from warptui.engine.paths import TEMPORARY_SUFFIX, ProjectPaths, root_name
@@ -47,7 +48,6 @@ from warptui.engine.trainer import HOLD, Heard, Trainer
 from warptui.engine.training import models
 from warptui.engine.training.order import used_model
 from warptui.engine.training.task import Task
-from warptui.engine.vitals import Vitals
 from warptui.engine.wanted import Wanted, as_json
 from warptui.engine.watch import (
     FolderWatch,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from warptui.engine.api.events import Event
 from warptui.engine.errors import EngineError, OtherVersionError
-from warptui.engine.events import Event
 from warptui.engine.items import (
     Choice,
     ExportRequest,

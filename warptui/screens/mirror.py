@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from warptui.engine.events import (
+from warptui.engine.api.events import (
     Event,
     ItemChanged,
     ItemRemoved,

@@ -6,7 +6,7 @@ import time
 
 from rich.style import Style
 
-from warptui.engine.events import LogLine
+from warptui.engine.api.events import LogLine
 from warptui.screens import words
 from warptui.screens.mirror import Mirror
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece

@@ -9,8 +9,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from warptui.engine.broadcast import Broadcast
-from warptui.engine.events import LogLine
+from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.events import LogLine
 
 EARLIER_LINES = 200
 EARLIER_BYTES = 64_000

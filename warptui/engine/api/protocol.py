@@ -17,7 +17,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from warptui.engine import errors
-from warptui.engine.events import Snapshot
+from warptui.engine.api.events import Snapshot
 from warptui.engine.items import EngineStatus
 
 if TYPE_CHECKING:

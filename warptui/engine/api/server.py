@@ -1,7 +1,7 @@
 """The session behind a Unix socket, and the engine's main function.
 
 One thread per viewer: there are few, and each may block on its own. What a viewer has not taken
-yet is not queued for it (see `warptui.engine.broadcast`), so a slow one costs nothing.
+yet is not queued for it (see `warptui.engine.api.event_hub`), so a slow one costs nothing.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from types import FrameType
 from typing import Any
 
 import warptui
-from warptui.engine import events, mounts, wire
+from warptui.engine import mounts
+from warptui.engine.api import events, protocol
+from warptui.engine.api.events import Snapshot
 from warptui.engine.edits import edits_of
 from warptui.engine.errors import EngineError, WarptuiError
-from warptui.engine.events import Snapshot
 from warptui.engine.items import Choice, ExportRequest, TrainingRequest
 from warptui.engine.paths import ProjectPaths, socket_path
 from warptui.engine.session import Session
@@ -89,13 +90,13 @@ class Server:
     def _serve(self, connection: socket.socket) -> None:
         try:
             with connection, connection.makefile("rb") as requests:
-                connection.sendall(wire.line({"hello": self._hello()}))
+                connection.sendall(protocol.line({"hello": self._hello()}))
                 while line := requests.readline(MAX_LINE):
-                    request = wire.message(line)
+                    request = protocol.message(line)
                     if request.get("call") == "subscribe":
                         self._follow(connection, request)
                         return
-                    connection.sendall(wire.line(self._answer(request)))
+                    connection.sendall(protocol.line(self._answer(request)))
         except (OSError, ValueError, EngineError) as problem:
             log.debug("a viewer left: %s", problem)
         finally:
@@ -104,7 +105,7 @@ class Server:
 
     def _hello(self) -> dict[str, Any]:
         return {
-            "protocol": wire.PROTOCOL,
+            "protocol": protocol.PROTOCOL,
             "version": warptui.__version__,
             "pid": os.getpid(),
             "host": socket.gethostname(),
@@ -119,7 +120,7 @@ class Server:
             problem = _told(caught)
             if not isinstance(problem, WarptuiError | KeyError):
                 log.exception("request %s failed", request.get("call"))
-            return {"id": number, "error": wire.encode_error(problem)}
+            return {"id": number, "error": protocol.encode_error(problem)}
         return {"id": number, "ok": value}
 
     def _call(self, call: str, given: dict[str, Any]) -> Any:
@@ -128,7 +129,7 @@ class Server:
             case "status":
                 return session.status().to_json()
             case "items":
-                return wire.encode_rows(session.items())
+                return protocol.encode_rows(session.items())
             case "item":
                 return session.item(given["name"]).to_json()
             case "override":
@@ -187,7 +188,7 @@ class Server:
                 # Answered first; the end of the session ends this connection too.
                 threading.Thread(target=session.stop, name="stop").start()
                 return None
-        raise EngineError(f"unknown request {call!r}; known are {', '.join(wire.CALLS)}")
+        raise EngineError(f"unknown request {call!r}; known are {', '.join(protocol.CALLS)}")
 
     def _follow(self, connection: socket.socket, request: dict[str, Any]) -> None:
         self._followers.add(threading.current_thread())
@@ -197,15 +198,15 @@ class Server:
             told = []
             for sequence, event in batch:
                 if len(told) == SENT_AT_ONCE or (told and isinstance(event, Snapshot)):
-                    connection.sendall(wire.line({"events": told}))
+                    connection.sendall(protocol.line({"events": told}))
                     told = []
                 if isinstance(event, Snapshot):
-                    for message in wire.encode_snapshot(sequence, event):
-                        connection.sendall(wire.line(message))
+                    for message in protocol.encode_snapshot(sequence, event):
+                        connection.sendall(protocol.line(message))
                 else:
                     told.append([sequence, events.encode(event)])
-            connection.sendall(wire.line({"events": told}))
-        connection.sendall(wire.line({"bye": "the engine stopped"}))
+            connection.sendall(protocol.line({"events": told}))
+        connection.sendall(protocol.line({"bye": "the engine stopped"}))
 
 
 def _told(problem: Exception) -> Exception:

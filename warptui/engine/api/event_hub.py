@@ -14,7 +14,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from warptui.engine.events import (
+from warptui.engine.api.events import (
     CatchingUp,
     Event,
     ItemChanged,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import warptui
 from warptui.engine import mounts
-from warptui.engine.broadcast import Broadcast
-from warptui.engine.events import StatusChanged
+from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.events import StatusChanged
 from warptui.engine.foreman import Foreman
 from warptui.engine.items import EngineStatus, Export, Notice, TrainingStatus
 from warptui.engine.roster import Entry
