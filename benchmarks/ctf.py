@@ -30,7 +30,7 @@ from warptui.engine.bench import MovieBench
 from warptui.engine.items import Movie
 from warptui.engine.ops.common.splines import grid_weights
 from warptui.engine.ops.ctf.transfer_function import Optics
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.settings import Config, InputSettings, OpticsSettings
 from warptui.engine.simulation.density import bundled_particle
 from warptui.engine.simulation.files import write_movie

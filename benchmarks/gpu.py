@@ -37,7 +37,7 @@ from warptui.config import new_settings, write_config
 from warptui.engine.bench import MovieBench
 from warptui.engine.formats.mrc import read_mrc
 from warptui.engine.items import Movie
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.settings import Config
 from warptui.engine.simulation.density import bundled_particle
 from warptui.engine.simulation.files import Format, write_movie

@@ -21,7 +21,7 @@ from pathlib import Path
 from warptui.engine.exporters.item_rows import Source
 from warptui.engine.formats.star.rows import split_star
 from warptui.engine.live import Live
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.settings import ExportSettings
 
 HEAD = """# version 30001

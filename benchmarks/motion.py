@@ -158,7 +158,7 @@ def serve_child(job: dict) -> int:
 
     from warptui.engine.bench import MovieBench
     from warptui.engine.items import Movie
-    from warptui.engine.paths import ProjectPaths
+    from warptui.engine.project.paths import ProjectPaths
     from warptui.engine.settings import Config, InputSettings
     from warptui.engine.stages import average, motion
 

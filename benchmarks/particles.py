@@ -32,7 +32,7 @@ from warptui.engine.bench import MovieBench
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.picks import write_picks
 from warptui.engine.items import Movie
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.settings import Config, InputSettings
 from warptui.engine.stages import particles
 from warptui.engine.stages.average import AverageResult

@@ -41,10 +41,10 @@ from warptui.engine.errors import EngineError
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import EngineStatus
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.paths import ProjectPaths, root_name
 from warptui.engine.plan import References, make_record
+from warptui.engine.project.paths import ProjectPaths, root_name
+from warptui.engine.project.store import Store
 from warptui.engine.stages import STAGES
-from warptui.engine.store import Store
 
 TICKS = os.sysconf("SC_CLK_TCK")
 MOTION, DEFOCUS, PARTICLES = 0.123456, 1.234567, 123456  # in the pattern that items are made from

@@ -21,7 +21,7 @@ HEAVY = ("torch", "scipy", "numba", "cupy")
         "warptui.engine.session",
         "warptui.engine.edits",
         "warptui.engine.plan",
-        "warptui.engine.store",
+        "warptui.engine.project.store",
     ],
 )
 def test_importing_it_loads_no_numerics(module: str):

@@ -15,7 +15,7 @@ import warptui
 from warptui.commands.output import DONE, WRONG_CALL, say
 from warptui.engine.errors import WarptuiError
 from warptui.engine.items import Choice
-from warptui.engine.paths import CONFIG_NAME
+from warptui.engine.project.paths import CONFIG_NAME
 
 INTERRUPTED = 130
 
@@ -85,9 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output had enough; Python would complain when it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        from warptui.engine import mounts
+        from warptui.engine.project import filesystem
 
-        say(f"warptui: {mounts.advised(error, 'call it again')}")
+        say(f"warptui: {filesystem.advised(error, 'call it again')}")
     except KeyboardInterrupt:
         say("warptui: interrupted")
         return INTERRUPTED

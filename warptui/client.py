@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import warptui
-from warptui.engine import mounts
 from warptui.engine.api import events, protocol
 from warptui.engine.api.events import Event
 from warptui.engine.errors import EngineError, OtherVersionError
@@ -28,7 +27,8 @@ from warptui.engine.items import (
     TrainingRequest,
     Trial,
 )
-from warptui.engine.paths import ProjectPaths, socket_path, temporary
+from warptui.engine.project import filesystem
+from warptui.engine.project.paths import ProjectPaths, socket_path, temporary
 from warptui.engine.training.folder import read_metrics, read_report
 
 if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
@@ -423,7 +423,7 @@ def end_engine(project: Path) -> None:
     EngineError
         When it runs on another host, or cannot be ended; the message says which and why.
     """
-    from warptui.engine import lock
+    from warptui.engine.project import lock
 
     lock.end_holder(ProjectPaths(project.resolve()).lock)
 
@@ -485,8 +485,8 @@ def _obituary(log: Path, start: int, what: str) -> str:
 
 def _why_silent(log: Path) -> str:
     """A log without a word: the disk may be too full for it."""
-    problem = mounts.try_writing(temporary(log))
+    problem = filesystem.try_writing(temporary(log))
     if problem is None:
         return "it wrote nothing"
     problem.filename = str(log)
-    return mounts.advised(problem, "start it again")
+    return filesystem.advised(problem, "start it again")

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from warptui.engine.errors import SettingsError
-from warptui.engine.paths import CONFIG_NAME, temporary
+from warptui.engine.project.paths import CONFIG_NAME, temporary
 from warptui.engine.settings import (
     NO_CHANGES,
     AlertSettings,

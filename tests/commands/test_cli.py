@@ -21,8 +21,8 @@ from warptui.client import Client
 from warptui.commands import card, demo, doctor, offline, process, report
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import Choice, EngineStatus, ItemRow, Notice, State, Summary
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.store import Store
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import Store
 
 LIVE = Path(__file__).parents[1] / "engine" / "live"
 SOURCES = os.pathsep.join([str(LIVE), str(LIVE.parents[2])])  # not what is installed

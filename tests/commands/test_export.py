@@ -16,9 +16,9 @@ from warptui import cli, config
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import Choice
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, make_record, plan
-from warptui.engine.store import Store, fingerprint
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import Store, fingerprint
 
 SHAPE = {"pixel_size": 1.25, "shape_yx": [16, 16]}
 RESULTS: dict[str, dict[str, Any]] = {

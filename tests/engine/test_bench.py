@@ -17,7 +17,7 @@ from warptui.engine.errors import Cancelled, GainError, InputError, OutputError
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.tiff.writing import write_tiff_movie
 from warptui.engine.items import Movie
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.settings import Config, InputSettings
 
 SHAPE = (96, 112)

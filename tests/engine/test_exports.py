@@ -17,7 +17,7 @@ from warptui.engine.exporters.kinds import MICROGRAPHS, Outcome, kind_of, target
 from warptui.engine.exports import Exports
 from warptui.engine.items import Export, ExportRequest
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 
 REQUEST = ExportRequest()
 NAMES = [f"m{number}.mrc" for number in range(20)]

@@ -12,8 +12,8 @@ import pytest
 from warptui.engine import stages
 from warptui.engine.forecast import Forecast, forecast
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, make_record
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.roster import Entry, Roster
 from warptui.engine.settings import Config
 from warptui.engine.wanted import Wanted

@@ -18,7 +18,6 @@ import pytest
 
 from tests.engine.item_stars import stored_item, write_item
 from warptui import client
-from warptui.engine import paths
 from warptui.engine.api.server import Server
 from warptui.engine.export_records import ExportRecords
 from warptui.engine.exporters import kinds
@@ -29,11 +28,12 @@ from warptui.engine.formats.mrc import StackWriter, write_mrc
 from warptui.engine.formats.star.rows import Head, Rows
 from warptui.engine.items import Export, ExportRequest
 from warptui.engine.live import Live
-from warptui.engine.lock import ProjectLock
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project import paths
+from warptui.engine.project.lock import ProjectLock
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import Store
 from warptui.engine.settings import ExportSettings
-from warptui.engine.store import Store
 
 HEAD = Head(("rlnImageName", "rlnCoordinateX"), (("rlnVoltage", "300.0"),))
 N = 1000  # rows of an item

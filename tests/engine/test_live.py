@@ -22,7 +22,7 @@ from warptui.engine.formats.star.picks import write_picks
 from warptui.engine.formats.star.rows import split_star
 from warptui.engine.live import Live
 from warptui.engine.live_lists import LiveLists
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.settings import Config, ExportSettings
 
 QUICK = ExportSettings(live_seconds=0.2, last_items=2)

@@ -18,8 +18,8 @@ from warptui.engine.api.events import ItemChanged
 from warptui.engine.foreman import Foreman
 from warptui.engine.items import Choice, EngineStatus, ItemRow, State
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, make_record
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.register import Register
 from warptui.engine.roster import Roster
 from warptui.engine.settings import Config, FilterSettings

@@ -18,16 +18,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warptui.engine import paths
 from warptui.engine.errors import InputError, OutputError
 from warptui.engine.formats.warp import xml
 from warptui.engine.items import Choice
 from warptui.engine.model.stored import Failure, StageRecord, StoredItem
-from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import References, make_record, plan
+from warptui.engine.project import paths
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import Store, fingerprint
 from warptui.engine.settings import Config
 from warptui.engine.stages import STAGES
-from warptui.engine.store import Store, fingerprint
 
 N_FRAMES = 5
 MOTION: dict[str, Any] = {

@@ -12,7 +12,7 @@ from warptui import config
 from warptui.commands import offline
 from warptui.commands.output import DONE, print_json, say
 from warptui.engine.errors import InputError, SettingsError, TransientError
-from warptui.engine.paths import CONFIG_NAME
+from warptui.engine.project.paths import CONFIG_NAME
 from warptui.engine.settings import InputSettings
 
 if TYPE_CHECKING:

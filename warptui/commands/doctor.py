@@ -16,9 +16,10 @@ import warptui
 from warptui import config
 from warptui.commands import create, offline
 from warptui.commands.output import DONE, WRONG_CALL, print_json
-from warptui.engine import devices, mounts, paths
+from warptui.engine import devices
 from warptui.engine.errors import SettingsError, WarptuiError
 from warptui.engine.formats import boxnet_model
+from warptui.engine.project import filesystem, paths
 from warptui.engine.settings import Config
 from warptui.engine.stages.picking import PickingSettings
 
@@ -187,12 +188,12 @@ def _model(project: Path, config_: Config) -> list[Finding]:
 def _input(config_: Config) -> list[Finding]:
     given = config_.input
     folder = Path(given.folder)
-    kind = mounts.filesystem_type(folder) if folder.is_dir() else ""
+    kind = filesystem.filesystem_type(folder) if folder.is_dir() else ""
     try:
         movies = list(offline.find_movies(given))
     except SettingsError as error:
         return [Finding("input", str(error), problem=True)]
-    watch = "polled" if mounts.is_remote(kind) else "inotify and polled"
+    watch = "polled" if filesystem.is_remote(kind) else "inotify and polled"
     text = f"{folder} ({kind or 'unknown file system'}): {watch} every {given.poll_seconds:g} s"
     found = [Finding("input", f"{text}; {len(movies)} movies there")]
     movie = create.first_movie(given)
@@ -255,9 +256,9 @@ def _devices(config_: Config) -> list[Finding]:
 
 def _disk(project: Path) -> list[Finding]:
     folder = next(path for path in (project, *project.absolute().parents) if path.is_dir())
-    free = mounts.free_bytes(folder)
+    free = filesystem.free_bytes(folder)
     writable = os.access(folder, os.W_OK)
-    kind = mounts.filesystem_type(folder) or "unknown file system"
+    kind = filesystem.filesystem_type(folder) or "unknown file system"
     text = f"{folder.absolute()} ({kind}): "
     text += f"{free / 1e9:.1f} GB free" if free is not None else "free space unknown"
     text += "" if writable else "; not writable for you"

@@ -16,8 +16,8 @@ from warptui.engine.exporters.kinds import MICROGRAPHS, by_settings, grouping_of
 from warptui.engine.exporters.relion import NO_CTF, SIZE_UNKNOWN, Options, export_micrographs
 from warptui.engine.items import Export, ExportRequest, State
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.store import Store
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import Store
 
 
 def micrographs(call: argparse.Namespace) -> int:

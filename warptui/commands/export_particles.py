@@ -16,8 +16,8 @@ from warptui.engine.export_records import ExportRecords, export_id, reason_of
 from warptui.engine.exporters.kinds import PARTICLES, by_settings, target_of
 from warptui.engine.items import Export, ExportRequest, State
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.store import Store
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import Store
 
 
 def request_of(call: argparse.Namespace) -> ExportRequest:

@@ -15,7 +15,7 @@ from warptui.commands import offline
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, say
 from warptui.engine.errors import SettingsError
 from warptui.engine.items import EngineStatus, ItemRow, State
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 
 LOOK_S = 0.25
 QUIET_S = 1.0  # with nothing to do for so long, there is nothing left to do

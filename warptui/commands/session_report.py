@@ -11,7 +11,7 @@ from warptui.commands.output import DONE, say
 from warptui.engine.errors import ExportError
 from warptui.engine.exporters.report import Facts, write_csv, write_json, write_page
 from warptui.engine.model.item_columns import Columns
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.settings import Config
 
 PAGE = "report.html"

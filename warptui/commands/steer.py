@@ -15,7 +15,7 @@ from warptui.commands import offline
 from warptui.commands.output import DONE, print_json, say
 from warptui.engine.errors import EngineError, OtherVersionError, WarptuiError
 from warptui.engine.items import Choice
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 
 STOP_TIMEOUT_S = 30.0
 
@@ -71,7 +71,7 @@ def stop(project: Path) -> int:
 
 def _tell_of_one_elsewhere(project: Path) -> None:
     """Raises EngineError when an engine on another host holds the project."""
-    from warptui.engine.lock import advances, read_holder
+    from warptui.engine.project.lock import advances, read_holder
 
     lock_path = ProjectPaths(project.resolve()).lock
     holder = read_holder(lock_path)
@@ -140,8 +140,8 @@ def expand(names: Sequence[str], known: Collection[str]) -> list[str]:
 
 
 def _select_on_disk(project: Path, names: Sequence[str], choice: Choice) -> list[str]:
-    from warptui.engine.lock import ProjectLock
-    from warptui.engine.store import Store
+    from warptui.engine.project.lock import ProjectLock
+    from warptui.engine.project.store import Store
 
     project_paths = ProjectPaths(project.resolve())
     lost: list[str] = []

@@ -12,8 +12,8 @@ from pathlib import Path
 from warptui.engine.errors import WarptuiError
 from warptui.engine.formats.gain import read_gain
 from warptui.engine.formats.movie import open_movie
-from warptui.engine.leftovers import PRODUCT_FOLDERS
-from warptui.engine.paths import CONFIG_NAME
+from warptui.engine.project.paths import CONFIG_NAME
+from warptui.engine.project.temporary_files import PRODUCT_FOLDERS
 from warptui.engine.settings import InputSettings
 from warptui.engine.watch import Patterns
 

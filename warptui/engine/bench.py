@@ -38,7 +38,7 @@ from warptui.engine.formats.star.picks import (
 from warptui.engine.frames import Frames
 from warptui.engine.items import Movie
 from warptui.engine.nets.boxnet import BoxNet
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.settings import Config
 from warptui.engine.stages.average import AverageSettings
 from warptui.engine.stages.picking import PickingSettings

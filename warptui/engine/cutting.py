@@ -30,7 +30,7 @@ from warptui.engine.formats.star.particles import (
 )
 from warptui.engine.items import Movie
 from warptui.engine.orphans import die_with_parent
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.settings import Config
 from warptui.engine.stages import STAGES
 from warptui.engine.stages.particles import STAGE, ParticleResult, ParticleSettings

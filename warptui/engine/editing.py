@@ -13,7 +13,7 @@ from warptui.engine.edits import Edits, read_edits
 from warptui.engine.errors import InputError, ItemError
 from warptui.engine.formats.star.picks import read_candidates, write_chosen
 from warptui.engine.model.stored import StageRecord
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages import picking
 
 ENDING = "_edits.json"

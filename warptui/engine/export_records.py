@@ -19,10 +19,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from warptui.engine import mounts
 from warptui.engine.errors import ExportError, WarptuiError
 from warptui.engine.items import Export
-from warptui.engine.paths import TEMPORARY_SUFFIX, ProjectPaths, write_text
+from warptui.engine.project import filesystem
+from warptui.engine.project.paths import TEMPORARY_SUFFIX, ProjectPaths, write_text
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def stacks_of(target: Path) -> Path:
 
 def reason_of(problem: WarptuiError | OSError) -> str:
     """Why an export ended, and what to do."""
-    return mounts.advised(problem, AGAIN) if isinstance(problem, OSError) else str(problem)
+    return filesystem.advised(problem, AGAIN) if isinstance(problem, OSError) else str(problem)
 
 
 def sweep(folder: Path) -> None:
@@ -98,7 +98,7 @@ class ExportRecords:
         try:
             write_text(path, json.dumps(asdict(record)))
         except OSError as problem:
-            if not mounts.is_full(problem):
+            if not filesystem.is_full(problem):
                 raise
             if record.state != "running":
                 log.warning("of the export to %s nothing is kept: %s", record.path, problem)

@@ -15,7 +15,7 @@ from warptui.engine.export_records import ExportRecords, export_id, reason_of
 from warptui.engine.exporters.kinds import Kind
 from warptui.engine.items import Export, ExportRequest
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 
 log = logging.getLogger(__name__)
 

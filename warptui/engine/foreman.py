@@ -24,15 +24,15 @@ from warptui.engine.crash import crash_point
 from warptui.engine.errors import ItemError
 from warptui.engine.items import State, Trial
 from warptui.engine.job import FailureKind, Job, deadlines, encode_config
-from warptui.engine.leftovers import find_leftovers
 from warptui.engine.model.stored import Failure
 from warptui.engine.plan import NEVER_RUN, make_record
 from warptui.engine.pool import Died, Pool, Said, Slot, log_tail
+from warptui.engine.project.store import Store
+from warptui.engine.project.temporary_files import find_leftovers
 from warptui.engine.rates import Rates
 from warptui.engine.register import Register
 from warptui.engine.roster import Entry, Roster
 from warptui.engine.settings import Config
-from warptui.engine.store import Store
 from warptui.engine.trials import Trials
 from warptui.engine.turns import urgency
 from warptui.engine.wanted import Wanted

@@ -10,7 +10,7 @@ from pathlib import Path
 from warptui.engine.alerts import Alerts, Facts
 from warptui.engine.foreman import Foreman
 from warptui.engine.hook import Hook
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.settings import AlertSettings
 from warptui.engine.trainer import HOLD as TRAINING
 from warptui.engine.unseen import Unseen

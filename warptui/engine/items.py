@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from warptui.engine import paths
+from warptui.engine.project import paths
 
 
 class State(StrEnum):

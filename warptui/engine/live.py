@@ -25,8 +25,8 @@ from warptui.engine.exporters.spool import Spool
 from warptui.engine.formats.star.rows import Rows
 from warptui.engine.items import Export
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.mounts import is_full
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.filesystem import is_full
+from warptui.engine.project.paths import ProjectPaths
 
 if TYPE_CHECKING:
     from warptui.engine.settings import ExportSettings

@@ -13,7 +13,7 @@ from warptui.engine.formats.star.picks import model_suffix
 from warptui.engine.items import Export
 from warptui.engine.live import Live
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.settings import Config
 from warptui.engine.training.order import used_model
 

@@ -16,7 +16,7 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 
-from warptui.engine import mounts
+from warptui.engine.project import filesystem
 from warptui.engine.watch import FolderState, FolderWatch, Sighting
 
 log = logging.getLogger(__name__)
@@ -120,9 +120,9 @@ class Lookout:
     def _listen(self) -> None:
         """Let file system events wake us where they can be trusted to come at all."""
         self._deafen()
-        kind = mounts.filesystem_type(self._watch.folder)
+        kind = filesystem.filesystem_type(self._watch.folder)
         self.mode = f"poll ({kind or 'unknown file system'})"
-        if mounts.is_remote(kind) or not self._watch.folder.is_dir():
+        if filesystem.is_remote(kind) or not self._watch.folder.is_dir():
             return
         observer = Observer()
         try:

@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from warptui.engine import paths
 from warptui.engine.items import Movie
 from warptui.engine.model.stored import StageRecord, StoredItem, digest
+from warptui.engine.project import paths
 from warptui.engine.settings import Config, affecting
 from warptui.engine.stages import STAGES, Stage
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from warptui.engine import paths
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.events import ItemChanged, ItemRemoved
 from warptui.engine.editing import Mark, is_behind, repick
@@ -16,10 +15,11 @@ from warptui.engine.edits import Edits, write_edits
 from warptui.engine.errors import ItemError
 from warptui.engine.items import Choice, ExportRequest, State
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project import paths
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import Store
 from warptui.engine.roster import Entry, Roster
 from warptui.engine.schedule import Schedule
-from warptui.engine.store import Store
 from warptui.engine.turns import urgency, why
 from warptui.engine.watch import Complete, FolderState, Gone, Refused, Sighting, Waiting
 

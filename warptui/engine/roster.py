@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from warptui.engine import paths
 from warptui.engine.editing import NO_MARK, Mark
 from warptui.engine.edits import NO_EDITS, read_edits
 from warptui.engine.errors import InputError
@@ -16,8 +15,9 @@ from warptui.engine.formats.squares import square_of_parts
 from warptui.engine.items import Astigmatism, ItemDetail, ItemRow, State
 from warptui.engine.judged import ASTIGMATISM, FROM_SPREAD, Judged
 from warptui.engine.model.stored import StageRecord, StoredItem
-from warptui.engine.paths import ProjectPaths
 from warptui.engine.plan import Step, refusal
+from warptui.engine.project import paths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.selection import NOT_PROCESSED, Selection, Spread, select
 from warptui.engine.wanted import Wanted, stage_and_field
 

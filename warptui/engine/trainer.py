@@ -19,7 +19,6 @@ from pathlib import Path
 
 from warptui.engine.errors import TrainingError
 from warptui.engine.items import TrainingStatus
-from warptui.engine.paths import ProjectPaths
 from warptui.engine.pool import (
     MALLOC,
     THREAD_VARIABLES,
@@ -27,6 +26,7 @@ from warptui.engine.pool import (
     cause_of_death,
     log_tail,
 )
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.training import models
 from warptui.engine.training.task import Task
 

@@ -13,7 +13,7 @@ from warptui.engine.bench import MovieBench, refuse_blank_product
 from warptui.engine.edits import Chosen
 from warptui.engine.formats.star.picks import Candidates, model_suffix, write_array
 from warptui.engine.items import Movie
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.settings import Config
 
 

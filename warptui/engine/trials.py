@@ -19,12 +19,12 @@ from warptui.engine.api.log_lines import about
 from warptui.engine.errors import EngineError, ItemError
 from warptui.engine.items import Trial
 from warptui.engine.job import FailureKind, Job, deadlines, encode_config
-from warptui.engine.paths import ProjectPaths
 from warptui.engine.pool import Pool, Slot
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import Store
 from warptui.engine.roster import Entry
 from warptui.engine.settings import Config
 from warptui.engine.stages import Stage
-from warptui.engine.store import Store
 
 log = logging.getLogger(__name__)
 

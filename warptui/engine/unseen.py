@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from warptui.engine.items import Notice
-from warptui.engine.paths import write_text
+from warptui.engine.project.paths import write_text
 
 log = logging.getLogger(__name__)
 

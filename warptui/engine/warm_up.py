@@ -14,7 +14,7 @@ import numpy as np
 
 from warptui.engine.formats.tiff.writing import write_tiff_movie
 from warptui.engine.items import Movie
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.settings import Config, InputSettings
 from warptui.engine.stages import STAGES
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from warptui.engine import mounts
 from warptui.engine.errors import InputError, TransientError
 from warptui.engine.formats.squares import square_told_beside
+from warptui.engine.project import filesystem
 
 IGNORED_SUFFIXES = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~", ".warptui-tmp")
 PATIENCE = 3  # settle times that a file with fewer frames than its siblings is given
@@ -237,7 +237,7 @@ class FolderWatch:
             try:
                 entries = list(_scan(folder))
             except OSError as problem:
-                if folder == self.folder or mounts.is_transient(problem):
+                if folder == self.folder or filesystem.is_transient(problem):
                     raise  # a part that is missing for a while must not look like deletions
                 self.warnings.append(f"{folder}: {problem.strerror}")
                 continue
@@ -274,7 +274,7 @@ class FolderWatch:
     def _unusable(self, problem: OSError) -> list[Sighting]:
         self._hiccups += 1
         said = problem.strerror or str(problem)
-        if mounts.is_transient(problem) and self._hiccups < 3:
+        if filesystem.is_transient(problem) and self._hiccups < 3:
             self.warnings.append(f"{self.folder}: {said}; trying again")
             return []
         return self._close("is not there" if isinstance(problem, FileNotFoundError) else said)
@@ -345,7 +345,7 @@ class FolderWatch:
             problem, n_frames, fingerprint = str(verdict), 0, self._fingerprint_or_none(path)
         except OSError as trouble:
             said = trouble.strerror or str(trouble)
-            if mounts.is_transient(trouble) or isinstance(trouble, FileNotFoundError):
+            if filesystem.is_transient(trouble) or isinstance(trouble, FileNotFoundError):
                 return self._later(path, candidate, now, said)
             found: list[Sighting] = []
             self._refuse(path, said, found)

@@ -21,7 +21,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from warptui.engine import mounts
 from warptui.engine.crash import crash_point
 from warptui.engine.errors import (
     Cancelled,
@@ -41,8 +40,9 @@ from warptui.engine.job import (
     load_trial_bench,
 )
 from warptui.engine.orphans import die_with_parent
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.store import fingerprint as calculate_fingerprint
+from warptui.engine.project import filesystem
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import fingerprint as calculate_fingerprint
 
 NICE = 5  # below the app and the engine
 PROGRESS_S = 0.2  # no progress is told more often
@@ -222,9 +222,9 @@ def classify(problem: Exception, job: Job) -> tuple[FailureKind, str]:
 def _classify_os_error(problem: OSError, job: Job) -> tuple[FailureKind, str]:
     path = str(problem.filename or "")
     said = f"{path}: {problem.strerror}" if path else str(problem)
-    if problem.errno in mounts.UNWRITABLE:
-        return FailureKind.STORAGE, f"{mounts.UNWRITABLE[problem.errno]}: {path or job.project}"
-    if mounts.is_transient(problem):
+    if problem.errno in filesystem.UNWRITABLE:
+        return FailureKind.STORAGE, f"{filesystem.UNWRITABLE[problem.errno]}: {path or job.project}"
+    if filesystem.is_transient(problem):
         return FailureKind.TRANSIENT, said
     if isinstance(problem, FileNotFoundError) and path == job.path:
         return FailureKind.MISSING, "the raw file is gone"

@@ -18,7 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from warptui.engine import mounts
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.log_lines import LogLines
 from warptui.engine.api.status import Vitals
@@ -32,18 +31,19 @@ from warptui.engine.foreman import Foreman
 from warptui.engine.herald import Herald
 from warptui.engine.items import EngineStatus, ExportRequest, ItemDetail, TrainingStatus
 from warptui.engine.job import load_stages
-from warptui.engine.leftovers import PRODUCT_FOLDERS, find_leftovers
 from warptui.engine.live_lists import LiveLists
-from warptui.engine.lock import ProjectLock
 from warptui.engine.lookout import Lookout
 from warptui.engine.model.item_columns import Columns
-from warptui.engine.paths import TEMPORARY_SUFFIX, ProjectPaths, root_name
 from warptui.engine.pool import Died, Patience, Pool, Said, boot_clock
+from warptui.engine.project import filesystem
+from warptui.engine.project.lock import ProjectLock
+from warptui.engine.project.paths import TEMPORARY_SUFFIX, ProjectPaths, root_name
+from warptui.engine.project.store import Store
+from warptui.engine.project.temporary_files import PRODUCT_FOLDERS, find_leftovers
 from warptui.engine.references import ReferenceFiles
 from warptui.engine.roster import Roster
 from warptui.engine.settings import Changes, Config, ReadConfig, WriteConfig
 from warptui.engine.stages import Stage
-from warptui.engine.store import Store
 from warptui.engine.trainer import HOLD, Heard, Trainer
 from warptui.engine.training import models
 from warptui.engine.training.order import used_model
@@ -278,7 +278,7 @@ class Works:
     def _try_storage(self) -> None:
         """Write a little: only the next item proves that there is room for its results."""
         probe = self._paths.lock.with_name(f"probe.{os.getpid()}{TEMPORARY_SUFFIX}")
-        if problem := mounts.try_writing(probe):
+        if problem := filesystem.try_writing(probe):
             self._foreman.storage_retry = time.monotonic() + 2.0
             log.debug("still no room: %s", problem)
             return

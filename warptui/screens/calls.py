@@ -9,7 +9,7 @@ from typing import Any
 from warptui import client as engine_client
 from warptui.engine.errors import OtherVersionError, WarptuiError
 from warptui.engine.items import Choice, ExportRequest, ItemRow, State
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.screens.dialogs import Question, TextDialog
 from warptui.screens.edit_sending import EditSender
 from warptui.screens.export_dialog import ExportDialog

@@ -13,7 +13,7 @@ from textual.timer import Timer
 from textual.widgets import Footer, Static
 
 from warptui.engine.errors import SettingsError, WarptuiError
-from warptui.engine.paths import CONFIG_NAME
+from warptui.engine.project.paths import CONFIG_NAME
 from warptui.screens.dialogs import TextDialog
 from warptui.screens.form import Draft, Field, Kind, Values, all_fields
 from warptui.screens.look import LookApp

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 import tomli
 
 from warptui.engine.errors import SettingsError
-from warptui.engine.paths import CONFIG_NAME
+from warptui.engine.project.paths import CONFIG_NAME
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

@@ -28,7 +28,7 @@ from warptui.engine.exporters import kinds
 from warptui.engine.exports import Exports
 from warptui.engine.items import Export, ExportRequest
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.paths import TEMPORARY_SUFFIX, ProjectPaths
+from warptui.engine.project.paths import TEMPORARY_SUFFIX, ProjectPaths
 
 OPTICS = {"voltage": 300.0, "cs": 2.7, "amplitude_contrast": 0.07}
 NAMES = ["a.mrc", "bb.mrc", "ccc.mrc"]

@@ -18,7 +18,7 @@ from warptui.engine.formats.star.tables import Table, write_star
 from warptui.engine.formats.tiff.writing import write_tiff_movie
 from warptui.engine.model.stored import StageRecord, StoredItem
 from warptui.engine.ops.ctf import transfer_function
-from warptui.engine.paths import ProjectPaths, root_name
+from warptui.engine.project.paths import ProjectPaths, root_name
 
 pytestmark = pytest.mark.skipif(
     shutil.which("relion_motion_refine") is None, reason="RELION is not installed"

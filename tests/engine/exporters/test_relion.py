@@ -17,7 +17,7 @@ from warptui.engine.exporters import relion, relion_motion
 from warptui.engine.exporters.relion import Options, defocus_uv_angstrom, export_micrographs
 from warptui.engine.formats.mrc import read_mrc, write_mrc
 from warptui.engine.model.stored import StageRecord, StoredItem
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 
 OPTICS = {"voltage": 300.0, "cs": 2.7, "amplitude_contrast": 0.07}
 CTF: dict[str, Any] = {

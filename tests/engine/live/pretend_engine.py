@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from warptui.config import read_config, write_config
-from warptui.engine import lock, pool, session
+from warptui.engine import pool, session
 from warptui.engine.api import server
+from warptui.engine.project import lock
 
 if __name__ == "__main__":
     pool.BEAT_LIMIT_S = float(os.environ.get("PRETEND_BEAT_LIMIT", "60"))

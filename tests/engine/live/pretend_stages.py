@@ -18,7 +18,7 @@ from typing import Any
 from warptui.engine.crash import crash_point
 from warptui.engine.errors import CorruptError, TransientError
 from warptui.engine.items import Movie
-from warptui.engine.paths import temporary
+from warptui.engine.project.paths import temporary
 from warptui.engine.stages import average as real_average
 from warptui.engine.stages import motion as real_motion
 

@@ -18,7 +18,7 @@ from warptui.engine.api import protocol
 from warptui.engine.api.events import Event, ItemChanged, Snapshot
 from warptui.engine.errors import EngineError, ItemError, OtherVersionError, SettingsError
 from warptui.engine.items import Choice, EngineStatus, ItemRow, State
-from warptui.engine.paths import ProjectPaths, socket_path
+from warptui.engine.project.paths import ProjectPaths, socket_path
 
 
 class Viewer:

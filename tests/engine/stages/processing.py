@@ -13,7 +13,7 @@ from scipy.interpolate import CubicSpline
 from warptui.engine.bench import MovieBench
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import Movie
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.settings import Config, InputSettings, OpticsSettings
 from warptui.engine.simulation.truth import Truth
 from warptui.engine.stages import motion

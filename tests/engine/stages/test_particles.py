@@ -19,7 +19,7 @@ from warptui.engine.errors import InputError, StageError
 from warptui.engine.formats import mrc
 from warptui.engine.formats.mrc import read_mrc, write_mrc
 from warptui.engine.formats.star.picks import write_picks
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages import average, particles
 from warptui.engine.stages.average import AverageResult, AverageSettings
 from warptui.engine.stages.ctf import CtfResult

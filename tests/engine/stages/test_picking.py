@@ -30,7 +30,7 @@ from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.picks import read_candidates
 from warptui.engine.items import Movie
 from warptui.engine.ops.picking.picks import find_components
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.settings import Config
 from warptui.engine.stages import picking
 from warptui.engine.stages.average import AverageResult

@@ -22,13 +22,13 @@ from types import FrameType
 from typing import Any
 
 import warptui
-from warptui.engine import mounts
 from warptui.engine.api import events, protocol
 from warptui.engine.api.events import Snapshot
 from warptui.engine.edits import edits_of
 from warptui.engine.errors import EngineError, WarptuiError
 from warptui.engine.items import Choice, ExportRequest, TrainingRequest
-from warptui.engine.paths import ProjectPaths, socket_path
+from warptui.engine.project import filesystem
+from warptui.engine.project.paths import ProjectPaths, socket_path
 from warptui.engine.session import Session
 from warptui.engine.settings import ReadConfig, WriteConfig
 
@@ -211,8 +211,8 @@ class Server:
 
 def _told(problem: Exception) -> Exception:
     """What a viewer is told: a full disk is no mistake of the program."""
-    if isinstance(problem, OSError) and mounts.is_full(problem):
-        return EngineError(mounts.advised(problem, "try again"))
+    if isinstance(problem, OSError) and filesystem.is_full(problem):
+        return EngineError(filesystem.advised(problem, "try again"))
     return problem
 
 

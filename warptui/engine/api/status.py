@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 import warptui
-from warptui.engine import mounts
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.events import StatusChanged
 from warptui.engine.foreman import Foreman
 from warptui.engine.items import EngineStatus, Export, Notice, TrainingStatus
+from warptui.engine.project import filesystem
 from warptui.engine.roster import Entry
 from warptui.engine.stages import Stage
 from warptui.engine.wanted import told
@@ -47,7 +47,7 @@ class Vitals:
     ) -> None:
         """Tell the viewers, if anything changed that is worth a message."""
         foreman, now = self._foreman, time.monotonic()
-        self.free_bytes = mounts.free_bytes(self._project)
+        self.free_bytes = filesystem.free_bytes(self._project)
         if self.free_bytes is not None:
             foreman.rates.disk_seen(now, self.free_bytes)
         counts, choices = self._count(now)

@@ -11,7 +11,7 @@ from warptui.engine.formats.star.particles import OPTICS_LABELS, can_be_named, p
 from warptui.engine.formats.star.picks import read_picks
 from warptui.engine.formats.star.rows import Head, Rows, split_star
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.paths import ProjectPaths, root_name
+from warptui.engine.project.paths import ProjectPaths, root_name
 
 
 @dataclass(frozen=True, slots=True)

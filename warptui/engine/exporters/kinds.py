@@ -13,7 +13,7 @@ from warptui.engine.exporters import particles, relion, report
 from warptui.engine.exporters.beam_shifts import Grouping
 from warptui.engine.items import ExportRequest
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 
 if TYPE_CHECKING:
     from warptui.engine.settings import ExportSettings

@@ -13,7 +13,7 @@ from warptui.engine.exporters.beam_groups import NO_SHIFT, BeamGroups
 from warptui.engine.exporters.beam_shifts import BeamShifts, account
 from warptui.engine.exporters.item_rows import Source
 from warptui.engine.exporters.spool import Spool
-from warptui.engine.paths import write_text
+from warptui.engine.project.paths import write_text
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from warptui.engine import mounts
 from warptui.engine.errors import ExportError, InputError
 from warptui.engine.export_records import stacks_of, sweep
 from warptui.engine.exporters.beam_shifts import Gathering, Grouping
@@ -37,7 +36,8 @@ from warptui.engine.formats.star.picks import read_picks
 from warptui.engine.formats.star.rows import Rows, split_star
 from warptui.engine.items import ExportRequest
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.paths import ProjectPaths, naming, root_name, temporary
+from warptui.engine.project import filesystem
+from warptui.engine.project.paths import ProjectPaths, naming, root_name, temporary
 
 NO_PICKS = "nothing was picked, or cut out, on it"
 NONE_THERE = "the coordinates name no particles on it"
@@ -236,8 +236,10 @@ def _said(left_out: Mapping[str, str]) -> str:
 
 
 def _unwritable(problem: OSError) -> ExportError:
-    first = "make room, then " if mounts.is_full(problem) else ""
-    return ExportError(f"{mounts.told(problem)}; what was cut stays: {first}export again to go on")
+    first = "make room, then " if filesystem.is_full(problem) else ""
+    return ExportError(
+        f"{filesystem.told(problem)}; what was cut stays: {first}export again to go on"
+    )
 
 
 class _Cutter:
@@ -266,7 +268,7 @@ class _Cutter:
         if problem := answer.get("problem"):
             number, folder = answer.get("errno"), str(self._folder)
             ours = str(answer.get("path", "")).startswith(folder)
-            if number in mounts.UNWRITABLE or (number in NO_ENTRY and ours):
+            if number in filesystem.UNWRITABLE or (number in NO_ENTRY and ours):
                 raise _unwritable(OSError(number, os.strerror(number), folder))
             raise InputError(problem.removeprefix(f"{item.name}: "))
         if not answer.get("star_path"):

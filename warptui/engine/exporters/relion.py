@@ -18,7 +18,7 @@ from warptui.engine.formats.mrc import read_mrc, write_mrc
 from warptui.engine.formats.star.tables import Table, Value, is_writable, write_star
 from warptui.engine.formats.warp.ctf import positive_astigmatism
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.paths import ProjectPaths, root_name
+from warptui.engine.project.paths import ProjectPaths, root_name
 
 CTF_LABELS = (
     "rlnDefocusU",

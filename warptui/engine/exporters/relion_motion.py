@@ -20,7 +20,7 @@ from warptui.engine.formats.movie import open_movie
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.tables import Pairs, Table, Value, is_writable, write_star
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.paths import ProjectPaths, root_name
+from warptui.engine.project.paths import ProjectPaths, root_name
 
 LATTICE = 9  # places each way at which the local motion is compared
 GLOBAL_ONLY, POLYNOMIAL = 0, 1  # RELION's versions of a motion model

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from warptui.engine import paths
 from warptui.engine.formats.mrc import write_mrc
+from warptui.engine.project import paths
 from warptui.engine.simulation.files import write_frames
 from warptui.engine.simulation.movie import SimulatedMovie, simulate_movie
 from warptui.engine.simulation.settings import MovieSettings

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import RectBivariateSpline
 
-from warptui.engine import paths
+from warptui.engine.project import paths
 from warptui.engine.simulation.camera import Camera
 from warptui.engine.simulation.density import Particle
 from warptui.engine.simulation.settings import MovieSettings

@@ -42,7 +42,7 @@ def main() -> int:
 
     from warptui.engine.errors import Cancelled, WarptuiError
     from warptui.engine.items import TrainingStatus
-    from warptui.engine.mounts import UNWRITABLE
+    from warptui.engine.project.filesystem import UNWRITABLE
     from warptui.engine.training import folder
     from warptui.engine.training.course import Course
     from warptui.engine.training.task import Control, Task

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from warptui.engine.items import TrainingStatus
-from warptui.engine.paths import ProjectPaths, write_text
+from warptui.engine.project.paths import ProjectPaths, write_text
 
 LOCK = ".lock"
 STATUS, TASK, CHECKPOINT = "status.json", "task.json", "checkpoint.pt"

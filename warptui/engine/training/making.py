@@ -14,7 +14,7 @@ from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.formats.mrc import read_mrc, read_shape_and_pixel_size
 from warptui.engine.items import TrainingRequest
 from warptui.engine.ops.picking.segmentation import coarsen, normalise
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.scene import paint
 from warptui.engine.training.bundle import Entry, Origin, write_bundle
 from warptui.engine.training.example import SURE, Example

@@ -14,7 +14,7 @@ from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.formats.mrc import read_shape_and_pixel_size
 from warptui.engine.formats.star.tables import read_positions
 from warptui.engine.items import TrainingExample, TrainingRequest
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 
 LEARN, MEASURE = "examples", "held-out"
 _NO_AVERAGE = "its average is gone: process it again (P)"

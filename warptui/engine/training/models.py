@@ -16,7 +16,7 @@ from warptui.engine.formats.boxnet_model import (
     read_boxnet,
 )
 from warptui.engine.items import ModelInfo, TrainingStatus
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.training import folder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")

@@ -12,7 +12,7 @@ import numpy as np
 
 from warptui.engine.items import Choice, EngineStatus, State, Summary
 from warptui.engine.model.item_columns import CHOICE_NUMBERS, STATE_NUMBERS, Columns
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 
 _PROCESSED = [STATE_NUMBERS[state] for state in (State.DONE, State.OUTDATED)]
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 import warptui
-from warptui.engine import paths
 from warptui.engine.exporters.report.facts import Facts
 from warptui.engine.model.item_columns import CHOICES, STATES
+from warptui.engine.project import paths
 
 _TEXTS = ("reason", "square", "training")
 

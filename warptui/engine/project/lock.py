@@ -18,8 +18,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from warptui.engine import paths
 from warptui.engine.errors import EngineError
+from warptui.engine.project import paths
 
 BEAT_S = 5.0
 END_S = 15.0  # an engine ends within five seconds of SIGTERM

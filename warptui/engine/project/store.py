@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from warptui.engine import paths
 from warptui.engine.errors import CorruptError, InputError, OutputError
-from warptui.engine.formats import item_xml
 from warptui.engine.formats.warp import xml
-from warptui.engine.index import Index, Stamp
 from warptui.engine.model.stored import Failure, StageRecord, StoredItem
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project import item_xml, paths
+from warptui.engine.project.index import Index, Stamp
+from warptui.engine.project.paths import ProjectPaths
 
 __all__ = ["Failure", "StageRecord", "Store", "StoredItem", "fingerprint"]
 
