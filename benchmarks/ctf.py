@@ -27,11 +27,11 @@ import torch
 from scipy.interpolate import RectBivariateSpline
 
 from warptui.engine.bench import MovieBench
+from warptui.engine.config.settings import Config, InputSettings, OpticsSettings
 from warptui.engine.items import Movie
 from warptui.engine.ops.common.splines import grid_weights
 from warptui.engine.ops.ctf.transfer_function import Optics
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.settings import Config, InputSettings, OpticsSettings
 from warptui.engine.simulation.density import bundled_particle
 from warptui.engine.simulation.files import write_movie
 from warptui.engine.simulation.movie import simulate_movie

@@ -22,10 +22,10 @@ import torch
 from ctf import FULL, compare, full_settings, simulated
 
 from warptui.engine.bench import MovieBench
+from warptui.engine.config.settings import Config, InputSettings
 from warptui.engine.items import Movie
 from warptui.engine.ops.ctf.transfer_function import Optics
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.settings import Config, InputSettings
 from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.truth import Truth, read_truth
 from warptui.engine.stages import ctf

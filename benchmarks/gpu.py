@@ -33,12 +33,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from warptui.config import new_settings, write_config
 from warptui.engine.bench import MovieBench
+from warptui.engine.config.file import new_settings, write_config
+from warptui.engine.config.settings import Config
 from warptui.engine.formats.mrc import read_mrc
 from warptui.engine.items import Movie
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.settings import Config
 from warptui.engine.simulation.density import bundled_particle
 from warptui.engine.simulation.files import Format, write_movie
 from warptui.engine.simulation.movie import simulate_movie

@@ -18,11 +18,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from warptui.engine.config.settings import ExportSettings
 from warptui.engine.exporters.item_rows import Source
 from warptui.engine.formats.star.rows import split_star
 from warptui.engine.live import Live
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.settings import ExportSettings
 
 HEAD = """# version 30001
 

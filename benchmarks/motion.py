@@ -157,9 +157,9 @@ def serve_child(job: dict) -> int:
     import torch
 
     from warptui.engine.bench import MovieBench
+    from warptui.engine.config.settings import Config, InputSettings
     from warptui.engine.items import Movie
     from warptui.engine.project.paths import ProjectPaths
-    from warptui.engine.settings import Config, InputSettings
     from warptui.engine.stages import average, motion
 
     config = Config(

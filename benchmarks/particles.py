@@ -29,11 +29,11 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.bench import MovieBench
+from warptui.engine.config.settings import Config, InputSettings
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.picks import write_picks
 from warptui.engine.items import Movie
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.settings import Config, InputSettings
 from warptui.engine.stages import particles
 from warptui.engine.stages.average import AverageResult
 from warptui.engine.stages.motion import MotionResult

@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.bench import MovieBench
+from warptui.engine.config.settings import Config
 from warptui.engine.formats.boxnet_model import write_boxnet
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import Movie
 from warptui.engine.nets.boxnet import BoxNet
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.settings import Config
 from warptui.engine.stages import picking
 from warptui.engine.stages.average import AverageResult
 from warptui.engine.stages.picking import PickingResult, PickingSettings

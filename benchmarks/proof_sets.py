@@ -15,7 +15,7 @@ import proof_relion
 import starfile
 import torch
 
-from warptui.config import SECTIONS, write_config
+from warptui.engine.config.file import SECTIONS, write_config
 from warptui.engine.edits import Edits, Spot, write_edits
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.particles import local_ctf

@@ -34,9 +34,9 @@ import numpy as np
 from app import Terminal, terminal_environment
 from live_star import HEAD
 
-from warptui import config
 from warptui.client import Client
 from warptui.engine.api.events import Snapshot, StatusChanged
+from warptui.engine.config import file
 from warptui.engine.errors import EngineError
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import EngineStatus
@@ -305,7 +305,7 @@ def make_project(project: Path, n: int) -> None:
 
 def _metadata(project: Path, movie: Path) -> str:
     """What is stored of one item, with lists as long as those of a real movie."""
-    settings = config.read_config(project)
+    settings = file.read_config(project)
     store = Store(ProjectPaths(project))
     mark = store.cached_fingerprint(movie)
     item = StoredItem(movie.name, 1, raw_path=str(movie), fingerprint=mark)

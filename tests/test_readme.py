@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import warptui.app  # noqa: F401  (defines every screen and with it every key)
-from warptui import cli, config
+from warptui import cli
+from warptui.engine.config import file
+from warptui.engine.config.settings import Config
 from warptui.engine.items import Choice, State
-from warptui.engine.settings import Config
 from warptui.screens.bindings import all_bindings
 from warptui.screens.widgets.glyphs import ASCII, UNICODE
 
@@ -20,17 +21,17 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 def settings_rows() -> Iterator[str]:
     """One line of the table per setting; print them to bring the README up to date."""
     values = Config().to_json()
-    for section, model in config.SECTIONS.items():
+    for section, model in file.SECTIONS.items():
         for key, info in model.model_fields.items():
             extra = info.json_schema_extra
             unit = extra.get("unit") if isinstance(extra, dict) else ""
             given = values[section].get(key)
-            default = "not set" if given is None else f"`{config.as_toml(given)}`"
+            default = "not set" if given is None else f"`{file.as_toml(given)}`"
             yield f"| `{section}.{key}` | {default} | {unit or ''} | {info.description} |"
 
 
 def test_every_setting_is_in_the_table_with_its_default_unit_and_meaning():
-    start = r"\| `(" + "|".join(config.SECTIONS) + r")\.\w+` \|"
+    start = r"\| `(" + "|".join(file.SECTIONS) + r")\.\w+` \|"
     written = [line for line in README.splitlines() if re.match(start, line)]
     expected = list(settings_rows())
     assert written == expected, "the table should be:\n" + "\n".join(expected)

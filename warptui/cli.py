@@ -311,9 +311,9 @@ def _open_app(arguments: list[str]) -> int:
 
     running = client.hasten(project)
     if running is None:  # the engine will read the settings: what is wrong is better told here
-        from warptui import config
+        from warptui.engine.config import file
 
-        for note in config.load(project).notes:
+        for note in file.load(project).notes:
             say(f"config.toml: {note}")
     from warptui.app import run_app
     from warptui.screens.leaving import leave

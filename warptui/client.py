@@ -32,8 +32,8 @@ from warptui.engine.project.paths import ProjectPaths, socket_path, temporary
 from warptui.engine.training.folder import read_metrics, read_report
 
 if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
+    from warptui.engine.config.settings import Changes
     from warptui.engine.model.item_columns import Columns
-    from warptui.engine.settings import Changes
 
 CALL_TIMEOUT_S = 60.0
 BUFFER = 1 << 20  # each read costs a turn with the interpreter, while the app is busy elsewhere

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from warptui import cli, config
+from warptui import cli
 from warptui.client import Client
 from warptui.commands import card, demo, doctor, offline, process, report
+from warptui.engine.config import file
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import Choice, EngineStatus, ItemRow, Notice, State, Summary
 from warptui.engine.project.paths import ProjectPaths
@@ -116,7 +117,7 @@ def test_init_reads_the_first_movie(run: Run, tmp_path: Path):
     assert "a.mrc: mrc, 3 frames of 16 x 16 px" in err
     assert "input.pixel_size = 0.885 (from the header of a.mrc)" in err
     assert "dose per frame unknown" in err
-    found = config.read_config(tmp_path / "p")
+    found = file.read_config(tmp_path / "p")
     assert (found.input.pixel_size, found.optics.voltage) == (0.885, 200.0)
     assert found.input.folder == str(tmp_path / "raw")
     assert "# kV: acceleration voltage" in (tmp_path / "p" / "config.toml").read_text()
@@ -141,7 +142,7 @@ def test_init_believes_the_mdoc_before_the_header_and_the_user_before_both(
     (tmp_path / "raw" / "gain_file.mrc").write_bytes(b"")
     code, _, err = run("init", tmp_path / "p", "--input", tmp_path / "raw", "--dose-per-frame", 2)
     assert code == 0, err
-    found = config.read_config(tmp_path / "p")
+    found = file.read_config(tmp_path / "p")
     assert found.input.pixel_size == 1.7
     assert found.input.dose_per_frame == 2.0
     assert found.optics.voltage == 200.0
@@ -201,7 +202,7 @@ def test_status_without_an_engine_lists_what_waits_for_one(run: Run, project: Pa
 
 def test_status_mentions_settings_that_have_no_effect_on_stderr(run: Run, project: Path):
     config = project / "config.toml"
-    config.write_text(config.read_text().replace('scheduler = ""', 'scheduler = "slurm"'))
+    file.write_text(file.read_text().replace('scheduler = ""', 'scheduler = "slurm"'))
     _, out, err = run("status", project, "--json")
     json.loads(out)
     assert err.count("compute.scheduler") == 1
@@ -344,7 +345,7 @@ def test_movies_are_found_as_the_engine_finds_them(project: Path, tmp_path: Path
         (raw / name).write_text("")
     (raw / "folder.mrc").mkdir()
     write_movie(raw / "sub" / "e.mrc")
-    given = config.read_config(project).input
+    given = file.read_config(project).input
     assert [path.name for path in offline.find_movies(given)] == ["a.mrc", "b.mrc", "c d.mrc"]
     deep = given.model_copy(update={"recursive": True})
     assert "e.mrc" in [path.name for path in offline.find_movies(deep)]
@@ -424,7 +425,7 @@ def test_the_demo_processes_while_movies_arrive(
     code = demo.demo(folder, n_movies=3, delay_s=0.5, show_app=False, as_json=False)
     assert code == 0  # what fails on purpose is no failure of the demo
     assert len(list((folder / "average").glob("*.mrc"))) == 2
-    settings = config.read_config(folder).input
+    settings = file.read_config(folder).input
     assert (settings.pixel_size, settings.dose_per_frame) == (1.5, 0.5)
     assert settings.gain == str(folder / "gain.mrc")
 

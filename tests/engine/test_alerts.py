@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from warptui.engine.alerts import AGAIN_S, WINDOW_S, Alerts, Facts
+from warptui.engine.config.settings import AlertSettings
 from warptui.engine.herald import Herald
 from warptui.engine.items import Notice
-from warptui.engine.settings import AlertSettings
 from warptui.engine.trainer import HOLD as TRAINING
 from warptui.engine.unseen import Unseen
 

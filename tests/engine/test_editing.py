@@ -14,6 +14,7 @@ from warptui.engine import editing
 from warptui.engine.api import protocol
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.server import edits_of
+from warptui.engine.config.settings import Config
 from warptui.engine.edits import Edits, Spot, write_edits
 from warptui.engine.errors import InputError, ItemError
 from warptui.engine.formats.star.picks import Candidates, write_candidates
@@ -25,7 +26,6 @@ from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.register import Register
 from warptui.engine.roster import Entry, Roster
-from warptui.engine.settings import Config
 from warptui.engine.stages import STAGES
 from warptui.engine.wanted import Wanted
 

@@ -19,6 +19,7 @@ import pytest
 from tests.engine.item_stars import stored_item, write_item
 from warptui import client
 from warptui.engine.api.server import Server
+from warptui.engine.config.settings import ExportSettings
 from warptui.engine.export_records import ExportRecords
 from warptui.engine.exporters import kinds
 from warptui.engine.exporters.gathered import write_gathered
@@ -33,7 +34,6 @@ from warptui.engine.project import paths
 from warptui.engine.project.lock import ProjectLock
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
-from warptui.engine.settings import ExportSettings
 
 HEAD = Head(("rlnImageName", "rlnCoordinateX"), (("rlnVoltage", "300.0"),))
 N = 1000  # rows of an item

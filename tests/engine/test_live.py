@@ -15,6 +15,7 @@ import starfile
 
 from tests.engine.beam_patterns import EPU_XML, afis, write_epu
 from tests.engine.item_stars import stored_item, write_item
+from warptui.engine.config.settings import Config, ExportSettings
 from warptui.engine.exporters.gathered import alike, write_gathered
 from warptui.engine.exporters.item_rows import rows_of, source_of
 from warptui.engine.exporters.spool import Spool
@@ -23,7 +24,6 @@ from warptui.engine.formats.star.rows import split_star
 from warptui.engine.live import Live
 from warptui.engine.live_lists import LiveLists
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.settings import Config, ExportSettings
 
 QUICK = ExportSettings(live_seconds=0.2, last_items=2)
 BY_SHIFT = QUICK.model_copy(update={"optics_groups": "beam_shift"})

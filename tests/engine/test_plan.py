@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from warptui.engine.config.settings import Config
 from warptui.engine.items import Movie
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.plan import (
@@ -20,7 +21,6 @@ from warptui.engine.plan import (
     refusal,
     wanted_hash,
 )
-from warptui.engine.settings import Config
 from warptui.engine.stages import STAGES, Stage, StageResult, StageSettings
 from warptui.engine.stages.average import AverageSettings
 

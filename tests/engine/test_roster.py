@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.events import ItemChanged
+from warptui.engine.config.settings import Config, FilterSettings
 from warptui.engine.foreman import Foreman
 from warptui.engine.items import Choice, EngineStatus, ItemRow, State
 from warptui.engine.model.stored import StoredItem
@@ -22,7 +23,6 @@ from warptui.engine.plan import References, make_record
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.register import Register
 from warptui.engine.roster import Roster
-from warptui.engine.settings import Config, FilterSettings
 from warptui.engine.stages import STAGES
 from warptui.engine.wanted import Wanted, summaries, told
 

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError, OutputError
 from warptui.engine.formats.warp import xml
 from warptui.engine.items import Choice
@@ -26,7 +27,6 @@ from warptui.engine.plan import References, make_record, plan
 from warptui.engine.project import paths
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store, fingerprint
-from warptui.engine.settings import Config
 from warptui.engine.stages import STAGES
 
 N_FRAMES = 5

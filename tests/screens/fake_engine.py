@@ -25,8 +25,9 @@ from tests.screens.fake_picking import (
     places,
 )
 from tests.screens.fake_picking import SETTINGS as PICKING
-from warptui.config import SECTIONS, check, read_config, write_config
 from warptui.engine.api.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
+from warptui.engine.config.file import SECTIONS, check, read_config, write_config
+from warptui.engine.config.settings import Changes, Config
 from warptui.engine.edits import Edits
 from warptui.engine.errors import ItemError, SettingsError, TrainingError
 from warptui.engine.exporters.beam_shifts import Gathering, Grouping, number_as_they_come
@@ -47,7 +48,6 @@ from warptui.engine.items import (
     Trial,
 )
 from warptui.engine.selection import limits, select
-from warptui.engine.settings import Changes, Config
 from warptui.engine.stages import STAGES
 from warptui.engine.wanted import summaries as summaries_of
 

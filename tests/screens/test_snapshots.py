@@ -9,7 +9,7 @@ import pytest
 from tests.screens.conftest import until
 from tests.screens.fake_app import make_app, write_project
 from tests.screens.fake_engine import FakeEngine
-from warptui.config import read_config
+from warptui.engine.config.file import read_config
 from warptui.engine.items import TrainingRequest
 from warptui.screens.item import ItemScreen
 from warptui.screens.training import TrainingScreen

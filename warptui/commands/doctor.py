@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import warptui
-from warptui import config
 from warptui.commands import create, offline
 from warptui.commands.output import DONE, WRONG_CALL, print_json
 from warptui.engine import devices
+from warptui.engine.config import file
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import SettingsError, WarptuiError
 from warptui.engine.formats import boxnet_model
 from warptui.engine.project import filesystem, paths
-from warptui.engine.settings import Config
 from warptui.engine.stages.picking import PickingSettings
 
 PROBE_TIMEOUT_S = 120.0
@@ -149,7 +149,7 @@ def terminal() -> list[Finding]:
 def settings(project: Path) -> list[Finding]:
     """config.toml, folders, gain reference, disk."""
     try:
-        loaded = config.load(project)
+        loaded = file.load(project)
     except SettingsError as error:
         absent = not (project / paths.CONFIG_NAME).exists()
         return [Finding("settings", str(error), problem=not absent), *_disk(project)]

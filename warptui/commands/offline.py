@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from warptui.config import read_config
+from warptui.engine.config.file import read_config
+from warptui.engine.config.settings import InputSettings
 from warptui.engine.editing import read_marks
 from warptui.engine.errors import SettingsError
 from warptui.engine.export_records import ExportRecords
@@ -18,7 +19,6 @@ from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS
 from warptui.engine.references import ReferenceFiles
 from warptui.engine.roster import Roster
-from warptui.engine.settings import InputSettings
 from warptui.engine.wanted import Wanted, told
 from warptui.engine.watch import Patterns, never_movies
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from warptui import config
 from warptui.client import running
 from warptui.commands import offline
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, say
+from warptui.engine.config import file
 from warptui.engine.errors import SettingsError
 from warptui.engine.items import EngineStatus, ItemRow, State
 from warptui.engine.project.paths import ProjectPaths
@@ -34,7 +34,7 @@ class Engine(Protocol):
 
 def run(project: Path, *, as_json: bool) -> int:
     """Process what is there; 1 if items failed."""
-    loaded = config.load(project)
+    loaded = file.load(project)
     for note in loaded.notes:
         say(f"config.toml: {note}")
     failed = process(project, as_json=as_json, arriving=lambda: False)
@@ -46,7 +46,7 @@ def process(project: Path, *, as_json: bool, arriving: Callable[[], bool]) -> li
 
     Returns the names of the items that failed, after telling what became of them.
     """
-    given = config.read_config(project).input
+    given = file.read_config(project).input
     for key in ("gain", "defects"):
         path = getattr(given, key)
         if path and not Path(path).is_file():
@@ -57,7 +57,7 @@ def process(project: Path, *, as_json: bool, arriving: Callable[[], bool]) -> li
     if client is None:
         from warptui.engine.session import Session
 
-        with Session(project, config.read_config, config.write_config) as session:
+        with Session(project, file.read_config, file.write_config) as session:
             rows = _follow(session, n_files, arriving)
     else:
         with client:

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from warptui.engine.config.settings import InputSettings
 from warptui.engine.errors import WarptuiError
 from warptui.engine.formats.gain import read_gain
 from warptui.engine.formats.movie import open_movie
 from warptui.engine.project.paths import CONFIG_NAME
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS
-from warptui.engine.settings import InputSettings
 from warptui.engine.watch import Patterns
 
 DEEPEST = 4  # EPU: Images-Disc1/GridSquare_*/Data/

@@ -11,10 +11,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from warptui import config
 from warptui.client import Client, running
 from warptui.commands import steer
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, print_table, say
+from warptui.engine.config import file
 from warptui.engine.errors import EngineError, TrainingError
 from warptui.engine.items import EngineStatus, ModelInfo, TrainingRequest, TrainingStatus
 from warptui.engine.project.lock import ProjectLock
@@ -38,7 +38,7 @@ METRICS = (
 def train(project: Path, request: TrainingRequest, *, as_json: bool) -> int:
     """Train, and tell how it goes; 1 if no model came of it."""
     paths = ProjectPaths(project.resolve())
-    config.load(project)
+    file.load(project)
     client = running(project)
     if client is not None:
         with client:
@@ -76,7 +76,7 @@ def show_models(project: Path, *, as_json: bool) -> int:
     else:
         from warptui.engine.training import models, order
 
-        used = order.used_model(config.read_config(project))
+        used = order.used_model(file.read_config(project))
         found = models.list_models(ProjectPaths(project.resolve()), used)
     if as_json:
         print_json([asdict(info) for info in found])
@@ -98,7 +98,7 @@ def use(project: Path, name: str) -> int:
         from warptui.engine.training.models import check_usable
 
         check_usable(ProjectPaths(project.resolve()), name)
-        config.write_config(project, {"picking": {"model": name}})
+        file.write_config(project, {"picking": {"model": name}})
     say(f"picking.model = {name}: what was picked with another model is outdated now")
     return DONE
 
@@ -114,7 +114,7 @@ def discard(project: Path, name: str) -> int:
 
         paths = ProjectPaths(project.resolve())
         with _locked(paths):
-            models.discard(paths, name, order.used_model(config.read_config(project)))
+            models.discard(paths, name, order.used_model(file.read_config(project)))
     say(f"{name} is gone")
     return DONE
 
@@ -133,7 +133,7 @@ def bundle(
             "--contributor and --licence are missing: whose examples these are, and under which "
             "licence (such as CC0-1.0) others may use them"
         )
-    settings = config.read_config(project)
+    settings = file.read_config(project)
     paths = ProjectPaths(project.resolve())
     told, notes = make_bundle(
         paths,
@@ -218,7 +218,7 @@ def _train_here(paths: ProjectPaths, request: TrainingRequest) -> TrainingStatus
     from warptui.engine.trainer import Heard, Trainer
     from warptui.engine.training import order
 
-    settings = config.read_config(paths.root)
+    settings = file.read_config(paths.root)
     inbox: queue.SimpleQueue[Heard] = queue.SimpleQueue()
     with _locked(paths):
         slots, note = plan_slots(settings.compute)
@@ -243,7 +243,7 @@ def _train_here(paths: ProjectPaths, request: TrainingRequest) -> TrainingStatus
         shown.end()
         assert trainer.status is not None
         if trainer.status.phase == "done" and request.use:
-            config.write_config(paths.root, {"picking": {"model": trainer.status.model}})
+            file.write_config(paths.root, {"picking": {"model": trainer.status.model}})
             return replace(trainer.status, used=True)
         return trainer.status
 

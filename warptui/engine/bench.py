@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from warptui.engine import networks
+from warptui.engine.config.settings import Config
 from warptui.engine.edits import Chosen, Edits, read_edits
 from warptui.engine.errors import InputError, OutputError
 from warptui.engine.formats.boxnet_model import find_model
@@ -39,7 +40,6 @@ from warptui.engine.frames import Frames
 from warptui.engine.items import Movie
 from warptui.engine.nets.boxnet import BoxNet
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.settings import Config
 from warptui.engine.stages.average import AverageSettings
 from warptui.engine.stages.picking import PickingSettings
 from warptui.engine.stages.stage import StageResult

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.bench import MovieBench
+from warptui.engine.config.settings import Config
 from warptui.engine.devices import cpu_count, find_cuda
 from warptui.engine.errors import WarptuiError
 from warptui.engine.formats.mrc import StackWriter
@@ -31,7 +32,6 @@ from warptui.engine.formats.star.particles import (
 from warptui.engine.items import Movie
 from warptui.engine.orphans import die_with_parent
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.settings import Config
 from warptui.engine.stages import STAGES
 from warptui.engine.stages.particles import STAGE, ParticleResult, ParticleSettings
 

@@ -20,6 +20,7 @@ import warptui
 from warptui.engine.alerts import Alerts
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.log_lines import about
+from warptui.engine.config.settings import Config
 from warptui.engine.crash import crash_point
 from warptui.engine.errors import ItemError
 from warptui.engine.items import State, Trial
@@ -32,7 +33,6 @@ from warptui.engine.project.temporary_files import find_leftovers
 from warptui.engine.rates import Rates
 from warptui.engine.register import Register
 from warptui.engine.roster import Entry, Roster
-from warptui.engine.settings import Config
 from warptui.engine.trials import Trials
 from warptui.engine.turns import urgency
 from warptui.engine.wanted import Wanted

@@ -8,10 +8,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 from warptui.engine.alerts import Alerts, Facts
+from warptui.engine.config.settings import AlertSettings
 from warptui.engine.foreman import Foreman
 from warptui.engine.hook import Hook
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.settings import AlertSettings
 from warptui.engine.trainer import HOLD as TRAINING
 from warptui.engine.unseen import Unseen
 

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from warptui.engine.settings import Config
+from warptui.engine.config.settings import Config
 from warptui.engine.stages import STAGES, Stage
 
 BEAT_S = 2.0

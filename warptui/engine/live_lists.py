@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from warptui.engine.config.settings import Config
 from warptui.engine.exporters.beam_shifts import BeamShifts
 from warptui.engine.exporters.item_rows import Source, source_of
 from warptui.engine.foreman import Foreman
@@ -14,7 +15,6 @@ from warptui.engine.items import Export
 from warptui.engine.live import Live
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.settings import Config
 from warptui.engine.training.order import used_model
 
 

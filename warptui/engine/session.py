@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from warptui.engine.api.events import Event
+from warptui.engine.config.settings import Changes, Config
 from warptui.engine.edits import Edits
 from warptui.engine.errors import EngineError, ExportError, SettingsError
 from warptui.engine.exporters.beam_shifts import Gathering, number_as_they_come
@@ -37,7 +38,6 @@ from warptui.engine.items import (
     Trial,
 )
 from warptui.engine.references import ReferenceFiles
-from warptui.engine.settings import Changes, Config
 from warptui.engine.training import models, order
 from warptui.engine.wanted import Wanted, as_json
 from warptui.engine.works import Works

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from warptui.engine.api.log_lines import about
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import EngineError, ItemError
 from warptui.engine.items import Trial
 from warptui.engine.job import FailureKind, Job, deadlines, encode_config
@@ -23,7 +24,6 @@ from warptui.engine.pool import Pool, Slot
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.roster import Entry
-from warptui.engine.settings import Config
 from warptui.engine.stages import Stage
 
 log = logging.getLogger(__name__)

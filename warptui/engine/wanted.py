@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from warptui.engine.config.settings import Config
 from warptui.engine.items import Movie, Summary
 from warptui.engine.plan import References, Target, wanted_hash
 from warptui.engine.selection import Limit, limits
-from warptui.engine.settings import Config
 from warptui.engine.stages import Stage
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.log_lines import LogLines
 from warptui.engine.api.status import Vitals
+from warptui.engine.config.settings import Changes, Config, ReadConfig, WriteConfig
 from warptui.engine.devices import cpu_count, plan_slots
 from warptui.engine.editing import read_marks
 from warptui.engine.errors import EngineError, WarptuiError
@@ -42,7 +43,6 @@ from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS, find_leftovers
 from warptui.engine.references import ReferenceFiles
 from warptui.engine.roster import Roster
-from warptui.engine.settings import Changes, Config, ReadConfig, WriteConfig
 from warptui.engine.stages import Stage
 from warptui.engine.trainer import HOLD, Heard, Trainer
 from warptui.engine.training import models

@@ -22,10 +22,10 @@ class OnDisk:
 
 def read_disk(project: Path) -> OnDisk:
     """config.toml as it is now."""
-    from warptui import config
+    from warptui.engine.config import file
 
     try:
-        loaded = config.load(project)
+        loaded = file.load(project)
     except SettingsError as problem:
         return OnDisk(problem=str(problem))
     return OnDisk(loaded.written, loaded.config.to_json())

@@ -20,7 +20,7 @@ from warptui.engine.items import (
 )
 
 if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
-    from warptui.engine.settings import Changes
+    from warptui.engine.config.settings import Changes
 
 RETRY_S = 2.0
 

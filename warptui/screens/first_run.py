@@ -343,14 +343,14 @@ class FirstRun(Screen[Path | None]):
             self._write()
 
     def _write(self) -> None:
-        from warptui import config
+        from warptui.engine.config import file
 
         project, found = self.draft.project, self.found
         given = {name: dict(values) for name, values in found.settings.items()} if found else {}
         for section, values in self.draft.settings().items():
             given.setdefault(section, {}).update(values)
         try:
-            config.create(project / CONFIG_NAME, given)
+            file.create(project / CONFIG_NAME, given)
         except SettingsError as problem:
             self.notify(str(problem), severity="error", markup=False)
             return

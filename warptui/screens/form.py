@@ -61,9 +61,9 @@ class Field:
             return ""
         if isinstance(value, str):
             return value
-        from warptui import config
+        from warptui.engine.config import file
 
-        text = config.as_toml(value)
+        text = file.as_toml(value)
         return text.removesuffix(".0") if isinstance(value, float) else text
 
     def read(self, text: str) -> Any:
@@ -100,17 +100,17 @@ class Field:
 
 def all_fields() -> tuple[Field, ...]:
     """Every setting of every section, in the order of config.toml."""
-    from warptui import config
+    from warptui.engine.config import file
 
     return tuple(
         _field(section, key, info)
-        for section, model in config.SECTIONS.items()
+        for section, model in file.SECTIONS.items()
         for key, info in model.model_fields.items()
     )
 
 
 def _field(section: str, key: str, info: FieldInfo) -> Field:
-    from warptui import config
+    from warptui.engine.config import file
 
     is_union = get_origin(info.annotation) in (Union, UnionType)
     members = set(get_args(info.annotation) if is_union else (info.annotation,)) - {NoneType}
@@ -121,7 +121,7 @@ def _field(section: str, key: str, info: FieldInfo) -> Field:
         kind = Kind.NUMBER
     elif choices:
         kind = Kind.CHOICE
-    elif section == "input" and key in config.PATHS:
+    elif section == "input" and key in file.PATHS:
         kind = Kind.PATH
     else:
         kind = Kind.TEXT if members == {str} else Kind.TOML
@@ -130,9 +130,9 @@ def _field(section: str, key: str, info: FieldInfo) -> Field:
         section=section,
         key=key,
         kind=kind,
-        unit=config.unit(info),
+        unit=file.unit(info),
         help=info.description or "",
-        allowed=config.allowed(info),
+        allowed=file.allowed(info),
         default=list(default) if isinstance(default, tuple) else default,
         whole=members == {int},
         optional=is_union and NoneType in get_args(info.annotation),
@@ -225,7 +225,7 @@ class Draft:
 
     def check(self, trial: tuple[Field, Any] | None = None) -> dict[str, str]:
         """What is wrong with the values, with ``trial`` in place of a field's; by name."""
-        from warptui import config
+        from warptui.engine.config import file
 
         document: Values = {}
         for field in self.fields:
@@ -235,7 +235,7 @@ class Draft:
             if value is not None and field.section:
                 document.setdefault(field.section, {})[field.key] = value
         try:
-            config.interpret(document, self._project / CONFIG_NAME)
+            file.interpret(document, self._project / CONFIG_NAME)
             found: dict[str, str] = {}
         except SettingsError as problem:
             found = problem.problems

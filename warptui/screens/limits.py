@@ -164,6 +164,6 @@ def is_whole(key: str) -> bool:
 
 
 def _field(key: str) -> FieldInfo:
-    from warptui import config  # pydantic takes 0.2 s: not when the app starts
+    from warptui.engine.config import file  # pydantic takes 0.2 s: not when the app starts
 
-    return config.SECTIONS["filters"].model_fields[key]
+    return file.SECTIONS["filters"].model_fields[key]

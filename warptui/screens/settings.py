@@ -10,8 +10,8 @@ from textual.binding import Binding
 from textual.timer import Timer
 from textual.widget import Widget
 
+from warptui.engine.config import presets
 from warptui.engine.errors import SettingsError, WarptuiError
-from warptui.screens import presets
 from warptui.screens.applying import OnDisk, apply, listing, missing, read_disk
 from warptui.screens.cost import cost
 from warptui.screens.dialogs import TextDialog
@@ -323,11 +323,11 @@ class SettingsScreen(Page):
         lost = bool(self.workspace.lost)
 
         def work() -> None:
-            from warptui import config
+            from warptui.engine.config import file
 
             try:
                 if lost or client is None:
-                    config.write_config(self._project, changes)
+                    file.write_config(self._project, changes)
                 else:
                     apply(client, changes, locked=locked)
             except (WarptuiError, KeyError) as problem:

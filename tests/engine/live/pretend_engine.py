@@ -6,9 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-from warptui.config import read_config, write_config
 from warptui.engine import pool, session
 from warptui.engine.api import server
+from warptui.engine.config.file import read_config, write_config
 from warptui.engine.project import lock
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from warptui.engine.bench import MovieBench
+from warptui.engine.config.settings import Config, InputSettings, OpticsSettings
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import Movie
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.settings import Config, InputSettings, OpticsSettings
 from warptui.engine.simulation.truth import Truth
 from warptui.engine.stages import motion
 from warptui.engine.stages.motion import MotionResult, MotionSettings

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from warptui.engine.bench import MovieBench
+from warptui.engine.config.settings import Config
 from warptui.engine.items import Movie
 from warptui.engine.ops.ctf.transfer_function import Optics, calculate_ctf_image
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.settings import Config
 from warptui.engine.stages.average import AverageResult, AverageSettings
 from warptui.engine.stages.ctf import CtfResult
 from warptui.engine.stages.ctf_products import save_deconvolved, save_spectrum

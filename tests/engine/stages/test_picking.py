@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from warptui.engine import networks
 from warptui.engine.bench import MovieBench
+from warptui.engine.config.settings import Config
 from warptui.engine.edits import Edits, Spot, choose, write_edits
 from warptui.engine.errors import Cancelled, InputError, StageError
 from warptui.engine.formats.boxnet_model import bundled_folder, read_boxnet, write_boxnet
@@ -31,7 +32,6 @@ from warptui.engine.formats.star.picks import read_candidates
 from warptui.engine.items import Movie
 from warptui.engine.ops.picking.picks import find_components
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.settings import Config
 from warptui.engine.stages import picking
 from warptui.engine.stages.average import AverageResult
 from warptui.engine.stages.picking import PickingResult, PickingSettings

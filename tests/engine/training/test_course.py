@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from training_project import DIAMETER, Project
 
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.formats.boxnet_model import read_boxnet
 from warptui.engine.items import TrainingRequest, TrainingStatus
-from warptui.engine.settings import Config
 from warptui.engine.stages.picking import PickingSettings
 from warptui.engine.trainer import Heard, Trainer
 from warptui.engine.training import course, files, folder, models, order

@@ -24,13 +24,13 @@ from typing import Any
 import warptui
 from warptui.engine.api import events, protocol
 from warptui.engine.api.events import Snapshot
+from warptui.engine.config.settings import ReadConfig, WriteConfig
 from warptui.engine.edits import edits_of
 from warptui.engine.errors import EngineError, WarptuiError
 from warptui.engine.items import Choice, ExportRequest, TrainingRequest
 from warptui.engine.project import filesystem
 from warptui.engine.project.paths import ProjectPaths, socket_path
 from warptui.engine.session import Session
-from warptui.engine.settings import ReadConfig, WriteConfig
 
 log = logging.getLogger(__name__)
 

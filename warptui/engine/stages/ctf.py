@@ -20,9 +20,9 @@ from warptui.engine.stages.stage import Stage, StageResult, StageSettings, carri
 if TYPE_CHECKING:
     import torch
 
+    from warptui.engine.config.settings import Config
     from warptui.engine.ops.ctf.estimate import Estimate, Fitted, Wanted
     from warptui.engine.ops.ctf.transfer_function import Optics
-    from warptui.engine.settings import Config
     from warptui.engine.stages.stage import Bench
 
 TRUSTED = 0.5  # confidence below which there is "no CTF"

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from warptui.engine.config.settings import Config, TrainingSettings
 from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.formats.boxnet_model import find_model, read_boxnet
 from warptui.engine.items import TrainingExample, TrainingRequest
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.settings import Config, TrainingSettings
 from warptui.engine.stages.picking import PickingSettings
 from warptui.engine.training import folder
 from warptui.engine.training.marks import LEARN, Marked, Rules, describe, find_marked

@@ -1,6 +1,6 @@
 """The settings of a project: shared sections here, one section per stage from `STAGES`.
 
-``warptui.config`` reads and writes them as config.toml; the engine sees only these records.
+``warptui.engine.config.file`` reads and writes them as config.toml; the engine sees only these records.
 """
 
 from __future__ import annotations

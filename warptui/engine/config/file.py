@@ -22,9 +22,7 @@ import tomlkit
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from warptui.engine.errors import SettingsError
-from warptui.engine.project.paths import CONFIG_NAME, temporary
-from warptui.engine.settings import (
+from warptui.engine.config.settings import (
     NO_CHANGES,
     AlertSettings,
     Changes,
@@ -36,6 +34,8 @@ from warptui.engine.settings import (
     OpticsSettings,
     TrainingSettings,
 )
+from warptui.engine.errors import SettingsError
+from warptui.engine.project.paths import CONFIG_NAME, temporary
 from warptui.engine.stages import STAGES
 
 SECTIONS: dict[str, type[BaseModel]] = {

@@ -48,14 +48,14 @@ def write(path: Path, values: Values, project: Path) -> None:
     SettingsError
         If the file cannot be written.
     """
-    from warptui import config
+    from warptui.engine.config import file
 
     lines = [HEADER]
     for section, entries in _portable(values, project).items():
-        lines += [f"[{section}]", *(f"{k} = {config.as_toml(v)}" for k, v in entries.items()), ""]
+        lines += [f"[{section}]", *(f"{k} = {file.as_toml(v)}" for k, v in entries.items()), ""]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(path, "\n".join(lines))
+        file.write_text(path, "\n".join(lines))
     except OSError as problem:
         raise SettingsError(f"{path}: {problem.strerror or problem}") from problem
 
@@ -80,7 +80,7 @@ def read(path: Path) -> Values:
 
 def _portable(values: dict[str, Any], base: Path) -> Values:
     """Without what belongs to one session, and with paths that hold everywhere."""
-    from warptui import config
+    from warptui.engine.config import file
 
     found = {
         section: dict(entries) if isinstance(entries, dict) else entries
@@ -92,7 +92,7 @@ def _portable(values: dict[str, Any], base: Path) -> Values:
                 own.pop(key, None)
     entries = found.get("input")
     if isinstance(entries, dict):
-        for key in set(config.PATHS) & set(entries):
+        for key in set(file.PATHS) & set(entries):
             if isinstance(entries[key], str) and entries[key]:
                 path = base / Path(entries[key]).expanduser()
                 entries[key] = os.path.normpath(path.absolute())
