@@ -37,10 +37,10 @@ from warptui.engine.simulation.files import write_movie
 from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.truth import Truth, read_truth
-from warptui.engine.stages import ctf, motion
-from warptui.engine.stages.ctf import CtfResult, CtfSettings
-from warptui.engine.stages.ctf_spectra import measure_image
-from warptui.engine.stages.motion import MotionSettings
+from warptui.engine.stages.movie import ctf, motion
+from warptui.engine.stages.movie.ctf import CtfResult, CtfSettings
+from warptui.engine.stages.movie.ctf_spectra import measure_image
+from warptui.engine.stages.movie.motion import MotionSettings
 
 SEED = 4711
 FIRST = 1000  # movies below were looked at while the method was made

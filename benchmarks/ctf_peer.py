@@ -28,9 +28,9 @@ from warptui.engine.ops.ctf.transfer_function import Optics
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.truth import Truth, read_truth
-from warptui.engine.stages import ctf
-from warptui.engine.stages.ctf import CtfResult, CtfSettings
-from warptui.engine.stages.ctf_spectra import measure_image
+from warptui.engine.stages.movie import ctf
+from warptui.engine.stages.movie.ctf import CtfResult, CtfSettings
+from warptui.engine.stages.movie.ctf_spectra import measure_image
 
 Found = tuple[float, float, float]  # defocus and u - v in Å, angle in degrees
 GRIDS = ((1, 1, 1), (5, 5, 1))

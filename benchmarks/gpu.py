@@ -44,7 +44,7 @@ from warptui.engine.simulation.files import Format, write_movie
 from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import PRESETS
 from warptui.engine.stages import STAGES
-from warptui.engine.stages.stage import StageResult
+from warptui.engine.stages.base import StageResult
 
 MOVIES: dict[str, tuple[str, Format, dict[str, Any]]] = {  # preset, file format, changes
     "small": ("small", "tif", {}),

@@ -160,7 +160,7 @@ def serve_child(job: dict) -> int:
     from warptui.engine.config.settings import Config, InputSettings
     from warptui.engine.items import Movie
     from warptui.engine.project.paths import ProjectPaths
-    from warptui.engine.stages import average, motion
+    from warptui.engine.stages.movie import average, motion
 
     config = Config(
         input=InputSettings(

@@ -33,9 +33,9 @@ from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import Movie
 from warptui.engine.nets.boxnet import BoxNet
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.stages import picking
-from warptui.engine.stages.average import AverageResult
-from warptui.engine.stages.picking import PickingResult, PickingSettings
+from warptui.engine.stages.movie import picking
+from warptui.engine.stages.movie.average import AverageResult
+from warptui.engine.stages.movie.picking import PickingResult, PickingSettings
 
 SHAPE = (3838, 3710)
 PIXEL = 1.0

@@ -27,7 +27,7 @@ from warptui.engine.simulation.files import write_frames
 from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.truth import Truth, read_truth, write_truth
-from warptui.engine.stages.motion import MotionResult
+from warptui.engine.stages.movie.motion import MotionResult
 
 TILTS_DEG = {"flat": 0.0, "tilted": 40.0}
 TILT_AXIS_DEG = 20.0

@@ -22,7 +22,7 @@ from warptui.engine.plan import (
     wanted_hash,
 )
 from warptui.engine.stages import STAGES, Stage, StageResult, StageSettings
-from warptui.engine.stages.average import AverageSettings
+from warptui.engine.stages.movie.average import AverageSettings
 
 FINGERPRINT = "1000:abc"
 REFERENCES = References("gain1", "defects1")

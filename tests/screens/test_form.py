@@ -10,7 +10,7 @@ import pytest
 from warptui.engine.config import file
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import SettingsError
-from warptui.engine.stages.average import AverageSettings
+from warptui.engine.stages.movie.average import AverageSettings
 from warptui.screens import form
 from warptui.screens.cost import about, cost
 from warptui.screens.form import Draft, Field, Kind, all_fields

@@ -13,7 +13,7 @@ from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.config import file
 from warptui.engine.items import State
-from warptui.engine.stages.ctf import CtfSettings
+from warptui.engine.stages.movie.ctf import CtfSettings
 from warptui.screens.item import ItemScreen
 from warptui.screens.prompts import Choose
 from warptui.screens.trial import TrialScreen

@@ -21,7 +21,7 @@ from warptui.engine.config.settings import Config
 from warptui.engine.errors import SettingsError, WarptuiError
 from warptui.engine.formats import boxnet_model
 from warptui.engine.project import filesystem, paths
-from warptui.engine.stages.picking import PickingSettings
+from warptui.engine.stages.movie.picking import PickingSettings
 
 PROBE_TIMEOUT_S = 120.0
 LOW_DISK_BYTES = 20e9

@@ -40,9 +40,9 @@ from warptui.engine.frames import Frames
 from warptui.engine.items import Movie
 from warptui.engine.nets.boxnet import BoxNet
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.stages.average import AverageSettings
-from warptui.engine.stages.picking import PickingSettings
-from warptui.engine.stages.stage import StageResult
+from warptui.engine.stages.base import StageResult
+from warptui.engine.stages.movie.average import AverageSettings
+from warptui.engine.stages.movie.picking import PickingSettings
 
 MIN_SIZE_PX = 64
 MAX_BAD_SHARE = 0.1

@@ -33,7 +33,7 @@ from warptui.engine.items import Movie
 from warptui.engine.orphans import die_with_parent
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages import STAGES
-from warptui.engine.stages.particles import STAGE, ParticleResult, ParticleSettings
+from warptui.engine.stages.movie.particles import STAGE, ParticleResult, ParticleSettings
 
 NICE = 5  # below the app and the engine
 

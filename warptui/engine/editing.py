@@ -14,7 +14,7 @@ from warptui.engine.errors import InputError, ItemError
 from warptui.engine.formats.star.picks import read_candidates, write_chosen
 from warptui.engine.model.stored import StageRecord
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.stages import picking
+from warptui.engine.stages.movie import picking
 
 ENDING = "_edits.json"
 

@@ -19,8 +19,8 @@ from warptui.engine.crash import crash_point
 from warptui.engine.errors import CorruptError, TransientError
 from warptui.engine.items import Movie
 from warptui.engine.project.paths import temporary
-from warptui.engine.stages import average as real_average
-from warptui.engine.stages import motion as real_motion
+from warptui.engine.stages.movie import average as real_average
+from warptui.engine.stages.movie import motion as real_motion
 
 SECONDS = float(os.environ.get("PRETEND_SECONDS", "0"))
 

@@ -16,8 +16,8 @@ from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import Movie
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.truth import Truth
-from warptui.engine.stages import motion
-from warptui.engine.stages.motion import MotionResult, MotionSettings
+from warptui.engine.stages.movie import motion
+from warptui.engine.stages.movie.motion import MotionResult, MotionSettings
 
 Places = tuple[np.ndarray, np.ndarray]
 

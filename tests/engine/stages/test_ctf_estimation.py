@@ -20,9 +20,9 @@ from warptui.engine.simulation.files import write_movie
 from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.truth import Truth
-from warptui.engine.stages import ctf
-from warptui.engine.stages.ctf import CtfResult, CtfSettings
-from warptui.engine.stages.ctf_spectra import Spectra, _add_moved, measure_image
+from warptui.engine.stages.movie import ctf
+from warptui.engine.stages.movie.ctf import CtfResult, CtfSettings
+from warptui.engine.stages.movie.ctf_spectra import Spectra, _add_moved, measure_image
 
 PIXEL = 1.1
 OPTICS = Optics(300, 2.7, 0.07)

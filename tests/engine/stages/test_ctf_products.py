@@ -16,9 +16,9 @@ from warptui.engine.config.settings import Config
 from warptui.engine.items import Movie
 from warptui.engine.ops.ctf.transfer_function import Optics, calculate_ctf_image
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.stages.average import AverageResult, AverageSettings
-from warptui.engine.stages.ctf import CtfResult
-from warptui.engine.stages.ctf_products import save_deconvolved, save_spectrum
+from warptui.engine.stages.movie.average import AverageResult, AverageSettings
+from warptui.engine.stages.movie.ctf import CtfResult
+from warptui.engine.stages.movie.ctf_products import save_deconvolved, save_spectrum
 
 OPTICS = Optics(300.0, 2.7, 0.07)
 WINDOW, PIXEL = 64, 2.0

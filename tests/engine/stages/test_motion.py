@@ -27,8 +27,8 @@ from warptui.engine.simulation.files import write_movie
 from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import PRESETS
 from warptui.engine.simulation.truth import Truth, read_truth
-from warptui.engine.stages import average, motion
-from warptui.engine.stages.motion import MotionResult, MotionSettings
+from warptui.engine.stages.movie import average, motion
+from warptui.engine.stages.movie.motion import MotionResult, MotionSettings
 
 Processed = tuple[MotionResult, Truth, Path]
 Process = Callable[[str, int], Processed]

@@ -20,12 +20,12 @@ from warptui.engine.formats import mrc
 from warptui.engine.formats.mrc import read_mrc, write_mrc
 from warptui.engine.formats.star.picks import write_picks
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.stages import average, particles
-from warptui.engine.stages.average import AverageResult, AverageSettings
-from warptui.engine.stages.ctf import CtfResult
-from warptui.engine.stages.motion import MotionResult
-from warptui.engine.stages.particles import ParticleResult, ParticleSettings
-from warptui.engine.stages.picking import PickingResult
+from warptui.engine.stages.movie import average, particles
+from warptui.engine.stages.movie.average import AverageResult, AverageSettings
+from warptui.engine.stages.movie.ctf import CtfResult
+from warptui.engine.stages.movie.motion import MotionResult
+from warptui.engine.stages.movie.particles import ParticleResult, ParticleSettings
+from warptui.engine.stages.movie.picking import PickingResult
 
 PIXEL = 1.5
 SHAPE = (360, 400)

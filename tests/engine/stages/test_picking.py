@@ -32,9 +32,9 @@ from warptui.engine.formats.star.picks import read_candidates
 from warptui.engine.items import Movie
 from warptui.engine.ops.picking.picks import find_components
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.stages import picking
-from warptui.engine.stages.average import AverageResult
-from warptui.engine.stages.picking import PickingResult, PickingSettings
+from warptui.engine.stages.movie import picking
+from warptui.engine.stages.movie.average import AverageResult
+from warptui.engine.stages.movie.picking import PickingResult, PickingSettings
 from warptui.engine.trial_bench import TrialBench
 
 PIXEL = 2.0

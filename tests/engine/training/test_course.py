@@ -17,7 +17,7 @@ from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.formats.boxnet_model import read_boxnet
 from warptui.engine.items import TrainingRequest, TrainingStatus
-from warptui.engine.stages.picking import PickingSettings
+from warptui.engine.stages.movie.picking import PickingSettings
 from warptui.engine.trainer import Heard, Trainer
 from warptui.engine.training import course, files, folder, models, order
 from warptui.engine.training.course import Course

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 from pydantic import BaseModel, ConfigDict
 
 from warptui.engine.stages import STAGES, StageSettings
-from warptui.engine.stages.stage import setting
+from warptui.engine.stages.base import setting
 
 Changes = Mapping[str, Mapping[str, Any]]  # by section and key; None takes the key out of the file
 NO_CHANGES: Changes = {}

@@ -15,11 +15,11 @@ from xml.etree import ElementTree
 
 import warptui
 from warptui.engine.errors import CorruptError, OutputError
-from warptui.engine.formats import warp_movie
 from warptui.engine.formats.warp import xml
 from warptui.engine.formats.warp.xml import Element
 from warptui.engine.items import Choice
 from warptui.engine.model.stored import StoredItem, short_values
+from warptui.engine.stages.warp import movie
 
 FORMAT = 1  # of the <Warptui> element
 
@@ -82,7 +82,7 @@ def write_item(root: Element, item: StoredItem, project_folder: Path) -> None:
     element = Element("Warptui", {"Format": str(FORMAT), "Version": warptui.__version__})
     for tag, attributes, value in texts:
         ElementTree.SubElement(element, tag, attributes).text = _json(value, item.name)
-    warp_movie.set_results(root, item, _same_records(old, element))
+    movie.set_results(root, item, _same_records(old, element))
     known = {"ItemRecord", "StageRecord", "StageLists", "FailureRecord", "HistoryRecord"}
     element.extend([child for child in old if child.tag not in known] if old is not None else [])
     xml.place(root, element)

@@ -1,7 +1,7 @@
 """One processing step per file. Registration is this explicit tuple, in processing order."""
 
-from warptui.engine.stages import average, ctf, motion, particles, picking
-from warptui.engine.stages.stage import Bench, Stage, StageResult, StageSettings
+from warptui.engine.stages.base import Bench, Stage, StageResult, StageSettings
+from warptui.engine.stages.movie import average, ctf, motion, particles, picking
 
 STAGES: tuple[Stage, ...] = (
     motion.STAGE,

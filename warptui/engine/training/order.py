@@ -14,7 +14,7 @@ from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.formats.boxnet_model import find_model, read_boxnet
 from warptui.engine.items import TrainingExample, TrainingRequest
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.stages.picking import PickingSettings
+from warptui.engine.stages.movie.picking import PickingSettings
 from warptui.engine.training import folder
 from warptui.engine.training.marks import LEARN, Marked, Rules, describe, find_marked
 from warptui.engine.training.models import new_name

@@ -12,10 +12,10 @@ from pydantic import field_validator, model_validator
 
 from warptui.engine.errors import StageError
 from warptui.engine.items import Movie
-from warptui.engine.stages.average import AverageSettings
-from warptui.engine.stages.ctf_products import save_deconvolved, save_spectrum
-from warptui.engine.stages.ctf_spectra import Spectra, measure
-from warptui.engine.stages.stage import Stage, StageResult, StageSettings, carried, setting, summary
+from warptui.engine.stages.base import Stage, StageResult, StageSettings, carried, setting, summary
+from warptui.engine.stages.movie.average import AverageSettings
+from warptui.engine.stages.movie.ctf_products import save_deconvolved, save_spectrum
+from warptui.engine.stages.movie.ctf_spectra import Spectra, measure
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from warptui.engine.config.settings import Config
     from warptui.engine.ops.ctf.estimate import Estimate, Fitted, Wanted
     from warptui.engine.ops.ctf.transfer_function import Optics
-    from warptui.engine.stages.stage import Bench
+    from warptui.engine.stages.base import Bench
 
 TRUSTED = 0.5  # confidence below which there is "no CTF"
 NYQUIST_SHARE = 0.95  # of Nyquist that is used

@@ -19,18 +19,18 @@ from warptui.engine.formats.star.particles import (
     particle_rows,
 )
 from warptui.engine.items import Movie
-from warptui.engine.stages.average import AverageResult, shift_nodes, unmoved
-from warptui.engine.stages.ctf import CtfResult
-from warptui.engine.stages.motion import MotionResult
-from warptui.engine.stages.picking import PickingResult
-from warptui.engine.stages.stage import Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.stages.movie.average import AverageResult, shift_nodes, unmoved
+from warptui.engine.stages.movie.ctf import CtfResult
+from warptui.engine.stages.movie.motion import MotionResult
+from warptui.engine.stages.movie.picking import PickingResult
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
     from warptui.engine.ops.particles.extraction import Geometry
-    from warptui.engine.stages.stage import Bench
+    from warptui.engine.stages.base import Bench
 
 __all__ = ["STAGE", "Cut", "ParticleResult", "ParticleSettings", "cut_particles", "particle_rows"]
 

@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from warptui.engine.errors import StageError
-from warptui.engine.stages.average import AverageResult
-from warptui.engine.stages.motion import MotionResult
+from warptui.engine.stages.movie.average import AverageResult
+from warptui.engine.stages.movie.motion import MotionResult
 
 if TYPE_CHECKING:
     import torch
 
     from warptui.engine.ops.ctf.defocus_field import Places
     from warptui.engine.ops.ctf.polar import PolarGrid
-    from warptui.engine.stages.ctf import CtfSettings
-    from warptui.engine.stages.stage import Bench
+    from warptui.engine.stages.base import Bench
+    from warptui.engine.stages.movie.ctf import CtfSettings
 
 DOSE_PER_GROUP = 8.0  # e/Å² of frames that are aligned; what is summed is seen better
 DOSE_UNALIGNED = 4.0  # e/Å²; what moves in less stays in place

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     import torch
 
     from warptui.engine.ops.ctf.transfer_function import Optics
-    from warptui.engine.stages.average import AverageResult
-    from warptui.engine.stages.ctf import CtfResult
-    from warptui.engine.stages.stage import Bench
+    from warptui.engine.stages.base import Bench
+    from warptui.engine.stages.movie.average import AverageResult
+    from warptui.engine.stages.movie.ctf import CtfResult
 
 
 def save_spectrum(

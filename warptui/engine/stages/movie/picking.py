@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from warptui.engine.edits import Chosen, Edits, choose
 from warptui.engine.errors import StageError
 from warptui.engine.items import Movie
-from warptui.engine.stages.average import AverageResult
-from warptui.engine.stages.stage import Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.stages.movie.average import AverageResult
 
 if TYPE_CHECKING:
     import torch
 
     from warptui.engine.formats.star.picks import Candidates
-    from warptui.engine.stages.stage import Bench
+    from warptui.engine.stages.base import Bench
 
 VERSION = 4  # of what the network makes of an average; raise it when that changes
 DISC_SHARE = 0.5  # of a particle's radius: what BoxNet was taught to mark

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from warptui.engine.errors import StageError
 from warptui.engine.items import Movie
-from warptui.engine.stages.motion import MotionResult
-from warptui.engine.stages.stage import Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.stages.movie.motion import MotionResult
 
 if TYPE_CHECKING:
     import torch
 
-    from warptui.engine.stages.stage import Bench
+    from warptui.engine.stages.base import Bench
 
 PREVIEW_PX = 512
 PREVIEW_RESOLUTION = 20.0  # Å

@@ -6,14 +6,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from warptui.engine.items import Movie
-from warptui.engine.stages.stage import Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
 
 if TYPE_CHECKING:
     import torch
 
     from warptui.engine.ops.motion.data_term import Comparison
     from warptui.engine.ops.motion.track import Track
-    from warptui.engine.stages.stage import Bench
+    from warptui.engine.stages.base import Bench
 
 MAX_GLOBAL_NODES = 128
 LOCAL_INFORMATION = 0.97  # share of what the fit range tells that patches must hold

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from warptui.engine.formats.star.picks import Candidates
     from warptui.engine.nets.boxnet import BoxNet
     from warptui.engine.ops.particles.extraction import Counts
-    from warptui.engine.stages.average import AverageSettings
+    from warptui.engine.stages.movie.average import AverageSettings
 
 
 class StageSettings(BaseModel):
