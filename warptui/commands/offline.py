@@ -20,7 +20,7 @@ from warptui.engine.project.temporary_files import PRODUCT_FOLDERS
 from warptui.engine.references import ReferenceFiles
 from warptui.engine.roster import Roster
 from warptui.engine.wanted import Wanted, told
-from warptui.engine.watch import Patterns, never_movies
+from warptui.engine.watching.scanner import Patterns, never_movies
 
 
 def find_movies(settings: InputSettings) -> Iterator[Path]:

@@ -15,7 +15,7 @@ from warptui.engine.formats.gain import read_gain
 from warptui.engine.formats.movie import open_movie
 from warptui.engine.project.paths import CONFIG_NAME
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS
-from warptui.engine.watch import Patterns
+from warptui.engine.watching.scanner import Patterns
 
 DEEPEST = 4  # EPU: Images-Disc1/GridSquare_*/Data/
 MOST_ENTRIES = 50_000  # looked at; a first impression is enough

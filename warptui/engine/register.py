@@ -21,7 +21,7 @@ from warptui.engine.project.store import Store
 from warptui.engine.roster import Entry, Roster
 from warptui.engine.schedule import Schedule
 from warptui.engine.turns import urgency, why
-from warptui.engine.watch import Complete, FolderState, Gone, Refused, Sighting, Waiting
+from warptui.engine.watching.scanner import Complete, FolderState, Gone, Refused, Sighting, Waiting
 
 log = logging.getLogger(__name__)
 

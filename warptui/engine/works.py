@@ -33,7 +33,6 @@ from warptui.engine.herald import Herald
 from warptui.engine.items import EngineStatus, ExportRequest, ItemDetail, TrainingStatus
 from warptui.engine.job import load_stages
 from warptui.engine.live_lists import LiveLists
-from warptui.engine.lookout import Lookout
 from warptui.engine.model.item_columns import Columns
 from warptui.engine.pool import Died, Patience, Pool, Said, boot_clock
 from warptui.engine.project import filesystem
@@ -49,13 +48,14 @@ from warptui.engine.training import models
 from warptui.engine.training.order import used_model
 from warptui.engine.training.task import Task
 from warptui.engine.wanted import Wanted, as_json
-from warptui.engine.watch import (
+from warptui.engine.watching.scanner import (
     FolderWatch,
     Patterns,
     Sighting,
     inspect_movie,
     never_movies,
 )
+from warptui.engine.watching.thread import Lookout
 
 log = logging.getLogger(__name__)
 

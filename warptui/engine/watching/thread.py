@@ -17,7 +17,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 
 from warptui.engine.project import filesystem
-from warptui.engine.watch import FolderState, FolderWatch, Sighting
+from warptui.engine.watching.scanner import FolderState, FolderWatch, Sighting
 
 log = logging.getLogger(__name__)
 
