@@ -41,7 +41,7 @@ from warptui.engine.errors import EngineError
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import EngineStatus
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.plan import References, make_record
+from warptui.engine.planning.plan import References, make_record
 from warptui.engine.project.paths import ProjectPaths, root_name
 from warptui.engine.project.store import Store
 from warptui.engine.stages import STAGES

@@ -20,7 +20,7 @@ HEAVY = ("torch", "scipy", "numba", "cupy")
         "warptui.engine.config.settings",
         "warptui.engine.session",
         "warptui.engine.edits",
-        "warptui.engine.plan",
+        "warptui.engine.planning.plan",
         "warptui.engine.project.store",
     ],
 )

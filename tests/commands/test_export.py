@@ -17,7 +17,7 @@ from warptui.engine.config import file
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import Choice
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.plan import References, make_record, plan
+from warptui.engine.planning.plan import References, make_record, plan
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store, fingerprint
 

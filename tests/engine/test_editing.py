@@ -21,13 +21,13 @@ from warptui.engine.formats.star.picks import Candidates, write_candidates
 from warptui.engine.formats.warp import xml
 from warptui.engine.items import EngineStatus, State
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.plan import References, make_record
+from warptui.engine.planning.plan import References, make_record
+from warptui.engine.planning.target import Wanted
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.register import Register
 from warptui.engine.roster import Entry, Roster
 from warptui.engine.stages import STAGES
-from warptui.engine.wanted import Wanted
 
 PICKING = {
     "pixel_size": 2.0, "shape_yx": [800, 800], "mask_pixel_yx": [8.0, 8.0], "model": "boxnet",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from warptui.engine.config.settings import Config
 from warptui.engine.items import Movie
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.plan import (
+from warptui.engine.planning.plan import (
     References,
     Step,
     make_record,

@@ -23,7 +23,7 @@ from warptui.engine.errors import InputError, OutputError
 from warptui.engine.formats.warp import xml
 from warptui.engine.items import Choice
 from warptui.engine.model.stored import Failure, StageRecord, StoredItem
-from warptui.engine.plan import References, make_record, plan
+from warptui.engine.planning.plan import References, make_record, plan
 from warptui.engine.project import paths
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store, fingerprint

@@ -47,9 +47,9 @@ from warptui.engine.items import (
     TrainingRequest,
     Trial,
 )
+from warptui.engine.planning.target import summaries as summaries_of
 from warptui.engine.selection import limits, select
 from warptui.engine.stages import STAGES
-from warptui.engine.wanted import summaries as summaries_of
 
 SUMMARIES = summaries_of(STAGES)
 _DECLARED = {summary.key for summary in SUMMARIES} | {"ctf.astigmatism_angle_deg"}

@@ -13,13 +13,13 @@ from warptui.engine.errors import SettingsError
 from warptui.engine.export_records import ExportRecords
 from warptui.engine.items import EngineStatus
 from warptui.engine.job import load_stages
+from warptui.engine.planning.references import ReferenceFiles
+from warptui.engine.planning.target import Wanted, told
 from warptui.engine.project.filesystem import free_bytes
 from warptui.engine.project.paths import CONFIG_NAME, ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS
-from warptui.engine.references import ReferenceFiles
 from warptui.engine.roster import Roster
-from warptui.engine.wanted import Wanted, told
 from warptui.engine.watching.scanner import Patterns, never_movies
 
 

@@ -26,16 +26,16 @@ from warptui.engine.errors import ItemError
 from warptui.engine.items import State, Trial
 from warptui.engine.job import FailureKind, Job, deadlines, encode_config
 from warptui.engine.model.stored import Failure
-from warptui.engine.plan import NEVER_RUN, make_record
+from warptui.engine.planning.plan import NEVER_RUN, make_record
+from warptui.engine.planning.rates import Rates
+from warptui.engine.planning.target import Wanted
+from warptui.engine.planning.urgency import urgency
 from warptui.engine.pool import Died, Pool, Said, Slot, log_tail
 from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import find_leftovers
-from warptui.engine.rates import Rates
 from warptui.engine.register import Register
 from warptui.engine.roster import Entry, Roster
 from warptui.engine.trials import Trials
-from warptui.engine.turns import urgency
-from warptui.engine.wanted import Wanted
 
 log = logging.getLogger(__name__)
 

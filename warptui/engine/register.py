@@ -15,12 +15,12 @@ from warptui.engine.edits import Edits, write_edits
 from warptui.engine.errors import ItemError
 from warptui.engine.items import Choice, ExportRequest, State
 from warptui.engine.model.stored import StoredItem
+from warptui.engine.planning.schedule import Schedule
+from warptui.engine.planning.urgency import urgency, why
 from warptui.engine.project import paths
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.roster import Entry, Roster
-from warptui.engine.schedule import Schedule
-from warptui.engine.turns import urgency, why
 from warptui.engine.watching.scanner import Complete, FolderState, Gone, Refused, Sighting, Waiting
 
 log = logging.getLogger(__name__)

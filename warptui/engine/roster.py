@@ -15,11 +15,11 @@ from warptui.engine.formats.squares import square_of_parts
 from warptui.engine.items import Astigmatism, ItemDetail, ItemRow, State
 from warptui.engine.judged import ASTIGMATISM, FROM_SPREAD, Judged
 from warptui.engine.model.stored import StageRecord, StoredItem
-from warptui.engine.plan import Step, refusal
+from warptui.engine.planning.plan import Step, refusal
+from warptui.engine.planning.target import Wanted, stage_and_field
 from warptui.engine.project import paths
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.selection import NOT_PROCESSED, Selection, Spread, select
-from warptui.engine.wanted import Wanted, stage_and_field
 
 COUNTED = ("selected", "filtered", "edited", "examples", "held-out", "particles")
 SURVEY_GROWTH = 0.05  # share of new results after which the spread is taken anew

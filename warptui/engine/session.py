@@ -25,7 +25,6 @@ from warptui.engine.exporters.kinds import (
     settled,
     target_of,
 )
-from warptui.engine.forecast import Forecast, forecast
 from warptui.engine.items import (
     Choice,
     EngineStatus,
@@ -37,9 +36,10 @@ from warptui.engine.items import (
     TrainingRequest,
     Trial,
 )
-from warptui.engine.references import ReferenceFiles
+from warptui.engine.planning.forecast import Forecast, forecast
+from warptui.engine.planning.references import ReferenceFiles
+from warptui.engine.planning.target import Wanted, as_json
 from warptui.engine.training import models, order
-from warptui.engine.wanted import Wanted, as_json
 from warptui.engine.works import Works
 
 ANSWER_S = 55.0

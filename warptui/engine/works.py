@@ -34,20 +34,20 @@ from warptui.engine.items import EngineStatus, ExportRequest, ItemDetail, Traini
 from warptui.engine.job import load_stages
 from warptui.engine.live_lists import LiveLists
 from warptui.engine.model.item_columns import Columns
+from warptui.engine.planning.references import ReferenceFiles
+from warptui.engine.planning.target import Wanted, as_json
 from warptui.engine.pool import Died, Patience, Pool, Said, boot_clock
 from warptui.engine.project import filesystem
 from warptui.engine.project.lock import ProjectLock
 from warptui.engine.project.paths import TEMPORARY_SUFFIX, ProjectPaths, root_name
 from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS, find_leftovers
-from warptui.engine.references import ReferenceFiles
 from warptui.engine.roster import Roster
 from warptui.engine.stages import Stage
 from warptui.engine.trainer import HOLD, Heard, Trainer
 from warptui.engine.training import models
 from warptui.engine.training.order import used_model
 from warptui.engine.training.task import Task
-from warptui.engine.wanted import Wanted, as_json
 from warptui.engine.watching.scanner import (
     FolderWatch,
     Patterns,

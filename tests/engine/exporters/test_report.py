@@ -27,10 +27,10 @@ from warptui.engine.exporters.report.pictures import png, shrunk
 from warptui.engine.exports import Exports
 from warptui.engine.items import Choice, EngineStatus, ExportRequest, ItemRow, State
 from warptui.engine.model.item_columns import Columns
+from warptui.engine.planning.target import summaries
 from warptui.engine.project.paths import ProjectPaths, root_name
 from warptui.engine.selection import limits, select
 from warptui.engine.stages import STAGES
-from warptui.engine.wanted import summaries
 
 SUMMARIES = summaries(STAGES)
 FILTERS = {"motion_max": 1.5, "resolution_max": 6.0}

@@ -12,10 +12,10 @@ from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.events import StatusChanged
 from warptui.engine.foreman import Foreman
 from warptui.engine.items import EngineStatus, Export, Notice, TrainingStatus
+from warptui.engine.planning.target import told
 from warptui.engine.project import filesystem
 from warptui.engine.roster import Entry
 from warptui.engine.stages import Stage
-from warptui.engine.wanted import told
 
 COUNTING_SHARE = 20  # counting takes at most one part in so many of the time
 DISK_STEP = 100_000_000  # smaller changes of much free space are no news

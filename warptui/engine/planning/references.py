@@ -13,7 +13,7 @@ from pathlib import Path
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError
 from warptui.engine.formats.boxnet_model import find_model, hash_model
-from warptui.engine.plan import References
+from warptui.engine.planning.plan import References
 from warptui.engine.stages.movie.picking import PickingSettings
 
 BLOCK_BYTES = 1 << 20
