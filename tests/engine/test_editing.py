@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import starfile
 
-from warptui.engine import editing
 from warptui.engine.api import protocol
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.server import edits_of
@@ -19,14 +18,14 @@ from warptui.engine.edits import Edits, Spot, write_edits
 from warptui.engine.errors import InputError, ItemError
 from warptui.engine.formats.star.picks import Candidates, write_candidates
 from warptui.engine.formats.warp import xml
-from warptui.engine.items import EngineStatus, State
+from warptui.engine.items import EngineStatus, State, picks
+from warptui.engine.items.service import Register
+from warptui.engine.items.table import Entry, Roster
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.plan import References, make_record
 from warptui.engine.planning.target import Wanted
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
-from warptui.engine.register import Register
-from warptui.engine.roster import Entry, Roster
 from warptui.engine.stages import STAGES
 
 PICKING = {
@@ -58,7 +57,7 @@ class Bookkeeper(Register):
     def __init__(self, project: Path, store: Store) -> None:
         roster = Roster(ProjectPaths(project), Wanted.of(Config(), References(), STAGES))
         roster.adopt(store.load_all().values())
-        roster.marks = editing.read_marks(ProjectPaths(project))
+        roster.marks = picks.read_marks(ProjectPaths(project))
         said = Broadcast(EngineStatus("idle", str(project), ""))
         super().__init__(roster, store, said, project, lambda path: None)
         self.judge_all()
@@ -169,7 +168,7 @@ def test_an_item_that_was_not_picked_yet_keeps_its_edits(tmp_path: Path, store: 
     book = Bookkeeper(tmp_path, store)
     book.edit("a.tif", Edits(training="examples"))
     assert book.row.training == "examples"
-    assert editing.read_mark(ProjectPaths(tmp_path), "a").training == "examples"
+    assert picks.read_mark(ProjectPaths(tmp_path), "a").training == "examples"
 
 
 def test_candidates_that_are_gone_are_told_and_the_edits_kept(

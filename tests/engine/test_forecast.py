@@ -11,12 +11,12 @@ import pytest
 
 from warptui.engine import stages
 from warptui.engine.config.settings import Config
+from warptui.engine.items.table import Entry, Roster
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.forecast import Forecast, forecast
 from warptui.engine.planning.plan import References, make_record
 from warptui.engine.planning.target import Wanted
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.roster import Entry, Roster
 
 STAGES = stages.STAGES[:2]  # two are enough to tell one from the other
 REFERENCES = References("a" * 40, "")

@@ -18,12 +18,12 @@ from warptui.engine.api.events import ItemChanged
 from warptui.engine.config.settings import Config, FilterSettings
 from warptui.engine.foreman import Foreman
 from warptui.engine.items import Choice, EngineStatus, ItemRow, State
+from warptui.engine.items.service import Register
+from warptui.engine.items.table import Roster
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.plan import References, make_record
 from warptui.engine.planning.target import Wanted, summaries, told
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.register import Register
-from warptui.engine.roster import Roster
 from warptui.engine.stages import STAGES
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warptui.engine.items import Choice, State, Summary
-from warptui.engine.selection import Limit, Spread, Verdict, limits, select
+from warptui.engine.items.selection import Limit, Spread, Verdict, limits, select
 
 
 @pytest.mark.parametrize("state", State)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.items import Astigmatism, ItemRow
-from warptui.engine.selection import Spread
+from warptui.engine.items.selection import Spread
 from warptui.screens.deconvolution import Lens, ctf
 
 PIXEL, RANGE, WINDOW = 0.834, (30.0, 4.0), 512

@@ -47,8 +47,8 @@ from warptui.engine.items import (
     TrainingRequest,
     Trial,
 )
+from warptui.engine.items.selection import limits, select
 from warptui.engine.planning.target import summaries as summaries_of
-from warptui.engine.selection import limits, select
 from warptui.engine.stages import STAGES
 
 SUMMARIES = summaries_of(STAGES)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from warptui.engine.config.file import read_config
 from warptui.engine.config.settings import InputSettings
-from warptui.engine.editing import read_marks
 from warptui.engine.errors import SettingsError
 from warptui.engine.export_records import ExportRecords
 from warptui.engine.items import EngineStatus
+from warptui.engine.items.picks import read_marks
+from warptui.engine.items.table import Roster
 from warptui.engine.job import load_stages
 from warptui.engine.planning.references import ReferenceFiles
 from warptui.engine.planning.target import Wanted, told
@@ -19,7 +20,6 @@ from warptui.engine.project.filesystem import free_bytes
 from warptui.engine.project.paths import CONFIG_NAME, ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS
-from warptui.engine.roster import Roster
 from warptui.engine.watching.scanner import Patterns, never_movies
 
 

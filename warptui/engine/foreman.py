@@ -24,6 +24,8 @@ from warptui.engine.config.settings import Config
 from warptui.engine.crash import crash_point
 from warptui.engine.errors import ItemError
 from warptui.engine.items import State, Trial
+from warptui.engine.items.service import Register
+from warptui.engine.items.table import Entry, Roster
 from warptui.engine.job import FailureKind, Job, deadlines, encode_config
 from warptui.engine.model.stored import Failure
 from warptui.engine.planning.plan import NEVER_RUN, make_record
@@ -33,8 +35,6 @@ from warptui.engine.planning.urgency import urgency
 from warptui.engine.pool import Died, Pool, Said, Slot, log_tail
 from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import find_leftovers
-from warptui.engine.register import Register
-from warptui.engine.roster import Entry, Roster
 from warptui.engine.trials import Trials
 
 log = logging.getLogger(__name__)

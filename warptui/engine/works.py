@@ -23,7 +23,6 @@ from warptui.engine.api.log_lines import LogLines
 from warptui.engine.api.status import Vitals
 from warptui.engine.config.settings import Changes, Config, ReadConfig, WriteConfig
 from warptui.engine.devices import cpu_count, plan_slots
-from warptui.engine.editing import read_marks
 from warptui.engine.errors import EngineError, WarptuiError
 from warptui.engine.exporters.kinds import by_settings, kind_of, settled, target_of
 from warptui.engine.exporters.report import Facts
@@ -31,6 +30,8 @@ from warptui.engine.exports import Exports
 from warptui.engine.foreman import Foreman
 from warptui.engine.herald import Herald
 from warptui.engine.items import EngineStatus, ExportRequest, ItemDetail, TrainingStatus
+from warptui.engine.items.picks import read_marks
+from warptui.engine.items.table import Roster
 from warptui.engine.job import load_stages
 from warptui.engine.live_lists import LiveLists
 from warptui.engine.model.item_columns import Columns
@@ -42,7 +43,6 @@ from warptui.engine.project.lock import ProjectLock
 from warptui.engine.project.paths import TEMPORARY_SUFFIX, ProjectPaths, root_name
 from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS, find_leftovers
-from warptui.engine.roster import Roster
 from warptui.engine.stages import Stage
 from warptui.engine.trainer import HOLD, Heard, Trainer
 from warptui.engine.training import models

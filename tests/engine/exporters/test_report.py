@@ -26,10 +26,10 @@ from warptui.engine.exporters.report.page import page
 from warptui.engine.exporters.report.pictures import png, shrunk
 from warptui.engine.exports import Exports
 from warptui.engine.items import Choice, EngineStatus, ExportRequest, ItemRow, State
+from warptui.engine.items.selection import limits, select
 from warptui.engine.model.item_columns import Columns
 from warptui.engine.planning.target import summaries
 from warptui.engine.project.paths import ProjectPaths, root_name
-from warptui.engine.selection import limits, select
 from warptui.engine.stages import STAGES
 
 SUMMARIES = summaries(STAGES)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warptui.engine.items import Astigmatism
-from warptui.engine.selection import Spread
+from warptui.engine.items.selection import Spread
 from warptui.screens.widgets.astigmatism_plot import Canvas, Window, vectors
 from warptui.screens.widgets.ctf_plot import bars, weakest
 from warptui.screens.widgets.dots import FINE, FINEST

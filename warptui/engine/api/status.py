@@ -12,9 +12,9 @@ from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.events import StatusChanged
 from warptui.engine.foreman import Foreman
 from warptui.engine.items import EngineStatus, Export, Notice, TrainingStatus
+from warptui.engine.items.table import Entry
 from warptui.engine.planning.target import told
 from warptui.engine.project import filesystem
-from warptui.engine.roster import Entry
 from warptui.engine.stages import Stage
 
 COUNTING_SHARE = 20  # counting takes at most one part in so many of the time

@@ -14,8 +14,8 @@ from statistics import median
 from typing import Any
 
 from warptui.engine.items import State
+from warptui.engine.items.table import Entry
 from warptui.engine.planning.target import Wanted
-from warptui.engine.roster import Entry
 
 SAMPLES = 200  # items whose stored durations are looked at where no stage ran yet
 _SETTLED = (State.DONE, State.OUTDATED, State.QUEUED)  # with results; others are no such loss

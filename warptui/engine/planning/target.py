@@ -9,8 +9,8 @@ from typing import Any
 
 from warptui.engine.config.settings import Config
 from warptui.engine.items import Movie, Summary
+from warptui.engine.items.selection import Limit, limits
 from warptui.engine.planning.plan import References, Target, wanted_hash
-from warptui.engine.selection import Limit, limits
 from warptui.engine.stages import Stage
 
 

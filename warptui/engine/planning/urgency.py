@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from warptui.engine.items import Choice, State
+from warptui.engine.items.table import Entry
 from warptui.engine.planning.schedule import Urgency
-from warptui.engine.roster import Entry
 
 _WHY = {
     Urgency.ASKED: "asked for",

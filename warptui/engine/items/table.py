@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from warptui.engine.editing import NO_MARK, Mark
 from warptui.engine.edits import NO_EDITS, read_edits
 from warptui.engine.errors import InputError
 from warptui.engine.formats.squares import square_of_parts
 from warptui.engine.items import Astigmatism, ItemDetail, ItemRow, State
-from warptui.engine.judged import ASTIGMATISM, FROM_SPREAD, Judged
+from warptui.engine.items.picks import NO_MARK, Mark
+from warptui.engine.items.selection import NOT_PROCESSED, Selection, Spread, select
+from warptui.engine.items.selection_cache import ASTIGMATISM, FROM_SPREAD, Judged
 from warptui.engine.model.stored import StageRecord, StoredItem
 from warptui.engine.planning.plan import Step, refusal
 from warptui.engine.planning.target import Wanted, stage_and_field
 from warptui.engine.project import paths
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.selection import NOT_PROCESSED, Selection, Spread, select
 
 COUNTED = ("selected", "filtered", "edited", "examples", "held-out", "particles")
 SURVEY_GROWTH = 0.05  # share of new results after which the spread is taken anew

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from warptui.engine.items import Choice, State
+from warptui.engine.items.selection import KEPT, Limit, Selection, Spread, Verdict, vector
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.selection import KEPT, Limit, Selection, Spread, Verdict, vector
 
 ASTIGMATISM = ("astigmatism_um", "astigmatism_angle_deg")  # of the ctf stage
 FROM_SPREAD = ("ctf", "astigmatism_sigma")  # a value that takes all items to know
