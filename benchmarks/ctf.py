@@ -26,7 +26,6 @@ import numpy as np
 import torch
 from scipy.interpolate import RectBivariateSpline
 
-from warptui.engine.bench import MovieBench
 from warptui.engine.config.settings import Config, InputSettings, OpticsSettings
 from warptui.engine.items import Movie
 from warptui.engine.ops.common.splines import grid_weights
@@ -41,6 +40,7 @@ from warptui.engine.stages.movie import ctf, motion
 from warptui.engine.stages.movie.ctf import CtfResult, CtfSettings
 from warptui.engine.stages.movie.ctf_spectra import measure_image
 from warptui.engine.stages.movie.motion import MotionSettings
+from warptui.engine.worker.bench import MovieBench
 
 SEED = 4711
 FIRST = 1000  # movies below were looked at while the method was made

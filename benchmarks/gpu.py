@@ -33,7 +33,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from warptui.engine.bench import MovieBench
 from warptui.engine.config.file import new_settings, write_config
 from warptui.engine.config.settings import Config
 from warptui.engine.formats.mrc import read_mrc
@@ -45,6 +44,7 @@ from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import PRESETS
 from warptui.engine.stages import STAGES
 from warptui.engine.stages.base import StageResult
+from warptui.engine.worker.bench import MovieBench
 
 MOVIES: dict[str, tuple[str, Format, dict[str, Any]]] = {  # preset, file format, changes
     "small": ("small", "tif", {}),

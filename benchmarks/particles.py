@@ -28,7 +28,6 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.bench import MovieBench
 from warptui.engine.config.settings import Config, InputSettings
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.picks import write_picks
@@ -39,6 +38,7 @@ from warptui.engine.stages.movie.average import AverageResult
 from warptui.engine.stages.movie.motion import MotionResult
 from warptui.engine.stages.movie.particles import ParticleSettings
 from warptui.engine.stages.movie.picking import PickingResult
+from warptui.engine.worker.bench import MovieBench
 
 SHAPE = (3838, 3710)
 PIXEL = 1.0

@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.bench import MovieBench
 from warptui.engine.config.settings import Config
 from warptui.engine.formats.boxnet_model import write_boxnet
 from warptui.engine.formats.mrc import write_mrc
@@ -36,6 +35,7 @@ from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie import picking
 from warptui.engine.stages.movie.average import AverageResult
 from warptui.engine.stages.movie.picking import PickingResult, PickingSettings
+from warptui.engine.worker.bench import MovieBench
 
 SHAPE = (3838, 3710)
 PIXEL = 1.0

@@ -13,7 +13,6 @@ from warptui.engine.export_records import ExportRecords
 from warptui.engine.items import EngineStatus
 from warptui.engine.items.picks import read_marks
 from warptui.engine.items.table import Roster
-from warptui.engine.job import load_stages
 from warptui.engine.planning.references import ReferenceFiles
 from warptui.engine.planning.target import Wanted, told
 from warptui.engine.project.filesystem import free_bytes
@@ -21,6 +20,7 @@ from warptui.engine.project.paths import CONFIG_NAME, ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS
 from warptui.engine.watching.scanner import Patterns, never_movies
+from warptui.engine.worker.protocol import load_stages
 
 
 def find_movies(settings: InputSettings) -> Iterator[Path]:

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 from warptui.engine.devices import SlotPlan
 from warptui.engine.errors import WorkerError
-from warptui.engine.job import Job, cancel_line
+from warptui.engine.worker.protocol import Job, cancel_line
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 @dataclass(frozen=True)
 class Said:
-    """An answer of a worker (see `warptui.engine.job`)."""
+    """An answer of a worker (see `warptui.engine.worker.protocol`)."""
 
     slot: str
     generation: int
@@ -267,7 +267,7 @@ class Pool:
 
     def _popen(self, slot: Slot, answers: int) -> subprocess.Popen[bytes]:
         threads = str(slot.plan.threads)
-        command = [sys.executable, "-m", "warptui.engine.worker"]
+        command = [sys.executable, "-m", "warptui.engine.worker.main"]
         command += ["--device", slot.plan.device, "--threads", threads]
         command += ["--answers", str(answers), "--parent", str(os.getpid())]
         with _open_log(slot.log) as output:

@@ -20,11 +20,11 @@ from warptui.engine.config.settings import Config
 from warptui.engine.errors import EngineError, ItemError
 from warptui.engine.items import Trial
 from warptui.engine.items.table import Entry
-from warptui.engine.job import FailureKind, Job, deadlines, encode_config
 from warptui.engine.pool import Pool, Slot
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.stages import Stage
+from warptui.engine.worker.protocol import FailureKind, Job, deadlines, encode_config
 
 log = logging.getLogger(__name__)
 

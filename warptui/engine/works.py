@@ -32,7 +32,6 @@ from warptui.engine.herald import Herald
 from warptui.engine.items import EngineStatus, ExportRequest, ItemDetail, TrainingStatus
 from warptui.engine.items.picks import read_marks
 from warptui.engine.items.table import Roster
-from warptui.engine.job import load_stages
 from warptui.engine.live_lists import LiveLists
 from warptui.engine.model.item_columns import Columns
 from warptui.engine.planning.references import ReferenceFiles
@@ -56,6 +55,7 @@ from warptui.engine.watching.scanner import (
     never_movies,
 )
 from warptui.engine.watching.thread import Lookout
+from warptui.engine.worker.protocol import load_stages
 
 log = logging.getLogger(__name__)
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from warptui.engine.crash import crash_point
 from warptui.engine.errors import CorruptError, TransientError
 from warptui.engine.items import Movie
 from warptui.engine.project.paths import temporary
 from warptui.engine.stages.movie import average as real_average
 from warptui.engine.stages.movie import motion as real_motion
+from warptui.engine.worker.fault_injection import crash_point
 
 SECONDS = float(os.environ.get("PRETEND_SECONDS", "0"))
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from warptui.engine.bench import MovieBench
 from warptui.engine.config.settings import Config, InputSettings, OpticsSettings
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.items import Movie
@@ -18,6 +17,7 @@ from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.truth import Truth
 from warptui.engine.stages.movie import motion
 from warptui.engine.stages.movie.motion import MotionResult, MotionSettings
+from warptui.engine.worker.bench import MovieBench
 
 Places = tuple[np.ndarray, np.ndarray]
 

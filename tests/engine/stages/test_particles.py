@@ -14,7 +14,6 @@ import starfile
 from scipy.ndimage import gaussian_filter
 
 from tests.engine.stages.processing import on_bench, write_stack
-from warptui.engine.bench import MovieBench
 from warptui.engine.errors import InputError, StageError
 from warptui.engine.formats import mrc
 from warptui.engine.formats.mrc import read_mrc, write_mrc
@@ -26,6 +25,7 @@ from warptui.engine.stages.movie.ctf import CtfResult
 from warptui.engine.stages.movie.motion import MotionResult
 from warptui.engine.stages.movie.particles import ParticleResult, ParticleSettings
 from warptui.engine.stages.movie.picking import PickingResult
+from warptui.engine.worker.bench import MovieBench
 
 PIXEL = 1.5
 SHAPE = (360, 400)

@@ -21,8 +21,6 @@ import tifffile
 import torch
 from torch import Tensor, nn
 
-from warptui.engine import networks
-from warptui.engine.bench import MovieBench
 from warptui.engine.config.settings import Config
 from warptui.engine.edits import Edits, Spot, choose, write_edits
 from warptui.engine.errors import Cancelled, InputError, StageError
@@ -35,7 +33,9 @@ from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie import picking
 from warptui.engine.stages.movie.average import AverageResult
 from warptui.engine.stages.movie.picking import PickingResult, PickingSettings
-from warptui.engine.trial_bench import TrialBench
+from warptui.engine.worker import models
+from warptui.engine.worker.bench import MovieBench
+from warptui.engine.worker.trial_bench import TrialBench
 
 PIXEL = 2.0
 SHAPE = (1200, 1000)
@@ -61,7 +61,7 @@ class DarkSpots(nn.Module):
 @pytest.fixture(autouse=True)
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     DarkSpots.calls = 0
-    monkeypatch.setattr(networks, "ready_net", lambda *_: DarkSpots())
+    monkeypatch.setattr(models, "ready_net", lambda *_: DarkSpots())
 
 
 def picture(

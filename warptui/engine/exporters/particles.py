@@ -1,6 +1,6 @@
 """Lists of particles on demand: those that were cut out, picks alone, or cut out for the export.
 
-What is to be cut goes to a process of its own (`warptui.engine.cutting`), which has torch; the
+What is to be cut goes to a process of its own (`warptui.engine.worker.extraction`), which has torch; the
 stacks lie in a folder beside the list, called like it.
 """
 
@@ -310,7 +310,7 @@ class _Cutter:
         except OSError as problem:
             raise _unwritable(problem) from problem
         sweep(self._folder)
-        command = [sys.executable, "-m", "warptui.engine.cutting", str(os.getpid())]
+        command = [sys.executable, "-m", "warptui.engine.worker.extraction", str(os.getpid())]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def _task(

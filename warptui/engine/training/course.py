@@ -14,13 +14,11 @@ import numpy as np
 import torch
 
 import warptui
-from warptui.engine.crash import crash_point
 from warptui.engine.errors import Cancelled, TrainingError
 from warptui.engine.formats.boxnet_model import find_model, write_boxnet
 from warptui.engine.formats.star.picks import write_array
 from warptui.engine.items import TrainingStatus
 from warptui.engine.nets.boxnet import BoxNet
-from warptui.engine.networks import load_net
 from warptui.engine.project.filesystem import UNWRITABLE
 from warptui.engine.project.paths import ProjectPaths, write_text
 from warptui.engine.training import folder as files
@@ -40,6 +38,8 @@ from warptui.engine.training.scores import Rule, examine, try_scores
 from warptui.engine.training.task import Control, Task
 from warptui.engine.training.verdict import other_score, verdict
 from warptui.engine.training.watched import Scores, Watched, interval
+from warptui.engine.worker.fault_injection import crash_point
+from warptui.engine.worker.models import load_net
 
 WAITS = "processing waits until it is done"
 _OLD_PX = 256

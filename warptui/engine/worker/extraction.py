@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.bench import MovieBench
 from warptui.engine.config.settings import Config
 from warptui.engine.devices import cpu_count, find_cuda
 from warptui.engine.errors import WarptuiError
@@ -30,10 +29,11 @@ from warptui.engine.formats.star.particles import (
     write_particles,
 )
 from warptui.engine.items import Movie
-from warptui.engine.orphans import die_with_parent
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages import STAGES
 from warptui.engine.stages.movie.particles import STAGE, ParticleResult, ParticleSettings
+from warptui.engine.worker.bench import MovieBench
+from warptui.engine.worker.parent import die_with_parent
 
 NICE = 5  # below the app and the engine
 

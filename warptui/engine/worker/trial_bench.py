@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from warptui.engine.bench import MovieBench, refuse_blank_product
 from warptui.engine.config.settings import Config
 from warptui.engine.edits import Chosen
 from warptui.engine.formats.star.picks import Candidates, model_suffix, write_array
 from warptui.engine.items import Movie
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.worker.bench import MovieBench, refuse_blank_product
 
 
 class TrialBench(MovieBench):

@@ -105,7 +105,7 @@ def load_bench() -> Callable[..., Any]:
     name = os.environ.get(STAGES_VARIABLE)
     if name:
         return importlib.import_module(name).Bench
-    return importlib.import_module("warptui.engine.bench").MovieBench
+    return importlib.import_module("warptui.engine.worker.bench").MovieBench
 
 
 def load_trial_bench() -> Callable[..., Any]:
@@ -113,4 +113,4 @@ def load_trial_bench() -> Callable[..., Any]:
     name = os.environ.get(STAGES_VARIABLE)
     if name:
         return importlib.import_module(name).TrialBench
-    return importlib.import_module("warptui.engine.trial_bench").TrialBench
+    return importlib.import_module("warptui.engine.worker.trial_bench").TrialBench

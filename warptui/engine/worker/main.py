@@ -1,6 +1,6 @@
 """A program that runs stages: receives `Job` lines on stdin, answers on a descriptor of its own.
 
-``python -m warptui.engine.worker --device cpu --threads 2`` and a job on stdin runs by hand.
+``python -m warptui.engine.worker.main --device cpu --threads 2`` and a job on stdin runs by hand.
 Stdout and stderr are the log, also for libraries that print from C. It ends when stdin closes, so
 that it never outlives its engine.
 """
@@ -21,7 +21,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from warptui.engine.crash import crash_point
 from warptui.engine.errors import (
     Cancelled,
     DiskFullError,
@@ -29,7 +28,12 @@ from warptui.engine.errors import (
     WarptuiError,
 )
 from warptui.engine.items import Movie
-from warptui.engine.job import (
+from warptui.engine.project import filesystem
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import fingerprint as calculate_fingerprint
+from warptui.engine.worker.fault_injection import crash_point
+from warptui.engine.worker.parent import die_with_parent
+from warptui.engine.worker.protocol import (
     BEAT_S,
     STAGES_VARIABLE,
     FailureKind,
@@ -39,10 +43,6 @@ from warptui.engine.job import (
     load_stages,
     load_trial_bench,
 )
-from warptui.engine.orphans import die_with_parent
-from warptui.engine.project import filesystem
-from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.project.store import fingerprint as calculate_fingerprint
 
 NICE = 5  # below the app and the engine
 PROGRESS_S = 0.2  # no progress is told more often
@@ -240,7 +240,7 @@ def _beat(voice: Voice) -> None:
 
 
 def _warm_up(device: str, threads: int) -> None:
-    from warptui.engine.warm_up import warm_up
+    from warptui.engine.worker.warm_up import warm_up
 
     try:
         note(f"warm after {warm_up(device, threads):.1f} s")
@@ -250,7 +250,7 @@ def _warm_up(device: str, threads: int) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve jobs until stdin closes."""
-    parser = argparse.ArgumentParser(prog="warptui.engine.worker", description=__doc__)
+    parser = argparse.ArgumentParser(prog="warptui.engine.worker.main", description=__doc__)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--answers", type=int, default=1, help="descriptor to answer on")

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from warptui.engine import networks
 from warptui.engine.config.settings import Config
 from warptui.engine.edits import Chosen, Edits, read_edits
 from warptui.engine.errors import InputError, OutputError
@@ -36,13 +35,14 @@ from warptui.engine.formats.star.picks import (
     write_chosen,
     write_mask,
 )
-from warptui.engine.frames import Frames
 from warptui.engine.items import Movie
 from warptui.engine.nets.boxnet import BoxNet
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.base import StageResult
 from warptui.engine.stages.movie.average import AverageSettings
 from warptui.engine.stages.movie.picking import PickingSettings
+from warptui.engine.worker import models
+from warptui.engine.worker.frames import Frames
 
 MIN_SIZE_PX = 64
 MAX_BAD_SHARE = 0.1
@@ -263,11 +263,11 @@ class MovieBench:
         InputError
             If there is no such model, or it is damaged or of another version.
         """
-        return networks.ready_net(find_model(name, self._project.root), self.device)
+        return models.ready_net(find_model(name, self._project.root), self.device)
 
     def boxnet_hash(self, name: str) -> str:
         """SHA-256 of the model's file. Raises InputError if there is none."""
-        return networks.net_hash(find_model(name, self._project.root))
+        return models.net_hash(find_model(name, self._project.root))
 
     def identity(self, name: str) -> list[int]:
         """Size and time of a product that `save` wrote: another one has others.
