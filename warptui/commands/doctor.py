@@ -15,10 +15,10 @@ from pathlib import Path
 import warptui
 from warptui.commands import create, offline
 from warptui.commands.output import DONE, WRONG_CALL, print_json
-from warptui.engine import devices
 from warptui.engine.config import file
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import SettingsError, WarptuiError
+from warptui.engine.execution import devices
 from warptui.engine.formats import boxnet_model
 from warptui.engine.project import filesystem, paths
 from warptui.engine.stages.movie.picking import PickingSettings

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from warptui.engine.alerts import Alerts, Facts
 from warptui.engine.config.settings import AlertSettings
-from warptui.engine.foreman import Foreman
+from warptui.engine.execution.dispatcher import Foreman
+from warptui.engine.execution.trainer import HOLD as TRAINING
 from warptui.engine.hook import Hook
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.trainer import HOLD as TRAINING
 from warptui.engine.unseen import Unseen
 
 log = logging.getLogger(__name__)

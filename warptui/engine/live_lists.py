@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from warptui.engine.config.settings import Config
+from warptui.engine.execution.dispatcher import Foreman
 from warptui.engine.exporters.beam_shifts import BeamShifts
 from warptui.engine.exporters.item_rows import Source, source_of
-from warptui.engine.foreman import Foreman
 from warptui.engine.formats.star.picks import model_suffix
 from warptui.engine.items import Export
 from warptui.engine.live import Live

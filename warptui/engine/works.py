@@ -22,12 +22,14 @@ from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.log_lines import LogLines
 from warptui.engine.api.status import Vitals
 from warptui.engine.config.settings import Changes, Config, ReadConfig, WriteConfig
-from warptui.engine.devices import cpu_count, plan_slots
 from warptui.engine.errors import EngineError, WarptuiError
+from warptui.engine.execution.devices import cpu_count, plan_slots
+from warptui.engine.execution.dispatcher import Foreman
+from warptui.engine.execution.local_pool import Died, Patience, Pool, Said, boot_clock
+from warptui.engine.execution.trainer import HOLD, Heard, Trainer
 from warptui.engine.exporters.kinds import by_settings, kind_of, settled, target_of
 from warptui.engine.exporters.report import Facts
 from warptui.engine.exports import Exports
-from warptui.engine.foreman import Foreman
 from warptui.engine.herald import Herald
 from warptui.engine.items import EngineStatus, ExportRequest, ItemDetail, TrainingStatus
 from warptui.engine.items.picks import read_marks
@@ -36,14 +38,12 @@ from warptui.engine.live_lists import LiveLists
 from warptui.engine.model.item_columns import Columns
 from warptui.engine.planning.references import ReferenceFiles
 from warptui.engine.planning.target import Wanted, as_json
-from warptui.engine.pool import Died, Patience, Pool, Said, boot_clock
 from warptui.engine.project import filesystem
 from warptui.engine.project.lock import ProjectLock
 from warptui.engine.project.paths import TEMPORARY_SUFFIX, ProjectPaths, root_name
 from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS, find_leftovers
 from warptui.engine.stages import Stage
-from warptui.engine.trainer import HOLD, Heard, Trainer
 from warptui.engine.training import models
 from warptui.engine.training.order import used_model
 from warptui.engine.training.task import Task

@@ -15,10 +15,10 @@ from training_project import DIAMETER, Project
 
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError, TrainingError
+from warptui.engine.execution.trainer import Heard, Trainer
 from warptui.engine.formats.boxnet_model import read_boxnet
 from warptui.engine.items import TrainingRequest, TrainingStatus
 from warptui.engine.stages.movie.picking import PickingSettings
-from warptui.engine.trainer import Heard, Trainer
 from warptui.engine.training import course, files, folder, models, order
 from warptui.engine.training.course import Course
 from warptui.engine.training.task import Control, Task

@@ -10,7 +10,7 @@ from pathlib import Path
 import warptui
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.events import StatusChanged
-from warptui.engine.foreman import Foreman
+from warptui.engine.execution.dispatcher import Foreman
 from warptui.engine.items import EngineStatus, Export, Notice, TrainingStatus
 from warptui.engine.items.table import Entry
 from warptui.engine.planning.target import told

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.config.settings import Config
-from warptui.engine.devices import cpu_count, find_cuda
 from warptui.engine.errors import WarptuiError
+from warptui.engine.execution.devices import cpu_count, find_cuda
 from warptui.engine.formats.mrc import StackWriter
 from warptui.engine.formats.star.particles import (
     ParticleOptics,

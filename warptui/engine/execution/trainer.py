@@ -18,14 +18,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from warptui.engine.errors import TrainingError
-from warptui.engine.items import TrainingStatus
-from warptui.engine.pool import (
+from warptui.engine.execution.local_pool import (
     MALLOC,
     THREAD_VARIABLES,
     WAITING,
     cause_of_death,
     log_tail,
 )
+from warptui.engine.items import TrainingStatus
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.training import models
 from warptui.engine.training.task import Task

@@ -22,6 +22,8 @@ from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.log_lines import about
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import ItemError
+from warptui.engine.execution.local_pool import Died, Pool, Said, Slot, log_tail
+from warptui.engine.execution.trials import Trials
 from warptui.engine.items import State, Trial
 from warptui.engine.items.service import Register
 from warptui.engine.items.table import Entry, Roster
@@ -30,10 +32,8 @@ from warptui.engine.planning.plan import NEVER_RUN, make_record
 from warptui.engine.planning.rates import Rates
 from warptui.engine.planning.target import Wanted
 from warptui.engine.planning.urgency import urgency
-from warptui.engine.pool import Died, Pool, Said, Slot, log_tail
 from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import find_leftovers
-from warptui.engine.trials import Trials
 from warptui.engine.worker.fault_injection import crash_point
 from warptui.engine.worker.protocol import FailureKind, Job, deadlines, encode_config
 
