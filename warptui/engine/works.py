@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from warptui.engine.alerts.service import Herald
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.log_lines import LogLines
 from warptui.engine.api.status import Vitals
@@ -30,7 +31,6 @@ from warptui.engine.execution.trainer import HOLD, Heard, Trainer
 from warptui.engine.exporters.kinds import by_settings, kind_of, settled, target_of
 from warptui.engine.exporters.report import Facts
 from warptui.engine.exports import Exports
-from warptui.engine.herald import Herald
 from warptui.engine.items import EngineStatus, ExportRequest, ItemDetail, TrainingStatus
 from warptui.engine.items.picks import read_marks
 from warptui.engine.items.table import Roster

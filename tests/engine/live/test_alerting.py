@@ -11,9 +11,9 @@ import pytest
 from pretend_project import Engine, until
 
 from warptui.client import Client
+from warptui.engine.alerts.command import Hook
 from warptui.engine.api.events import LogLine
 from warptui.engine.api.log_lines import earlier_lines
-from warptui.engine.hook import Hook
 from warptui.engine.items import Notice, State
 
 NOTICE = Notice(3, 1.0, "failed_item", "error", "a$b.tif failed: 'x' \"y\" `z`", "a$b.tif")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import warptui
-from warptui.engine.alerts import Alerts
+from warptui.engine.alerts.rules import Alerts
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.log_lines import about
 from warptui.engine.config.settings import Config

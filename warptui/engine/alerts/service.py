@@ -7,13 +7,13 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from warptui.engine.alerts import Alerts, Facts
+from warptui.engine.alerts.command import Hook
+from warptui.engine.alerts.inbox import Unseen
+from warptui.engine.alerts.rules import Alerts, Facts
 from warptui.engine.config.settings import AlertSettings
 from warptui.engine.execution.dispatcher import Foreman
 from warptui.engine.execution.trainer import HOLD as TRAINING
-from warptui.engine.hook import Hook
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.unseen import Unseen
 
 log = logging.getLogger(__name__)
 
