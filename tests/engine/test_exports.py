@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from warptui.engine.errors import ExportError, OutputError
-from warptui.engine.export_records import INTERRUPTED, ExportRecords, export_id
 from warptui.engine.exporters.kinds import MICROGRAPHS, Outcome, kind_of, target_of
-from warptui.engine.exports import Exports
+from warptui.engine.exporting.jobs import Exports
+from warptui.engine.exporting.records import INTERRUPTED, ExportRecords, export_id
 from warptui.engine.items import Export, ExportRequest
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths

@@ -20,15 +20,15 @@ from tests.engine.item_stars import stored_item, write_item
 from warptui import client
 from warptui.engine.api.server import Server
 from warptui.engine.config.settings import ExportSettings
-from warptui.engine.export_records import ExportRecords
 from warptui.engine.exporters import kinds
 from warptui.engine.exporters.gathered import write_gathered
 from warptui.engine.exporters.spool import Spool
-from warptui.engine.exports import Exports
+from warptui.engine.exporting.jobs import Exports
+from warptui.engine.exporting.live import Live
+from warptui.engine.exporting.records import ExportRecords
 from warptui.engine.formats.mrc import StackWriter, write_mrc
 from warptui.engine.formats.star.rows import Head, Rows
 from warptui.engine.items import Export, ExportRequest
-from warptui.engine.live import Live
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project import paths
 from warptui.engine.project.lock import ProjectLock
@@ -118,8 +118,8 @@ def test_a_list_of_which_only_a_part_fits_is_not_put_into_place(tmp_path: Path) 
 def test_a_live_list_of_which_only_a_part_fits_stays_and_follows_when_there_is_room(
     project: ProjectPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warptui.engine.live.RETRY_S", 0.1)
-    monkeypatch.setattr("warptui.engine.live.SHARE", 1.0)
+    monkeypatch.setattr("warptui.engine.exporting.live.RETRY_S", 0.1)
+    monkeypatch.setattr("warptui.engine.exporting.live.SHARE", 1.0)
     live = Live(project, "net", ExportSettings(live_seconds=0.2, last_items=1), lambda name: None)
     first, second = (write_item(project.root, number, N) for number in (1, 2))
     live.tell({first.name: first})
@@ -133,7 +133,7 @@ def test_a_live_list_of_which_only_a_part_fits_stays_and_follows_when_there_is_r
         assert str(path) in live.look()[0].reason
     until(lambda: live.look()[0].state == "live" and live.look()[0].rows == 2 * N)
     assert path.read_bytes().count(b"@particles/") == 2 * N
-    monkeypatch.setattr("warptui.engine.live.write_gathered", full)
+    monkeypatch.setattr("warptui.engine.exporting.live.write_gathered", full)
     live.tell({first.name: None})
     until(lambda: live.look()[0].state == "failed")
     assert "make room: it is tried again every 0.1 s" in live.look()[0].reason
@@ -212,7 +212,7 @@ def test_when_the_project_has_no_room_lists_are_written_elsewhere(
     def write(path: Path, text: str) -> None:
         full() if path.is_relative_to(project.root) else real(path, text)
 
-    monkeypatch.setattr("warptui.engine.export_records.write_text", write)
+    monkeypatch.setattr("warptui.engine.exporting.records.write_text", write)
     assert export(project, target, stored).state == "done"
     assert target.read_bytes() == before
     assert not ExportRecords(project).all()  # what was said before is not so any more

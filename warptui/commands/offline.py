@@ -9,7 +9,7 @@ from pathlib import Path
 from warptui.engine.config.file import read_config
 from warptui.engine.config.settings import InputSettings
 from warptui.engine.errors import SettingsError
-from warptui.engine.export_records import ExportRecords
+from warptui.engine.exporting.records import ExportRecords
 from warptui.engine.items import EngineStatus
 from warptui.engine.items.picks import read_marks
 from warptui.engine.items.table import Roster

@@ -30,11 +30,11 @@ from warptui.engine.execution.local_pool import Died, Patience, Pool, Said, boot
 from warptui.engine.execution.trainer import HOLD, Heard, Trainer
 from warptui.engine.exporters.kinds import by_settings, kind_of, settled, target_of
 from warptui.engine.exporters.report import Facts
-from warptui.engine.exports import Exports
+from warptui.engine.exporting.jobs import Exports
+from warptui.engine.exporting.live_lists import LiveLists
 from warptui.engine.items import EngineStatus, ExportRequest, ItemDetail, TrainingStatus
 from warptui.engine.items.picks import read_marks
 from warptui.engine.items.table import Roster
-from warptui.engine.live_lists import LiveLists
 from warptui.engine.model.item_columns import Columns
 from warptui.engine.planning.references import ReferenceFiles
 from warptui.engine.planning.target import Wanted, as_json

@@ -22,9 +22,9 @@ import pytest
 from tests.engine.item_stars import stored_item, write_item
 from tests.engine.stages.processing import write_stack
 from warptui.engine.errors import ExportError
-from warptui.engine.export_records import ExportRecords
 from warptui.engine.exporters import kinds
-from warptui.engine.exports import Exports
+from warptui.engine.exporting.jobs import Exports
+from warptui.engine.exporting.records import ExportRecords
 from warptui.engine.items import Export, ExportRequest
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import TEMPORARY_SUFFIX, ProjectPaths

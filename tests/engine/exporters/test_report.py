@@ -24,7 +24,7 @@ from warptui.engine.exporters.kinds import REPORT, settled
 from warptui.engine.exporters.report import Facts, svg, write_csv, write_json
 from warptui.engine.exporters.report.page import page
 from warptui.engine.exporters.report.pictures import png, shrunk
-from warptui.engine.exports import Exports
+from warptui.engine.exporting.jobs import Exports
 from warptui.engine.items import Choice, EngineStatus, ExportRequest, ItemRow, State
 from warptui.engine.items.selection import limits, select
 from warptui.engine.model.item_columns import Columns

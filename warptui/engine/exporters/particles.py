@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from warptui.engine.errors import ExportError, InputError
-from warptui.engine.export_records import stacks_of, sweep
 from warptui.engine.exporters.beam_shifts import Gathering, Grouping
 from warptui.engine.exporters.gathered import (
     NO_LABELS,
@@ -31,6 +30,7 @@ from warptui.engine.exporters.gathered import (
 )
 from warptui.engine.exporters.item_rows import rows_of, source_of
 from warptui.engine.exporters.spool import Spool
+from warptui.engine.exporting.records import stacks_of, sweep
 from warptui.engine.formats.star.foreign import Places, read_places
 from warptui.engine.formats.star.picks import read_picks
 from warptui.engine.formats.star.rows import Rows, split_star

@@ -10,9 +10,9 @@ from warptui.engine.config.settings import Config
 from warptui.engine.execution.dispatcher import Foreman
 from warptui.engine.exporters.beam_shifts import BeamShifts
 from warptui.engine.exporters.item_rows import Source, source_of
+from warptui.engine.exporting.live import Live
 from warptui.engine.formats.star.picks import model_suffix
 from warptui.engine.items import Export
-from warptui.engine.live import Live
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.training.order import used_model
