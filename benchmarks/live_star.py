@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from warptui.engine.config.settings import ExportSettings
-from warptui.engine.exporters.item_rows import Source
+from warptui.engine.exporters.rows import Source
 from warptui.engine.exporting.live import Live
 from warptui.engine.formats.star.rows import split_star
 from warptui.engine.project.paths import ProjectPaths

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from warptui.engine.errors import ExportError, OutputError
-from warptui.engine.exporters.kinds import MICROGRAPHS, Outcome, kind_of, target_of
+from warptui.engine.exporters.base import MICROGRAPHS, Outcome, kind_of, target_of
 from warptui.engine.exporting.jobs import Exports
 from warptui.engine.exporting.records import INTERRUPTED, ExportRecords, export_id
 from warptui.engine.items import Export, ExportRequest

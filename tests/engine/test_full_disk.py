@@ -20,9 +20,9 @@ from tests.engine.item_stars import stored_item, write_item
 from warptui import client
 from warptui.engine.api.server import Server
 from warptui.engine.config.settings import ExportSettings
-from warptui.engine.exporters import kinds
-from warptui.engine.exporters.gathered import write_gathered
-from warptui.engine.exporters.spool import Spool
+from warptui.engine.exporters import base as kinds
+from warptui.engine.exporters.merging import write_gathered
+from warptui.engine.exporters.row_cache import Spool
 from warptui.engine.exporting.jobs import Exports
 from warptui.engine.exporting.live import Live
 from warptui.engine.exporting.records import ExportRecords
@@ -191,7 +191,7 @@ def test_an_export_says_what_to_do_and_ends_well_when_there_is_room(
 ) -> None:
     stored, target = particles_item(project.root, 1), project.root / "x" / "list.star"
     with monkeypatch.context() as broken:
-        broken.setattr("warptui.engine.exporters.spool._write_all", full)
+        broken.setattr("warptui.engine.exporters.row_cache._write_all", full)
         record = export(project, target, stored)
     assert (record.state, record.rows) == ("failed", 0)
     assert record.reason == f"{target}: disk full: make room, then export again"

@@ -16,9 +16,9 @@ import starfile
 from tests.engine.beam_patterns import EPU_XML, afis, write_epu
 from tests.engine.item_stars import stored_item, write_item
 from warptui.engine.config.settings import Config, ExportSettings
-from warptui.engine.exporters.gathered import alike, write_gathered
-from warptui.engine.exporters.item_rows import rows_of, source_of
-from warptui.engine.exporters.spool import Spool
+from warptui.engine.exporters.merging import alike, write_gathered
+from warptui.engine.exporters.row_cache import Spool
+from warptui.engine.exporters.rows import rows_of, source_of
 from warptui.engine.exporting.live import Live
 from warptui.engine.exporting.live_lists import LiveLists
 from warptui.engine.formats.star.picks import write_picks
@@ -203,7 +203,7 @@ def test_picks_alone_have_their_local_ctf_and_follow_edits(project) -> None:
 def test_the_spool_survives_damage_and_is_written_anew_when_much_of_it_is_old(
     project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warptui.engine.exporters.spool.LEAST_WASTE", 4000)
+    monkeypatch.setattr("warptui.engine.exporters.row_cache.LEAST_WASTE", 4000)
     path = project.live_rows("net")
     spool = Spool(path)
     for mark in range(30):

@@ -30,8 +30,12 @@ from warptui.engine.config.file import SECTIONS, check, read_config, write_confi
 from warptui.engine.config.settings import Changes, Config
 from warptui.engine.edits import Edits
 from warptui.engine.errors import ItemError, SettingsError, TrainingError
-from warptui.engine.exporters.beam_shifts import Gathering, Grouping, number_as_they_come
-from warptui.engine.exporters.kinds import described, kind_of, settled
+from warptui.engine.exporters.base import described, kind_of, settled
+from warptui.engine.exporters.optics_groups.beam_shifts import (
+    Gathering,
+    Grouping,
+    number_as_they_come,
+)
 from warptui.engine.items import (
     Choice,
     EngineStatus,

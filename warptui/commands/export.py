@@ -11,8 +11,8 @@ from warptui.commands import optics_groups, report
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, say
 from warptui.engine.config import file
 from warptui.engine.errors import WarptuiError
-from warptui.engine.exporters.kinds import MICROGRAPHS, by_settings, grouping_of, summary, target_of
-from warptui.engine.exporters.relion import NO_CTF, SIZE_UNKNOWN, Options, export_micrographs
+from warptui.engine.exporters.base import MICROGRAPHS, by_settings, grouping_of, summary, target_of
+from warptui.engine.exporters.micrographs import NO_CTF, SIZE_UNKNOWN, Options, export_micrographs
 from warptui.engine.exporting.records import ExportRecords, export_id, reason_of
 from warptui.engine.items import Export, ExportRequest, State
 from warptui.engine.model.stored import StoredItem

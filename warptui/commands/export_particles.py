@@ -12,7 +12,7 @@ from warptui.commands import optics_groups, report
 from warptui.commands.output import DONE, SOME_FAILED, print_json, say
 from warptui.engine.config import file
 from warptui.engine.errors import ExportError, WarptuiError
-from warptui.engine.exporters.kinds import PARTICLES, by_settings, target_of
+from warptui.engine.exporters.base import PARTICLES, by_settings, target_of
 from warptui.engine.exporting.records import ExportRecords, export_id, reason_of
 from warptui.engine.items import Export, ExportRequest, State
 from warptui.engine.model.stored import StoredItem

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from warptui.engine.exporters.kinds import BY_SHIFT, ONE_GROUP
+from warptui.engine.exporters.base import BY_SHIFT, ONE_GROUP
 from warptui.engine.items import ExportRequest
 
 

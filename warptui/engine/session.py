@@ -16,8 +16,7 @@ from warptui.engine.api.events import Event
 from warptui.engine.config.settings import Changes, Config
 from warptui.engine.edits import Edits
 from warptui.engine.errors import EngineError, ExportError, SettingsError
-from warptui.engine.exporters.beam_shifts import Gathering, number_as_they_come
-from warptui.engine.exporters.kinds import (
+from warptui.engine.exporters.base import (
     by_settings,
     described,
     first_rows,
@@ -25,6 +24,7 @@ from warptui.engine.exporters.kinds import (
     settled,
     target_of,
 )
+from warptui.engine.exporters.optics_groups.beam_shifts import Gathering, number_as_they_come
 from warptui.engine.items import (
     Choice,
     EngineStatus,

@@ -28,7 +28,7 @@ from warptui.engine.execution.devices import cpu_count, plan_slots
 from warptui.engine.execution.dispatcher import Foreman
 from warptui.engine.execution.local_pool import Died, Patience, Pool, Said, boot_clock
 from warptui.engine.execution.trainer import HOLD, Heard, Trainer
-from warptui.engine.exporters.kinds import by_settings, kind_of, settled, target_of
+from warptui.engine.exporters.base import by_settings, kind_of, settled, target_of
 from warptui.engine.exporters.report import Facts
 from warptui.engine.exporting.jobs import Exports
 from warptui.engine.exporting.live_lists import LiveLists

@@ -22,7 +22,7 @@ import pytest
 from tests.engine.item_stars import stored_item, write_item
 from tests.engine.stages.processing import write_stack
 from warptui.engine.errors import ExportError
-from warptui.engine.exporters import kinds
+from warptui.engine.exporters import base as kinds
 from warptui.engine.exporting.jobs import Exports
 from warptui.engine.exporting.records import ExportRecords
 from warptui.engine.items import Export, ExportRequest

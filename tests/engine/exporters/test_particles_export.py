@@ -15,8 +15,8 @@ from tests.engine.item_stars import stored_item, write_item
 from tests.engine.stages.processing import write_stack
 from warptui.engine.config.settings import ExportSettings
 from warptui.engine.errors import ExportError, InputError
-from warptui.engine.exporters import kinds
-from warptui.engine.exporters.beam_shifts import Grouping
+from warptui.engine.exporters import base as kinds
+from warptui.engine.exporters.optics_groups.beam_shifts import Grouping
 from warptui.engine.formats.mrc import read_mrc
 from warptui.engine.formats.star.foreign import read_places
 from warptui.engine.formats.star.picks import write_picks

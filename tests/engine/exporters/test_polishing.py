@@ -12,7 +12,7 @@ import pytest
 import starfile
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from warptui.engine.exporters.relion import Options, export_micrographs
+from warptui.engine.exporters.micrographs import Options, export_micrographs
 from warptui.engine.formats.mrc import read_mrc, write_mrc
 from warptui.engine.formats.star.tables import Table, write_star
 from warptui.engine.formats.tiff.writing import write_tiff_movie

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from tests.engine.beam_patterns import afis
 from warptui import cli
-from warptui.engine.exporters.beam_groups import BeamGroups
-from warptui.engine.exporters.kinds import REPORT, settled
+from warptui.engine.exporters.base import REPORT, settled
+from warptui.engine.exporters.optics_groups.grouping import BeamGroups
 from warptui.engine.exporters.report import Facts, svg, write_csv, write_json
 from warptui.engine.exporters.report.page import page
 from warptui.engine.exporters.report.pictures import png, shrunk

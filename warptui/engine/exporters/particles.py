@@ -20,16 +20,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from warptui.engine.errors import ExportError, InputError
-from warptui.engine.exporters.beam_shifts import Gathering, Grouping
-from warptui.engine.exporters.gathered import (
+from warptui.engine.exporters.merging import (
     NO_LABELS,
     VERSION_30,
     VERSION_31,
     alike,
     write_gathered,
 )
-from warptui.engine.exporters.item_rows import rows_of, source_of
-from warptui.engine.exporters.spool import Spool
+from warptui.engine.exporters.optics_groups.beam_shifts import Gathering, Grouping
+from warptui.engine.exporters.row_cache import Spool
+from warptui.engine.exporters.rows import rows_of, source_of
 from warptui.engine.exporting.records import stacks_of, sweep
 from warptui.engine.formats.star.foreign import Places, read_places
 from warptui.engine.formats.star.picks import read_picks

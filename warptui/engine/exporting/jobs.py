@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from warptui.engine.errors import Cancelled, ExportError, WarptuiError
-from warptui.engine.exporters.kinds import Kind
+from warptui.engine.exporters.base import Kind
 from warptui.engine.exporting.records import ExportRecords, export_id, reason_of
 from warptui.engine.items import Export, ExportRequest
 from warptui.engine.model.stored import StoredItem

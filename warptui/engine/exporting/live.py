@@ -16,11 +16,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from warptui.engine.errors import Cancelled, CorruptError, InputError
-from warptui.engine.exporters.beam_shifts import BeamShifts
-from warptui.engine.exporters.gathered import NO_LABELS, VERSION_30, alike, richness, write_gathered
-from warptui.engine.exporters.item_rows import Source, rows_of
-from warptui.engine.exporters.live_groups import LiveGroups
-from warptui.engine.exporters.spool import Spool
+from warptui.engine.exporters.merging import NO_LABELS, VERSION_30, alike, richness, write_gathered
+from warptui.engine.exporters.optics_groups.beam_shifts import BeamShifts
+from warptui.engine.exporters.optics_groups.live import LiveGroups
+from warptui.engine.exporters.row_cache import Spool
+from warptui.engine.exporters.rows import Source, rows_of
 from warptui.engine.exporting.records import export_id
 from warptui.engine.formats.star.rows import Rows
 from warptui.engine.items import Export

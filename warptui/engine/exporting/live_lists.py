@@ -8,8 +8,8 @@ from typing import Any
 
 from warptui.engine.config.settings import Config
 from warptui.engine.execution.dispatcher import Foreman
-from warptui.engine.exporters.beam_shifts import BeamShifts
-from warptui.engine.exporters.item_rows import Source, source_of
+from warptui.engine.exporters.optics_groups.beam_shifts import BeamShifts
+from warptui.engine.exporters.rows import Source, source_of
 from warptui.engine.exporting.live import Live
 from warptui.engine.formats.star.picks import model_suffix
 from warptui.engine.items import Export

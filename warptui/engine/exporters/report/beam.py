@@ -8,7 +8,7 @@ from html import escape
 
 import numpy as np
 
-from warptui.engine.exporters.beam_groups import BeamGroups
+from warptui.engine.exporters.optics_groups.grouping import BeamGroups
 from warptui.engine.exporters.report import svg
 from warptui.engine.exporters.report.facts import Facts
 from warptui.engine.formats.star.picks import model_suffix

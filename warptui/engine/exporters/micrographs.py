@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from warptui.engine.exporters.beam_shifts import Gathering, Grouping
-from warptui.engine.exporters.relion_motion import MotionExport
+from warptui.engine.exporters.motion import MotionExport
+from warptui.engine.exporters.optics_groups.beam_shifts import Gathering, Grouping
 from warptui.engine.formats.mrc import read_mrc, write_mrc
 from warptui.engine.formats.star.tables import Table, Value, is_writable, write_star
 from warptui.engine.formats.warp.ctf import positive_astigmatism

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from warptui.engine.exporters.spool import Spool
+from warptui.engine.exporters.row_cache import Spool
 from warptui.engine.formats.star.rows import GROUP, GROUP_NAME, Head, table_head
 from warptui.engine.model.stored import digest
 from warptui.engine.project.paths import replacing

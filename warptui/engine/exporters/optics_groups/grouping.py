@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.exporters.beam_positions import LEAST, positions_of, spacing
+from warptui.engine.exporters.optics_groups.positions import LEAST, positions_of, spacing
 
 FIRST_LOOK = 16  # images, before anything can be said about their pattern
 LOOK_AGAIN = 1.25  # times as many, before the next attempt

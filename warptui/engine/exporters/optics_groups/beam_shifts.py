@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from warptui.engine.errors import InputError
-from warptui.engine.exporters.beam_groups import NO_SHIFT, BeamGroups
+from warptui.engine.exporters.optics_groups.grouping import NO_SHIFT, BeamGroups
 from warptui.engine.formats.acquisition import BeamShift, BeamShiftFiles
 
 MOST_POINTS = 2000  # that a picture of them needs

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from warptui.engine.errors import ExportError
-from warptui.engine.exporters import particles, relion, report
-from warptui.engine.exporters.beam_shifts import Grouping
+from warptui.engine.exporters import micrographs, particles, report
+from warptui.engine.exporters.optics_groups.beam_shifts import Grouping
 from warptui.engine.items import ExportRequest
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
@@ -142,13 +142,15 @@ def _taken(project: ProjectPaths) -> tuple[Path, ...]:
     return project.average("x").parent, project.picks("x", "x").parent, project.models
 
 
-def options_of(request: ExportRequest, project: ProjectPaths) -> relion.Options:
+def options_of(request: ExportRequest, project: ProjectPaths) -> micrographs.Options:
     """The request as the exporter knows it."""
     base = None
     if request.relative_to.strip():
         base = (project.root / Path(request.relative_to.strip()).expanduser()).absolute()
     on, grouping = request.switches, grouping_of(request, project)
-    return relion.Options(request.absolute, "without_ctf" in on, "float32" in on, base, grouping)
+    return micrographs.Options(
+        request.absolute, "without_ctf" in on, "float32" in on, base, grouping
+    )
 
 
 def grouping_of(request: ExportRequest, project: ProjectPaths) -> Grouping | None:
@@ -160,13 +162,13 @@ def grouping_of(request: ExportRequest, project: ProjectPaths) -> Grouping | Non
     return Grouping(place, particles.number_of(request, "beam_shift_distance"))
 
 
-def summary(report: relion.Report) -> str:
+def summary(report: micrographs.Report) -> str:
     """What was left out, in a sentence."""
     said = []
     if report.without_ctf:
-        said.append(f"{len(report.without_ctf):,} left out: {relion.NO_CTF}")
+        said.append(f"{len(report.without_ctf):,} left out: {micrographs.NO_CTF}")
     if report.size_unknown:
-        said.append(f"{len(report.size_unknown):,} without motion: {relion.SIZE_UNKNOWN}")
+        said.append(f"{len(report.size_unknown):,} without motion: {micrographs.SIZE_UNKNOWN}")
     reasons: dict[str, list[str]] = {}
     for name, reason in report.left_out.items():
         reasons.setdefault(reason.partition(":")[0], []).append(name)
@@ -185,7 +187,7 @@ def _write_micrographs(
     progress: Progress,
 ) -> Outcome:
     options = options_of(request, project)
-    report = relion.export_micrographs(items, project, target, optics, options, progress)
+    report = micrographs.export_micrographs(items, project, target, optics, options, progress)
     said = "; ".join(filter(None, [report.groups.get("said", ""), summary(report)]))
     if not report.exported:
         said = f"nothing was written: {said or 'no item was asked for'}"
@@ -196,7 +198,7 @@ def _preview_micrographs(
     items: Iterable[StoredItem], project: ProjectPaths, request: ExportRequest
 ) -> list[list[str]]:
     options = options_of(request, project)
-    rows = (relion.preview_row(item, project, options) for item in items)
+    rows = (micrographs.preview_row(item, project, options) for item in items)
     return [row for row in rows if row is not None]
 
 

@@ -9,10 +9,10 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from warptui.engine.exporters.beam_groups import NO_SHIFT, BeamGroups
-from warptui.engine.exporters.beam_shifts import BeamShifts, account
-from warptui.engine.exporters.item_rows import Source
-from warptui.engine.exporters.spool import Spool
+from warptui.engine.exporters.optics_groups.beam_shifts import BeamShifts, account
+from warptui.engine.exporters.optics_groups.grouping import NO_SHIFT, BeamGroups
+from warptui.engine.exporters.row_cache import Spool
+from warptui.engine.exporters.rows import Source
 from warptui.engine.project.paths import write_text
 
 log = logging.getLogger(__name__)
