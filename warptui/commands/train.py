@@ -74,7 +74,8 @@ def show_models(project: Path, *, as_json: bool) -> int:
         with client:
             found = client.models()
     else:
-        from warptui.engine.training import models, order
+        from warptui.engine.training import models
+        from warptui.engine.training import request as order
 
         used = order.used_model(file.read_config(project))
         found = models.list_models(ProjectPaths(project.resolve()), used)
@@ -110,7 +111,8 @@ def discard(project: Path, name: str) -> int:
         with client:
             client.discard_model(name)
     else:
-        from warptui.engine.training import models, order
+        from warptui.engine.training import models
+        from warptui.engine.training import request as order
 
         paths = ProjectPaths(project.resolve())
         with _locked(paths):
@@ -123,8 +125,8 @@ def bundle(
     project: Path, target: Path, request: TrainingRequest, origin: dict[str, str], *, as_json: bool
 ) -> int:
     """Pack the marked micrographs into one file that others can learn from."""
-    from warptui.engine.training import order
-    from warptui.engine.training.making import make_bundle
+    from warptui.engine.training import request as order
+    from warptui.engine.training.example_making import make_bundle
 
     if not origin["species"]:
         raise TrainingError("--species is missing: the name of what was picked")
@@ -216,7 +218,7 @@ def _train_here(paths: ProjectPaths, request: TrainingRequest) -> TrainingStatus
     """Without an engine: the lock is held meanwhile, so that none begins."""
     from warptui.engine.execution.devices import cpu_count, plan_slots
     from warptui.engine.execution.trainer import Heard, Trainer
-    from warptui.engine.training import order
+    from warptui.engine.training import request as order
 
     settings = file.read_config(paths.root)
     inbox: queue.SimpleQueue[Heard] = queue.SimpleQueue()

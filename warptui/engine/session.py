@@ -39,7 +39,8 @@ from warptui.engine.items import (
 from warptui.engine.planning.forecast import Forecast, forecast
 from warptui.engine.planning.references import ReferenceFiles
 from warptui.engine.planning.target import Wanted, as_json
-from warptui.engine.training import models, order
+from warptui.engine.training import models
+from warptui.engine.training import request as order
 from warptui.engine.works import Works
 
 ANSWER_S = 55.0

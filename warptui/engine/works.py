@@ -45,7 +45,7 @@ from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS, find_leftovers
 from warptui.engine.stages import Stage
 from warptui.engine.training import models
-from warptui.engine.training.order import used_model
+from warptui.engine.training.request import used_model
 from warptui.engine.training.task import Task
 from warptui.engine.watching.scanner import (
     FolderWatch,

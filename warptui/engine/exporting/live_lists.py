@@ -15,7 +15,7 @@ from warptui.engine.formats.star.picks import model_suffix
 from warptui.engine.items import Export
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.training.order import used_model
+from warptui.engine.training.request import used_model
 
 
 class LiveLists:

@@ -44,7 +44,7 @@ def main() -> int:
     from warptui.engine.items import TrainingStatus
     from warptui.engine.project.filesystem import UNWRITABLE
     from warptui.engine.training import folder
-    from warptui.engine.training.course import Course
+    from warptui.engine.training.run import Course
     from warptui.engine.training.task import Control, Task
 
     def tell(status: TrainingStatus) -> None:

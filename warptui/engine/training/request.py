@@ -16,7 +16,7 @@ from warptui.engine.items import TrainingExample, TrainingRequest
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie.picking import PickingSettings
 from warptui.engine.training import folder
-from warptui.engine.training.marks import LEARN, Marked, Rules, describe, find_marked
+from warptui.engine.training.labels import LEARN, Marked, Rules, describe, find_marked
 from warptui.engine.training.models import new_name
 from warptui.engine.training.task import Task
 

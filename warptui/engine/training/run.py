@@ -25,19 +25,19 @@ from warptui.engine.training import folder as files
 from warptui.engine.training.bundle import Entry, Origin, read_bundle, write_bundle
 from warptui.engine.training.corpus import corpus_hash, read_corpus
 from warptui.engine.training.example import PIXEL_SIZE, Example, Tally
+from warptui.engine.training.example_making import make_example
 from warptui.engine.training.files import (
     append_line,
     read_checkpoint,
     weights_of,
     write_checkpoint,
 )
+from warptui.engine.training.labels import LEARN, Marked, Rules, find_marked
 from warptui.engine.training.loop import Learner, Schedule, steps_of
-from warptui.engine.training.making import make_example
-from warptui.engine.training.marks import LEARN, Marked, Rules, find_marked
+from warptui.engine.training.schedule import Scores, Watched, interval
 from warptui.engine.training.scores import Rule, examine, try_scores
 from warptui.engine.training.task import Control, Task
 from warptui.engine.training.verdict import other_score, verdict
-from warptui.engine.training.watched import Scores, Watched, interval
 from warptui.engine.worker.fault_injection import crash_point
 from warptui.engine.worker.models import load_net
 

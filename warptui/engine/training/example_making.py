@@ -18,7 +18,7 @@ from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.scene import paint
 from warptui.engine.training.bundle import Entry, Origin, write_bundle
 from warptui.engine.training.example import SURE, Example
-from warptui.engine.training.marks import Marked, Rules, find_marked, mask_of, particles_of
+from warptui.engine.training.labels import Marked, Rules, find_marked, mask_of, particles_of
 
 
 def make_example(marked: Marked, rules: Rules, *, train_masks: bool, species: str = "") -> Example:
