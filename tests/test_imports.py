@@ -18,7 +18,7 @@ HEAVY = ("torch", "scipy", "numba", "cupy")
         "warptui.client",
         "warptui.engine.config.file",
         "warptui.engine.config.settings",
-        "warptui.engine.session",
+        "warptui.engine.service",
         "warptui.engine.edits",
         "warptui.engine.planning.plan",
         "warptui.engine.project.store",

@@ -21,7 +21,7 @@ from warptui.engine.api.event_hub import Batch, Broadcast
 from warptui.engine.api.events import Event, ItemChanged
 from warptui.engine.api.server import Server
 from warptui.engine.items import ItemRow, State
-from warptui.engine.session import Session
+from warptui.engine.service import Session
 
 TICK_S = 0.25
 

@@ -55,7 +55,7 @@ def process(project: Path, *, as_json: bool, arriving: Callable[[], bool]) -> li
     started = time.monotonic()
     client = running(project)
     if client is None:
-        from warptui.engine.session import Session
+        from warptui.engine.service import Session
 
         with Session(project, file.read_config, file.write_config) as session:
             rows = _follow(session, n_files, arriving)

@@ -30,7 +30,7 @@ from warptui.engine.errors import EngineError, WarptuiError
 from warptui.engine.items import Choice, ExportRequest, TrainingRequest
 from warptui.engine.project import filesystem
 from warptui.engine.project.paths import ProjectPaths, socket_path
-from warptui.engine.session import Session
+from warptui.engine.service import Session
 
 log = logging.getLogger(__name__)
 

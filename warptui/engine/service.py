@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from warptui.engine.api.events import Event
 from warptui.engine.config.settings import Changes, Config
+from warptui.engine.core import Works
 from warptui.engine.edits import Edits
 from warptui.engine.errors import EngineError, ExportError, SettingsError
 from warptui.engine.exporters.base import (
@@ -41,7 +42,6 @@ from warptui.engine.planning.references import ReferenceFiles
 from warptui.engine.planning.target import Wanted, as_json
 from warptui.engine.training import models
 from warptui.engine.training import request as order
-from warptui.engine.works import Works
 
 ANSWER_S = 55.0
 PREVIEW_ROWS = 5
