@@ -11,8 +11,8 @@ from warptui import cli
 from warptui.engine.config import file
 from warptui.engine.config.settings import Config
 from warptui.engine.items import Choice, State
-from warptui.screens.bindings import all_bindings
-from warptui.screens.widgets.glyphs import ASCII, UNICODE
+from warptui.screens.keys.bindings import all_bindings
+from warptui.screens.look.glyphs import ASCII, UNICODE
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ from warptui.engine.items import Export, ExportRequest
 from warptui.screens.beam_dialog import BeamDialog
 from warptui.screens.export_dialog import ExportDialog
 from warptui.screens.jobs import Jobs
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.beam_plot import beam_cells
 from warptui.screens.widgets.exports_pane import ExportsPane
-from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.log_pane import LogPane
 
 LIVE = Export(

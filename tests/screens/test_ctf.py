@@ -13,11 +13,11 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine, synthetic_detail, synthetic_rows
 from tests.screens.test_overview import SIZES, text_of
 from warptui.screens import words
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.stages import average
 from warptui.screens.stages.ctf import VIEW
 from warptui.screens.stages.view import Loaded
 from warptui.screens.widgets.chart import Chart, Plot
-from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.image import Image, Picture
 from warptui.screens.widgets.layers import Marks, Swap, Tint
 

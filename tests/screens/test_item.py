@@ -14,12 +14,12 @@ from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.items import ItemDetail, Summary
 from warptui.screens.comparison import Comparison, compared, standing
 from warptui.screens.item import ItemScreen
-from warptui.screens.item_reading import AHEAD, KEPT, Shelf
-from warptui.screens.previews import PreviewError, read_preview
+from warptui.screens.link.prefetch import AHEAD, KEPT, Shelf
+from warptui.screens.link.previews import PreviewError, read_preview
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.stages import average, motion
 from warptui.screens.stages.view import LayerSwitch, Loaded, Pane, Side, StageView
 from warptui.screens.widgets.chart import Chart, Plot
-from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.image import Image, Picture
 from warptui.screens.widgets.layers import Paths, Tint
 

@@ -16,8 +16,8 @@ from warptui.screens import words
 from warptui.screens.item import ItemScreen
 from warptui.screens.job_dialogs import FailureDialog, RetryQuestion, account
 from warptui.screens.jobs import Jobs
-from warptui.screens.mirror import LOG_LINES, Mirror
-from warptui.screens.widgets.glyphs import Drawing
+from warptui.screens.link.mirror import LOG_LINES, Mirror
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.job_table import JobTable, Tab
 from warptui.screens.widgets.log_pane import LogPane
 from warptui.screens.widgets.slots_pane import SlotsPane

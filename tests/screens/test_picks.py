@@ -9,7 +9,7 @@ import pytest
 
 from warptui.engine.edits import Edits, Spot
 from warptui.screens import picks
-from warptui.screens.edit_book import EditBook
+from warptui.screens.link.pending_edits import EditBook
 from warptui.screens.picks import Field, Place
 
 PIXEL, DIAMETER = 2.0, 100.0

@@ -15,8 +15,8 @@ from warptui.engine.errors import SettingsError
 from warptui.engine.items import Summary
 from warptui.screens.acquisition import Along
 from warptui.screens.limits_dialog import LimitsDialog
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.plots import Plots
-from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.item_line import ItemLine
 from warptui.screens.widgets.scatter_plot import ScatterPlot
 from warptui.screens.widgets.status_panel import StatusPanel

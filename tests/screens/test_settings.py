@@ -12,10 +12,10 @@ from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.config import file
 from warptui.engine.errors import EngineError, SettingsError
-from warptui.screens.prompts import Ask, Choose
+from warptui.screens.dialogs.prompts import Ask, Choose
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.settings import SettingsScreen
 from warptui.screens.widgets.form_pane import FormPane
-from warptui.screens.widgets.glyphs import Drawing
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from tests.screens.fake_engine import FakeEngine
 from warptui.engine.config.file import read_config
 from warptui.engine.items import TrainingRequest
 from warptui.screens.item import ItemScreen
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.training import TrainingScreen
 from warptui.screens.widgets.form_pane import FormPane
-from warptui.screens.widgets.glyphs import Drawing
 
 
 async def settled(pilot) -> None:

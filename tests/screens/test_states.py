@@ -18,7 +18,7 @@ from warptui.engine.api import protocol
 from warptui.engine.api.events import CatchingUp, Snapshot
 from warptui.engine.errors import OtherVersionError
 from warptui.engine.items import EngineStatus
-from warptui.screens.dialogs import Question
+from warptui.screens.dialogs.windows import Question
 from warptui.screens.page import banner_text
 from warptui.screens.workspace import Workspace
 

@@ -14,14 +14,14 @@ from tests.screens.test_keys import last_line, messages
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.errors import EngineError, TrainingError
 from warptui.engine.items import State, TrainingRequest
-from warptui.screens.dialogs import Question
-from warptui.screens.help import help_text
+from warptui.screens.dialogs.prompts import Choose
+from warptui.screens.dialogs.windows import Question
 from warptui.screens.item import ItemScreen
-from warptui.screens.prompts import Choose
+from warptui.screens.keys.help import help_text
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.training import TrainingScreen
 from warptui.screens.training_pictures import Compared
 from warptui.screens.widgets.chart import Chart
-from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.twin_image import TwinImage
 
 

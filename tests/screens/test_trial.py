@@ -14,8 +14,8 @@ from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.config import file
 from warptui.engine.items import State
 from warptui.engine.stages.movie.ctf import CtfSettings
+from warptui.screens.dialogs.prompts import Choose
 from warptui.screens.item import ItemScreen
-from warptui.screens.prompts import Choose
 from warptui.screens.trial import TrialScreen
 from warptui.screens.widgets.form_pane import FormPane
 

@@ -13,11 +13,11 @@ from rich.style import Style
 from textual.color import Color
 from textual.filter import Monochrome
 
+from warptui.screens.look.glyphs import ASCII, UNICODE, Drawing, plain, suggested_drawing
+from warptui.screens.look.palette import MAP, VARIABLES, hexadecimal
 from warptui.screens.widgets import layers, raster
-from warptui.screens.widgets.glyphs import ASCII, UNICODE, Drawing, plain, suggested_drawing
 from warptui.screens.widgets.image import SAMPLES, cell_style, drawn
 from warptui.screens.widgets.layers import GREYS, Marks
-from warptui.screens.widgets.palette import MAP, VARIABLES, hexadecimal
 from warptui.screens.widgets.view import look
 
 SIDE = 18  # cells; the picture is as high as it is wide

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from warptui.screens.mirror import Mirror
+from warptui.screens.link.mirror import Mirror
 
 UNKNOWN_SQUARE = "square unknown"
 

@@ -16,7 +16,7 @@ from textual.widgets import Footer
 
 from warptui.engine.items import Summary
 from warptui.screens.acquisition import Along
-from warptui.screens.widgets.glyphs import Drawing
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.line import BOLD, LineWidget
 
 

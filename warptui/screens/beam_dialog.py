@@ -11,8 +11,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Footer
 
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.beam_plot import BeamPlot
-from warptui.screens.widgets.glyphs import Drawing
 
 
 class BeamDialog(ModalScreen[None]):

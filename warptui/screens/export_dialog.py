@@ -18,8 +18,8 @@ from textual.widgets import Footer
 from warptui.engine.items import ExportRequest
 from warptui.screens import words
 from warptui.screens.beam_dialog import BeamDialog
-from warptui.screens.prompts import Ask
-from warptui.screens.widgets.glyphs import Drawing
+from warptui.screens.dialogs.prompts import Ask
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 
 TITLE_WIDTH = 12

@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 
 from warptui.engine.items import Choice, State, Summary
-from warptui.screens.mirror import CHOICE_NUMBERS, STATE_NUMBERS, Mirror
+from warptui.screens.link.mirror import CHOICE_NUMBERS, STATE_NUMBERS, Mirror
 
 _COMPARISON = re.compile(r"^([^<>=]+)(<=|>=|<|>|=)(\?|[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[-+]?\d+)?)$")
 _UNFINISHED = re.compile(

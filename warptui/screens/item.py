@@ -11,18 +11,19 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
-from warptui.screens import item_reading, item_text, words
+from warptui.screens import item_text, words
 from warptui.screens.comparison import Comparison
-from warptui.screens.dialogs import TextDialog
-from warptui.screens.feed import Engine
-from warptui.screens.item_reading import Shelf
-from warptui.screens.mirror import Changes
+from warptui.screens.dialogs.windows import TextDialog
+from warptui.screens.link import prefetch
+from warptui.screens.link.feed import Engine
+from warptui.screens.link.mirror import Changes
+from warptui.screens.link.prefetch import Shelf
+from warptui.screens.look.glyphs import plain
 from warptui.screens.page import RAW
 from warptui.screens.pick_editing import PICK_KEYS, PickEditor
 from warptui.screens.picks import Field
 from warptui.screens.stages import VIEWS, StageView
 from warptui.screens.stages.view import LayerSwitch, Loaded, Pane, Side
-from warptui.screens.widgets.glyphs import plain
 from warptui.screens.widgets.image import Image, Picture
 from warptui.screens.widgets.layers import Layer, Swap
 from warptui.screens.widgets.line import LineWidget, Piece
@@ -204,7 +205,7 @@ class ItemScreen(PickEditor):
         client = self._client()
         if client is None:
             return
-        neighbours = (self.workspace.step(step) for step in item_reading.AHEAD)
+        neighbours = (self.workspace.step(step) for step in prefetch.AHEAD)
         name = self._shelf.wanted([self.workspace.current, *neighbours])
         if name is None:
             return
@@ -212,7 +213,7 @@ class ItemScreen(PickEditor):
         mark = self.workspace.edits.mark(name)
 
         def work() -> None:
-            loaded = item_reading.read(client, name, self._views)
+            loaded = prefetch.read(client, name, self._views)
             self.call_later(self._take, name, loaded, mark)
 
         self.run_worker(work, thread=True, group="details")
@@ -236,7 +237,7 @@ class ItemScreen(PickEditor):
     @property
     def read_ahead(self) -> bool:
         """All neighbours are read."""
-        steps = (0, *item_reading.AHEAD)
+        steps = (0, *prefetch.AHEAD)
         names = [self.workspace.step(step) for step in steps]
         return not self._shelf.reading and all(self._shelf.get(name) for name in names)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from warptui.engine.items import Choice, ItemDetail, ItemRow, State, Summary
 from warptui.screens import words
+from warptui.screens.look.glyphs import Glyphs, training_glyph
+from warptui.screens.look.palette import Palette
 from warptui.screens.stages.average import last_words
 from warptui.screens.stages.view import Fact
-from warptui.screens.widgets.glyphs import Glyphs, training_glyph
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
-from warptui.screens.widgets.palette import Palette
 
 Lines = list[list[Piece]]
 LABEL_WIDTH = 17

@@ -10,7 +10,7 @@ from textual.widgets import Footer, Static
 
 from warptui.engine.items import ItemDetail
 from warptui.screens import words
-from warptui.screens.dialogs import SCROLLING, key_of
+from warptui.screens.dialogs.windows import SCROLLING, key_of
 
 
 class FailureDialog(ModalScreen[str]):

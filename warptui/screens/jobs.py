@@ -16,9 +16,9 @@ from textual.widgets import Input, Static
 
 from warptui.engine.items import Export, ItemDetail, ItemRow, State
 from warptui.screens.beam_dialog import BeamDialog
-from warptui.screens.dialogs import Question, TextDialog
+from warptui.screens.dialogs.windows import Question, TextDialog
 from warptui.screens.job_dialogs import FailureDialog, RetryQuestion
-from warptui.screens.mirror import Changes
+from warptui.screens.link.mirror import Changes
 from warptui.screens.page import Page
 from warptui.screens.widgets.exports_pane import ExportsPane, account
 from warptui.screens.widgets.job_table import JobTable, Tab

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from warptui.engine.items import Choice, Summary
-from warptui.screens.mirror import CHOICE_NUMBERS, Mirror
+from warptui.screens.link.mirror import CHOICE_NUMBERS, Mirror
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from warptui.screens.deconvolution import wavelength_angstrom
-from warptui.screens.mirror import Mirror
+from warptui.screens.link.mirror import Mirror
 
 BEST_ANGSTROM = 2.6  # the highest frequency that is looked at
 FREQUENCIES = np.linspace(0, 1 / BEST_ANGSTROM, 160)  # 1/Å

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from warptui.engine.items import EngineStatus, ItemRow
 from warptui.screens import words
-from warptui.screens.mirror import Changes
+from warptui.screens.link.mirror import Changes
 from warptui.screens.widgets.key_bar import KeyBar
 from warptui.screens.widgets.navigation_bar import NavigationBar
 from warptui.screens.widgets.notice_bar import NoticeBar

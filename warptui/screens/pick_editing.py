@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from textual.binding import Binding
 
 from warptui.screens import picks
-from warptui.screens.edit_sending import EditSender
+from warptui.screens.link.edit_sending import EditSender
 from warptui.screens.page import Page
 from warptui.screens.picks import Done, Field, Place
 from warptui.screens.stages.picking import PICKS, field_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from warptui.engine.items import Choice, ItemRow, State, Summary
-from warptui.screens.mirror import CHOICE_NUMBERS, STATE_NUMBERS, Mirror
+from warptui.screens.link.mirror import CHOICE_NUMBERS, STATE_NUMBERS, Mirror
 
 _GONE = [STATE_NUMBERS[state] for state in (State.FAILED, State.MISSING)]
 _PROCESSED = [STATE_NUMBERS[state] for state in (State.DONE, State.OUTDATED)]

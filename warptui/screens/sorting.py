@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from warptui.engine.items import State, Summary
-from warptui.screens.mirror import STATE_NUMBERS, Mirror
+from warptui.screens.link.mirror import STATE_NUMBERS, Mirror
 
 ARRIVAL, STATE, NAME = "arrival", "state", "name"
 Sort = tuple[str, bool]  # a summary's key or one of the above; descending

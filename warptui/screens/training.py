@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from warptui.engine.items import ItemDetail, ItemRow
 from warptui.screens import training_words as said
-from warptui.screens.mirror import Changes
+from warptui.screens.link.mirror import Changes
 from warptui.screens.training_account import Shown, account
 from warptui.screens.training_actions import TrainingActions
 from warptui.screens.training_curves import NAMES, loss_plot, scores_plot

@@ -8,6 +8,8 @@ from typing import Any
 
 from warptui.engine.items import ModelInfo, TrainingStatus
 from warptui.screens import words
+from warptui.screens.look.glyphs import Glyphs
+from warptui.screens.look.palette import Palette
 from warptui.screens.training_curves import COLOURS, NAMES
 from warptui.screens.training_words import (
     PHASES,
@@ -22,9 +24,7 @@ from warptui.screens.training_words import (
     place,
     score_table,
 )
-from warptui.screens.widgets.glyphs import Glyphs
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
-from warptui.screens.widgets.palette import Palette
 
 Line = list[Piece]
 BAR = 24  # columns

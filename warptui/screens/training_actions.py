@@ -8,9 +8,9 @@ from typing import Any
 from warptui.engine.errors import WarptuiError
 from warptui.engine.items import ModelInfo, TrainingRequest
 from warptui.screens import training_words as said
-from warptui.screens.dialogs import Question
+from warptui.screens.dialogs.prompts import Choose
+from warptui.screens.dialogs.windows import Question
 from warptui.screens.form import Values
-from warptui.screens.prompts import Choose
 from warptui.screens.training_curves import MEASURES
 from warptui.screens.training_form import make_request
 from warptui.screens.training_page import TrainingPage

@@ -6,7 +6,7 @@ from typing import Any
 
 from textual.binding import Binding
 
-from warptui.screens.key_names import key_name
+from warptui.screens.keys.names import key_name
 
 TRAINING_KEYS = [
     Binding(
@@ -73,7 +73,7 @@ TRAINING_KEYS = [
 
 def how_to_mark(keys: dict[str, Any]) -> str:
     """Which keys make examples, step by step, as the user's key map has them."""
-    from warptui.screens.bindings import all_bindings
+    from warptui.screens.keys.bindings import all_bindings
 
     known = {binding.id: binding for binding in all_bindings() if binding.id}
 

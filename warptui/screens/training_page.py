@@ -13,9 +13,9 @@ from textual.timer import Timer
 from warptui.engine.errors import WarptuiError
 from warptui.engine.items import ModelInfo, TrainingExample
 from warptui.screens import training_words as said
-from warptui.screens.feed import Engine
-from warptui.screens.key_names import key_name
-from warptui.screens.mirror import Changes
+from warptui.screens.keys.names import key_name
+from warptui.screens.link.feed import Engine
+from warptui.screens.link.mirror import Changes
 from warptui.screens.page import Page
 from warptui.screens.training_account import Shown
 from warptui.screens.training_curves import MEASURES

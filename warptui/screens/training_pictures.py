@@ -12,8 +12,8 @@ import numpy as np
 from warptui.engine.errors import WarptuiError
 from warptui.engine.items import ItemDetail
 from warptui.screens import words
-from warptui.screens.feed import Engine
-from warptui.screens.previews import PreviewError, read_preview
+from warptui.screens.link.feed import Engine
+from warptui.screens.link.previews import PreviewError, read_preview
 from warptui.screens.widgets import layers
 from warptui.screens.widgets.image import Picture
 from warptui.screens.widgets.layers import Marks

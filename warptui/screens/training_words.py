@@ -9,7 +9,7 @@ from typing import Any
 from warptui.engine.items import ModelInfo, TrainingExample, TrainingStatus
 from warptui.screens import words
 from warptui.screens.cost import about, cost
-from warptui.screens.widgets.glyphs import Glyphs
+from warptui.screens.look.glyphs import Glyphs
 
 HASH = 8  # characters of a model's that are shown
 READY = "ready"

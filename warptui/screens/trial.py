@@ -19,15 +19,15 @@ from warptui.engine.items import Trial
 from warptui.screens import words
 from warptui.screens.applying import apply
 from warptui.screens.cost import cost
-from warptui.screens.feed import Engine
+from warptui.screens.dialogs.prompts import Choose
 from warptui.screens.form import Draft, Values, all_fields
-from warptui.screens.prompts import Choose
+from warptui.screens.link.feed import Engine
+from warptui.screens.look.glyphs import plain
+from warptui.screens.look.palette import Palette
 from warptui.screens.stages.view import Fact, Loaded, Pane, Side, StageView
 from warptui.screens.widgets.form_pane import Advice, FormPane
-from warptui.screens.widgets.glyphs import plain
 from warptui.screens.widgets.image import Image
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
-from warptui.screens.widgets.palette import Palette
 from warptui.screens.widgets.text_pane import TextPane
 from warptui.screens.workspace import Workspace
 

@@ -9,14 +9,14 @@ import numpy as np
 from warptui.engine.errors import OtherVersionError
 from warptui.engine.items import ItemRow, State
 from warptui.screens.acquisition import Along, axis_of
-from warptui.screens.edit_book import EditBook
 from warptui.screens.filters import Filter
-from warptui.screens.key_names import key_name
+from warptui.screens.keys.names import key_name
 from warptui.screens.limits import Limits
-from warptui.screens.mirror import STATE_NUMBERS, Mirror
+from warptui.screens.link.mirror import STATE_NUMBERS, Mirror
+from warptui.screens.link.pending_edits import EditBook
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.problems import problems
 from warptui.screens.sorting import Sort, ordered, places
-from warptui.screens.widgets.glyphs import Drawing
 
 _TOUCHED = (State.DONE, State.OUTDATED, State.FAILED)
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from warptui.engine.items import Astigmatism
 from warptui.engine.items.selection import Spread
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.astigmatism_plot import Canvas, Window, vectors
 from warptui.screens.widgets.ctf_plot import bars, weakest
 from warptui.screens.widgets.dots import FINE, FINEST
-from warptui.screens.widgets.glyphs import Drawing
 
 
 def test_the_circle_is_exactly_where_the_engines_limit_is() -> None:

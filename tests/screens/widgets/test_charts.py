@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.chart import _read
-from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.heat_strip import Heat, draw_heat, fitted
 from warptui.screens.widgets.line_plot import FRAME, Curve, axis, draw_curves, spacing_axis
 from warptui.screens.widgets.raster import Cells

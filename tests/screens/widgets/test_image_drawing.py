@@ -8,8 +8,8 @@ from itertools import product
 import numpy as np
 import pytest
 
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets import layers, raster
-from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.image import SAMPLES, drawn, stretched
 from warptui.screens.widgets.layers import GREYS, LINE, TINT, Marks, Paths, Tint
 from warptui.screens.widgets.raster import Cells

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.axis import Spread, decimals, round_step, short, ticks, value_range
 from warptui.screens.widgets.dots import Layer, dot_cells
-from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.histogram import histogram_cells
 
 

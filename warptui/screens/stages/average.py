@@ -9,7 +9,7 @@ import numpy as np
 
 from warptui.engine.items import ItemDetail, State
 from warptui.screens import words
-from warptui.screens.previews import PreviewError, read_preview
+from warptui.screens.link.previews import PreviewError, read_preview
 from warptui.screens.stages.view import Fact, Loaded, Pane, Side, StageView
 from warptui.screens.widgets.image import Image, Picture
 

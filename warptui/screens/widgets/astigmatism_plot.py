@@ -16,9 +16,9 @@ from textual.strip import Strip
 
 from warptui.engine.items import Astigmatism, Summary
 from warptui.screens import words
+from warptui.screens.look.glyphs import Drawing, Glyphs
 from warptui.screens.widgets.axis import Spread, decimals, round_step, short, ticks
 from warptui.screens.widgets.dots import FINE, FINEST, Layer, dot_cells
-from warptui.screens.widgets.glyphs import Drawing, Glyphs
 from warptui.screens.widgets.line import BOLD, LineWidget, Piece, fitted
 from warptui.screens.widgets.raster import Cells
 from warptui.screens.widgets.strip_plot import StripPlot, span_and_step

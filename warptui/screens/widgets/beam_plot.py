@@ -10,8 +10,8 @@ import numpy as np
 from rich.style import Style
 from textual.strip import Strip
 
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.dots import Layer, dot_cells
-from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.line import BOLD, LineWidget
 from warptui.screens.widgets.raster import Cells
 

@@ -13,7 +13,7 @@ import numpy as np
 from rich.style import Style
 from textual.strip import Strip
 
-from warptui.screens.widgets.glyphs import Drawing
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.line import BOLD, LineWidget, Piece
 from warptui.screens.widgets.line_plot import FRAME, Curve, axis, draw_curves, spacing_axis
 from warptui.screens.widgets.raster import DEFAULT, Cells

@@ -6,8 +6,8 @@ import numpy as np
 from rich.style import Style
 from textual.strip import Strip
 
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets import raster
-from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.line import BOLD, LineWidget, Piece, fitted
 from warptui.screens.widgets.line_plot import spacing_axis
 from warptui.screens.widgets.raster import Cells

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets import raster
-from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.raster import Cells
 
 FINE = {Drawing.ASCII: (1, 1), Drawing.HALF: (2, 2)}  # dots of a cell (y, x); else braille's

@@ -8,9 +8,9 @@ import numpy as np
 from rich.style import Style
 from textual.strip import Strip
 
-from warptui.screens.widgets.glyphs import Drawing, plain
+from warptui.screens.look.glyphs import Drawing, plain
+from warptui.screens.look.palette import MAP, hexadecimal
 from warptui.screens.widgets.line import LineWidget
-from warptui.screens.widgets.palette import MAP, hexadecimal
 from warptui.screens.widgets.raster import DEFAULT, Cells
 
 _SHADES = " ░▒▓█"

@@ -13,11 +13,11 @@ from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
 
+from warptui.screens.look.glyphs import Drawing, plain
+from warptui.screens.look.palette import MAP, hexadecimal
 from warptui.screens.widgets import layers, raster
-from warptui.screens.widgets.glyphs import Drawing, plain
 from warptui.screens.widgets.layers import GREYS, LINE, Layer, Marks, Mask, Tint
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
-from warptui.screens.widgets.palette import MAP, hexadecimal
 from warptui.screens.widgets.raster import DEFAULT, Cells
 from warptui.screens.widgets.view import ZOOMS, View, look
 

@@ -6,7 +6,7 @@ from textual.strip import Strip
 
 from warptui.engine.items import ItemRow, State, Summary
 from warptui.screens import problems, words
-from warptui.screens.widgets.glyphs import choice_glyph
+from warptui.screens.look.glyphs import choice_glyph
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 
 

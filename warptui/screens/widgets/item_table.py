@@ -18,9 +18,8 @@ from textual.strip import Strip
 
 from warptui.engine.items import ItemRow, State, Summary
 from warptui.screens import words
-from warptui.screens.mirror import Mirror
-from warptui.screens.sorting import ARRIVAL, NAME, STATE, Sort, first_look, places, sortable
-from warptui.screens.widgets.glyphs import (
+from warptui.screens.link.mirror import Mirror
+from warptui.screens.look.glyphs import (
     Drawing,
     Glyphs,
     choice_glyph,
@@ -28,8 +27,9 @@ from warptui.screens.widgets.glyphs import (
     plain,
     training_glyph,
 )
+from warptui.screens.look.palette import Palette, palette
+from warptui.screens.sorting import ARRIVAL, NAME, STATE, Sort, first_look, places, sortable
 from warptui.screens.widgets.list_pane import MOVING
-from warptui.screens.widgets.palette import Palette, palette
 
 MARKS_WIDTH = 4  # of state, choice and training, and a space
 NAME_WIDTH = 16  # at least; columns on the right are left out before it shrinks further

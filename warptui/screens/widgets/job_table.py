@@ -10,7 +10,7 @@ from textual.binding import Binding
 
 from warptui.engine.items import ItemRow, State
 from warptui.screens import words
-from warptui.screens.mirror import STATE_NUMBERS, Mirror
+from warptui.screens.link.mirror import STATE_NUMBERS, Mirror
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.list_pane import ListPane
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.look.palette import MAP, MASK, PICKED_HUE, hexadecimal
 from warptui.screens.widgets import raster, shapes
-from warptui.screens.widgets.glyphs import Drawing
-from warptui.screens.widgets.palette import MAP, MASK, PICKED_HUE, hexadecimal
 from warptui.screens.widgets.raster import Cells
 from warptui.screens.widgets.shapes import Shape
 from warptui.screens.widgets.view import View

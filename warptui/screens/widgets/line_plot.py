@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets import raster
 from warptui.screens.widgets.axis import same
-from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.raster import Cells
 
 FRAME = 100  # colour number of axes and tick labels

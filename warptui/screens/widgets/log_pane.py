@@ -8,7 +8,7 @@ from rich.style import Style
 
 from warptui.engine.api.events import LogLine
 from warptui.screens import words
-from warptui.screens.mirror import Mirror
+from warptui.screens.link.mirror import Mirror
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.list_pane import ListPane
 

@@ -13,7 +13,7 @@ from textual.strip import Strip
 
 from warptui.engine.items import Choice, State
 from warptui.screens.acquisition import Along, axis_of
-from warptui.screens.mirror import CHOICE_NUMBERS, STATE_NUMBERS, STATES, Mirror
+from warptui.screens.link.mirror import CHOICE_NUMBERS, STATE_NUMBERS, STATES, Mirror
 from warptui.screens.widgets.line import PLAIN, LineWidget, Piece
 
 _SEVERITY = (  # the worst first

@@ -9,8 +9,8 @@ from textual.strip import Strip
 
 from warptui.engine.items import Notice
 from warptui.screens import words
-from warptui.screens.bindings import APP_BINDINGS
-from warptui.screens.command_list import mapped
+from warptui.screens.keys.bindings import APP_BINDINGS
+from warptui.screens.keys.command_list import mapped
 from warptui.screens.widgets.line import BOLD, LineWidget
 
 SEEN, JOBS = (

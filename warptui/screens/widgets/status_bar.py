@@ -10,7 +10,7 @@ from textual.strip import Strip
 
 from warptui.engine.items import EngineStatus, State
 from warptui.screens import words
-from warptui.screens.mirror import Mirror
+from warptui.screens.link.mirror import Mirror
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 
 QUIET_AFTER_S = 600.0  # no new file for so long is worth a second look

@@ -8,7 +8,7 @@ from textual.strip import Strip
 
 from warptui.engine.items import Choice, State
 from warptui.screens import words
-from warptui.screens.mirror import CHOICE_NUMBERS, Mirror
+from warptui.screens.link.mirror import CHOICE_NUMBERS, Mirror
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 
 _ORDER = (

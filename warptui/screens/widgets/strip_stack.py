@@ -13,8 +13,8 @@ from textual.strip import Strip
 
 from warptui.engine.items import Summary
 from warptui.screens.acquisition import UNKNOWN_SQUARE, Along, Axis, Group
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.axis import decimals, round_step, ticks
-from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.widgets.line import LineWidget
 from warptui.screens.widgets.raster import Cells
 from warptui.screens.widgets.strip_plot import AXIS_WIDTH, StripData, StripPlot, dots_width

@@ -11,7 +11,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-from warptui.screens.widgets.glyphs import PLAIN, spell_out
+from warptui.screens.look.glyphs import PLAIN, spell_out
 
 _SAME = {
     "-": "─━┄┅┈┉═▔▁▂▃▄▅▆▇▀╌╍",

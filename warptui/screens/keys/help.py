@@ -7,9 +7,9 @@ import textwrap
 from textual.app import App
 from textual.screen import Screen
 
-from warptui.screens.command_list import mapped
-from warptui.screens.key_names import key_name
-from warptui.screens.widgets.glyphs import TRAINING_MARKS, Drawing, glyphs
+from warptui.screens.keys.command_list import mapped
+from warptui.screens.keys.names import key_name
+from warptui.screens.look.glyphs import TRAINING_MARKS, Drawing, glyphs
 
 _MEANINGS = {
     "done": "processed with the current settings",

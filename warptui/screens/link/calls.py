@@ -10,12 +10,12 @@ from warptui import client as engine_client
 from warptui.engine.errors import OtherVersionError, WarptuiError
 from warptui.engine.items import Choice, ExportRequest, ItemRow, State
 from warptui.engine.project.paths import ProjectPaths
-from warptui.screens.dialogs import Question, TextDialog
-from warptui.screens.edit_sending import EditSender
+from warptui.screens.dialogs.windows import Question, TextDialog
 from warptui.screens.export_dialog import ExportDialog
-from warptui.screens.feed import Feed
+from warptui.screens.link.edit_sending import EditSender
+from warptui.screens.link.feed import Feed
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.page import Page
-from warptui.screens.widgets.glyphs import Drawing
 from warptui.screens.workspace import Workspace
 
 LOG_TAIL_BYTES = 16_000

@@ -9,13 +9,13 @@ from textual.binding import Binding
 from textual.filter import LineFilter
 from textual.theme import Theme
 
-from warptui.screens import preferences
-from warptui.screens.ascii_filter import AsciiFilter
-from warptui.screens.key_order import KeyOrderApp
-from warptui.screens.preferences import Preferences, PreferencesError
-from warptui.screens.themes import DARK, THEMES
-from warptui.screens.widgets.glyphs import Drawing, suggested_drawing
-from warptui.screens.widgets.palette import VARIABLES
+from warptui.screens.keys.order import KeyOrderApp
+from warptui.screens.look import preferences
+from warptui.screens.look.ascii_filter import AsciiFilter
+from warptui.screens.look.glyphs import Drawing, suggested_drawing
+from warptui.screens.look.palette import VARIABLES
+from warptui.screens.look.preferences import Preferences, PreferencesError
+from warptui.screens.look.themes import DARK, THEMES
 
 # by what suits a terminal; one that shows nothing but ASCII gets that at every start
 _KEPT_AS = {Drawing.QUADRANT: "glyphs", Drawing.BRAILLE: "glyphs_few_colours"}

@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
-from warptui.screens.dialogs import key_of
+from warptui.screens.dialogs.windows import key_of
 
 _ANSWERS = {"y": "choose.yes", "n": "choose.no", "x": "choose.drop", "k": "choose.keep"}
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from warptui.engine.errors import WarptuiError
 from warptui.engine.items import ItemRow
-from warptui.screens.feed import Engine
+from warptui.screens.link.feed import Engine
 from warptui.screens.stages import StageView
 from warptui.screens.stages.view import Loaded
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from textual.timer import Timer
 
 from warptui.engine.errors import WarptuiError
-from warptui.screens.dialogs import Question
-from warptui.screens.look import LookApp
+from warptui.screens.dialogs.windows import Question
+from warptui.screens.look.app import LookApp
 
 if TYPE_CHECKING:
-    from warptui.screens.feed import Feed
+    from warptui.screens.link.feed import Feed
     from warptui.screens.workspace import Workspace
 
 PAUSE_S = 0.3  # between two calls

@@ -8,7 +8,7 @@ from functools import cache
 from textual.binding import Binding
 from textual.keys import format_key
 
-from warptui.screens.bindings import APP_BINDINGS
+from warptui.screens.keys.bindings import APP_BINDINGS
 
 
 def shown(key: str) -> str:

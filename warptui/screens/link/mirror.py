@@ -30,7 +30,7 @@ from warptui.engine.model.item_columns import (
     STATES,
     Columns,
 )
-from warptui.screens.name_search import NameSearch
+from warptui.screens.link.name_search import NameSearch
 
 LOG_LINES = 2000
 

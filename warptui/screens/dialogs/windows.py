@@ -8,7 +8,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
-from warptui.screens.key_names import key_name
+from warptui.screens.keys.names import key_name
 
 SCROLLING = [  # of a window with a longer text
     Binding("j,down", "scroll(1)", "down", show=False, id="dialog.down"),
