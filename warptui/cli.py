@@ -299,7 +299,7 @@ def _open_app(arguments: list[str]) -> int:
     if len(arguments) > 1 or not project.is_dir():
         _refuse(arguments, project)
     if not (project / CONFIG_NAME).exists() and _can_show():
-        from warptui.screens.first_run import FirstRunApp
+        from warptui.screens.setup.screen import FirstRunApp
 
         page = FirstRunApp(project)
         page.run()

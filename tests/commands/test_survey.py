@@ -16,7 +16,7 @@ from warptui.commands.survey import find_gains, find_layout
 from warptui.engine.config import file
 from warptui.engine.errors import EngineError
 from warptui.engine.formats.mrc import write_mrc
-from warptui.screens.survey import survey
+from warptui.screens.setup.survey import survey
 
 
 def write_tiff(path: Path, n_frames: int = 4, shape: tuple[int, int] = (16, 20)) -> Path:
@@ -146,7 +146,8 @@ def test_a_folder_without_settings_opens_the_first_page_and_then_the_app(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: bool
 ) -> None:
     from warptui import app
-    from warptui.screens import first_run, leaving
+    from warptui.screens import leaving
+    from warptui.screens.setup import screen
 
     opened: list[Path] = []
 
@@ -163,7 +164,7 @@ def test_a_folder_without_settings_opens_the_first_page_and_then_the_app(
         return Answer()
 
     monkeypatch.setattr(cli, "_can_show", lambda: True)
-    monkeypatch.setattr(first_run, "FirstRunApp", page)
+    monkeypatch.setattr(screen, "FirstRunApp", page)
     run: Callable[..., int] = lambda project, *_: opened.append(project) or 0  # noqa: E731
     monkeypatch.setattr(app, "run_app", run)
     monkeypatch.setattr(leaving, "leave", sys.exit)

@@ -29,7 +29,7 @@ async def until(pilot, condition: Callable[[], object]) -> None:
 def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ages and times of day are the same on every run."""
     monkeypatch.setattr("warptui.screens.link.mirror.time", SimpleNamespace(monotonic=lambda: 0.0))
-    monkeypatch.setattr("warptui.screens.item_text.words.clock", lambda at, unknown="": "14:02:11")
+    monkeypatch.setattr("warptui.screens.item.text.words.clock", lambda at, unknown="": "14:02:11")
     monkeypatch.setattr("warptui.screens.words.time_of_day", lambda at, seconds=True: "14:02:11")
     monkeypatch.setattr("warptui.screens.words.day", lambda at: "09-21")
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from warptui.engine.items import Astigmatism, ItemRow
 from warptui.engine.items.selection import Spread
-from warptui.screens.deconvolution import Lens, ctf
+from warptui.screens.item.deconvolution import Lens, ctf
 
 PIXEL, RANGE, WINDOW = 0.834, (30.0, 4.0), 512
 REACH = 1.1 / RANGE[1]  # 1/Å, half of the picture's width

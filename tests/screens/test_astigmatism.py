@@ -13,7 +13,7 @@ from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.items import Astigmatism, Choice
 from warptui.screens.look.glyphs import Drawing
-from warptui.screens.mean_ctf import mean_ctf
+from warptui.screens.overview.mean_ctf import mean_ctf
 from warptui.screens.widgets.astigmatism_plot import AstigmatismPlot
 from warptui.screens.widgets.ctf_plot import CtfPlot
 from warptui.screens.widgets.scatter_plot import ScatterPlot

@@ -10,8 +10,8 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import START, FakeEngine
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.items import Export, ExportRequest
-from warptui.screens.export_dialog import ExportDialog
-from warptui.screens.jobs import Jobs
+from warptui.screens.exporting.dialog import ExportDialog
+from warptui.screens.jobs.screen import Jobs
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.exports_pane import ExportsPane, account
 

@@ -12,9 +12,9 @@ from tests.screens.conftest import until
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.config import file
 from warptui.engine.errors import EngineError
-from warptui.screens.first_run import FirstRun, FirstRunApp
 from warptui.screens.look.glyphs import Drawing
-from warptui.screens.survey import Found
+from warptui.screens.setup.screen import FirstRun, FirstRunApp
+from warptui.screens.setup.survey import Found
 from warptui.screens.widgets.form_pane import FormPane
 
 

@@ -11,9 +11,9 @@ from warptui.engine.config import file
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import SettingsError
 from warptui.engine.stages.movie.average import AverageSettings
-from warptui.screens import form
-from warptui.screens.cost import about, cost
-from warptui.screens.form import Draft, Field, Kind, all_fields
+from warptui.screens.settings import form
+from warptui.screens.settings.cost import about, cost
+from warptui.screens.settings.form import Draft, Field, Kind, all_fields
 
 FIELDS = {field.name: field for field in all_fields()}
 

@@ -12,8 +12,8 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine, synthetic_rows
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.items import ItemDetail, Summary
-from warptui.screens.comparison import Comparison, compared, standing
-from warptui.screens.item import ItemScreen
+from warptui.screens.item.comparison import Comparison, compared, standing
+from warptui.screens.item.screen import ItemScreen
 from warptui.screens.link.prefetch import AHEAD, KEPT, Shelf
 from warptui.screens.link.previews import PreviewError, read_preview
 from warptui.screens.look.glyphs import Drawing

@@ -13,9 +13,9 @@ from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.api.events import LogLine, Snapshot
 from warptui.engine.items import State
 from warptui.screens import words
-from warptui.screens.item import ItemScreen
-from warptui.screens.job_dialogs import FailureDialog, RetryQuestion, account
-from warptui.screens.jobs import Jobs
+from warptui.screens.item.screen import ItemScreen
+from warptui.screens.jobs.dialogs import FailureDialog, RetryQuestion, account
+from warptui.screens.jobs.screen import Jobs
 from warptui.screens.link.mirror import LOG_LINES, Mirror
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.job_table import JobTable, Tab

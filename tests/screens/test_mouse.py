@@ -6,8 +6,8 @@ import pytest
 
 from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine
-from warptui.screens.item import ItemScreen
-from warptui.screens.jobs import Jobs
+from warptui.screens.item.screen import ItemScreen
+from warptui.screens.jobs.screen import Jobs
 from warptui.screens.widgets.item_table import ItemTable
 from warptui.screens.widgets.job_table import JobTable
 from warptui.screens.widgets.navigation_bar import NavigationBar

@@ -11,7 +11,7 @@ from tests.screens.fake_app import make_app
 from tests.screens.fake_engine import FakeEngine
 from warptui.engine.errors import EngineError
 from warptui.engine.items import Choice, State
-from warptui.screens.item import ItemScreen
+from warptui.screens.item.screen import ItemScreen
 from warptui.screens.widgets.item_line import ItemLine
 from warptui.screens.widgets.item_table import ItemTable
 from warptui.screens.widgets.strip_plot import StripPlot

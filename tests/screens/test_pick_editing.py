@@ -16,10 +16,10 @@ from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.edits import Edits, Spot
 from warptui.engine.errors import ItemError
 from warptui.screens.dialogs.windows import Question
-from warptui.screens.item import ItemScreen
+from warptui.screens.item.picks import Field
+from warptui.screens.item.screen import ItemScreen
 from warptui.screens.look.glyphs import Drawing
-from warptui.screens.picks import Field
-from warptui.screens.settings import SettingsScreen
+from warptui.screens.settings.screen import SettingsScreen
 from warptui.screens.widgets.image import Image
 from warptui.screens.widgets.layers import Marks, Mask
 from warptui.screens.widgets.shapes import Shape

@@ -13,10 +13,10 @@ from tests.screens.fake_engine import SUMMARIES, FakeEngine
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.errors import SettingsError
 from warptui.engine.items import Summary
-from warptui.screens.acquisition import Along
-from warptui.screens.limits_dialog import LimitsDialog
 from warptui.screens.look.glyphs import Drawing
-from warptui.screens.plots import Plots
+from warptui.screens.overview.acquisition import Along
+from warptui.screens.overview.limits_dialog import LimitsDialog
+from warptui.screens.overview.plots import Plots
 from warptui.screens.widgets.item_line import ItemLine
 from warptui.screens.widgets.scatter_plot import ScatterPlot
 from warptui.screens.widgets.status_panel import StatusPanel

@@ -14,7 +14,7 @@ from warptui.engine.config import file
 from warptui.engine.errors import EngineError, SettingsError
 from warptui.screens.dialogs.prompts import Ask, Choose
 from warptui.screens.look.glyphs import Drawing
-from warptui.screens.settings import SettingsScreen
+from warptui.screens.settings.screen import SettingsScreen
 from warptui.screens.widgets.form_pane import FormPane
 
 

@@ -11,9 +11,9 @@ from tests.screens.fake_app import make_app, write_project
 from tests.screens.fake_engine import FakeEngine
 from warptui.engine.config.file import read_config
 from warptui.engine.items import TrainingRequest
-from warptui.screens.item import ItemScreen
+from warptui.screens.item.screen import ItemScreen
 from warptui.screens.look.glyphs import Drawing
-from warptui.screens.training import TrainingScreen
+from warptui.screens.training.screen import TrainingScreen
 from warptui.screens.widgets.form_pane import FormPane
 
 

@@ -16,11 +16,11 @@ from warptui.engine.errors import EngineError, TrainingError
 from warptui.engine.items import State, TrainingRequest
 from warptui.screens.dialogs.prompts import Choose
 from warptui.screens.dialogs.windows import Question
-from warptui.screens.item import ItemScreen
+from warptui.screens.item.screen import ItemScreen
 from warptui.screens.keys.help import help_text
 from warptui.screens.look.glyphs import Drawing
-from warptui.screens.training import TrainingScreen
-from warptui.screens.training_pictures import Compared
+from warptui.screens.training.pictures import Compared
+from warptui.screens.training.screen import TrainingScreen
 from warptui.screens.widgets.chart import Chart
 from warptui.screens.widgets.twin_image import TwinImage
 

@@ -15,8 +15,8 @@ from warptui.engine.config import file
 from warptui.engine.items import State
 from warptui.engine.stages.movie.ctf import CtfSettings
 from warptui.screens.dialogs.prompts import Choose
-from warptui.screens.item import ItemScreen
-from warptui.screens.trial import TrialScreen
+from warptui.screens.item.screen import ItemScreen
+from warptui.screens.item.trial import TrialScreen
 from warptui.screens.widgets.form_pane import FormPane
 
 

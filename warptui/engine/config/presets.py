@@ -12,7 +12,7 @@ from typing import Any
 import tomli
 
 from warptui.engine.errors import SettingsError
-from warptui.screens.form import Values
+from warptui.screens.settings.form import Values
 
 HEADER = "# Settings for warptui: O in the settings screen loads them.\n"
 OWN = {"input": ("folder",), "export": ("beam_shift_folder",)}  # belong to one session only

@@ -11,7 +11,7 @@ from warptui.engine.errors import OtherVersionError, WarptuiError
 from warptui.engine.items import Choice, ExportRequest, ItemRow, State
 from warptui.engine.project.paths import ProjectPaths
 from warptui.screens.dialogs.windows import Question, TextDialog
-from warptui.screens.export_dialog import ExportDialog
+from warptui.screens.exporting.dialog import ExportDialog
 from warptui.screens.link.edit_sending import EditSender
 from warptui.screens.link.feed import Feed
 from warptui.screens.look.glyphs import Drawing

@@ -9,7 +9,7 @@ import numpy as np
 
 from warptui.engine.items import ItemDetail
 from warptui.screens import words
-from warptui.screens.deconvolution import Filter, deconvolved, lens_of
+from warptui.screens.item.deconvolution import Filter, deconvolved, lens_of
 from warptui.screens.link.previews import PreviewError, read_preview
 from warptui.screens.stages.average import pixels_angstrom
 from warptui.screens.stages.view import Fact, LayerSwitch, Loaded, Pane, Side, StageView

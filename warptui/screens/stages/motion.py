@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from warptui.screens import words
-from warptui.screens.motion import (
+from warptui.screens.item.motion import (
     Motion,
     local_motion,
     magnification,

@@ -9,8 +9,8 @@ import numpy as np
 
 from warptui.engine.items import ItemDetail
 from warptui.screens import words
+from warptui.screens.item.picks import Field, spots
 from warptui.screens.link.previews import PreviewError, read_candidates, read_preview
-from warptui.screens.picks import Field, spots
 from warptui.screens.stages.view import Fact, LayerSwitch, Loaded, StageView
 from warptui.screens.widgets import layers
 from warptui.screens.widgets.layers import Layer, Marks, Mask

@@ -6,7 +6,7 @@ from rich.style import Style
 
 from warptui.engine.items import TrainingExample
 from warptui.screens import words
-from warptui.screens.training_words import count, counted, totals
+from warptui.screens.training.words import count, counted, totals
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.list_pane import ListPane
 

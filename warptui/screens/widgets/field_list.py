@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from warptui.screens import words
-from warptui.screens.form import Draft, Field, Kind
+from warptui.screens.settings.form import Draft, Field, Kind
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 
 SIDE = 15  # columns of the list of sections

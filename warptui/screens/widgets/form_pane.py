@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widgets import Input
 
 from warptui.engine.errors import SettingsError
-from warptui.screens.form import Draft, Field, Kind
+from warptui.screens.settings.form import Draft, Field, Kind
 from warptui.screens.widgets.field_list import FieldList, Remarks
 from warptui.screens.widgets.line import LineWidget, Piece
 from warptui.screens.widgets.text_pane import wrap

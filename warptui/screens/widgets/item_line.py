@@ -5,8 +5,9 @@ from __future__ import annotations
 from textual.strip import Strip
 
 from warptui.engine.items import ItemRow, State, Summary
-from warptui.screens import problems, words
+from warptui.screens import words
 from warptui.screens.look.glyphs import choice_glyph
+from warptui.screens.overview import problems
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 
 

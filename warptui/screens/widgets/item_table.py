@@ -28,7 +28,15 @@ from warptui.screens.look.glyphs import (
     training_glyph,
 )
 from warptui.screens.look.palette import Palette, palette
-from warptui.screens.sorting import ARRIVAL, NAME, STATE, Sort, first_look, places, sortable
+from warptui.screens.overview.sorting import (
+    ARRIVAL,
+    NAME,
+    STATE,
+    Sort,
+    first_look,
+    places,
+    sortable,
+)
 from warptui.screens.widgets.list_pane import MOVING
 
 MARKS_WIDTH = 4  # of state, choice and training, and a space

@@ -6,7 +6,7 @@ from rich.style import Style
 
 from warptui.engine.items import ModelInfo, State
 from warptui.screens import words
-from warptui.screens.training_words import HASH, READY, STATES, model_made_of
+from warptui.screens.training.words import HASH, READY, STATES, model_made_of
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.list_pane import ListPane
 

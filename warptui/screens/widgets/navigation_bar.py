@@ -12,8 +12,8 @@ from textual.message import Message
 from textual.strip import Strip
 
 from warptui.engine.items import Choice, State
-from warptui.screens.acquisition import Along, axis_of
 from warptui.screens.link.mirror import CHOICE_NUMBERS, STATE_NUMBERS, STATES, Mirror
+from warptui.screens.overview.acquisition import Along, axis_of
 from warptui.screens.widgets.line import PLAIN, LineWidget, Piece
 
 _SEVERITY = (  # the worst first

@@ -12,8 +12,8 @@ from textual.message import Message
 from textual.strip import Strip
 
 from warptui.engine.items import Summary
-from warptui.screens.acquisition import UNKNOWN_SQUARE, Along, Axis, Group
 from warptui.screens.look.glyphs import Drawing
+from warptui.screens.overview.acquisition import UNKNOWN_SQUARE, Along, Axis, Group
 from warptui.screens.widgets.axis import decimals, round_step, ticks
 from warptui.screens.widgets.line import LineWidget
 from warptui.screens.widgets.raster import Cells

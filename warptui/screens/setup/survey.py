@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from warptui.engine.errors import EngineError
-from warptui.screens.form import Values
+from warptui.screens.settings.form import Values
 
 LIMIT_S = 90.0  # a large gain reference on a slow disk
 

@@ -12,16 +12,16 @@ from textual.timer import Timer
 
 from warptui.engine.errors import WarptuiError
 from warptui.engine.items import ModelInfo, TrainingExample
-from warptui.screens import training_words as said
 from warptui.screens.keys.names import key_name
 from warptui.screens.link.feed import Engine
 from warptui.screens.link.mirror import Changes
 from warptui.screens.page import Page
-from warptui.screens.training_account import Shown
-from warptui.screens.training_curves import MEASURES
-from warptui.screens.training_form import make_request, training_draft
-from warptui.screens.training_keys import TRAINING_KEYS
-from warptui.screens.training_pictures import Compared, read_compared
+from warptui.screens.training import words as said
+from warptui.screens.training.account import Shown
+from warptui.screens.training.curves import MEASURES
+from warptui.screens.training.form import make_request, training_draft
+from warptui.screens.training.keys import TRAINING_KEYS
+from warptui.screens.training.pictures import Compared, read_compared
 from warptui.screens.workspace import Workspace
 
 PAUSE_S = 0.3  # without a key, before the engine is asked what a training would cost

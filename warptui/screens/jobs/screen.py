@@ -15,9 +15,9 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from warptui.engine.items import Export, ItemDetail, ItemRow, State
-from warptui.screens.beam_dialog import BeamDialog
 from warptui.screens.dialogs.windows import Question, TextDialog
-from warptui.screens.job_dialogs import FailureDialog, RetryQuestion
+from warptui.screens.exporting.optics_groups_dialog import BeamDialog
+from warptui.screens.jobs.dialogs import FailureDialog, RetryQuestion
 from warptui.screens.link.mirror import Changes
 from warptui.screens.page import Page
 from warptui.screens.widgets.exports_pane import ExportsPane, account

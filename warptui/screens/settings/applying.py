@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from warptui.engine.errors import SettingsError
-from warptui.screens.form import Field, Values
 from warptui.screens.link.feed import Engine
+from warptui.screens.settings.form import Field, Values
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from textual.message import Message
 from textual.timer import Timer
 
 from warptui.engine.items import Summary
-from warptui.screens.acquisition import Along, Axis, axis_of, hours, squares
-from warptui.screens.axes_dialog import Axes, AxesDialog, Scatter
-from warptui.screens.limits import Held, is_whole, moved
-from warptui.screens.limits_dialog import LimitsDialog, Pair
-from warptui.screens.mean_ctf import FREQUENCIES, mean_ctf
+from warptui.screens.overview.acquisition import Along, Axis, axis_of, hours, squares
+from warptui.screens.overview.axes_dialog import Axes, AxesDialog, Scatter
+from warptui.screens.overview.limits import Held, is_whole, moved
+from warptui.screens.overview.limits_dialog import LimitsDialog, Pair
+from warptui.screens.overview.mean_ctf import FREQUENCIES, mean_ctf
 from warptui.screens.widgets.astigmatism_plot import (
     AstigmatismData,
     AstigmatismPlot,

@@ -7,13 +7,13 @@ from typing import Any
 
 from warptui.engine.errors import WarptuiError
 from warptui.engine.items import ModelInfo, TrainingRequest
-from warptui.screens import training_words as said
 from warptui.screens.dialogs.prompts import Choose
 from warptui.screens.dialogs.windows import Question
-from warptui.screens.form import Values
-from warptui.screens.training_curves import MEASURES
-from warptui.screens.training_form import make_request
-from warptui.screens.training_page import TrainingPage
+from warptui.screens.settings.form import Values
+from warptui.screens.training import words as said
+from warptui.screens.training.curves import MEASURES
+from warptui.screens.training.form import make_request
+from warptui.screens.training.page import TrainingPage
 from warptui.screens.widgets.form_pane import FormPane
 
 

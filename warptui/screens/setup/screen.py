@@ -15,10 +15,10 @@ from textual.widgets import Footer, Static
 from warptui.engine.errors import SettingsError, WarptuiError
 from warptui.engine.project.paths import CONFIG_NAME
 from warptui.screens.dialogs.windows import TextDialog
-from warptui.screens.form import Draft, Field, Kind, Values, all_fields
 from warptui.screens.look.app import LookApp
 from warptui.screens.look.glyphs import Drawing
-from warptui.screens.survey import Found, Survey, survey
+from warptui.screens.settings.form import Draft, Field, Kind, Values, all_fields
+from warptui.screens.setup.survey import Found, Survey, survey
 from warptui.screens.widgets.form_pane import Advice, FormPane
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.text_pane import TextPane

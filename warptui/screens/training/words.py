@@ -8,8 +8,8 @@ from typing import Any
 
 from warptui.engine.items import ModelInfo, TrainingExample, TrainingStatus
 from warptui.screens import words
-from warptui.screens.cost import about, cost
 from warptui.screens.look.glyphs import Glyphs
+from warptui.screens.settings.cost import about, cost
 
 HASH = 8  # characters of a model's that are shown
 READY = "ready"

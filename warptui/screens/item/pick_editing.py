@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from textual.binding import Binding
 
-from warptui.screens import picks
+from warptui.screens.item import picks
+from warptui.screens.item.picks import Done, Field, Place
 from warptui.screens.link.edit_sending import EditSender
 from warptui.screens.page import Page
-from warptui.screens.picks import Done, Field, Place
 from warptui.screens.stages.picking import PICKS, field_of
 from warptui.screens.stages.view import Loaded
 from warptui.screens.widgets.image import Image

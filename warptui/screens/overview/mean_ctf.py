@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from warptui.screens.deconvolution import wavelength_angstrom
+from warptui.screens.item.deconvolution import wavelength_angstrom
 from warptui.screens.link.mirror import Mirror
 
 BEST_ANGSTROM = 2.6  # the highest frequency that is looked at

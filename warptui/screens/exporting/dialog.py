@@ -17,8 +17,8 @@ from textual.widgets import Footer
 
 from warptui.engine.items import ExportRequest
 from warptui.screens import words
-from warptui.screens.beam_dialog import BeamDialog
 from warptui.screens.dialogs.prompts import Ask
+from warptui.screens.exporting.optics_groups_dialog import BeamDialog
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 

@@ -10,8 +10,8 @@ from warptui.engine.items import ModelInfo, TrainingStatus
 from warptui.screens import words
 from warptui.screens.look.glyphs import Glyphs
 from warptui.screens.look.palette import Palette
-from warptui.screens.training_curves import COLOURS, NAMES
-from warptui.screens.training_words import (
+from warptui.screens.training.curves import COLOURS, NAMES
+from warptui.screens.training.words import (
     PHASES,
     READY,
     Score,

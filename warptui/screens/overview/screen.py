@@ -15,13 +15,13 @@ from textual.widgets import Input, Static
 
 from warptui.engine.items import Astigmatism, ItemRow
 from warptui.screens import words
-from warptui.screens.filters import FilterError, parse
 from warptui.screens.keys.names import key_name
 from warptui.screens.link.mirror import Changes
 from warptui.screens.look.glyphs import plain
+from warptui.screens.overview.filters import FilterError, parse
+from warptui.screens.overview.plots import Plots
+from warptui.screens.overview.sorting import ARRIVAL
 from warptui.screens.page import Page
-from warptui.screens.plots import Plots
-from warptui.screens.sorting import ARRIVAL
 from warptui.screens.widgets.item_line import ItemLine
 from warptui.screens.widgets.item_table import ItemTable
 from warptui.screens.widgets.list_pane import MOVING

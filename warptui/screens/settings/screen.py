@@ -12,11 +12,15 @@ from textual.widget import Widget
 
 from warptui.engine.config import presets
 from warptui.engine.errors import SettingsError, WarptuiError
-from warptui.screens.applying import OnDisk, apply, listing, missing, read_disk
-from warptui.screens.cost import cost
 from warptui.screens.dialogs.prompts import Ask, Choose
 from warptui.screens.dialogs.windows import TextDialog
-from warptui.screens.form import (
+from warptui.screens.keys.names import key_name
+from warptui.screens.link.feed import Engine
+from warptui.screens.link.mirror import Changes
+from warptui.screens.page import Page
+from warptui.screens.settings.applying import OnDisk, apply, listing, missing, read_disk
+from warptui.screens.settings.cost import cost
+from warptui.screens.settings.form import (
     Draft,
     Field,
     Kind,
@@ -25,10 +29,6 @@ from warptui.screens.form import (
     all_fields,
     differences,
 )
-from warptui.screens.keys.names import key_name
-from warptui.screens.link.feed import Engine
-from warptui.screens.link.mirror import Changes
-from warptui.screens.page import Page
 from warptui.screens.widgets.form_pane import Advice, FormPane
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.workspace import Workspace

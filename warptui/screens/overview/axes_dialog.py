@@ -15,8 +15,8 @@ from textual.strip import Strip
 from textual.widgets import Footer
 
 from warptui.engine.items import Summary
-from warptui.screens.acquisition import Along
 from warptui.screens.look.glyphs import Drawing
+from warptui.screens.overview.acquisition import Along
 from warptui.screens.widgets.line import BOLD, LineWidget
 
 

@@ -10,7 +10,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, Static
 
 from warptui.engine.items import Summary
-from warptui.screens.limits import allowed, is_whole
+from warptui.screens.overview.limits import allowed, is_whole
 
 Pair = tuple[float | None, float | None]
 

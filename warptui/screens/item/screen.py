@@ -11,17 +11,18 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
-from warptui.screens import item_text, words
-from warptui.screens.comparison import Comparison
+from warptui.screens import words
 from warptui.screens.dialogs.windows import TextDialog
+from warptui.screens.item import text as item_text
+from warptui.screens.item.comparison import Comparison
+from warptui.screens.item.pick_editing import PICK_KEYS, PickEditor
+from warptui.screens.item.picks import Field
 from warptui.screens.link import prefetch
 from warptui.screens.link.feed import Engine
 from warptui.screens.link.mirror import Changes
 from warptui.screens.link.prefetch import Shelf
 from warptui.screens.look.glyphs import plain
 from warptui.screens.page import RAW
-from warptui.screens.pick_editing import PICK_KEYS, PickEditor
-from warptui.screens.picks import Field
 from warptui.screens.stages import VIEWS, StageView
 from warptui.screens.stages.view import LayerSwitch, Loaded, Pane, Side
 from warptui.screens.widgets.image import Image, Picture

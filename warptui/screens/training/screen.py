@@ -10,13 +10,13 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from warptui.engine.items import ItemDetail, ItemRow
-from warptui.screens import training_words as said
 from warptui.screens.link.mirror import Changes
-from warptui.screens.training_account import Shown, account
-from warptui.screens.training_actions import TrainingActions
-from warptui.screens.training_curves import NAMES, loss_plot, scores_plot
-from warptui.screens.training_keys import TRAINING_KEYS, how_to_mark
-from warptui.screens.training_pictures import Compared
+from warptui.screens.training import words as said
+from warptui.screens.training.account import Shown, account
+from warptui.screens.training.actions import TrainingActions
+from warptui.screens.training.curves import NAMES, loss_plot, scores_plot
+from warptui.screens.training.keys import TRAINING_KEYS, how_to_mark
+from warptui.screens.training.pictures import Compared
 from warptui.screens.widgets.chart import Chart
 from warptui.screens.widgets.example_list import ExampleList
 from warptui.screens.widgets.form_pane import Advice, FormPane

@@ -17,13 +17,13 @@ from textual.widgets import Footer, Static
 from warptui.engine.errors import WarptuiError
 from warptui.engine.items import Trial
 from warptui.screens import words
-from warptui.screens.applying import apply
-from warptui.screens.cost import cost
 from warptui.screens.dialogs.prompts import Choose
-from warptui.screens.form import Draft, Values, all_fields
 from warptui.screens.link.feed import Engine
 from warptui.screens.look.glyphs import plain
 from warptui.screens.look.palette import Palette
+from warptui.screens.settings.applying import apply
+from warptui.screens.settings.cost import cost
+from warptui.screens.settings.form import Draft, Values, all_fields
 from warptui.screens.stages.view import Fact, Loaded, Pane, Side, StageView
 from warptui.screens.widgets.form_pane import Advice, FormPane
 from warptui.screens.widgets.image import Image

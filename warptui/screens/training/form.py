@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from warptui.engine.items import ModelInfo, TrainingRequest
-from warptui.screens.form import Draft, Field, Kind, Values, all_fields
-from warptui.screens.training_words import READY
+from warptui.screens.settings.form import Draft, Field, Kind, Values, all_fields
+from warptui.screens.training.words import READY
 
 START = "start_from"
 _FIRST = ("new_model", "epochs", "corpus_percent", "train_masks", "held_out_percent")
