@@ -17,9 +17,9 @@ from warptui.screens.look.glyphs import Drawing
 from warptui.screens.stages import average
 from warptui.screens.stages.ctf import VIEW
 from warptui.screens.stages.view import Loaded
-from warptui.screens.widgets.chart import Chart, Plot
-from warptui.screens.widgets.image import Image, Picture
-from warptui.screens.widgets.layers import Marks, Swap, Tint
+from warptui.screens.widgets.pictures.image import Image, Picture
+from warptui.screens.widgets.pictures.layers import Marks, Swap, Tint
+from warptui.screens.widgets.plots.chart import Chart, Plot
 
 SPECTRUM, RINGS = VIEW.panes
 DEFOCUS, DECONVOLVED = VIEW.layers

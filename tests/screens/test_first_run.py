@@ -15,7 +15,7 @@ from warptui.engine.errors import EngineError
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.setup.screen import FirstRun, FirstRunApp
 from warptui.screens.setup.survey import Found
-from warptui.screens.widgets.form_pane import FormPane
+from warptui.screens.widgets.lists.form_pane import FormPane
 
 
 def found(folder: Path, **changes: Any) -> Found:

@@ -19,9 +19,9 @@ from warptui.screens.link.previews import PreviewError, read_preview
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.stages import average, motion
 from warptui.screens.stages.view import LayerSwitch, Loaded, Pane, Side, StageView
-from warptui.screens.widgets.chart import Chart, Plot
-from warptui.screens.widgets.image import Image, Picture
-from warptui.screens.widgets.layers import Paths, Tint
+from warptui.screens.widgets.pictures.image import Image, Picture
+from warptui.screens.widgets.pictures.layers import Paths, Tint
+from warptui.screens.widgets.plots.chart import Chart, Plot
 
 
 async def opened(app, pilot) -> Image:

@@ -18,9 +18,9 @@ from warptui.screens.jobs.dialogs import FailureDialog, RetryQuestion, account
 from warptui.screens.jobs.screen import Jobs
 from warptui.screens.link.mirror import LOG_LINES, Mirror
 from warptui.screens.look.glyphs import Drawing
-from warptui.screens.widgets.job_table import JobTable, Tab
-from warptui.screens.widgets.log_pane import LogPane
-from warptui.screens.widgets.slots_pane import SlotsPane
+from warptui.screens.widgets.lists.job_table import JobTable, Tab
+from warptui.screens.widgets.lists.log_pane import LogPane
+from warptui.screens.widgets.lists.slots_pane import SlotsPane
 
 
 async def opened(pilot) -> Jobs:

@@ -20,7 +20,7 @@ from warptui.screens.keys.bindings import APP_BINDINGS
 from warptui.screens.keys.help import help_text
 from warptui.screens.keys.names import key_name
 from warptui.screens.settings.screen import SettingsScreen
-from warptui.screens.widgets.key_bar import ALWAYS, KeyBar
+from warptui.screens.widgets.bars.key_bar import ALWAYS, KeyBar
 
 
 def messages(app) -> str:

@@ -12,7 +12,7 @@ from tests.screens.test_overview import text_of
 from warptui.engine.api.events import ItemChanged
 from warptui.engine.items import State
 from warptui.screens.overview.acquisition import UNKNOWN_SQUARE, Along, axis_of, hours
-from warptui.screens.widgets.navigation_bar import NavigationBar
+from warptui.screens.widgets.bars.navigation_bar import NavigationBar
 
 
 def bar_of(app) -> str:

@@ -12,9 +12,9 @@ from tests.screens.fake_engine import FakeEngine
 from warptui.engine.errors import EngineError
 from warptui.engine.items import Choice, State
 from warptui.screens.item.screen import ItemScreen
-from warptui.screens.widgets.item_line import ItemLine
-from warptui.screens.widgets.item_table import ItemTable
-from warptui.screens.widgets.strip_plot import StripPlot
+from warptui.screens.widgets.bars.item_line import ItemLine
+from warptui.screens.widgets.lists.item_table import ItemTable
+from warptui.screens.widgets.plots.strip_plot import StripPlot
 
 SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
 

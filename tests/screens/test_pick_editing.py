@@ -20,9 +20,9 @@ from warptui.screens.item.picks import Field
 from warptui.screens.item.screen import ItemScreen
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.settings.screen import SettingsScreen
-from warptui.screens.widgets.image import Image
-from warptui.screens.widgets.layers import Marks, Mask
-from warptui.screens.widgets.shapes import Shape
+from warptui.screens.widgets.pictures.image import Image
+from warptui.screens.widgets.pictures.layers import Marks, Mask
+from warptui.screens.widgets.pictures.shapes import Shape
 
 MASKED = 3  # the number of an item with a mask
 

@@ -15,7 +15,7 @@ from warptui.engine.errors import EngineError, SettingsError
 from warptui.screens.dialogs.prompts import Ask, Choose
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.settings.screen import SettingsScreen
-from warptui.screens.widgets.form_pane import FormPane
+from warptui.screens.widgets.lists.form_pane import FormPane
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from warptui.engine.items import TrainingRequest
 from warptui.screens.item.screen import ItemScreen
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.training.screen import TrainingScreen
-from warptui.screens.widgets.form_pane import FormPane
+from warptui.screens.widgets.lists.form_pane import FormPane
 
 
 async def settled(pilot) -> None:

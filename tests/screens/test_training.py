@@ -21,8 +21,8 @@ from warptui.screens.keys.help import help_text
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.training.pictures import Compared
 from warptui.screens.training.screen import TrainingScreen
-from warptui.screens.widgets.chart import Chart
-from warptui.screens.widgets.twin_image import TwinImage
+from warptui.screens.widgets.pictures.twin_image import TwinImage
+from warptui.screens.widgets.plots.chart import Chart
 
 
 async def opened(pilot) -> TrainingScreen:

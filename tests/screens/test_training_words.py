@@ -19,7 +19,7 @@ from warptui.screens.training.account import Shown, account
 from warptui.screens.training.curves import loss_plot, scores_plot
 from warptui.screens.training.form import make_request, start_field, training_draft
 from warptui.screens.training.pictures import Compared, compare, matched, read_compared
-from warptui.screens.widgets.chart import Plot
+from warptui.screens.widgets.plots.chart import Plot
 
 COLOURS = _palette(tuple(VARIABLES.items()))
 KEYS = {"train": "t", "stop": "x", "use": "u", "discard": "d", "resume": "R"}

@@ -17,7 +17,7 @@ from warptui.engine.stages.movie.ctf import CtfSettings
 from warptui.screens.dialogs.prompts import Choose
 from warptui.screens.item.screen import ItemScreen
 from warptui.screens.item.trial import TrialScreen
-from warptui.screens.widgets.form_pane import FormPane
+from warptui.screens.widgets.lists.form_pane import FormPane
 
 
 @pytest.fixture

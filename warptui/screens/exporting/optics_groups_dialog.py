@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Footer
 
 from warptui.screens.look.glyphs import Drawing
-from warptui.screens.widgets.beam_plot import BeamPlot
+from warptui.screens.widgets.plots.beam_plot import BeamPlot
 
 
 class BeamDialog(ModalScreen[None]):

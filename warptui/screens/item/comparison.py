@@ -12,8 +12,8 @@ from textual.widgets import Static
 from warptui.engine.items import ItemRow, Summary
 from warptui.screens import words
 from warptui.screens.look.glyphs import plain
-from warptui.screens.widgets.axis import same
-from warptui.screens.widgets.chart import Bars, Chart, Plot
+from warptui.screens.widgets.plots.axis import same
+from warptui.screens.widgets.plots.chart import Bars, Chart, Plot
 from warptui.screens.workspace import Workspace
 
 BINS = 40

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from warptui.screens.widgets.spline import evaluate_natural_spline
+from warptui.screens.widgets.pictures.spline import evaluate_natural_spline
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from warptui.screens.link.edit_sending import EditSender
 from warptui.screens.page import Page
 from warptui.screens.stages.picking import PICKS, field_of
 from warptui.screens.stages.view import Loaded
-from warptui.screens.widgets.image import Image
+from warptui.screens.widgets.pictures.image import Image
 
 if TYPE_CHECKING:
     from warptui.engine.edits import Edits

@@ -25,10 +25,10 @@ from warptui.screens.look.glyphs import plain
 from warptui.screens.page import RAW
 from warptui.screens.stages import VIEWS, StageView
 from warptui.screens.stages.view import LayerSwitch, Loaded, Pane, Side
-from warptui.screens.widgets.image import Image, Picture
-from warptui.screens.widgets.layers import Layer, Swap
 from warptui.screens.widgets.line import LineWidget, Piece
-from warptui.screens.widgets.text_pane import TextPane
+from warptui.screens.widgets.lists.text_pane import TextPane
+from warptui.screens.widgets.pictures.image import Image, Picture
+from warptui.screens.widgets.pictures.layers import Layer, Swap
 from warptui.screens.workspace import Workspace
 
 MICROGRAPH = PickEditor.MICROGRAPH

@@ -25,10 +25,10 @@ from warptui.screens.settings.applying import apply
 from warptui.screens.settings.cost import cost
 from warptui.screens.settings.form import Draft, Values, all_fields
 from warptui.screens.stages.view import Fact, Loaded, Pane, Side, StageView
-from warptui.screens.widgets.form_pane import Advice, FormPane
-from warptui.screens.widgets.image import Image
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
-from warptui.screens.widgets.text_pane import TextPane
+from warptui.screens.widgets.lists.form_pane import Advice, FormPane
+from warptui.screens.widgets.lists.text_pane import TextPane
+from warptui.screens.widgets.pictures.image import Image
 from warptui.screens.workspace import Workspace
 
 SLIM = 76  # columns below which numbers and pictures are shown in turn

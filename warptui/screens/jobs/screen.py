@@ -20,10 +20,10 @@ from warptui.screens.exporting.optics_groups_dialog import BeamDialog
 from warptui.screens.jobs.dialogs import FailureDialog, RetryQuestion
 from warptui.screens.link.mirror import Changes
 from warptui.screens.page import Page
-from warptui.screens.widgets.exports_pane import ExportsPane, account
-from warptui.screens.widgets.job_table import JobTable, Tab
-from warptui.screens.widgets.log_pane import LogPane
-from warptui.screens.widgets.slots_pane import SlotsPane
+from warptui.screens.widgets.lists.exports_pane import ExportsPane, account
+from warptui.screens.widgets.lists.job_table import JobTable, Tab
+from warptui.screens.widgets.lists.log_pane import LogPane
+from warptui.screens.widgets.lists.slots_pane import SlotsPane
 from warptui.screens.workspace import Workspace
 
 QUEUE_EVERY_S = 2.0  # the engine is asked for its order no more often

@@ -18,16 +18,16 @@ from warptui.screens.overview.axes_dialog import Axes, AxesDialog, Scatter
 from warptui.screens.overview.limits import Held, is_whole, moved
 from warptui.screens.overview.limits_dialog import LimitsDialog, Pair
 from warptui.screens.overview.mean_ctf import FREQUENCIES, mean_ctf
-from warptui.screens.widgets.astigmatism_plot import (
+from warptui.screens.widgets.plots.astigmatism_plot import (
     AstigmatismData,
     AstigmatismPlot,
     Judged,
     vectors,
 )
-from warptui.screens.widgets.scatter_pane import ScatterPane
-from warptui.screens.widgets.scatter_plot import ScatterPlot, Values
-from warptui.screens.widgets.strip_plot import StripData, StripPlot
-from warptui.screens.widgets.strip_stack import StripStack
+from warptui.screens.widgets.plots.scatter_pane import ScatterPane
+from warptui.screens.widgets.plots.scatter_plot import ScatterPlot, Values
+from warptui.screens.widgets.plots.strip_plot import StripData, StripPlot
+from warptui.screens.widgets.plots.strip_stack import StripStack
 from warptui.screens.workspace import Workspace
 
 SEND_S = 0.5  # after the last key the engine hears of a limit

@@ -22,12 +22,12 @@ from warptui.screens.overview.filters import FilterError, parse
 from warptui.screens.overview.plots import Plots
 from warptui.screens.overview.sorting import ARRIVAL
 from warptui.screens.page import Page
-from warptui.screens.widgets.item_line import ItemLine
-from warptui.screens.widgets.item_table import ItemTable
-from warptui.screens.widgets.list_pane import MOVING
-from warptui.screens.widgets.navigation_bar import NavigationBar
-from warptui.screens.widgets.status_panel import StatusPanel
-from warptui.screens.widgets.strip_plot import AXIS_WIDTH, StripPlot, dots_width
+from warptui.screens.widgets.bars.item_line import ItemLine
+from warptui.screens.widgets.bars.navigation_bar import NavigationBar
+from warptui.screens.widgets.bars.status_panel import StatusPanel
+from warptui.screens.widgets.lists.item_table import ItemTable
+from warptui.screens.widgets.lists.list_pane import MOVING
+from warptui.screens.widgets.plots.strip_plot import AXIS_WIDTH, StripPlot, dots_width
 from warptui.screens.workspace import Workspace
 
 FILTER = (Binding("slash", "filter", "filter", id="list.filter", key_display="/"),)

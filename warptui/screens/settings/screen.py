@@ -29,8 +29,8 @@ from warptui.screens.settings.form import (
     all_fields,
     differences,
 )
-from warptui.screens.widgets.form_pane import Advice, FormPane
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
+from warptui.screens.widgets.lists.form_pane import Advice, FormPane
 from warptui.screens.workspace import Workspace
 
 APPLY = Binding(

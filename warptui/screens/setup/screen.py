@@ -19,9 +19,9 @@ from warptui.screens.look.app import LookApp
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.settings.form import Draft, Field, Kind, Values, all_fields
 from warptui.screens.setup.survey import Found, Survey, survey
-from warptui.screens.widgets.form_pane import Advice, FormPane
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
-from warptui.screens.widgets.text_pane import TextPane
+from warptui.screens.widgets.lists.form_pane import Advice, FormPane
+from warptui.screens.widgets.lists.text_pane import TextPane
 
 MISSING = "missing"
 PAUSE_S = 0.4  # without a key, before a changed folder is looked at

@@ -12,9 +12,9 @@ from warptui.screens import words
 from warptui.screens.item.picks import Field, spots
 from warptui.screens.link.previews import PreviewError, read_candidates, read_preview
 from warptui.screens.stages.view import Fact, LayerSwitch, Loaded, StageView
-from warptui.screens.widgets import layers
-from warptui.screens.widgets.layers import Layer, Marks, Mask
-from warptui.screens.widgets.shapes import Shape
+from warptui.screens.widgets.pictures import layers
+from warptui.screens.widgets.pictures.layers import Layer, Marks, Mask
+from warptui.screens.widgets.pictures.shapes import Shape
 
 PICKS = "picks"  # of the layer
 HASH = 8  # characters of a model's that are shown

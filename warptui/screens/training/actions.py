@@ -14,7 +14,7 @@ from warptui.screens.training import words as said
 from warptui.screens.training.curves import MEASURES
 from warptui.screens.training.form import make_request
 from warptui.screens.training.page import TrainingPage
-from warptui.screens.widgets.form_pane import FormPane
+from warptui.screens.widgets.lists.form_pane import FormPane
 
 
 class TrainingActions(TrainingPage):

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from warptui.screens.widgets.chart import Plot
-from warptui.screens.widgets.line_plot import Curve
+from warptui.screens.widgets.plots.chart import Plot
+from warptui.screens.widgets.plots.line_plot import Curve
 
 MEASURES = ("f1", "accuracy", "precision", "recall")
 NAMES = {"f1": "F1", "accuracy": "accuracy", "precision": "precision", "recall": "recall"}

@@ -14,10 +14,10 @@ from warptui.engine.items import ItemDetail
 from warptui.screens import words
 from warptui.screens.link.feed import Engine
 from warptui.screens.link.previews import PreviewError, read_preview
-from warptui.screens.widgets import layers
-from warptui.screens.widgets.image import Picture
-from warptui.screens.widgets.layers import Marks
-from warptui.screens.widgets.shapes import Shape
+from warptui.screens.widgets.pictures import layers
+from warptui.screens.widgets.pictures.image import Picture
+from warptui.screens.widgets.pictures.layers import Marks
+from warptui.screens.widgets.pictures.shapes import Shape
 
 SIGNS = (
     (Shape.CIRCLE, "right", layers.PICK),

@@ -17,13 +17,13 @@ from warptui.screens.training.actions import TrainingActions
 from warptui.screens.training.curves import NAMES, loss_plot, scores_plot
 from warptui.screens.training.keys import TRAINING_KEYS, how_to_mark
 from warptui.screens.training.pictures import Compared
-from warptui.screens.widgets.chart import Chart
-from warptui.screens.widgets.example_list import ExampleList
-from warptui.screens.widgets.form_pane import Advice, FormPane
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
-from warptui.screens.widgets.model_list import ModelList
-from warptui.screens.widgets.text_pane import TextPane
-from warptui.screens.widgets.twin_image import TwinImage
+from warptui.screens.widgets.lists.example_list import ExampleList
+from warptui.screens.widgets.lists.form_pane import Advice, FormPane
+from warptui.screens.widgets.lists.model_list import ModelList
+from warptui.screens.widgets.lists.text_pane import TextPane
+from warptui.screens.widgets.pictures.twin_image import TwinImage
+from warptui.screens.widgets.plots.chart import Chart
 
 BEFORE, AFTER = "before", "after"
 LEAST_CURVES = 9  # lines

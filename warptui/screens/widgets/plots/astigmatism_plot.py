@@ -17,11 +17,11 @@ from textual.strip import Strip
 from warptui.engine.items import Astigmatism, Summary
 from warptui.screens import words
 from warptui.screens.look.glyphs import Drawing, Glyphs
-from warptui.screens.widgets.axis import Spread, decimals, round_step, short, ticks
-from warptui.screens.widgets.dots import FINE, FINEST, Layer, dot_cells
 from warptui.screens.widgets.line import BOLD, LineWidget, Piece, fitted
-from warptui.screens.widgets.raster import Cells
-from warptui.screens.widgets.strip_plot import StripPlot, span_and_step
+from warptui.screens.widgets.pictures.raster import Cells
+from warptui.screens.widgets.plots.axis import Spread, decimals, round_step, short, ticks
+from warptui.screens.widgets.plots.dots import FINE, FINEST, Layer, dot_cells
+from warptui.screens.widgets.plots.strip_plot import StripPlot, span_and_step
 
 AXIS_WIDTH = 6
 ROWS_A_LABEL, COLUMNS_A_LABEL = 3, 7

@@ -11,7 +11,7 @@ from textual.strip import Strip
 from warptui.screens.look.glyphs import Drawing, plain
 from warptui.screens.look.palette import MAP, hexadecimal
 from warptui.screens.widgets.line import LineWidget
-from warptui.screens.widgets.raster import DEFAULT, Cells
+from warptui.screens.widgets.pictures.raster import DEFAULT, Cells
 
 _SHADES = " ░▒▓█"
 _INK = " .:-=+*#%@"

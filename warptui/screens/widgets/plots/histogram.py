@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from warptui.screens.look.glyphs import Drawing, glyphs
-from warptui.screens.widgets import raster
-from warptui.screens.widgets.raster import Cells
+from warptui.screens.widgets.pictures import raster
+from warptui.screens.widgets.pictures.raster import Cells
 
 _BINS = {Drawing.ASCII: 1, Drawing.BRAILLE: 4}  # in a row of cells; else two
 

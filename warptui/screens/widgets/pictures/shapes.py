@@ -6,7 +6,7 @@ from enum import Enum
 
 import numpy as np
 
-from warptui.screens.widgets import raster
+from warptui.screens.widgets.pictures import raster
 
 _DASHES = 6  # of a dashed ring
 _APART = 2.0  # dots between the two rings of a double one

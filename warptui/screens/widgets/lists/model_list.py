@@ -8,7 +8,7 @@ from warptui.engine.items import ModelInfo, State
 from warptui.screens import words
 from warptui.screens.training.words import HASH, READY, STATES, model_made_of
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
-from warptui.screens.widgets.list_pane import ListPane
+from warptui.screens.widgets.lists.list_pane import ListPane
 
 DATE, F1, STATE = 13, 7, 13  # columns
 HASH_FROM = 54  # columns of the pane from which there is room for it

@@ -7,10 +7,10 @@ from rich.style import Style
 from textual.strip import Strip
 
 from warptui.screens.look.glyphs import Drawing
-from warptui.screens.widgets import raster
 from warptui.screens.widgets.line import BOLD, LineWidget, Piece, fitted
-from warptui.screens.widgets.line_plot import spacing_axis
-from warptui.screens.widgets.raster import Cells
+from warptui.screens.widgets.pictures import raster
+from warptui.screens.widgets.pictures.raster import Cells
+from warptui.screens.widgets.plots.line_plot import spacing_axis
 
 AXIS_WIDTH = 3  # with a space that keeps it from what is beside it
 LEAST_HEIGHT, LEAST_WIDTH = 4, 16

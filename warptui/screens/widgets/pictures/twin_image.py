@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from warptui.screens.widgets.image import Image
+from warptui.screens.widgets.pictures.image import Image
 
 
 class TwinImage(Image):

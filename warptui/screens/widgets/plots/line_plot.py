@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from warptui.screens.look.glyphs import Drawing
-from warptui.screens.widgets import raster
-from warptui.screens.widgets.axis import same
-from warptui.screens.widgets.raster import Cells
+from warptui.screens.widgets.pictures import raster
+from warptui.screens.widgets.pictures.raster import Cells
+from warptui.screens.widgets.plots.axis import same
 
 FRAME = 100  # colour number of axes and tick labels
 # Å; the roundest first, which others have to make room for

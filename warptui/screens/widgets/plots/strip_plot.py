@@ -12,11 +12,11 @@ from textual.strip import Strip
 
 from warptui.engine.items import Summary
 from warptui.screens import words
-from warptui.screens.widgets.axis import Spread, decimals, round_step, short, value_range
-from warptui.screens.widgets.dots import Layer, dot_cells
-from warptui.screens.widgets.histogram import histogram_cells
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece, fitted
-from warptui.screens.widgets.raster import Cells
+from warptui.screens.widgets.pictures.raster import Cells
+from warptui.screens.widgets.plots.axis import Spread, decimals, round_step, short, value_range
+from warptui.screens.widgets.plots.dots import Layer, dot_cells
+from warptui.screens.widgets.plots.histogram import histogram_cells
 
 HISTOGRAM_WIDTH = 12  # with the line before it
 FEW_PER_COLUMN = 4  # columns that each point has, at least, where points are drawn large

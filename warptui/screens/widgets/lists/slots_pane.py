@@ -7,7 +7,7 @@ from typing import Any
 from warptui.engine.items import EngineStatus
 from warptui.screens import words
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
-from warptui.screens.widgets.list_pane import ListPane
+from warptui.screens.widgets.lists.list_pane import ListPane
 
 NAME_WIDTH = 8  # at least
 

@@ -8,7 +8,7 @@ from warptui.engine.items import TrainingExample
 from warptui.screens import words
 from warptui.screens.training.words import count, counted, totals
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
-from warptui.screens.widgets.list_pane import ListPane
+from warptui.screens.widgets.lists.list_pane import ListPane
 
 ROLES = {"examples": "learn", "held-out": "held out"}
 ROLE, NUMBER, MASK, SEEN = 9, 6, 5, 10  # columns

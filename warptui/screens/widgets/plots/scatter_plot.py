@@ -11,10 +11,17 @@ from textual.message import Message
 from textual.strip import Strip
 
 from warptui.screens import words
-from warptui.screens.widgets.axis import Spread, decimals, round_step, short, ticks, value_range
-from warptui.screens.widgets.dots import Layer, dot_cells
 from warptui.screens.widgets.line import BOLD, LineWidget, Piece
-from warptui.screens.widgets.raster import Cells
+from warptui.screens.widgets.pictures.raster import Cells
+from warptui.screens.widgets.plots.axis import (
+    Spread,
+    decimals,
+    round_step,
+    short,
+    ticks,
+    value_range,
+)
+from warptui.screens.widgets.plots.dots import Layer, dot_cells
 
 AXIS_WIDTH = 7
 ROWS_A_LABEL, COLUMNS_A_LABEL = 3, 9

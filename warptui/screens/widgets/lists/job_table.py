@@ -12,7 +12,7 @@ from warptui.engine.items import ItemRow, State
 from warptui.screens import words
 from warptui.screens.link.mirror import STATE_NUMBERS, Mirror
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
-from warptui.screens.widgets.list_pane import ListPane
+from warptui.screens.widgets.lists.list_pane import ListPane
 
 NAME_WIDTH = 26  # at most, where there is more to be said
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.look.palette import MAP, MASK, PICKED_HUE, hexadecimal
-from warptui.screens.widgets import raster, shapes
-from warptui.screens.widgets.raster import Cells
-from warptui.screens.widgets.shapes import Shape
-from warptui.screens.widgets.view import View
+from warptui.screens.widgets.pictures import raster, shapes
+from warptui.screens.widgets.pictures.raster import Cells
+from warptui.screens.widgets.pictures.shapes import Shape
+from warptui.screens.widgets.pictures.view import View
 
 GREYS = 24  # as many as 256-colour terminals have; neighbours merge, so bytes are saved too
 TINT = 32  # distance of the colour numbers of two tints

@@ -8,7 +8,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from warptui.screens.widgets.line import LineWidget, Piece
-from warptui.screens.widgets.text_pane import wrap
+from warptui.screens.widgets.lists.text_pane import wrap
 
 FOOT_FROM = 12  # lines; lower panes have no room for a row in full
 FOOT_LINES = 4

@@ -6,9 +6,9 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from warptui.screens.widgets.astigmatism_plot import AXIS_WIDTH, AstigmatismPlot
-from warptui.screens.widgets.ctf_plot import CtfPlot
-from warptui.screens.widgets.scatter_plot import ScatterPlot
+from warptui.screens.widgets.plots.astigmatism_plot import AXIS_WIDTH, AstigmatismPlot
+from warptui.screens.widgets.plots.ctf_plot import CtfPlot
+from warptui.screens.widgets.plots.scatter_plot import ScatterPlot
 
 LEAST_BESIDE = 24  # columns of the curve where it stands beside the plot
 FLATTEST = 1.3  # columns a row below which the plot beside it would be too narrow

@@ -15,8 +15,8 @@ from textual.strip import Strip
 
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.line import BOLD, LineWidget, Piece
-from warptui.screens.widgets.line_plot import FRAME, Curve, axis, draw_curves, spacing_axis
-from warptui.screens.widgets.raster import DEFAULT, Cells
+from warptui.screens.widgets.pictures.raster import DEFAULT, Cells
+from warptui.screens.widgets.plots.line_plot import FRAME, Curve, axis, draw_curves, spacing_axis
 
 LARGE = (90, 20)  # cells from which plotext draws: it has the better axes, and they fit there
 _MARK = 101  # colour number of marked values

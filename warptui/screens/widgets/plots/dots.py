@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from warptui.screens.look.glyphs import Drawing
-from warptui.screens.widgets import raster
-from warptui.screens.widgets.raster import Cells
+from warptui.screens.widgets.pictures import raster
+from warptui.screens.widgets.pictures.raster import Cells
 
 FINE = {Drawing.ASCII: (1, 1), Drawing.HALF: (2, 2)}  # dots of a cell (y, x); else braille's
 FINEST = (4, 2)

@@ -37,7 +37,7 @@ from warptui.screens.overview.sorting import (
     places,
     sortable,
 )
-from warptui.screens.widgets.list_pane import MOVING
+from warptui.screens.widgets.lists.list_pane import MOVING
 
 MARKS_WIDTH = 4  # of state, choice and training, and a space
 NAME_WIDTH = 16  # at least; columns on the right are left out before it shrinks further

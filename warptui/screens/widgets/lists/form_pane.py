@@ -14,9 +14,9 @@ from textual.widgets import Input
 
 from warptui.engine.errors import SettingsError
 from warptui.screens.settings.form import Draft, Field, Kind
-from warptui.screens.widgets.field_list import FieldList, Remarks
 from warptui.screens.widgets.line import LineWidget, Piece
-from warptui.screens.widgets.text_pane import wrap
+from warptui.screens.widgets.lists.field_list import FieldList, Remarks
+from warptui.screens.widgets.lists.text_pane import wrap
 
 
 class Editor(Input):

@@ -14,10 +14,10 @@ from textual.strip import Strip
 from warptui.engine.items import Summary
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.overview.acquisition import UNKNOWN_SQUARE, Along, Axis, Group
-from warptui.screens.widgets.axis import decimals, round_step, ticks
 from warptui.screens.widgets.line import LineWidget
-from warptui.screens.widgets.raster import Cells
-from warptui.screens.widgets.strip_plot import AXIS_WIDTH, StripData, StripPlot, dots_width
+from warptui.screens.widgets.pictures.raster import Cells
+from warptui.screens.widgets.plots.axis import decimals, round_step, ticks
+from warptui.screens.widgets.plots.strip_plot import AXIS_WIDTH, StripData, StripPlot, dots_width
 from warptui.screens.words import shorten_left
 
 LEAST_HEIGHT = 5  # of a strip: a title and four rows

@@ -10,7 +10,7 @@ from warptui.engine.api.events import LogLine
 from warptui.screens import words
 from warptui.screens.link.mirror import Mirror
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
-from warptui.screens.widgets.list_pane import ListPane
+from warptui.screens.widgets.lists.list_pane import ListPane
 
 LEVELS = ("debug", "info", "warning", "error")
 _SIGNS = {"debug": "   D", "info": "   I", "warning": " ! W", "error": "!! E"}

@@ -11,9 +11,9 @@ from rich.style import Style
 from textual.strip import Strip
 
 from warptui.screens.look.glyphs import Drawing
-from warptui.screens.widgets.dots import Layer, dot_cells
 from warptui.screens.widgets.line import BOLD, LineWidget
-from warptui.screens.widgets.raster import Cells
+from warptui.screens.widgets.pictures.raster import Cells
+from warptui.screens.widgets.plots.dots import Layer, dot_cells
 
 TABLE_WIDTH = 38
 LEAST_BESIDE = 84  # columns in which the table has room beside the plot

@@ -15,11 +15,11 @@ from textual.strip import Strip
 
 from warptui.screens.look.glyphs import Drawing, plain
 from warptui.screens.look.palette import MAP, hexadecimal
-from warptui.screens.widgets import layers, raster
-from warptui.screens.widgets.layers import GREYS, LINE, Layer, Marks, Mask, Tint
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
-from warptui.screens.widgets.raster import DEFAULT, Cells
-from warptui.screens.widgets.view import ZOOMS, View, look
+from warptui.screens.widgets.pictures import layers, raster
+from warptui.screens.widgets.pictures.layers import GREYS, LINE, Layer, Marks, Mask, Tint
+from warptui.screens.widgets.pictures.raster import DEFAULT, Cells
+from warptui.screens.widgets.pictures.view import ZOOMS, View, look
 
 FLAT_PARTS = 6  # of a micrograph's height: what is larger is ice, where there are few greys
 LEAST_FLAT = 9  # dots
