@@ -27,7 +27,7 @@ import torch
 from scipy.interpolate import RectBivariateSpline
 
 from warptui.engine.config.settings import Config, InputSettings, OpticsSettings
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.ops.common.splines import grid_weights
 from warptui.engine.ops.ctf.transfer_function import Optics
 from warptui.engine.project.paths import ProjectPaths

@@ -22,7 +22,7 @@ import torch
 from ctf import FULL, compare, full_settings, simulated
 
 from warptui.engine.config.settings import Config, InputSettings
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.ops.ctf.transfer_function import Optics
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.settings import MovieSettings

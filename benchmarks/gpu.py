@@ -36,7 +36,7 @@ import torch
 from warptui.engine.config.file import new_settings, write_config
 from warptui.engine.config.settings import Config
 from warptui.engine.formats.mrc import read_mrc
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.density import bundled_particle
 from warptui.engine.simulation.files import Format, write_movie

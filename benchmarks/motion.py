@@ -157,7 +157,7 @@ def serve_child(job: dict) -> int:
     import torch
 
     from warptui.engine.config.settings import Config, InputSettings
-    from warptui.engine.items import Movie
+    from warptui.engine.model.item import Movie
     from warptui.engine.project.paths import ProjectPaths
     from warptui.engine.stages.movie import average, motion
     from warptui.engine.worker.bench import MovieBench

@@ -31,7 +31,7 @@ import numpy as np
 from warptui.engine.config.settings import Config, InputSettings
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.picks import write_picks
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie import particles
 from warptui.engine.stages.movie.average import AverageResult

@@ -29,7 +29,7 @@ import numpy as np
 from warptui.engine.config.settings import Config
 from warptui.engine.formats.boxnet_model import write_boxnet
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.nets.boxnet import BoxNet
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie import picking

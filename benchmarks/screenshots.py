@@ -23,7 +23,7 @@ from pathlib import Path
 from warptui import client as engine_client
 from warptui.app import WarptuiApp
 from warptui.client import Client
-from warptui.engine.items import TrainingRequest
+from warptui.engine.model.training import TrainingRequest
 from warptui.engine.simulation import session
 from warptui.screens.look.glyphs import Drawing
 

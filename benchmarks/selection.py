@@ -39,7 +39,7 @@ from warptui.engine.api.events import Snapshot, StatusChanged
 from warptui.engine.config import file
 from warptui.engine.errors import EngineError
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.items import EngineStatus
+from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.plan import References, make_record
 from warptui.engine.project.paths import ProjectPaths, root_name

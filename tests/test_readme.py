@@ -10,7 +10,7 @@ import warptui.app  # noqa: F401  (defines every screen and with it every key)
 from warptui import cli
 from warptui.engine.config import file
 from warptui.engine.config.settings import Config
-from warptui.engine.items import Choice, State
+from warptui.engine.model.item import Choice, State
 from warptui.screens.keys.bindings import all_bindings
 from warptui.screens.look.glyphs import ASCII, UNICODE
 

@@ -25,7 +25,7 @@ from textual.screen import Screen
 
 from warptui import client as engine_client
 from warptui.engine.api.events import CatchingUp, LogLine, Snapshot
-from warptui.engine.items import ItemDetail
+from warptui.engine.model.detail import ItemDetail
 from warptui.screens.dialogs.prompts import keeping, leaving
 from warptui.screens.dialogs.windows import TextDialog
 from warptui.screens.item.screen import ItemScreen

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import warptui
 from warptui.commands.output import DONE, WRONG_CALL, say
 from warptui.engine.errors import WarptuiError
-from warptui.engine.items import Choice
+from warptui.engine.model.item import Choice
 from warptui.engine.project.paths import CONFIG_NAME
 
 INTERRUPTED = 130

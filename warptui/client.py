@@ -16,17 +16,12 @@ import warptui
 from warptui.engine.api import events, protocol
 from warptui.engine.api.events import Event
 from warptui.engine.errors import EngineError, OtherVersionError
-from warptui.engine.items import (
-    Choice,
-    EngineStatus,
-    ExportRequest,
-    ItemDetail,
-    ItemRow,
-    ModelInfo,
-    TrainingExample,
-    TrainingRequest,
-    Trial,
-)
+from warptui.engine.model.item import Choice
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.detail import ItemDetail, Trial
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.training import ModelInfo, TrainingExample, TrainingRequest
 from warptui.engine.project import filesystem
 from warptui.engine.project.paths import ProjectPaths, socket_path, temporary
 from warptui.engine.training.folder import read_metrics, read_report

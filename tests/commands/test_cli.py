@@ -21,7 +21,11 @@ from warptui.client import Client
 from warptui.commands import card, demo, doctor, offline, process, report
 from warptui.engine.config import file
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.items import Choice, EngineStatus, ItemRow, Notice, State, Summary
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.notices import Notice
+from warptui.engine.model.summary import Summary
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 

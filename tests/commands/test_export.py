@@ -15,7 +15,7 @@ from tests.engine.beam_patterns import write_epu
 from warptui import cli
 from warptui.engine.config import file
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.items import Choice
+from warptui.engine.model.item import Choice
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.plan import References, make_record, plan
 from warptui.engine.project.paths import ProjectPaths

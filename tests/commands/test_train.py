@@ -15,7 +15,7 @@ from training_project import Project, write_net
 
 from warptui.cli import main
 from warptui.commands.train import progress_line
-from warptui.engine.items import TrainingStatus
+from warptui.engine.model.training import TrainingStatus
 
 QUICK = ("--epochs", "2", "--batch", "2", "--corpus-percent", "0", "--from", "tiny")
 

@@ -13,7 +13,7 @@ from warptui.engine.alerts.rules import AGAIN_S, WINDOW_S, Alerts, Facts
 from warptui.engine.alerts.service import Herald
 from warptui.engine.config.settings import AlertSettings
 from warptui.engine.execution.trainer import HOLD as TRAINING
-from warptui.engine.items import Notice
+from warptui.engine.model.notices import Notice
 
 WELL = Facts(newest_age_s=1.0, free_bytes=10**13, hours_left=500.0)
 

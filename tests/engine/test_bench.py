@@ -16,7 +16,7 @@ from warptui.engine.config.settings import Config, InputSettings
 from warptui.engine.errors import Cancelled, GainError, InputError, OutputError
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.tiff.writing import write_tiff_movie
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.worker.bench import MovieBench
 

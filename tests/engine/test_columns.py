@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui.engine.items import Choice, ItemRow, State
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.row import ItemRow
 from warptui.engine.model.item_columns import Columns
 
 known = st.floats(allow_nan=False)

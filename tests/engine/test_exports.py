@@ -15,7 +15,7 @@ from warptui.engine.errors import ExportError, OutputError
 from warptui.engine.exporters.base import MICROGRAPHS, Outcome, kind_of, target_of
 from warptui.engine.exporting.jobs import Exports
 from warptui.engine.exporting.records import INTERRUPTED, ExportRecords, export_id
-from warptui.engine.items import Export, ExportRequest
+from warptui.engine.model.exports import Export, ExportRequest
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
 

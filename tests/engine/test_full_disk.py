@@ -28,7 +28,7 @@ from warptui.engine.exporting.live import Live
 from warptui.engine.exporting.records import ExportRecords
 from warptui.engine.formats.mrc import StackWriter, write_mrc
 from warptui.engine.formats.star.rows import Head, Rows
-from warptui.engine.items import Export, ExportRequest
+from warptui.engine.model.exports import Export, ExportRequest
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project import paths
 from warptui.engine.project.lock import ProjectLock

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warptui.engine.config.settings import Config
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.plan import (
     References,

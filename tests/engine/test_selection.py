@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui.engine.items import Choice, State, Summary
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.summary import Summary
 from warptui.engine.items.selection import Limit, Spread, Verdict, limits, select
 
 

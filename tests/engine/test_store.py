@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError, OutputError
 from warptui.engine.formats.warp import xml
-from warptui.engine.items import Choice
+from warptui.engine.model.item import Choice
 from warptui.engine.model.stored import Failure, StageRecord, StoredItem
 from warptui.engine.planning.plan import References, make_record, plan
 from warptui.engine.project import paths

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.items import Astigmatism, ItemRow
+from warptui.engine.model.status import Astigmatism
+from warptui.engine.model.row import ItemRow
 from warptui.engine.items.selection import Spread
 from warptui.screens.item.deconvolution import Lens, ctf
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.edits import Edits, choose
-from warptui.engine.items import ItemRow
+from warptui.engine.model.row import ItemRow
 
 SHAPE, PIXEL = (4092, 5760), 0.834  # of the average
 PREVIEW = (364, 512)

@@ -8,7 +8,7 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import START, FakeEngine
 from tests.screens.test_exports import opened
 from tests.screens.test_overview import SIZES, text_of
-from warptui.engine.items import Export, ExportRequest
+from warptui.engine.model.exports import Export, ExportRequest
 from warptui.screens.exporting.dialog import ExportDialog
 from warptui.screens.exporting.optics_groups_dialog import BeamDialog
 from warptui.screens.jobs.screen import Jobs

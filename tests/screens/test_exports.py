@@ -9,7 +9,7 @@ import pytest
 from tests.screens.conftest import until
 from tests.screens.fake_engine import START, FakeEngine
 from tests.screens.test_overview import SIZES, text_of
-from warptui.engine.items import Export, ExportRequest
+from warptui.engine.model.exports import Export, ExportRequest
 from warptui.screens.exporting.dialog import ExportDialog
 from warptui.screens.jobs.screen import Jobs
 from warptui.screens.look.glyphs import Drawing

@@ -9,7 +9,8 @@ import pytest
 
 from tests.screens.fake_engine import SUMMARIES
 from tests.screens.test_mirror import filled
-from warptui.engine.items import Choice, State, Summary
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.summary import Summary
 from warptui.screens.overview.filters import FilterError, parse
 
 

@@ -11,7 +11,8 @@ import pytest
 from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine, synthetic_rows
 from tests.screens.test_overview import SIZES, text_of
-from warptui.engine.items import ItemDetail, Summary
+from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.summary import Summary
 from warptui.screens.item.comparison import Comparison, compared, standing
 from warptui.screens.item.screen import ItemScreen
 from warptui.screens.link.prefetch import AHEAD, KEPT, Shelf

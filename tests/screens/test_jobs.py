@@ -11,7 +11,7 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import START, FakeEngine
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.api.events import LogLine, Snapshot
-from warptui.engine.items import State
+from warptui.engine.model.item import State
 from warptui.screens import words
 from warptui.screens.item.screen import ItemScreen
 from warptui.screens.jobs.dialogs import FailureDialog, RetryQuestion, account

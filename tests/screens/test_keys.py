@@ -13,7 +13,7 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.errors import EngineError
-from warptui.engine.items import State
+from warptui.engine.model.item import State
 from warptui.screens.dialogs.windows import Question, TextDialog
 from warptui.screens.item.screen import ItemScreen
 from warptui.screens.keys.bindings import APP_BINDINGS

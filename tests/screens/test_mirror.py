@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.screens.fake_engine import FakeEngine, synthetic_rows
 from warptui.engine.api.events import ItemChanged, ItemRemoved, Snapshot, StatusChanged
-from warptui.engine.items import Choice, State
+from warptui.engine.model.item import Choice, State
 from warptui.screens.link.mirror import CHOICE_NUMBERS, CHOICES, STATES, Mirror
 
 

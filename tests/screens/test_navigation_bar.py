@@ -10,7 +10,7 @@ from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_mirror import filled
 from tests.screens.test_overview import text_of
 from warptui.engine.api.events import ItemChanged
-from warptui.engine.items import State
+from warptui.engine.model.item import State
 from warptui.screens.overview.acquisition import UNKNOWN_SQUARE, Along, axis_of, hours
 from warptui.screens.widgets.bars.navigation_bar import NavigationBar
 

@@ -10,7 +10,7 @@ from tests.screens.conftest import until
 from tests.screens.fake_app import make_app
 from tests.screens.fake_engine import FakeEngine
 from warptui.engine.errors import EngineError
-from warptui.engine.items import Choice, State
+from warptui.engine.model.item import Choice, State
 from warptui.screens.item.screen import ItemScreen
 from warptui.screens.widgets.bars.item_line import ItemLine
 from warptui.screens.widgets.lists.item_table import ItemTable

@@ -12,7 +12,7 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import SUMMARIES, FakeEngine
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.errors import SettingsError
-from warptui.engine.items import Summary
+from warptui.engine.model.summary import Summary
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.overview.acquisition import Along
 from warptui.screens.overview.limits_dialog import LimitsDialog

@@ -10,7 +10,7 @@ from tests.screens.conftest import until
 from tests.screens.fake_app import make_app, write_project
 from tests.screens.fake_engine import FakeEngine
 from warptui.engine.config.file import read_config
-from warptui.engine.items import TrainingRequest
+from warptui.engine.model.training import TrainingRequest
 from warptui.screens.item.screen import ItemScreen
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.training.screen import TrainingScreen

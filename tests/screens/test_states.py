@@ -17,7 +17,7 @@ from warptui.app import WarptuiApp
 from warptui.engine.api import protocol
 from warptui.engine.api.events import CatchingUp, Snapshot
 from warptui.engine.errors import OtherVersionError
-from warptui.engine.items import EngineStatus
+from warptui.engine.model.status import EngineStatus
 from warptui.screens.dialogs.windows import Question
 from warptui.screens.page import banner_text
 from warptui.screens.workspace import Workspace

@@ -16,7 +16,7 @@ from tests.screens.fake_app import write_project
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import text_of
 from warptui.engine.config import file
-from warptui.engine.items import Choice, State
+from warptui.engine.model.item import Choice, State
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 WISHES = {

@@ -13,7 +13,8 @@ from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_keys import last_line, messages
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.errors import EngineError, TrainingError
-from warptui.engine.items import State, TrainingRequest
+from warptui.engine.model.item import State
+from warptui.engine.model.training import TrainingRequest
 from warptui.screens.dialogs.prompts import Choose
 from warptui.screens.dialogs.windows import Question
 from warptui.screens.item.screen import ItemScreen

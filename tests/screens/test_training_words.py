@@ -10,7 +10,7 @@ import pytest
 
 from tests.screens import fake_training
 from tests.screens.fake_engine import FakeEngine, synthetic_rows
-from warptui.engine.items import ModelInfo, TrainingRequest, TrainingStatus
+from warptui.engine.model.training import ModelInfo, TrainingRequest, TrainingStatus
 from warptui.screens import words
 from warptui.screens.look.glyphs import ASCII, UNICODE
 from warptui.screens.look.palette import VARIABLES, _palette

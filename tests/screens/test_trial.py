@@ -12,7 +12,7 @@ from tests.screens.fake_app import write_project
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.config import file
-from warptui.engine.items import State
+from warptui.engine.model.item import State
 from warptui.engine.stages.movie.ctf import CtfSettings
 from warptui.screens.dialogs.prompts import Choose
 from warptui.screens.item.screen import ItemScreen

@@ -11,7 +11,7 @@ import pytest
 from tests.screens.fake_engine import SUMMARIES
 from tests.screens.test_mirror import filled
 from warptui.engine.api.events import ItemChanged, ItemRemoved
-from warptui.engine.items import Choice, State
+from warptui.engine.model.item import Choice, State
 from warptui.screens.overview import problems
 from warptui.screens.overview.filters import parse
 from warptui.screens.overview.limits import Limits

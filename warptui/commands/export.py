@@ -14,7 +14,8 @@ from warptui.engine.errors import WarptuiError
 from warptui.engine.exporters.base import MICROGRAPHS, by_settings, grouping_of, summary, target_of
 from warptui.engine.exporters.micrographs import NO_CTF, SIZE_UNKNOWN, Options, export_micrographs
 from warptui.engine.exporting.records import ExportRecords, export_id, reason_of
-from warptui.engine.items import Export, ExportRequest, State
+from warptui.engine.model.exports import Export, ExportRequest
+from warptui.engine.model.item import State
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store

@@ -14,7 +14,8 @@ from warptui.engine.config import file
 from warptui.engine.errors import ExportError, WarptuiError
 from warptui.engine.exporters.base import PARTICLES, by_settings, target_of
 from warptui.engine.exporting.records import ExportRecords, export_id, reason_of
-from warptui.engine.items import Export, ExportRequest, State
+from warptui.engine.model.exports import Export, ExportRequest
+from warptui.engine.model.item import State
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store

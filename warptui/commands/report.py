@@ -10,7 +10,9 @@ from warptui.client import running
 from warptui.commands import offline
 from warptui.commands.output import DONE, one_line, print_json, print_table, say
 from warptui.engine.config import file
-from warptui.engine.items import EngineStatus, ItemRow, Summary
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.summary import Summary
 
 
 def status(project: Path, *, items: bool, as_json: bool) -> int:

@@ -14,7 +14,7 @@ from warptui.commands import offline
 from warptui.commands.output import DONE, print_json, say
 from warptui.engine.config import file
 from warptui.engine.errors import EngineError, OtherVersionError, WarptuiError
-from warptui.engine.items import Choice
+from warptui.engine.model.item import Choice
 from warptui.engine.project.paths import ProjectPaths
 
 STOP_TIMEOUT_S = 30.0

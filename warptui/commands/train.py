@@ -16,7 +16,8 @@ from warptui.commands import steer
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, print_table, say
 from warptui.engine.config import file
 from warptui.engine.errors import EngineError, TrainingError
-from warptui.engine.items import EngineStatus, ModelInfo, TrainingRequest, TrainingStatus
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.training import ModelInfo, TrainingRequest, TrainingStatus
 from warptui.engine.project.lock import ProjectLock
 from warptui.engine.project.paths import ProjectPaths, root_name
 from warptui.engine.training.folder import read_metrics, read_report

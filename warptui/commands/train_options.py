@@ -8,7 +8,7 @@ from typing import Any
 
 from warptui.commands.output import DONE, SOME_FAILED, say
 from warptui.engine.errors import TrainingError
-from warptui.engine.items import TrainingRequest
+from warptui.engine.model.training import TrainingRequest
 
 # option, key of [training], type
 SETTINGS = (

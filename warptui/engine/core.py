@@ -32,7 +32,10 @@ from warptui.engine.exporters.base import by_settings, kind_of, settled, target_
 from warptui.engine.exporters.report import Facts
 from warptui.engine.exporting.jobs import Exports
 from warptui.engine.exporting.live_lists import LiveLists
-from warptui.engine.items import EngineStatus, ExportRequest, ItemDetail, TrainingStatus
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.training import TrainingStatus
 from warptui.engine.items.picks import read_marks
 from warptui.engine.items.table import Roster
 from warptui.engine.model.item_columns import Columns

@@ -26,17 +26,12 @@ from warptui.engine.exporters.base import (
     target_of,
 )
 from warptui.engine.exporters.optics_groups.beam_shifts import Gathering, number_as_they_come
-from warptui.engine.items import (
-    Choice,
-    EngineStatus,
-    ExportRequest,
-    ItemDetail,
-    ItemRow,
-    ModelInfo,
-    TrainingExample,
-    TrainingRequest,
-    Trial,
-)
+from warptui.engine.model.item import Choice
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.detail import ItemDetail, Trial
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.training import ModelInfo, TrainingExample, TrainingRequest
 from warptui.engine.planning.forecast import Forecast, forecast
 from warptui.engine.planning.references import ReferenceFiles
 from warptui.engine.planning.target import Wanted, as_json

@@ -25,7 +25,7 @@ from warptui.engine.errors import ExportError
 from warptui.engine.exporters import base as kinds
 from warptui.engine.exporting.jobs import Exports
 from warptui.engine.exporting.records import ExportRecords
-from warptui.engine.items import Export, ExportRequest
+from warptui.engine.model.exports import Export, ExportRequest
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import TEMPORARY_SUFFIX, ProjectPaths
 from warptui.engine.worker import extraction

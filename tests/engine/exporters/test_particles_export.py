@@ -20,7 +20,7 @@ from warptui.engine.exporters.optics_groups.beam_shifts import Grouping
 from warptui.engine.formats.mrc import read_mrc
 from warptui.engine.formats.star.foreign import read_places
 from warptui.engine.formats.star.picks import write_picks
-from warptui.engine.items import ExportRequest
+from warptui.engine.model.exports import ExportRequest
 from warptui.engine.project.paths import ProjectPaths
 
 OPTICS = {"voltage": 300.0, "cs": 2.7, "amplitude_contrast": 0.07}

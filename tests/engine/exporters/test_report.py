@@ -25,7 +25,10 @@ from warptui.engine.exporters.report import Facts, svg, write_csv, write_json
 from warptui.engine.exporters.report.page import page
 from warptui.engine.exporters.report.pictures import png, shrunk
 from warptui.engine.exporting.jobs import Exports
-from warptui.engine.items import Choice, EngineStatus, ExportRequest, ItemRow, State
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.row import ItemRow
 from warptui.engine.items.selection import limits, select
 from warptui.engine.model.item_columns import Columns
 from warptui.engine.planning.target import summaries

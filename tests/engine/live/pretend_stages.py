@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from warptui.engine.errors import CorruptError, TransientError
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.project.paths import temporary
 from warptui.engine.stages.movie import average as real_average
 from warptui.engine.stages.movie import motion as real_motion

@@ -12,7 +12,7 @@ from scipy.interpolate import CubicSpline
 
 from warptui.engine.config.settings import Config, InputSettings, OpticsSettings
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.truth import Truth
 from warptui.engine.stages.movie import motion

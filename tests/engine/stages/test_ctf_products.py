@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from warptui.engine.config.settings import Config
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.ops.ctf.transfer_function import Optics, calculate_ctf_image
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie.average import AverageResult, AverageSettings

@@ -27,7 +27,7 @@ from warptui.engine.errors import Cancelled, InputError, StageError
 from warptui.engine.formats.boxnet_model import bundled_folder, read_boxnet, write_boxnet
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.picks import read_candidates
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.ops.picking.picks import find_components
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie import picking

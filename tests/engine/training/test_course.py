@@ -17,7 +17,7 @@ from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.execution.trainer import Heard, Trainer
 from warptui.engine.formats.boxnet_model import read_boxnet
-from warptui.engine.items import TrainingRequest, TrainingStatus
+from warptui.engine.model.training import TrainingRequest, TrainingStatus
 from warptui.engine.stages.movie.picking import PickingSettings
 from warptui.engine.training import files, folder, models
 from warptui.engine.training import request as order

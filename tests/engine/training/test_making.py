@@ -13,7 +13,7 @@ from warptui.engine.edits import Edits, Spot
 from warptui.engine.errors import TrainingError
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.tables import Table, write_star
-from warptui.engine.items import TrainingRequest
+from warptui.engine.model.training import TrainingRequest
 from warptui.engine.training.example import SURE
 from warptui.engine.training.example_making import make_example
 from warptui.engine.training.labels import LEARN, MEASURE, Rules, describe, find_marked

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui.engine.items import Astigmatism
+from warptui.engine.model.status import Astigmatism
 from warptui.engine.items.selection import Spread
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.plots.astigmatism_plot import Canvas, Window, vectors

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from warptui.engine.items import Notice
+from warptui.engine.model.notices import Notice
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from warptui.engine.items import Notice
+from warptui.engine.model.notices import Notice
 from warptui.engine.project.paths import write_text
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from warptui.engine.config.settings import AlertSettings
-from warptui.engine.items import Notice
+from warptui.engine.model.notices import Notice
 
 WINDOW_S = 60.0  # after a command ran for a rule, what follows is gathered for so long
 LONGEST_WINDOW_S = 3600.0  # the pause doubles while nobody looks

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from warptui.engine import errors
 from warptui.engine.api.events import Snapshot
-from warptui.engine.items import EngineStatus
+from warptui.engine.model.status import EngineStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from warptui.engine.items import ItemRow
+    from warptui.engine.model.row import ItemRow
     from warptui.engine.model.item_columns import Columns
 
 PROTOCOL = 4

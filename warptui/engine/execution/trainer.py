@@ -25,7 +25,7 @@ from warptui.engine.execution.local_pool import (
     cause_of_death,
     log_tail,
 )
-from warptui.engine.items import TrainingStatus
+from warptui.engine.model.training import TrainingStatus
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.training import models
 from warptui.engine.training.task import Task

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from warptui.engine.errors import ExportError
 from warptui.engine.exporters import micrographs, particles, report
 from warptui.engine.exporters.optics_groups.beam_shifts import Grouping
-from warptui.engine.items import ExportRequest
+from warptui.engine.model.exports import ExportRequest
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
 

@@ -34,7 +34,7 @@ from warptui.engine.exporting.records import stacks_of, sweep
 from warptui.engine.formats.star.foreign import Places, read_places
 from warptui.engine.formats.star.picks import read_picks
 from warptui.engine.formats.star.rows import Rows, split_star
-from warptui.engine.items import ExportRequest
+from warptui.engine.model.exports import ExportRequest
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project import filesystem
 from warptui.engine.project.paths import ProjectPaths, naming, root_name, temporary

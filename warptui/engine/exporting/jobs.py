@@ -13,7 +13,7 @@ from pathlib import Path
 from warptui.engine.errors import Cancelled, ExportError, WarptuiError
 from warptui.engine.exporters.base import Kind
 from warptui.engine.exporting.records import ExportRecords, export_id, reason_of
-from warptui.engine.items import Export, ExportRequest
+from warptui.engine.model.exports import Export, ExportRequest
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
 

@@ -23,7 +23,7 @@ from warptui.engine.exporters.row_cache import Spool
 from warptui.engine.exporters.rows import Source, rows_of
 from warptui.engine.exporting.records import export_id
 from warptui.engine.formats.star.rows import Rows
-from warptui.engine.items import Export
+from warptui.engine.model.exports import Export
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.filesystem import is_full
 from warptui.engine.project.paths import ProjectPaths

@@ -12,7 +12,7 @@ from warptui.engine.exporters.optics_groups.beam_shifts import BeamShifts
 from warptui.engine.exporters.rows import Source, source_of
 from warptui.engine.exporting.live import Live
 from warptui.engine.formats.star.picks import model_suffix
-from warptui.engine.items import Export
+from warptui.engine.model.exports import Export
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.training.request import used_model

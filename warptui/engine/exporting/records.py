@@ -20,7 +20,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from warptui.engine.errors import ExportError, WarptuiError
-from warptui.engine.items import Export
+from warptui.engine.model.exports import Export
 from warptui.engine.project import filesystem
 from warptui.engine.project.paths import TEMPORARY_SUFFIX, ProjectPaths, write_text
 

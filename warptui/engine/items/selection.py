@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from warptui.engine.items import Choice, State, Summary
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.summary import Summary
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from warptui.engine.items import Choice, State
+from warptui.engine.model.item import Choice, State
 from warptui.engine.items.selection import KEPT, Limit, Selection, Spread, Verdict, vector
 from warptui.engine.model.stored import StoredItem
 

@@ -12,7 +12,8 @@ from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.events import ItemChanged, ItemRemoved
 from warptui.engine.edits import Edits, write_edits
 from warptui.engine.errors import ItemError
-from warptui.engine.items import Choice, ExportRequest, State
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.exports import ExportRequest
 from warptui.engine.items.picks import Mark, is_behind, repick
 from warptui.engine.items.table import Entry, Roster
 from warptui.engine.model.stored import StoredItem

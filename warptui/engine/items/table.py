@@ -11,7 +11,10 @@ from typing import Any
 from warptui.engine.edits import NO_EDITS, read_edits
 from warptui.engine.errors import InputError
 from warptui.engine.formats.squares import square_of_parts
-from warptui.engine.items import Astigmatism, ItemDetail, ItemRow, State
+from warptui.engine.model.status import Astigmatism
+from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.item import State
 from warptui.engine.items.picks import NO_MARK, Mark
 from warptui.engine.items.selection import NOT_PROCESSED, Selection, Spread, select
 from warptui.engine.items.selection_cache import ASTIGMATISM, FROM_SPREAD, Judged

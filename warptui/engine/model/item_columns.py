@@ -13,7 +13,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from warptui.engine.items import Choice, ItemRow, State
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.row import ItemRow
 
 STATES = tuple(State)
 CHOICES = tuple(Choice)

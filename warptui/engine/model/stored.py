@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any
 
-from warptui.engine.items import Choice
+from warptui.engine.model.item import Choice
 
 MAX_HISTORY = 100  # runs remembered per item; a metadata file must not grow for ever
 MAX_ABRIDGED = 8  # values of a list that `StoredItem.abridged` keeps

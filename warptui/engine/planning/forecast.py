@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from warptui.engine.items import State
+from warptui.engine.model.item import State
 from warptui.engine.items.table import Entry
 from warptui.engine.planning.target import Wanted
 

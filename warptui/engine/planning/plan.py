@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from warptui.engine.config.settings import Config, affecting
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.model.stored import StageRecord, StoredItem, digest
 from warptui.engine.project import paths
 from warptui.engine.stages import STAGES, Stage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from warptui.engine.items import Choice, State
+from warptui.engine.model.item import Choice, State
 from warptui.engine.items.table import Entry
 from warptui.engine.planning.schedule import Urgency
 

@@ -17,7 +17,7 @@ import warptui
 from warptui.engine.errors import CorruptError, OutputError
 from warptui.engine.formats.warp import xml
 from warptui.engine.formats.warp.xml import Element
-from warptui.engine.items import Choice
+from warptui.engine.model.item import Choice
 from warptui.engine.model.stored import StoredItem, short_values
 from warptui.engine.stages.warp import movie
 

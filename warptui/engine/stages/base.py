@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from warptui.engine.items import Summary
+from warptui.engine.model.summary import Summary
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,7 @@ import torch
 from warptui.engine.edits import Spot
 from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.formats.mrc import read_mrc, read_shape_and_pixel_size
-from warptui.engine.items import TrainingRequest
+from warptui.engine.model.training import TrainingRequest
 from warptui.engine.ops.picking.segmentation import coarsen, normalise
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.scene import paint

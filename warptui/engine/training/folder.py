@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from warptui.engine.items import TrainingStatus
+from warptui.engine.model.training import TrainingStatus
 from warptui.engine.project.paths import ProjectPaths, write_text
 
 LOCK = ".lock"

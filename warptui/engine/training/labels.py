@@ -13,7 +13,7 @@ from warptui.engine.edits import Edits, Spot, choose, read_edits
 from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.formats.mrc import read_shape_and_pixel_size
 from warptui.engine.formats.star.tables import read_positions
-from warptui.engine.items import TrainingExample, TrainingRequest
+from warptui.engine.model.training import TrainingExample, TrainingRequest
 from warptui.engine.project.paths import ProjectPaths
 
 LEARN, MEASURE = "examples", "held-out"

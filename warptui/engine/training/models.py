@@ -15,7 +15,7 @@ from warptui.engine.formats.boxnet_model import (
     find_model,
     read_boxnet,
 )
-from warptui.engine.items import ModelInfo, TrainingStatus
+from warptui.engine.model.training import ModelInfo, TrainingStatus
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.training import folder
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from warptui.engine.config.settings import Config, TrainingSettings
 from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.formats.boxnet_model import find_model, read_boxnet
-from warptui.engine.items import TrainingExample, TrainingRequest
+from warptui.engine.model.training import TrainingExample, TrainingRequest
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie.picking import PickingSettings
 from warptui.engine.training import folder

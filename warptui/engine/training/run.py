@@ -17,7 +17,7 @@ import warptui
 from warptui.engine.errors import Cancelled, TrainingError
 from warptui.engine.formats.boxnet_model import find_model, write_boxnet
 from warptui.engine.formats.star.picks import write_array
-from warptui.engine.items import TrainingStatus
+from warptui.engine.model.training import TrainingStatus
 from warptui.engine.nets.boxnet import BoxNet
 from warptui.engine.project.filesystem import UNWRITABLE
 from warptui.engine.project.paths import ProjectPaths, write_text

@@ -35,7 +35,7 @@ from warptui.engine.formats.star.picks import (
     write_chosen,
     write_mask,
 )
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.nets.boxnet import BoxNet
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.base import StageResult

@@ -28,7 +28,7 @@ from warptui.engine.formats.star.particles import (
     images_made_of,
     write_particles,
 )
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages import STAGES
 from warptui.engine.stages.movie.particles import STAGE, ParticleResult, ParticleSettings

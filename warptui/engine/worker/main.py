@@ -27,7 +27,7 @@ from warptui.engine.errors import (
     TransientError,
     WarptuiError,
 )
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.project import filesystem
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import fingerprint as calculate_fingerprint

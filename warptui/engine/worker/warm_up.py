@@ -14,7 +14,7 @@ import numpy as np
 
 from warptui.engine.config.settings import Config, InputSettings
 from warptui.engine.formats.tiff.writing import write_tiff_movie
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages import STAGES
 

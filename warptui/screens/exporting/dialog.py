@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.strip import Strip
 from textual.widgets import Footer
 
-from warptui.engine.items import ExportRequest
+from warptui.engine.model.exports import ExportRequest
 from warptui.screens import words
 from warptui.screens.dialogs.prompts import Ask
 from warptui.screens.exporting.optics_groups_dialog import BeamDialog

@@ -9,7 +9,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from warptui.engine.items import ItemRow, Summary
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.summary import Summary
 from warptui.screens import words
 from warptui.screens.look.glyphs import plain
 from warptui.screens.widgets.plots.axis import same

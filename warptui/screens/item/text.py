@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from warptui.engine.items import Choice, ItemDetail, ItemRow, State, Summary
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.summary import Summary
 from warptui.screens import words
 from warptui.screens.look.glyphs import Glyphs, training_glyph
 from warptui.screens.look.palette import Palette

@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Footer, Static
 
 from warptui.engine.errors import WarptuiError
-from warptui.engine.items import Trial
+from warptui.engine.model.detail import Trial
 from warptui.screens import words
 from warptui.screens.dialogs.prompts import Choose
 from warptui.screens.link.feed import Engine

@@ -8,7 +8,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
-from warptui.engine.items import ItemDetail
+from warptui.engine.model.detail import ItemDetail
 from warptui.screens import words
 from warptui.screens.dialogs.windows import SCROLLING, key_of
 

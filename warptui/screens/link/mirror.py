@@ -22,7 +22,10 @@ from warptui.engine.api.events import (
     Snapshot,
     StatusChanged,
 )
-from warptui.engine.items import Choice, EngineStatus, ItemRow, State, Summary
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.summary import Summary
 from warptui.engine.model.item_columns import (
     CHOICE_NUMBERS,
     CHOICES,

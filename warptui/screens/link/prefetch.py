@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from warptui.engine.errors import WarptuiError
-from warptui.engine.items import ItemRow
+from warptui.engine.model.row import ItemRow
 from warptui.screens.link.feed import Engine
 from warptui.screens.stages import StageView
 from warptui.screens.stages.view import Loaded

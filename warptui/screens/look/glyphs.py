@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from warptui.engine.items import Choice, ItemRow, State
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.row import ItemRow
 
 
 class Drawing(StrEnum):

@@ -8,7 +8,8 @@ from typing import Any
 
 from rich.style import Style
 
-from warptui.engine.items import Choice, ItemRow, State
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.row import ItemRow
 
 VARIABLES = {
     "state-done": "#7fc97f",

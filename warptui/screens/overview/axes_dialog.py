@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.strip import Strip
 from textual.widgets import Footer
 
-from warptui.engine.items import Summary
+from warptui.engine.model.summary import Summary
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.overview.acquisition import Along
 from warptui.screens.widgets.line import BOLD, LineWidget

@@ -17,7 +17,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from warptui.engine.items import Choice, State, Summary
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.summary import Summary
 from warptui.screens.link.mirror import CHOICE_NUMBERS, STATE_NUMBERS, Mirror
 
 _COMPARISON = re.compile(r"^([^<>=]+)(<=|>=|<|>|=)(\?|[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[-+]?\d+)?)$")

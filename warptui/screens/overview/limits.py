@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from warptui.engine.items import Choice, Summary
+from warptui.engine.model.item import Choice
+from warptui.engine.model.summary import Summary
 from warptui.screens.link.mirror import CHOICE_NUMBERS, Mirror
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, Static
 
-from warptui.engine.items import Summary
+from warptui.engine.model.summary import Summary
 from warptui.screens.overview.limits import allowed, is_whole
 
 Pair = tuple[float | None, float | None]

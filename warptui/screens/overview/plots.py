@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.timer import Timer
 
-from warptui.engine.items import Summary
+from warptui.engine.model.summary import Summary
 from warptui.screens.overview.acquisition import Along, Axis, axis_of, hours, squares
 from warptui.screens.overview.axes_dialog import Axes, AxesDialog, Scatter
 from warptui.screens.overview.limits import Held, is_whole, moved

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from warptui.engine.items import Choice, ItemRow, State, Summary
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.summary import Summary
 from warptui.screens.link.mirror import CHOICE_NUMBERS, STATE_NUMBERS, Mirror
 
 _GONE = [STATE_NUMBERS[state] for state in (State.FAILED, State.MISSING)]

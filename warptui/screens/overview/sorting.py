@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from warptui.engine.items import State, Summary
+from warptui.engine.model.item import State
+from warptui.engine.model.summary import Summary
 from warptui.screens.link.mirror import STATE_NUMBERS, Mirror
 
 ARRIVAL, STATE, NAME = "arrival", "state", "name"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from warptui.engine.items import ItemDetail, State
+from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.item import State
 from warptui.screens import words
 from warptui.screens.link.previews import PreviewError, read_preview
 from warptui.screens.stages.view import Fact, Loaded, Pane, Side, StageView

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.items import ItemDetail
+from warptui.engine.model.detail import ItemDetail
 from warptui.screens import words
 from warptui.screens.item.deconvolution import Filter, deconvolved, lens_of
 from warptui.screens.link.previews import PreviewError, read_preview

@@ -9,7 +9,8 @@ from typing import Any
 
 from textual.widget import Widget
 
-from warptui.engine.items import ItemDetail, State
+from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.item import State
 from warptui.screens.widgets.pictures.layers import Layer
 
 Fact = tuple[str, str]  # a label and its value with the unit

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from warptui.engine.items import ModelInfo, TrainingStatus
+from warptui.engine.model.training import ModelInfo, TrainingStatus
 from warptui.screens import words
 from warptui.screens.look.glyphs import Glyphs
 from warptui.screens.look.palette import Palette

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from warptui.engine.errors import WarptuiError
-from warptui.engine.items import ModelInfo, TrainingRequest
+from warptui.engine.model.training import ModelInfo, TrainingRequest
 from warptui.screens.dialogs.prompts import Choose
 from warptui.screens.dialogs.windows import Question
 from warptui.screens.settings.form import Values

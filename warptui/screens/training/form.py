@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from warptui.engine.items import ModelInfo, TrainingRequest
+from warptui.engine.model.training import ModelInfo, TrainingRequest
 from warptui.screens.settings.form import Draft, Field, Kind, Values, all_fields
 from warptui.screens.training.words import READY
 

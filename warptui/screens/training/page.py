@@ -11,7 +11,7 @@ from typing import Any
 from textual.timer import Timer
 
 from warptui.engine.errors import WarptuiError
-from warptui.engine.items import ModelInfo, TrainingExample
+from warptui.engine.model.training import ModelInfo, TrainingExample
 from warptui.screens.keys.names import key_name
 from warptui.screens.link.feed import Engine
 from warptui.screens.link.mirror import Changes

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.errors import WarptuiError
-from warptui.engine.items import ItemDetail
+from warptui.engine.model.detail import ItemDetail
 from warptui.screens import words
 from warptui.screens.link.feed import Engine
 from warptui.screens.link.previews import PreviewError, read_preview

@@ -9,7 +9,8 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from warptui.engine.items import ItemDetail, ItemRow
+from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.row import ItemRow
 from warptui.screens.link.mirror import Changes
 from warptui.screens.training import words as said
 from warptui.screens.training.account import Shown, account

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.items import Choice, EngineStatus, State, Summary
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.summary import Summary
 from warptui.engine.model.item_columns import CHOICE_NUMBERS, STATE_NUMBERS, Columns
 from warptui.engine.project.paths import ProjectPaths
 

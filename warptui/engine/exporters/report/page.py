@@ -17,7 +17,8 @@ from warptui.engine.exporters.report import svg
 from warptui.engine.exporters.report.beam import optics_groups
 from warptui.engine.exporters.report.facts import Facts, limit_words
 from warptui.engine.exporters.report.pictures import data_uri
-from warptui.engine.items import Choice, State, Summary
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.summary import Summary
 from warptui.engine.project import paths
 
 N_PICTURES = 4  # of the best, of typical ones, and of the worst

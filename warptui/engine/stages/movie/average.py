@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from warptui.engine.errors import StageError
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
 from warptui.engine.stages.movie.motion import MotionResult
 

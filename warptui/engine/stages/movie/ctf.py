@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import field_validator, model_validator
 
 from warptui.engine.errors import StageError
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.stages.base import Stage, StageResult, StageSettings, carried, setting, summary
 from warptui.engine.stages.movie.average import AverageSettings
 from warptui.engine.stages.movie.ctf_products import save_deconvolved, save_spectrum

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from warptui.engine.formats.star.particles import (
     local_ctf,
     particle_rows,
 )
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
 from warptui.engine.stages.movie.average import AverageResult, shift_nodes, unmoved
 from warptui.engine.stages.movie.ctf import CtfResult

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from warptui.engine.edits import Chosen, Edits, choose
 from warptui.engine.errors import StageError
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
 from warptui.engine.stages.movie.average import AverageResult
 

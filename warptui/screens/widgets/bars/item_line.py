@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from textual.strip import Strip
 
-from warptui.engine.items import ItemRow, State, Summary
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.item import State
+from warptui.engine.model.summary import Summary
 from warptui.screens import words
 from warptui.screens.look.glyphs import choice_glyph
 from warptui.screens.overview import problems

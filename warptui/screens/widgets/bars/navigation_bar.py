@@ -11,7 +11,7 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
-from warptui.engine.items import Choice, State
+from warptui.engine.model.item import Choice, State
 from warptui.screens.link.mirror import CHOICE_NUMBERS, STATE_NUMBERS, STATES, Mirror
 from warptui.screens.overview.acquisition import Along, axis_of
 from warptui.screens.widgets.line import PLAIN, LineWidget, Piece

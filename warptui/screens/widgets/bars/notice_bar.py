@@ -7,7 +7,7 @@ import textwrap
 from rich.style import Style
 from textual.strip import Strip
 
-from warptui.engine.items import Notice
+from warptui.engine.model.notices import Notice
 from warptui.screens import words
 from warptui.screens.keys.bindings import APP_BINDINGS
 from warptui.screens.keys.command_list import mapped

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from textual.strip import Strip
 
-from warptui.engine.items import Choice, State
+from warptui.engine.model.item import Choice, State
 from warptui.screens import words
 from warptui.screens.link.mirror import CHOICE_NUMBERS, Mirror
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.style import Style
 
-from warptui.engine.items import TrainingExample
+from warptui.engine.model.training import TrainingExample
 from warptui.screens import words
 from warptui.screens.training.words import count, counted, totals
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece

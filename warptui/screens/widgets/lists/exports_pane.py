@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from warptui.engine.items import Export
+from warptui.engine.model.exports import Export
 from warptui.screens import words
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.lists.list_pane import ListPane

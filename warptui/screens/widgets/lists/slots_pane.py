@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from warptui.engine.items import EngineStatus
+from warptui.engine.model.status import EngineStatus
 from warptui.screens import words
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.lists.list_pane import ListPane

@@ -14,7 +14,8 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.strip import Strip
 
-from warptui.engine.items import Astigmatism, Summary
+from warptui.engine.model.status import Astigmatism
+from warptui.engine.model.summary import Summary
 from warptui.screens import words
 from warptui.screens.look.glyphs import Drawing, Glyphs
 from warptui.screens.widgets.line import BOLD, LineWidget, Piece, fitted

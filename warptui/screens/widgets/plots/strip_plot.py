@@ -10,7 +10,7 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.strip import Strip
 
-from warptui.engine.items import Summary
+from warptui.engine.model.summary import Summary
 from warptui.screens import words
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece, fitted
 from warptui.screens.widgets.pictures.raster import Cells

@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.strip import Strip
 
-from warptui.engine.items import Summary
+from warptui.engine.model.summary import Summary
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.overview.acquisition import UNKNOWN_SQUARE, Along, Axis, Group
 from warptui.screens.widgets.line import LineWidget
