@@ -16,14 +16,15 @@ import warptui
 from warptui.engine.api import events, protocol
 from warptui.engine.api.events import Event
 from warptui.engine.errors import EngineError, OtherVersionError
-from warptui.engine.model.item import Choice
-from warptui.engine.model.status import EngineStatus
-from warptui.engine.model.exports import ExportRequest
+from warptui.engine.formats.writing import temporary
 from warptui.engine.model.detail import ItemDetail, Trial
+from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.item import Choice
 from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.training import ModelInfo, TrainingExample, TrainingRequest
 from warptui.engine.project import filesystem
-from warptui.engine.project.paths import ProjectPaths, socket_path, temporary
+from warptui.engine.project.paths import ProjectPaths, socket_path
 from warptui.engine.training.folder import read_metrics, read_report
 
 if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without

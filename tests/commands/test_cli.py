@@ -22,9 +22,9 @@ from warptui.commands import card, demo, doctor, offline, process, report
 from warptui.engine.config import file
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.model.item import Choice, State
-from warptui.engine.model.status import EngineStatus
-from warptui.engine.model.row import ItemRow
 from warptui.engine.model.notices import Notice
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.summary import Summary
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
@@ -206,7 +206,7 @@ def test_status_without_an_engine_lists_what_waits_for_one(run: Run, project: Pa
 
 def test_status_mentions_settings_that_have_no_effect_on_stderr(run: Run, project: Path):
     config = project / "config.toml"
-    file.write_text(file.read_text().replace('scheduler = ""', 'scheduler = "slurm"'))
+    config.write_text(config.read_text().replace('scheduler = ""', 'scheduler = "slurm"'))
     _, out, err = run("status", project, "--json")
     json.loads(out)
     assert err.count("compute.scheduler") == 1

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warptui.engine.model.item import Choice, State
-from warptui.engine.model.row import ItemRow
 from warptui.engine.model.item_columns import Columns
+from warptui.engine.model.row import ItemRow
 
 known = st.floats(allow_nan=False)
 values = st.one_of(

@@ -18,11 +18,11 @@ from warptui.engine.edits import Edits, Spot, write_edits
 from warptui.engine.errors import InputError, ItemError
 from warptui.engine.formats.star.picks import Candidates, write_candidates
 from warptui.engine.formats.warp import xml
-from warptui.engine.model.status import EngineStatus
-from warptui.engine.model.item import State
 from warptui.engine.items import picks
 from warptui.engine.items.service import Register
 from warptui.engine.items.table import Entry, Roster
+from warptui.engine.model.item import State
+from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.plan import References, make_record
 from warptui.engine.planning.target import Wanted

@@ -28,9 +28,9 @@ from warptui.engine.exporting.live import Live
 from warptui.engine.exporting.records import ExportRecords
 from warptui.engine.formats.mrc import StackWriter, write_mrc
 from warptui.engine.formats.star.rows import Head, Rows
+from warptui.engine.formats.writing import TEMPORARY_SUFFIX, naming, replacing, write_text
 from warptui.engine.model.exports import Export, ExportRequest
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.project import paths
 from warptui.engine.project.lock import ProjectLock
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
@@ -167,7 +167,7 @@ def test_of_a_stack_that_does_not_fit_nothing_is_left(tmp_path: Path, side: int)
 @pytest.mark.parametrize(
     "write",
     [
-        lambda path: paths.write_text(path, "x"),
+        lambda path: write_text(path, "x"),
         lambda path: write_mrc(path, np.eye(8, dtype=np.float32), 1.0),
     ],
     ids=["text", "image"],
@@ -180,7 +180,7 @@ def test_what_cannot_be_written_is_named(
         broken.setattr(os, "fsync", full)
         with pytest.raises(OSError, match=r"No space left on device: '.*/x\.mrc'$"):
             write(path)
-    with pytest.raises(FileNotFoundError) as told, paths.replacing(path):
+    with pytest.raises(FileNotFoundError) as told, replacing(path):
         pass  # nothing was written that could replace it
     assert told.value.filename == str(path) and told.value.filename2 is None
     assert not list(tmp_path.iterdir())
@@ -207,7 +207,7 @@ def test_when_the_project_has_no_room_lists_are_written_elsewhere(
     assert export(project, target, stored).state == "done"
     before = target.read_bytes()
     target.unlink()
-    real = paths.write_text
+    real = write_text
 
     def write(path: Path, text: str) -> None:
         full() if path.is_relative_to(project.root) else real(path, text)
@@ -229,7 +229,7 @@ def test_a_request_that_has_no_room_is_refused_in_plain_words(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def call(*_: object) -> None:
-        with paths.naming(Path("/p/a.xml")):
+        with naming(Path("/p/a.xml")):
             full()
 
     answer = Server._answer(
@@ -271,5 +271,5 @@ def test_a_copy_of_metadata_that_does_not_fit_leaves_nothing(
     with pytest.raises(OSError, match="No space"):
         store.save(StoredItem("a.mrc", 1, raw_path="/y/a.mrc"))
     assert project.metadata("a").read_bytes() == before
-    assert not list(project.root.rglob(f"*{paths.TEMPORARY_SUFFIX}"))
+    assert not list(project.root.rglob(f"*{TEMPORARY_SUFFIX}"))
     store.close()

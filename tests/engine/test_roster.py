@@ -17,11 +17,11 @@ from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.events import ItemChanged
 from warptui.engine.config.settings import Config, FilterSettings
 from warptui.engine.execution.dispatcher import Foreman
-from warptui.engine.model.item import Choice, State
-from warptui.engine.model.status import EngineStatus
-from warptui.engine.model.row import ItemRow
 from warptui.engine.items.service import Register
 from warptui.engine.items.table import Roster
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.plan import References, make_record
 from warptui.engine.planning.target import Wanted, summaries, told

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from warptui.engine.items.selection import Limit, Spread, Verdict, limits, select
 from warptui.engine.model.item import Choice, State
 from warptui.engine.model.summary import Summary
-from warptui.engine.items.selection import Limit, Spread, Verdict, limits, select
 
 
 @pytest.mark.parametrize("state", State)

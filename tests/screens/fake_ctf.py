@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.model.status import Astigmatism
-from warptui.engine.model.row import ItemRow
 from warptui.engine.items.selection import Spread
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import Astigmatism
 from warptui.screens.item.deconvolution import Lens, ctf
 
 PIXEL, RANGE, WINDOW = 0.834, (30.0, 4.0), 512

@@ -36,15 +36,15 @@ from warptui.engine.exporters.optics_groups.beam_shifts import (
     Grouping,
     number_as_they_come,
 )
-from warptui.engine.model.item import Choice, State
-from warptui.engine.model.status import EngineStatus
-from warptui.engine.model.exports import Export, ExportRequest
-from warptui.engine.model.detail import ItemDetail, Trial
-from warptui.engine.model.row import ItemRow
-from warptui.engine.model.training import ModelInfo, TrainingExample, TrainingRequest
-from warptui.engine.model.notices import Notice
-from warptui.engine.model.summary import Summary
 from warptui.engine.items.selection import limits, select
+from warptui.engine.model.detail import ItemDetail, Trial
+from warptui.engine.model.exports import Export, ExportRequest
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.notices import Notice
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.summary import Summary
+from warptui.engine.model.training import ModelInfo, TrainingExample, TrainingRequest
 from warptui.engine.planning.target import summaries as summaries_of
 from warptui.engine.stages import STAGES
 

@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.model.row import ItemRow
-from warptui.engine.model.training import ModelInfo, TrainingExample, TrainingRequest, TrainingStatus
+from warptui.engine.model.training import (
+    ModelInfo,
+    TrainingExample,
+    TrainingRequest,
+    TrainingStatus,
+)
 
 N_STEPS = 1000
 MEASURE_EVERY = 50

@@ -11,8 +11,8 @@ from tests.screens.conftest import until
 from tests.screens.fake_ctf import OPTICS
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import SIZES, text_of
-from warptui.engine.model.status import Astigmatism
 from warptui.engine.model.item import Choice
+from warptui.engine.model.status import Astigmatism
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.overview.mean_ctf import mean_ctf
 from warptui.screens.widgets.plots.astigmatism_plot import AstigmatismPlot

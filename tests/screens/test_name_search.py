@@ -7,9 +7,9 @@ import pytest
 
 from tests.screens.fake_engine import synthetic_rows
 from warptui.engine.api.events import ItemChanged, ItemRemoved, Snapshot
-from warptui.engine.model.status import EngineStatus
-from warptui.engine.model.row import ItemRow
 from warptui.engine.model.item import State
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
 from warptui.screens.link.mirror import Mirror
 from warptui.screens.link.name_search import NameSearch
 

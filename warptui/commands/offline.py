@@ -10,9 +10,9 @@ from warptui.engine.config.file import read_config
 from warptui.engine.config.settings import InputSettings
 from warptui.engine.errors import SettingsError
 from warptui.engine.exporting.records import ExportRecords
-from warptui.engine.model.status import EngineStatus
 from warptui.engine.items.picks import read_marks
 from warptui.engine.items.table import Roster
+from warptui.engine.model.status import EngineStatus
 from warptui.engine.planning.references import ReferenceFiles
 from warptui.engine.planning.target import Wanted, told
 from warptui.engine.project.filesystem import free_bytes

@@ -14,9 +14,9 @@ from warptui.commands import offline
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, say
 from warptui.engine.config import file
 from warptui.engine.errors import SettingsError
-from warptui.engine.model.status import EngineStatus
-from warptui.engine.model.row import ItemRow
 from warptui.engine.model.item import State
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
 from warptui.engine.project.paths import ProjectPaths
 
 LOOK_S = 0.25

@@ -10,8 +10,8 @@ from warptui.client import running
 from warptui.commands import offline
 from warptui.commands.output import DONE, one_line, print_json, print_table, say
 from warptui.engine.config import file
-from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.summary import Summary
 
 

@@ -16,10 +16,11 @@ from warptui.commands import steer
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, print_table, say
 from warptui.engine.config import file
 from warptui.engine.errors import EngineError, TrainingError
+from warptui.engine.model.item import root_name_of
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.training import ModelInfo, TrainingRequest, TrainingStatus
 from warptui.engine.project.lock import ProjectLock
-from warptui.engine.project.paths import ProjectPaths, root_name
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.training.folder import read_metrics, read_report
 
 LOOK_S = 0.25
@@ -347,7 +348,7 @@ def _root_names(project: Path) -> dict[str, str]:
     from warptui.commands import offline
 
     roster, _ = offline.load_roster(project)
-    return {root_name(name): name for name in roster.entries}
+    return {root_name_of(name): name for name in roster.entries}
 
 
 def _locked(paths: ProjectPaths) -> _Lock:

@@ -32,18 +32,20 @@ from warptui.engine.exporters.base import by_settings, kind_of, settled, target_
 from warptui.engine.exporters.report import Facts
 from warptui.engine.exporting.jobs import Exports
 from warptui.engine.exporting.live_lists import LiveLists
-from warptui.engine.model.status import EngineStatus
-from warptui.engine.model.exports import ExportRequest
-from warptui.engine.model.detail import ItemDetail
-from warptui.engine.model.training import TrainingStatus
+from warptui.engine.formats.writing import TEMPORARY_SUFFIX
 from warptui.engine.items.picks import read_marks
 from warptui.engine.items.table import Roster
+from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.item import root_name_of
 from warptui.engine.model.item_columns import Columns
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.training import TrainingStatus
 from warptui.engine.planning.references import ReferenceFiles
 from warptui.engine.planning.target import Wanted, as_json
 from warptui.engine.project import filesystem
 from warptui.engine.project.lock import ProjectLock
-from warptui.engine.project.paths import TEMPORARY_SUFFIX, ProjectPaths, root_name
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS, find_leftovers
 from warptui.engine.stages import Stage
@@ -338,7 +340,7 @@ class Works:
 
     def _root_names(self) -> dict[str, str]:
         """The items' names by the root names of their files."""
-        return {root_name(name): name for name in self._foreman.roster.entries}
+        return {root_name_of(name): name for name in self._foreman.roster.entries}
 
     def _training_place(self) -> tuple[str, int]:
         """The device to train on, and how many threads: workers do nothing meanwhile."""

@@ -17,8 +17,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from warptui.engine.errors import InputError
+from warptui.engine.formats.writing import write_text
 from warptui.engine.ops.common.minimum_distance import clear_of, spaced
-from warptui.engine.project.paths import write_text
 
 FORMAT = 1  # of the file
 MASK_PIXEL_SIZE = 8.0  # Å/px, of masks

@@ -26,11 +26,11 @@ from warptui.engine.exporters.base import (
     target_of,
 )
 from warptui.engine.exporters.optics_groups.beam_shifts import Gathering, number_as_they_come
-from warptui.engine.model.item import Choice
-from warptui.engine.model.status import EngineStatus
-from warptui.engine.model.exports import ExportRequest
 from warptui.engine.model.detail import ItemDetail, Trial
+from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.item import Choice
 from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.training import ModelInfo, TrainingExample, TrainingRequest
 from warptui.engine.planning.forecast import Forecast, forecast
 from warptui.engine.planning.references import ReferenceFiles

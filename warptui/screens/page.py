@@ -12,8 +12,8 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
 from warptui.screens import words
 from warptui.screens.link.mirror import Changes
 from warptui.screens.widgets.bars.key_bar import KeyBar

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.errors import OtherVersionError
-from warptui.engine.model.row import ItemRow
 from warptui.engine.model.item import State
+from warptui.engine.model.row import ItemRow
 from warptui.screens.keys.names import key_name
 from warptui.screens.link.mirror import STATE_NUMBERS, Mirror
 from warptui.screens.link.pending_edits import EditBook

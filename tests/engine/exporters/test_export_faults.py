@@ -25,9 +25,10 @@ from warptui.engine.errors import ExportError
 from warptui.engine.exporters import base as kinds
 from warptui.engine.exporting.jobs import Exports
 from warptui.engine.exporting.records import ExportRecords
+from warptui.engine.formats.writing import TEMPORARY_SUFFIX
 from warptui.engine.model.exports import Export, ExportRequest
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.project.paths import TEMPORARY_SUFFIX, ProjectPaths
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.worker import extraction
 
 OPTICS = {"voltage": 300.0, "cs": 2.7, "amplitude_contrast": 0.07}

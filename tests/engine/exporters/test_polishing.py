@@ -16,9 +16,10 @@ from warptui.engine.exporters.micrographs import Options, export_micrographs
 from warptui.engine.formats.mrc import read_mrc, write_mrc
 from warptui.engine.formats.star.tables import Table, write_star
 from warptui.engine.formats.tiff.writing import write_tiff_movie
+from warptui.engine.model.item import root_name_of
 from warptui.engine.model.stored import StageRecord, StoredItem
 from warptui.engine.ops.ctf import transfer_function
-from warptui.engine.project.paths import ProjectPaths, root_name
+from warptui.engine.project.paths import ProjectPaths
 
 pytestmark = pytest.mark.skipif(
     shutil.which("relion_motion_refine") is None, reason="RELION is not installed"
@@ -192,7 +193,7 @@ def test_polishing_takes_the_movies_where_the_motion_says(
     assert len(polished["particles"]) == len(NAMES) * len(PLACES)
 
     expected = -contrast_of(projection)
-    for name in (root_name(item.name) for item in items):
+    for name in (root_name_of(item.name) for item in items):
         folder = tmp_path / "polished" / "average"
         shiny, _ = read_mrc(folder / f"{name}_shiny.mrcs")
         likeness = [np.corrcoef(image.ravel(), expected.ravel())[0, 1] for image in shiny]

@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Any
 
 from warptui.engine.errors import CorruptError, TransientError
+from warptui.engine.formats.writing import temporary
 from warptui.engine.model.item import Movie
-from warptui.engine.project.paths import temporary
 from warptui.engine.stages.movie import average as real_average
 from warptui.engine.stages.movie import motion as real_motion
 from warptui.engine.worker.fault_injection import crash_point

@@ -14,8 +14,8 @@ from warptui.client import Client
 from warptui.engine.alerts.command import Hook
 from warptui.engine.api.events import LogLine
 from warptui.engine.api.log_lines import earlier_lines
-from warptui.engine.model.notices import Notice
 from warptui.engine.model.item import State
+from warptui.engine.model.notices import Notice
 
 NOTICE = Notice(3, 1.0, "failed_item", "error", "a$b.tif failed: 'x' \"y\" `z`", "a$b.tif")
 

@@ -11,9 +11,9 @@ import pytest
 from warptui.engine.api import event_hub
 from warptui.engine.api.event_hub import BATCH_S, KEPT_LINES, KEPT_REMOVALS, Broadcast
 from warptui.engine.api.events import ItemChanged, ItemRemoved, LogLine, Snapshot, StatusChanged
-from warptui.engine.model.status import EngineStatus
-from warptui.engine.model.row import ItemRow
 from warptui.engine.model.item import State
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
 
 STATUS = EngineStatus("idle", "/p", "/r")
 

@@ -18,8 +18,8 @@ from warptui.engine.api import protocol
 from warptui.engine.api.events import Event, ItemChanged, Snapshot
 from warptui.engine.errors import EngineError, ItemError, OtherVersionError, SettingsError
 from warptui.engine.model.item import Choice, State
-from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
 from warptui.engine.project.paths import ProjectPaths, socket_path
 
 

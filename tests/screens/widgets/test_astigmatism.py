@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui.engine.model.status import Astigmatism
 from warptui.engine.items.selection import Spread
+from warptui.engine.model.status import Astigmatism
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.plots.astigmatism_plot import Canvas, Window, vectors
 from warptui.screens.widgets.plots.ctf_plot import bars, weakest

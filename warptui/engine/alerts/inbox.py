@@ -7,8 +7,8 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
+from warptui.engine.formats.writing import write_text
 from warptui.engine.model.notices import Notice
-from warptui.engine.project.paths import write_text
 
 log = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ from warptui.engine.api.events import (
     Snapshot,
     StatusChanged,
 )
-from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
 
 BATCH_S = 0.25  # no viewer is told more often, but of other limits
 QUIET_S = 5.0  # an empty batch after this long tells the server whether the viewer still listens

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
 
 
 @dataclass(frozen=True)

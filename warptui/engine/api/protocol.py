@@ -23,8 +23,8 @@ from warptui.engine.model.status import EngineStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from warptui.engine.model.row import ItemRow
     from warptui.engine.model.item_columns import Columns
+    from warptui.engine.model.row import ItemRow
 
 PROTOCOL = 4
 PART = 4096  # items in a message: neither side holds the text of 100,000 at once

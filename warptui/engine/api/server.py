@@ -27,8 +27,8 @@ from warptui.engine.api.events import Snapshot
 from warptui.engine.config.settings import ReadConfig, WriteConfig
 from warptui.engine.edits import edits_of
 from warptui.engine.errors import EngineError, WarptuiError
-from warptui.engine.model.item import Choice
 from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.item import Choice
 from warptui.engine.model.training import TrainingRequest
 from warptui.engine.project import filesystem
 from warptui.engine.project.paths import ProjectPaths, socket_path

@@ -11,11 +11,11 @@ import warptui
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.events import StatusChanged
 from warptui.engine.execution.dispatcher import Foreman
-from warptui.engine.model.status import EngineStatus
+from warptui.engine.items.table import Entry
 from warptui.engine.model.exports import Export
 from warptui.engine.model.notices import Notice
+from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.training import TrainingStatus
-from warptui.engine.items.table import Entry
 from warptui.engine.planning.target import told
 from warptui.engine.project import filesystem
 from warptui.engine.stages import Stage

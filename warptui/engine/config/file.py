@@ -35,7 +35,8 @@ from warptui.engine.config.settings import (
     TrainingSettings,
 )
 from warptui.engine.errors import SettingsError
-from warptui.engine.project.paths import CONFIG_NAME, temporary
+from warptui.engine.formats.writing import temporary
+from warptui.engine.project.paths import CONFIG_NAME
 from warptui.engine.stages import STAGES
 
 SECTIONS: dict[str, type[BaseModel]] = {

@@ -24,10 +24,10 @@ from warptui.engine.config.settings import Config
 from warptui.engine.errors import ItemError
 from warptui.engine.execution.local_pool import Died, Pool, Said, Slot, log_tail
 from warptui.engine.execution.trials import Trials
-from warptui.engine.model.item import State
-from warptui.engine.model.detail import Trial
 from warptui.engine.items.service import Register
 from warptui.engine.items.table import Entry, Roster
+from warptui.engine.model.detail import Trial
+from warptui.engine.model.item import State
 from warptui.engine.model.stored import Failure
 from warptui.engine.planning.plan import NEVER_RUN, make_record
 from warptui.engine.planning.rates import Rates

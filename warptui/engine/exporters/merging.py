@@ -14,8 +14,8 @@ from pathlib import Path
 
 from warptui.engine.exporters.row_cache import Spool
 from warptui.engine.formats.star.rows import GROUP, GROUP_NAME, Head, table_head
+from warptui.engine.formats.writing import replacing
 from warptui.engine.model.stored import digest
-from warptui.engine.project.paths import replacing
 
 BLOCK = 1 << 20  # bytes that are written at a time
 MAGNIFICATION = "10000.0"  # by which a detector's pixel in µm is the particles' in Å

@@ -17,8 +17,9 @@ from warptui.engine.exporters.optics_groups.beam_shifts import Gathering, Groupi
 from warptui.engine.formats.mrc import read_mrc, write_mrc
 from warptui.engine.formats.star.tables import Table, Value, is_writable, write_star
 from warptui.engine.formats.warp.ctf import positive_astigmatism
+from warptui.engine.model.item import root_name_of
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.project.paths import ProjectPaths, root_name
+from warptui.engine.project.paths import ProjectPaths
 
 CTF_LABELS = (
     "rlnDefocusU",
@@ -113,7 +114,7 @@ def export_micrographs(
             report.left_out[item.name] = reason
         if reason:
             continue
-        path, average = project.average(root_name(item.name)), item.records["average"]
+        path, average = project.average(root_name_of(item.name)), item.records["average"]
         ctf, found = item.records.get("ctf"), _found(item)
         shown = _float32_copy(path, project) if options.float32 else path
         name = options.shown(shown, project)
@@ -161,7 +162,7 @@ def export_micrographs(
 
 def why_not(item: StoredItem, project: ProjectPaths, options: Options) -> str:
     """Why an item cannot be in the list; "" where it can."""
-    path = project.average(root_name(item.name))
+    path = project.average(root_name_of(item.name))
     if "average" not in item.records or not path.is_file():
         return f"no average: {path} is not there"
     if not is_writable(options.shown(path, project)):
@@ -173,7 +174,7 @@ def preview_row(item: StoredItem, project: ProjectPaths, options: Options) -> li
     """Name, defocus along and across, resolution as they will stand there; None = left out."""
     if why_not(item, project, options):
         return None
-    name, found = options.shown(project.average(root_name(item.name)), project), _found(item)
+    name, found = options.shown(project.average(root_name_of(item.name)), project), _found(item)
     if options.without_ctf or found.get("defocus_um") is None:
         return [name, "", "", ""]
     values = _ctf_values(found)

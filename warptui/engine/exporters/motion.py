@@ -19,8 +19,9 @@ from warptui.engine.formats.gain import read_gain
 from warptui.engine.formats.movie import open_movie
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.tables import Pairs, Table, Value, is_writable, write_star
+from warptui.engine.model.item import root_name_of
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.project.paths import ProjectPaths, root_name
+from warptui.engine.project.paths import ProjectPaths
 
 LATTICE = 9  # places each way at which the local motion is compared
 GLOBAL_ONLY, POLYNOMIAL = 0, 1  # RELION's versions of a motion model
@@ -87,7 +88,7 @@ class MotionExport:
             rows = [[index, float(value)] for index, value in enumerate(model)]
             labels = ("rlnMotionModelCoeffsIdx", "rlnMotionModelCoeff")
             blocks.append(Table("local_motion_model", labels, rows))
-        path = self._project.motion(root_name(item.name))
+        path = self._project.motion(root_name_of(item.name))
         write_star(path, blocks)
         return self._shown(path), residual
 

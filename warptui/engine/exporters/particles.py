@@ -34,10 +34,12 @@ from warptui.engine.exporting.records import stacks_of, sweep
 from warptui.engine.formats.star.foreign import Places, read_places
 from warptui.engine.formats.star.picks import read_picks
 from warptui.engine.formats.star.rows import Rows, split_star
+from warptui.engine.formats.writing import naming, temporary
 from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.item import root_name_of
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project import filesystem
-from warptui.engine.project.paths import ProjectPaths, naming, root_name, temporary
+from warptui.engine.project.paths import ProjectPaths
 
 NO_PICKS = "nothing was picked, or cut out, on it"
 NONE_THERE = "the coordinates name no particles on it"
@@ -170,7 +172,7 @@ def preview_particles(
         table = _wanted(item, project, places_of(request, project))
     except InputError:
         return []
-    micrograph = shown(project.average(root_name(item.name)))
+    micrograph = shown(project.average(root_name_of(item.name)))
     return [[micrograph, f"{x:.1f}", f"{y:.1f}", f"{score:.3f}"] for y, x, score in table[:3]]
 
 
@@ -185,7 +187,7 @@ def _wanted(item: StoredItem, project: ProjectPaths, places: Places | None) -> l
             raise InputError(NO_PICKS)
         positions, scores = read_picks(project.root / picking.result["picks_path"])
         return [[y, x, s] for (y, x), s in zip(positions.tolist(), scores.tolist(), strict=True)]
-    found = places.of(root_name(item.name))
+    found = places.of(root_name_of(item.name))
     if found is None or not len(found):
         raise InputError(NONE_THERE)
     table = found.copy()

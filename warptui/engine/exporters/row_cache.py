@@ -15,7 +15,7 @@ from pathlib import Path
 
 from warptui.engine.errors import CorruptError
 from warptui.engine.formats.star.rows import Head, Rows
-from warptui.engine.project.paths import naming, replacing
+from warptui.engine.formats.writing import naming, replacing
 
 WASTE = 0.5  # share of the file that nothing needs, above which it is written anew
 LEAST_WASTE = 16 << 20  # bytes

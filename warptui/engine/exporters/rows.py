@@ -10,8 +10,9 @@ from warptui.engine.errors import InputError
 from warptui.engine.formats.star.particles import OPTICS_LABELS, can_be_named, particle_rows
 from warptui.engine.formats.star.picks import read_picks
 from warptui.engine.formats.star.rows import Head, Rows, split_star
+from warptui.engine.model.item import root_name_of
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.project.paths import ProjectPaths, root_name
+from warptui.engine.project.paths import ProjectPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,9 @@ def rows_of(
     if stored is None or not {"picking", "average"} <= stored.records.keys():
         raise InputError("its metadata is gone: process it again (P)")
     picking, average = stored.records["picking"].result, stored.records["average"]
-    micrograph = str(average.result.get("average_path") or f"average/{root_name(source.name)}.mrc")
+    micrograph = str(
+        average.result.get("average_path") or f"average/{root_name_of(source.name)}.mrc"
+    )
     if not can_be_named(micrograph):
         raise InputError("RELION reads no names with blanks: rename the movie")
     ctf = stored.records.get("ctf")

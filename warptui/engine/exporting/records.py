@@ -20,9 +20,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from warptui.engine.errors import ExportError, WarptuiError
+from warptui.engine.formats.writing import TEMPORARY_SUFFIX, write_text
 from warptui.engine.model.exports import Export
 from warptui.engine.project import filesystem
-from warptui.engine.project.paths import TEMPORARY_SUFFIX, ProjectPaths, write_text
+from warptui.engine.project.paths import ProjectPaths
 
 log = logging.getLogger(__name__)
 

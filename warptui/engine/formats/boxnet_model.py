@@ -15,7 +15,7 @@ import safetensors
 import safetensors.numpy
 
 from warptui.engine.errors import InputError, OutputError
-from warptui.engine.project.paths import write_bytes
+from warptui.engine.formats.writing import write_bytes
 
 SUFFIX = ".safetensors"
 FORMAT = 1  # raised when the network's shape or the meaning of its output changes

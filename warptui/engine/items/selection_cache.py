@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from warptui.engine.model.item import Choice, State
 from warptui.engine.items.selection import KEPT, Limit, Selection, Spread, Verdict, vector
+from warptui.engine.model.item import Choice, State
 from warptui.engine.model.stored import StoredItem
 
 ASTIGMATISM = ("astigmatism_um", "astigmatism_angle_deg")  # of the ctf stage

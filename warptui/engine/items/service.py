@@ -12,14 +12,13 @@ from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.events import ItemChanged, ItemRemoved
 from warptui.engine.edits import Edits, write_edits
 from warptui.engine.errors import ItemError
-from warptui.engine.model.item import Choice, State
-from warptui.engine.model.exports import ExportRequest
 from warptui.engine.items.picks import Mark, is_behind, repick
 from warptui.engine.items.table import Entry, Roster
+from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.item import Choice, State, root_name_of
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.schedule import Schedule
 from warptui.engine.planning.urgency import urgency, why
-from warptui.engine.project import paths
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.watching.scanner import Complete, FolderState, Gone, Refused, Sighting, Waiting
@@ -134,7 +133,7 @@ class Register:
         (entry,) = self._named([name])
         if entry.refused:
             raise ItemError(f"{name}: {entry.refused}")
-        root_name = paths.root_name(entry.path.name)
+        root_name = root_name_of(entry.path.name)
         path = self.project.edits(root_name)
         try:
             write_edits(path, edits)
@@ -161,7 +160,7 @@ class Register:
         record = full.records.get("picking") if full else None
         if record is None:
             return
-        changed = repick(self.project, entry.name, paths.root_name(entry.path.name), record)
+        changed = repick(self.project, entry.name, root_name_of(entry.path.name), record)
         records = {**entry.stored.records, "picking": changed}
         entry.stored = self._save(replace(entry.stored, records=records))
         self.roster.select(entry)

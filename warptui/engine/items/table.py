@@ -11,17 +11,16 @@ from typing import Any
 from warptui.engine.edits import NO_EDITS, read_edits
 from warptui.engine.errors import InputError
 from warptui.engine.formats.squares import square_of_parts
-from warptui.engine.model.status import Astigmatism
-from warptui.engine.model.detail import ItemDetail
-from warptui.engine.model.row import ItemRow
-from warptui.engine.model.item import State
 from warptui.engine.items.picks import NO_MARK, Mark
 from warptui.engine.items.selection import NOT_PROCESSED, Selection, Spread, select
 from warptui.engine.items.selection_cache import ASTIGMATISM, FROM_SPREAD, Judged
+from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.item import State, root_name_of
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import Astigmatism
 from warptui.engine.model.stored import StageRecord, StoredItem
 from warptui.engine.planning.plan import Step, refusal
 from warptui.engine.planning.target import Wanted, stage_and_field
-from warptui.engine.project import paths
 from warptui.engine.project.paths import ProjectPaths
 
 COUNTED = ("selected", "filtered", "edited", "examples", "held-out", "particles")
@@ -122,7 +121,7 @@ class Roster:
         known = self.find(path)
         if known is not None:
             return known
-        other = self._owners.get(paths.root_name(path.name))
+        other = self._owners.get(root_name_of(path.name))
         if other is not None and not other.exists():
             moved = self.find(other)
             if moved is not None and moved.name == path.name:  # the same item in another place
@@ -161,7 +160,7 @@ class Roster:
 
     def _absent_namesake(self, path: Path) -> Entry | None:
         """The item of this file name whose own file is not where movies are looked for."""
-        other = self._owners.get(paths.root_name(path.name))
+        other = self._owners.get(root_name_of(path.name))
         known = self.find(other) if other is not None and other != path else None
         return known if known and known.name == path.name and not known.present else None
 
@@ -169,14 +168,14 @@ class Roster:
         self._by_path.pop(entry.path, None)
         entry.path, entry.square = path, square_of_parts(path.parts)
         self._by_path[path] = entry.name
-        self._owners[paths.root_name(path.name)] = path
+        self._owners[root_name_of(path.name)] = path
 
     def reconsider(self, entry: Entry) -> None:
         """A file that could not be an item is complete now: perhaps it can."""
         if entry.refused:
             entry.refused = refusal(entry.path, self._owners)
             if not entry.refused:
-                self._owners[paths.root_name(entry.path.name)] = entry.path
+                self._owners[root_name_of(entry.path.name)] = entry.path
 
     def remove(self, entry: Entry) -> None:
         """Forget an item of which nothing is stored."""
@@ -184,7 +183,7 @@ class Roster:
         del self._places[entry.place]
         self._judged.remove(entry.place)
         self._by_path.pop(entry.path, None)
-        root_name = paths.root_name(entry.path.name)
+        root_name = root_name_of(entry.path.name)
         if self._owners.get(root_name) == entry.path:
             del self._owners[root_name]
 
@@ -346,7 +345,7 @@ class Roster:
         """What the item's edits say; a file that cannot be an item has none."""
         if not self.marks or entry.refused:
             return NO_MARK
-        return self.marks.get(paths.root_name(entry.path.name), NO_MARK)
+        return self.marks.get(root_name_of(entry.path.name), NO_MARK)
 
     def account(self, entry: Entry) -> str:
         """What came of an item, for the log: its seconds and the first value of each stage."""
@@ -380,7 +379,7 @@ class Roster:
     def detail(self, entry: Entry, stored: StoredItem | None) -> ItemDetail:
         """Everything about an item; ``stored`` is its unabridged record."""
         stored = stored or entry.stored
-        root_name = paths.root_name(entry.path.name)
+        root_name = root_name_of(entry.path.name)
         preview = self._project.preview(root_name)
         spectrum = self._project.preview(root_name, "spectrum")
         average = self._project.average(root_name)
@@ -449,7 +448,7 @@ class Roster:
         self._judged.note(entry.place, entry.state, entry.stored, entry.selection)
         self._by_path[entry.path] = entry.name
         if not entry.refused:
-            self._owners[paths.root_name(entry.path.name)] = entry.path
+            self._owners[root_name_of(entry.path.name)] = entry.path
         self._last = max(self._last, entry.sequence)
         entry.square = square_of_parts(entry.path.parts)
 

@@ -7,6 +7,11 @@ from enum import StrEnum
 from pathlib import Path
 
 
+def root_name_of(name: str) -> str:
+    """Item name without its last extension: Warp names every product by it."""
+    return Path(name).stem
+
+
 class State(StrEnum):
     """Where an item stands. Never says whether it is selected (see `Choice`)."""
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from warptui.engine.model.item import State
 from warptui.engine.items.table import Entry
+from warptui.engine.model.item import State
 from warptui.engine.planning.target import Wanted
 
 SAMPLES = 200  # items whose stored durations are looked at where no stage ran yet

@@ -14,9 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from warptui.engine.config.settings import Config, affecting
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Movie, root_name_of
 from warptui.engine.model.stored import StageRecord, StoredItem, digest
-from warptui.engine.project import paths
 from warptui.engine.stages import STAGES, Stage
 
 LONGEST_SUFFIX = len(".mrc")  # of a result's name, after the root name
@@ -171,7 +170,7 @@ def refusal(path: Path, taken: Mapping[str, Path]) -> str:
     flat folders and are named by the root name, so two items must never share it.
     """
     try:
-        root_bytes = len(paths.root_name(path.name).encode())
+        root_bytes = len(root_name_of(path.name).encode())
     except UnicodeEncodeError:
         return f"the file name {path.name!r} is not valid UTF-8: rename the file"
     longest = MAX_NAME_BYTES - LONGEST_SUFFIX
@@ -180,10 +179,10 @@ def refusal(path: Path, taken: Mapping[str, Path]) -> str:
             f"the file name without its extension has {root_bytes} bytes; at most {longest} leave "
             "room for the names of the results: shorten it"
         )
-    other = taken.get(paths.root_name(path.name))
+    other = taken.get(root_name_of(path.name))
     if other is not None and other != path:
         return (
-            f"{other} has the same root name {paths.root_name(path.name)!r} and came first: the "
+            f"{other} has the same root name {root_name_of(path.name)!r} and came first: the "
             "results of both would have the same names; rename this file"
         )
     return ""

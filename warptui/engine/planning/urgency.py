@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from warptui.engine.model.item import Choice, State
 from warptui.engine.items.table import Entry
+from warptui.engine.model.item import Choice, State
 from warptui.engine.planning.schedule import Urgency
 
 _WHY = {

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from warptui.engine.errors import EngineError
-from warptui.engine.project import paths
+from warptui.engine.formats.writing import replacing
 
 BEAT_S = 5.0
 END_S = 15.0  # an engine ends within five seconds of SIGTERM
@@ -169,7 +169,7 @@ class ProjectLock:
             self._write(0)
 
     def _write(self, beat: int) -> None:
-        with paths.replacing(self.path) as temporary:
+        with replacing(self.path) as temporary:
             temporary.write_text(json.dumps(asdict(self._me) | {"beat": beat}))
 
     def _beat(self) -> None:

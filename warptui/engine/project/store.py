@@ -22,6 +22,8 @@ from xml.etree import ElementTree
 
 from warptui.engine.errors import CorruptError, InputError, OutputError
 from warptui.engine.formats.warp import xml
+from warptui.engine.formats.writing import replacing
+from warptui.engine.model.item import root_name_of
 from warptui.engine.model.stored import Failure, StageRecord, StoredItem
 from warptui.engine.project import item_xml, paths
 from warptui.engine.project.index import Index, Stamp
@@ -73,7 +75,7 @@ class Store:
     def load(self, name: str) -> StoredItem | None:
         """Everything stored about the item ``name``; None if there is nothing."""
         with self._lock:
-            item = self._read(paths.root_name(name))
+            item = self._read(root_name_of(name))
         return None if item is None else replace(item, name=name)
 
     def save(self, item: StoredItem) -> StoredItem:
@@ -89,7 +91,7 @@ class Store:
         OSError
             If the file cannot be written; the previous version is intact.
         """
-        root_name = paths.root_name(item.name)
+        root_name = root_name_of(item.name)
         path = self._project.metadata(root_name)
         with self._lock:
             old = _read_bytes(path)
@@ -100,7 +102,7 @@ class Store:
             data = xml.to_bytes(root)
             if data == old:
                 return item
-            with paths.replacing(path) as temporary:
+            with replacing(path) as temporary:
                 with temporary.open("wb") as file:
                     file.write(data)
                     file.flush()
@@ -165,7 +167,7 @@ class Store:
         except CorruptError:
             item = None  # its backup may help
         item = item or self._decode(root_name, data)
-        if item is None or item.name == root_name or paths.root_name(item.name) != root_name:
+        if item is None or item.name == root_name or root_name_of(item.name) != root_name:
             return None
         return item
 
@@ -301,7 +303,7 @@ def _read_bytes(path: Path) -> bytes | None:
 def _link(path: Path, backup: Path) -> None:
     """Make ``backup`` the present version of ``path``, atomically and without copying."""
     backup.parent.mkdir(parents=True, exist_ok=True)
-    with paths.replacing(backup) as temporary:
+    with replacing(backup) as temporary:
         temporary.unlink(missing_ok=True)
         try:
             temporary.hardlink_to(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from warptui.engine.project.paths import TEMPORARY_SUFFIX
+from warptui.engine.formats.writing import TEMPORARY_SUFFIX
 
 PRODUCT_FOLDERS = (
     "average",

@@ -17,10 +17,11 @@ import warptui
 from warptui.engine.errors import Cancelled, TrainingError
 from warptui.engine.formats.boxnet_model import find_model, write_boxnet
 from warptui.engine.formats.star.picks import write_array
+from warptui.engine.formats.writing import write_text
 from warptui.engine.model.training import TrainingStatus
 from warptui.engine.nets.boxnet import BoxNet
 from warptui.engine.project.filesystem import UNWRITABLE
-from warptui.engine.project.paths import ProjectPaths, write_text
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.training import folder as files
 from warptui.engine.training.bundle import Entry, Origin, read_bundle, write_bundle
 from warptui.engine.training.corpus import corpus_hash, read_corpus

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from warptui.engine.model.item import Choice, State
 from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.item import Choice, State
 from warptui.engine.model.row import ItemRow
 from warptui.engine.model.summary import Summary
 from warptui.screens import words

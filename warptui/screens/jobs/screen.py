@@ -14,10 +14,10 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from warptui.engine.model.exports import Export
 from warptui.engine.model.detail import ItemDetail
-from warptui.engine.model.row import ItemRow
+from warptui.engine.model.exports import Export
 from warptui.engine.model.item import State
+from warptui.engine.model.row import ItemRow
 from warptui.screens.dialogs.windows import Question, TextDialog
 from warptui.screens.exporting.optics_groups_dialog import BeamDialog
 from warptui.screens.jobs.dialogs import FailureDialog, RetryQuestion

@@ -173,8 +173,6 @@ _APP = "WarptuiApp"
 
 def _owned_bindings() -> Iterable[tuple[str, Binding]]:
     import warptui.screens.item.trial  # noqa: F401
-    import warptui.screens.settings.screen
-    import warptui.screens.training.screen
 
     pending: list[type] = [DOMNode]
     seen: set[type] = set()

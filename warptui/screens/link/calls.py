@@ -8,8 +8,8 @@ from typing import Any
 
 from warptui import client as engine_client
 from warptui.engine.errors import OtherVersionError, WarptuiError
-from warptui.engine.model.item import Choice, State
 from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.item import Choice, State
 from warptui.engine.model.row import ItemRow
 from warptui.engine.project.paths import ProjectPaths
 from warptui.screens.dialogs.windows import Question, TextDialog

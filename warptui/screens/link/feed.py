@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from warptui.engine.api.events import Event
 from warptui.engine.errors import EngineError, OtherVersionError
-from warptui.engine.model.item import Choice
-from warptui.engine.model.exports import ExportRequest
 from warptui.engine.model.detail import ItemDetail, Trial
+from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.item import Choice
 from warptui.engine.model.training import ModelInfo, TrainingExample, TrainingRequest
 
 if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without

@@ -23,9 +23,6 @@ from warptui.engine.api.events import (
     StatusChanged,
 )
 from warptui.engine.model.item import Choice, State
-from warptui.engine.model.status import EngineStatus
-from warptui.engine.model.row import ItemRow
-from warptui.engine.model.summary import Summary
 from warptui.engine.model.item_columns import (
     CHOICE_NUMBERS,
     CHOICES,
@@ -33,6 +30,9 @@ from warptui.engine.model.item_columns import (
     STATES,
     Columns,
 )
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.summary import Summary
 from warptui.screens.link.name_search import NameSearch
 
 LOG_LINES = 2000

@@ -13,8 +13,8 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from warptui.engine.model.status import Astigmatism
 from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import Astigmatism
 from warptui.screens import words
 from warptui.screens.keys.names import key_name
 from warptui.screens.link.mirror import Changes

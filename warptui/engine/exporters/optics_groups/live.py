@@ -13,7 +13,7 @@ from warptui.engine.exporters.optics_groups.beam_shifts import BeamShifts, accou
 from warptui.engine.exporters.optics_groups.grouping import NO_SHIFT, BeamGroups
 from warptui.engine.exporters.row_cache import Spool
 from warptui.engine.exporters.rows import Source
-from warptui.engine.project.paths import write_text
+from warptui.engine.formats.writing import write_text
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.model.item import Choice, State
+from warptui.engine.model.item_columns import CHOICE_NUMBERS, STATE_NUMBERS, Columns
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.summary import Summary
-from warptui.engine.model.item_columns import CHOICE_NUMBERS, STATE_NUMBERS, Columns
 from warptui.engine.project.paths import ProjectPaths
 
 _PROCESSED = [STATE_NUMBERS[state] for state in (State.DONE, State.OUTDATED)]

@@ -14,7 +14,7 @@ import numpy as np
 
 from warptui.engine.formats.star.tables import VERSION, is_writable
 from warptui.engine.formats.warp.ctf import positive_astigmatism
-from warptui.engine.project.paths import write_text
+from warptui.engine.formats.writing import write_text
 
 OPTICS_LABELS = (
     "rlnOpticsGroupName",

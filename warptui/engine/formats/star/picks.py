@@ -14,7 +14,8 @@ import numpy as np
 from warptui.engine.edits import Chosen
 from warptui.engine.formats.star.tables import Table, is_writable, read_columns, write_star
 from warptui.engine.formats.tiff.writing import write_tiff_movie
-from warptui.engine.project.paths import ProjectPaths, write_bytes, write_text
+from warptui.engine.formats.writing import write_bytes, write_text
+from warptui.engine.project.paths import ProjectPaths
 
 COORDINATES = ("rlnCoordinateX", "rlnCoordinateY")
 MICROGRAPH, SCORE = "rlnMicrographName", "rlnAutopickFigureOfMerit"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from warptui.engine.errors import InputError, OutputError
-from warptui.engine.project.paths import write_text
+from warptui.engine.formats.writing import write_text
 
 VERSION = "# version 30001"  # RELION asks for it before it believes in optics groups
 Value = str | int | float

@@ -13,7 +13,7 @@ import numpy as np
 
 from warptui.engine.errors import OutputError
 from warptui.engine.formats.tiff import structure as tags
-from warptui.engine.project.paths import replacing
+from warptui.engine.formats.writing import replacing
 
 _CODECS: dict[str, tuple[int, Callable[..., Any] | None]] = {
     "none": (1, None),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from textual.strip import Strip
 
-from warptui.engine.model.row import ItemRow
 from warptui.engine.model.item import State
+from warptui.engine.model.row import ItemRow
 from warptui.engine.model.summary import Summary
 from warptui.screens import words
 from warptui.screens.look.glyphs import choice_glyph

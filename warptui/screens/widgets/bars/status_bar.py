@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.style import Style
 from textual.strip import Strip
 
-from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.item import State
+from warptui.engine.model.status import EngineStatus
 from warptui.screens import words
 from warptui.screens.link.mirror import Mirror
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece

@@ -16,8 +16,8 @@ from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 
-from warptui.engine.model.row import ItemRow
 from warptui.engine.model.item import State
+from warptui.engine.model.row import ItemRow
 from warptui.engine.model.summary import Summary
 from warptui.screens import words
 from warptui.screens.link.mirror import Mirror

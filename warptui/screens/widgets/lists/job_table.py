@@ -8,8 +8,8 @@ import numpy as np
 from rich.style import Style
 from textual.binding import Binding
 
-from warptui.engine.model.row import ItemRow
 from warptui.engine.model.item import State
+from warptui.engine.model.row import ItemRow
 from warptui.screens import words
 from warptui.screens.link.mirror import STATE_NUMBERS, Mirror
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.style import Style
 
-from warptui.engine.model.training import ModelInfo
 from warptui.engine.model.item import State
+from warptui.engine.model.training import ModelInfo
 from warptui.screens import words
 from warptui.screens.training.words import HASH, READY, STATES, model_made_of
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
