@@ -26,9 +26,9 @@ import numpy as np
 import starfile
 import torch
 
-from warptui.engine.edits import choose
 from warptui.engine.formats.boxnet_model import find_model
 from warptui.engine.nets.boxnet import PIXEL_SIZE
+from warptui.engine.ops.picking.choice import choose
 from warptui.engine.ops.picking.crowding import adapt_to_abundance
 from warptui.engine.ops.picking.picks import find_artifacts, find_components
 from warptui.engine.ops.picking.segmentation import coarsen, normalise, segment

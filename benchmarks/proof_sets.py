@@ -16,10 +16,11 @@ import starfile
 import torch
 
 from warptui.engine.config.file import SECTIONS, write_config
-from warptui.engine.edits import Edits, Spot, write_edits
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.particles import local_ctf
+from warptui.engine.model.edits import Edits, Spot
 from warptui.engine.ops.common.splines import grid_weights, spline_weights
+from warptui.engine.project.edits_file import write_edits
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.simulation.density import Particle, bundled_particle, read_particle

@@ -14,18 +14,19 @@ from warptui.engine.api import protocol
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.server import edits_of
 from warptui.engine.config.settings import Config
-from warptui.engine.edits import Edits, Spot, write_edits
 from warptui.engine.errors import InputError, ItemError
 from warptui.engine.formats.star.picks import Candidates, write_candidates
 from warptui.engine.formats.warp import xml
 from warptui.engine.items import picks
 from warptui.engine.items.service import Register
 from warptui.engine.items.table import Entry, Roster
+from warptui.engine.model.edits import Edits, Spot
 from warptui.engine.model.item import State
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.plan import References, make_record
 from warptui.engine.planning.target import Wanted
+from warptui.engine.project.edits_file import write_edits
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.stages import STAGES

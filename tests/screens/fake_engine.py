@@ -28,7 +28,6 @@ from tests.screens.fake_picking import SETTINGS as PICKING
 from warptui.engine.api.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
 from warptui.engine.config.file import SECTIONS, check, read_config, write_config
 from warptui.engine.config.settings import Changes, Config
-from warptui.engine.edits import Edits
 from warptui.engine.errors import ItemError, SettingsError, TrainingError
 from warptui.engine.exporters.base import described, kind_of, settled
 from warptui.engine.exporters.optics_groups.beam_shifts import (
@@ -38,6 +37,7 @@ from warptui.engine.exporters.optics_groups.beam_shifts import (
 )
 from warptui.engine.items.selection import limits, select
 from warptui.engine.model.detail import ItemDetail, Trial
+from warptui.engine.model.edits import Edits
 from warptui.engine.model.exports import Export, ExportRequest
 from warptui.engine.model.item import Choice, State
 from warptui.engine.model.notices import Notice

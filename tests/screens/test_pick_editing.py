@@ -13,8 +13,8 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.fake_picking import MIN_SCORE, N_FAINT, n_particles
 from tests.screens.test_overview import SIZES, text_of
-from warptui.engine.edits import Edits, Spot
 from warptui.engine.errors import ItemError
+from warptui.engine.model.edits import Edits, Spot
 from warptui.screens.dialogs.windows import Question
 from warptui.screens.item.picks import Field
 from warptui.screens.item.screen import ItemScreen

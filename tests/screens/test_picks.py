@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from warptui.engine.edits import Edits, Spot
+from warptui.engine.model.edits import Edits, Spot
 from warptui.screens.item import picks
 from warptui.screens.item.picks import Field, Place
 from warptui.screens.link.pending_edits import EditBook

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from warptui.engine.api.events import Event
 from warptui.engine.config.settings import Changes, Config
 from warptui.engine.core import Works
-from warptui.engine.edits import Edits
 from warptui.engine.errors import EngineError, ExportError, SettingsError
 from warptui.engine.exporters.base import (
     by_settings,
@@ -27,6 +26,7 @@ from warptui.engine.exporters.base import (
 )
 from warptui.engine.exporters.optics_groups.beam_shifts import Gathering, number_as_they_come
 from warptui.engine.model.detail import ItemDetail, Trial
+from warptui.engine.model.edits import Edits
 from warptui.engine.model.exports import ExportRequest
 from warptui.engine.model.item import Choice
 from warptui.engine.model.row import ItemRow

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from training_project import DIAMETER, PIXEL_SIZE, Project, make_blobs
 
-from warptui.engine.edits import Edits, Spot
 from warptui.engine.errors import TrainingError
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.tables import Table, write_star
+from warptui.engine.model.edits import Edits, Spot
 from warptui.engine.model.training import TrainingRequest
 from warptui.engine.training.example import SURE
 from warptui.engine.training.example_making import make_example

@@ -25,8 +25,8 @@ import warptui
 from warptui.engine.api import events, protocol
 from warptui.engine.api.events import Snapshot
 from warptui.engine.config.settings import ReadConfig, WriteConfig
-from warptui.engine.edits import edits_of
 from warptui.engine.errors import EngineError, WarptuiError
+from warptui.engine.model.edits import edits_of
 from warptui.engine.model.exports import ExportRequest
 from warptui.engine.model.item import Choice
 from warptui.engine.model.training import TrainingRequest

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 
-from warptui.engine.edits import Edits, read_edits
 from warptui.engine.errors import InputError, ItemError
 from warptui.engine.formats.star.picks import read_candidates, write_chosen
+from warptui.engine.model.edits import Edits
 from warptui.engine.model.stored import StageRecord
+from warptui.engine.project.edits_file import read_edits
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie import picking
 

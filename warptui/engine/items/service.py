@@ -10,15 +10,16 @@ from pathlib import Path
 
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.events import ItemChanged, ItemRemoved
-from warptui.engine.edits import Edits, write_edits
 from warptui.engine.errors import ItemError
 from warptui.engine.items.picks import Mark, is_behind, repick
 from warptui.engine.items.table import Entry, Roster
+from warptui.engine.model.edits import Edits
 from warptui.engine.model.exports import ExportRequest
 from warptui.engine.model.item import Choice, State, root_name_of
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.schedule import Schedule
 from warptui.engine.planning.urgency import urgency, why
+from warptui.engine.project.edits_file import write_edits
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.watching.scanner import Complete, FolderState, Gone, Refused, Sighting, Waiting

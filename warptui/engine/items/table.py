@@ -8,19 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from warptui.engine.edits import NO_EDITS, read_edits
 from warptui.engine.errors import InputError
 from warptui.engine.formats.squares import square_of_parts
 from warptui.engine.items.picks import NO_MARK, Mark
 from warptui.engine.items.selection import NOT_PROCESSED, Selection, Spread, select
 from warptui.engine.items.selection_cache import ASTIGMATISM, FROM_SPREAD, Judged
 from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.edits import NO_EDITS
 from warptui.engine.model.item import State, root_name_of
 from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import Astigmatism
 from warptui.engine.model.stored import StageRecord, StoredItem
 from warptui.engine.planning.plan import Step, refusal
 from warptui.engine.planning.target import Wanted, stage_and_field
+from warptui.engine.project.edits_file import read_edits
 from warptui.engine.project.paths import ProjectPaths
 
 COUNTED = ("selected", "filtered", "edited", "examples", "held-out", "particles")

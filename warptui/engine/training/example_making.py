@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from warptui.engine.edits import Spot
 from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.formats.mrc import read_mrc, read_shape_and_pixel_size
+from warptui.engine.model.edits import Spot
 from warptui.engine.model.training import TrainingRequest
 from warptui.engine.ops.picking.segmentation import coarsen, normalise
 from warptui.engine.project.paths import ProjectPaths

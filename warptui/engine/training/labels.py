@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from warptui.engine.edits import Edits, Spot, choose, read_edits
 from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.formats.mrc import read_shape_and_pixel_size
 from warptui.engine.formats.star.tables import read_positions
+from warptui.engine.model.edits import Edits, Spot
 from warptui.engine.model.training import TrainingExample, TrainingRequest
+from warptui.engine.ops.picking.choice import choose
+from warptui.engine.project.edits_file import read_edits
 from warptui.engine.project.paths import ProjectPaths
 
 LEARN, MEASURE = "examples", "held-out"

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from warptui.engine.config.settings import Config
-from warptui.engine.edits import Chosen, Edits, read_edits
 from warptui.engine.errors import InputError, OutputError
 from warptui.engine.formats.boxnet_model import find_model
 from warptui.engine.formats.defects import read_defects
@@ -35,8 +34,11 @@ from warptui.engine.formats.star.picks import (
     write_chosen,
     write_mask,
 )
+from warptui.engine.model.edits import Edits
 from warptui.engine.model.item import Movie
 from warptui.engine.nets.boxnet import BoxNet
+from warptui.engine.ops.picking.choice import Chosen
+from warptui.engine.project.edits_file import read_edits
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.base import StageResult
 from warptui.engine.stages.movie.average import AverageSettings

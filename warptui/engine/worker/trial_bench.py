@@ -10,9 +10,9 @@ import numpy as np
 from torch import Tensor
 
 from warptui.engine.config.settings import Config
-from warptui.engine.edits import Chosen
 from warptui.engine.formats.star.picks import Candidates, model_suffix, write_array
 from warptui.engine.model.item import Movie
+from warptui.engine.ops.picking.choice import Chosen
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.worker.bench import MovieBench, refuse_blank_product
 

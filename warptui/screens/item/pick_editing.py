@@ -21,7 +21,7 @@ from warptui.screens.stages.view import Loaded
 from warptui.screens.widgets.pictures.image import Image
 
 if TYPE_CHECKING:
-    from warptui.engine.edits import Edits
+    from warptui.engine.model.edits import Edits
 
 GROUP = Binding.Group("threshold", compact=True)
 PICK_KEYS = [

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
-    from warptui.engine.edits import Chosen, Edits, Spot
+    from warptui.engine.model.edits import Edits, Spot
+    from warptui.engine.ops.picking.choice import Chosen
 
 Place = tuple[float, float]  # y, x in Å from the middle of the first pixel
 MARKS = ("", "examples", "held-out")  # of the training, in the order in which a key goes through
@@ -48,7 +49,7 @@ class Field:
     @cached_property
     def chosen(self) -> Chosen:
         """What is picked, by the same rule by which the engine writes it."""
-        from warptui.engine.edits import choose
+        from warptui.engine.ops.picking.choice import choose
 
         return choose(
             self.candidates,
@@ -106,7 +107,7 @@ def spots(found: tuple[Spot, ...]) -> np.ndarray:
 
 def add(field: Field, place: Place) -> Done | str:
     """A particle at ``place``; one that was removed there, or hardly missed, is taken as it was."""
-    from warptui.engine.edits import Spot
+    from warptui.engine.model.edits import Spot
 
     edits, near = field.edits, MEANT * field.diameter
     number, distance = _nearest(spots(edits.removed), place)
@@ -127,7 +128,8 @@ def add(field: Field, place: Place) -> Done | str:
 
 def remove(field: Field, place: Place) -> Done | str:
     """The pick nearest to ``place`` is none."""
-    from warptui.engine.edits import SAME_SHARE, Spot
+    from warptui.engine.model.edits import Spot
+    from warptui.engine.ops.picking.choice import SAME_SHARE
 
     edits = field.edits
     number, distance = _nearest(field.chosen.positions_yx_angstrom, place)
@@ -153,7 +155,7 @@ def toggle(field: Field, place: Place) -> Done | str:
 
 def paint(field: Field, place: Place, radius: float, kind: str) -> Done | str:
     """An "uncertain" or "certain" area about ``place``; one that is centred there goes."""
-    from warptui.engine.edits import Spot
+    from warptui.engine.model.edits import Spot
 
     areas: tuple[Spot, ...] = getattr(field.edits, kind)
     number, distance = _nearest(spots(areas), place)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from warptui.engine.edits import Edits
+    from warptui.engine.model.edits import Edits
 
 KEPT = 500  # steps back on one item
 

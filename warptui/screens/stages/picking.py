@@ -31,7 +31,7 @@ _PLACES = (("added", Shape.BOX, layers.ADDED), ("removed", Shape.CROSS, layers.R
 
 def _read(detail: ItemDetail) -> Field | str:
     """Candidates, mask and edits, or why there are none."""
-    from warptui.engine.edits import Edits
+    from warptui.engine.model.edits import Edits
 
     result, average = detail.results.get("picking", {}), detail.results.get("average", {})
     if not result or not detail.candidates_path:

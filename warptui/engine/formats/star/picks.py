@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.edits import Chosen
 from warptui.engine.formats.star.tables import Table, is_writable, read_columns, write_star
 from warptui.engine.formats.tiff.writing import write_tiff_movie
 from warptui.engine.formats.writing import write_bytes, write_text
+from warptui.engine.ops.picking.choice import Chosen
 from warptui.engine.project.paths import ProjectPaths
 
 COORDINATES = ("rlnCoordinateX", "rlnCoordinateY")
