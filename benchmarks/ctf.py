@@ -26,7 +26,8 @@ import numpy as np
 import torch
 from scipy.interpolate import RectBivariateSpline
 
-from warptui.engine.config.settings import Config, InputSettings, OpticsSettings
+from warptui.engine.config.sections import InputSettings, OpticsSettings
+from warptui.engine.config.settings import Config
 from warptui.engine.model.item import Movie
 from warptui.engine.ops.common.splines import grid_weights
 from warptui.engine.ops.ctf.transfer_function import Optics

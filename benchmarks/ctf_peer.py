@@ -21,7 +21,8 @@ from typing import Any
 import torch
 from ctf import FULL, compare, full_settings, simulated
 
-from warptui.engine.config.settings import Config, InputSettings
+from warptui.engine.config.sections import InputSettings
+from warptui.engine.config.settings import Config
 from warptui.engine.model.item import Movie
 from warptui.engine.ops.ctf.transfer_function import Optics
 from warptui.engine.project.paths import ProjectPaths

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from warptui.engine.config.settings import ExportSettings
+from warptui.engine.config.sections import ExportSettings
 from warptui.engine.exporters.rows import Source
 from warptui.engine.exporting.live import Live
 from warptui.engine.formats.star.rows import split_star

@@ -156,7 +156,8 @@ def serve_child(job: dict) -> int:
     """Process the movie once for every line on stdin."""
     import torch
 
-    from warptui.engine.config.settings import Config, InputSettings
+    from warptui.engine.config.sections import InputSettings
+    from warptui.engine.config.settings import Config
     from warptui.engine.model.item import Movie
     from warptui.engine.project.paths import ProjectPaths
     from warptui.engine.stages.movie import average, motion

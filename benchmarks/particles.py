@@ -28,7 +28,8 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.config.settings import Config, InputSettings
+from warptui.engine.config.sections import InputSettings
+from warptui.engine.config.settings import Config
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.picks import write_picks
 from warptui.engine.model.item import Movie

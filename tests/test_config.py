@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warptui.engine.config import file
-from warptui.engine.config.settings import Config, FilterSettings
+from warptui.engine.config.sections import FilterSettings
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import SettingsError
 
 REPOSITORY = Path(__file__).resolve().parents[1]

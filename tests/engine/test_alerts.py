@@ -11,7 +11,7 @@ import pytest
 from warptui.engine.alerts.inbox import Unseen
 from warptui.engine.alerts.rules import AGAIN_S, WINDOW_S, Alerts, Facts
 from warptui.engine.alerts.service import Herald
-from warptui.engine.config.settings import AlertSettings
+from warptui.engine.config.sections import AlertSettings
 from warptui.engine.execution.trainer import HOLD as TRAINING
 from warptui.engine.model.notices import Notice
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from warptui.engine.config.settings import Config, InputSettings
+from warptui.engine.config.sections import InputSettings
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import Cancelled, GainError, InputError, OutputError
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.tiff.writing import write_tiff_movie

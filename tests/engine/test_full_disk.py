@@ -19,7 +19,7 @@ import pytest
 from tests.engine.item_stars import stored_item, write_item
 from warptui import client
 from warptui.engine.api.server import Server
-from warptui.engine.config.settings import ExportSettings
+from warptui.engine.config.sections import ExportSettings
 from warptui.engine.exporters import base as kinds
 from warptui.engine.exporters.merging import write_gathered
 from warptui.engine.exporters.row_cache import Spool

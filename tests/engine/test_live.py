@@ -15,7 +15,8 @@ import starfile
 
 from tests.engine.beam_patterns import EPU_XML, afis, write_epu
 from tests.engine.item_stars import stored_item, write_item
-from warptui.engine.config.settings import Config, ExportSettings
+from warptui.engine.config.sections import ExportSettings
+from warptui.engine.config.settings import Config
 from warptui.engine.exporters.merging import alike, write_gathered
 from warptui.engine.exporters.row_cache import Spool
 from warptui.engine.exporters.rows import rows_of, source_of

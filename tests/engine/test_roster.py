@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.events import ItemChanged
-from warptui.engine.config.settings import Config, FilterSettings
+from warptui.engine.config.sections import FilterSettings
+from warptui.engine.config.settings import Config
 from warptui.engine.execution.dispatcher import Foreman
 from warptui.engine.items.service import Register
 from warptui.engine.items.table import Roster

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from warptui.commands import offline
 from warptui.commands.output import DONE, print_json, say
 from warptui.engine.config import file
-from warptui.engine.config.settings import InputSettings
+from warptui.engine.config.sections import InputSettings
 from warptui.engine.errors import InputError, SettingsError, TransientError
 from warptui.engine.project.paths import CONFIG_NAME
 

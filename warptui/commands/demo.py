@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from warptui.commands import create, process
 from warptui.commands.output import DONE, SOME_FAILED, say
-from warptui.engine.config.settings import InputSettings
+from warptui.engine.config.sections import InputSettings
 from warptui.engine.errors import EngineError
 from warptui.engine.project.paths import CONFIG_NAME
 

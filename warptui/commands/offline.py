@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from warptui.engine.config.file import read_config
-from warptui.engine.config.settings import InputSettings
+from warptui.engine.config.sections import InputSettings
 from warptui.engine.errors import SettingsError
 from warptui.engine.exporting.records import ExportRecords
 from warptui.engine.items.picks import read_marks

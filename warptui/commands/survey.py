@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from warptui.engine.config.settings import InputSettings
+from warptui.engine.config.sections import InputSettings
 from warptui.engine.errors import WarptuiError
 from warptui.engine.formats.gain import read_gain
 from warptui.engine.formats.movie import open_movie

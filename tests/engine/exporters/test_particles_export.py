@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from tests.engine.beam_patterns import afis, write_epu
 from tests.engine.item_stars import stored_item, write_item
 from tests.engine.stages.processing import write_stack
-from warptui.engine.config.settings import ExportSettings
+from warptui.engine.config.sections import ExportSettings
 from warptui.engine.errors import ExportError, InputError
 from warptui.engine.exporters import base as kinds
 from warptui.engine.exporters.optics_groups.beam_shifts import Grouping

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from warptui.engine.config.settings import ComputeSettings, Config
+from warptui.engine.config.sections import ComputeSettings
+from warptui.engine.config.settings import Config
 from warptui.engine.execution.devices import plan_slots
 from warptui.engine.execution.local_pool import Patience, cause_of_death, log_tail
 from warptui.engine.planning.rates import Rates

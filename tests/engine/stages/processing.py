@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from warptui.engine.config.settings import Config, InputSettings, OpticsSettings
+from warptui.engine.config.sections import InputSettings, OpticsSettings
+from warptui.engine.config.settings import Config
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.model.item import Movie
 from warptui.engine.project.paths import ProjectPaths

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from warptui.engine.config.settings import AlertSettings
+from warptui.engine.config.sections import AlertSettings
 from warptui.engine.model.notices import Notice
 
 WINDOW_S = 60.0  # after a command ran for a rule, what follows is gathered for so long

@@ -10,7 +10,7 @@ from pathlib import Path
 from warptui.engine.alerts.command import Hook
 from warptui.engine.alerts.inbox import Unseen
 from warptui.engine.alerts.rules import Alerts, Facts
-from warptui.engine.config.settings import AlertSettings
+from warptui.engine.config.sections import AlertSettings
 from warptui.engine.execution.dispatcher import Foreman
 from warptui.engine.execution.trainer import HOLD as TRAINING
 from warptui.engine.project.paths import ProjectPaths

@@ -22,18 +22,16 @@ import tomlkit
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from warptui.engine.config.settings import (
-    NO_CHANGES,
+from warptui.engine.config.sections import (
     AlertSettings,
-    Changes,
     ComputeSettings,
-    Config,
     ExportSettings,
     FilterSettings,
     InputSettings,
     OpticsSettings,
     TrainingSettings,
 )
+from warptui.engine.config.settings import NO_CHANGES, Changes, Config
 from warptui.engine.errors import SettingsError
 from warptui.engine.formats.writing import temporary
 from warptui.engine.project.paths import CONFIG_NAME

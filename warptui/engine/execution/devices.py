@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from warptui.engine.config.settings import ComputeSettings
+from warptui.engine.config.sections import ComputeSettings
 
 PROBE_TIMEOUT_S = 120.0
 PROBE = """

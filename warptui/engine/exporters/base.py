@@ -16,7 +16,7 @@ from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
 
 if TYPE_CHECKING:
-    from warptui.engine.config.settings import ExportSettings
+    from warptui.engine.config.sections import ExportSettings
 
 BY_SHIFT, ONE_GROUP = "beam_shift", "one_group"  # switches, of which one goes against the settings
 

@@ -29,7 +29,7 @@ from warptui.engine.project.filesystem import is_full
 from warptui.engine.project.paths import ProjectPaths
 
 if TYPE_CHECKING:
-    from warptui.engine.config.settings import ExportSettings
+    from warptui.engine.config.sections import ExportSettings
 
 log = logging.getLogger(__name__)
 

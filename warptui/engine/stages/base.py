@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from warptui.engine.config.settings import Config, InputSettings, OpticsSettings
+    from warptui.engine.config.sections import InputSettings, OpticsSettings
+    from warptui.engine.config.settings import Config
     from warptui.engine.formats.mrc import StackWriter
     from warptui.engine.formats.star.particles import ParticleOptics, ParticleTable
     from warptui.engine.formats.star.picks import Candidates

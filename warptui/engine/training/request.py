@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from warptui.engine.config.settings import Config, TrainingSettings
+from warptui.engine.config.sections import TrainingSettings
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.formats.boxnet_model import find_model, read_boxnet
 from warptui.engine.model.training import TrainingExample, TrainingRequest

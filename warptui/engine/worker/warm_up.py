@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from warptui.engine.config.settings import Config, InputSettings
+from warptui.engine.config.sections import InputSettings
+from warptui.engine.config.settings import Config
 from warptui.engine.formats.tiff.writing import write_tiff_movie
 from warptui.engine.model.item import Movie
 from warptui.engine.project.paths import ProjectPaths
