@@ -15,7 +15,8 @@ import proof_relion
 import starfile
 import torch
 
-from warptui.engine.config.file import SECTIONS, write_config
+from warptui.engine.config.checks import SECTIONS
+from warptui.engine.config.file import write_config
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.particles import local_ctf
 from warptui.engine.model.edits import Edits, Spot

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import warptui.app  # noqa: F401  (defines every screen and with it every key)
 from warptui import cli
-from warptui.engine.config import file
+from warptui.engine.config.checks import SECTIONS, as_toml
 from warptui.engine.config.settings import Config
 from warptui.engine.model.item import Choice, State
 from warptui.screens.keys.bindings import all_bindings
@@ -21,17 +21,17 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 def settings_rows() -> Iterator[str]:
     """One line of the table per setting; print them to bring the README up to date."""
     values = Config().to_json()
-    for section, model in file.SECTIONS.items():
+    for section, model in SECTIONS.items():
         for key, info in model.model_fields.items():
             extra = info.json_schema_extra
             unit = extra.get("unit") if isinstance(extra, dict) else ""
             given = values[section].get(key)
-            default = "not set" if given is None else f"`{file.as_toml(given)}`"
+            default = "not set" if given is None else f"`{as_toml(given)}`"
             yield f"| `{section}.{key}` | {default} | {unit or ''} | {info.description} |"
 
 
 def test_every_setting_is_in_the_table_with_its_default_unit_and_meaning():
-    start = r"\| `(" + "|".join(file.SECTIONS) + r")\.\w+` \|"
+    start = r"\| `(" + "|".join(SECTIONS) + r")\.\w+` \|"
     written = [line for line in README.splitlines() if re.match(start, line)]
     expected = list(settings_rows())
     assert written == expected, "the table should be:\n" + "\n".join(expected)

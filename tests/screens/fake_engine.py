@@ -26,7 +26,8 @@ from tests.screens.fake_picking import (
 )
 from tests.screens.fake_picking import SETTINGS as PICKING
 from warptui.engine.api.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
-from warptui.engine.config.file import SECTIONS, check, read_config, write_config
+from warptui.engine.config.checks import SECTIONS, check
+from warptui.engine.config.file import read_config, write_config
 from warptui.engine.config.settings import Changes, Config
 from warptui.engine.errors import ItemError, SettingsError, TrainingError
 from warptui.engine.exporters.base import described, kind_of, settled

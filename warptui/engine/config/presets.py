@@ -52,7 +52,7 @@ def write(path: Path, values: Values, project: Path) -> None:
 
     lines = [HEADER]
     for section, entries in _portable(values, project).items():
-        lines += [f"[{section}]", *(f"{k} = {file.as_toml(v)}" for k, v in entries.items()), ""]
+        lines += [f"[{section}]", *(f"{k} = {as_toml(v)}" for k, v in entries.items()), ""]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(path, "\n".join(lines))

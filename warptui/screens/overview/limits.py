@@ -165,6 +165,8 @@ def is_whole(key: str) -> bool:
 
 
 def _field(key: str) -> FieldInfo:
-    from warptui.engine.config import file  # pydantic takes 0.2 s: not when the app starts
+    from warptui.engine.config.checks import (
+        SECTIONS,  # pydantic takes 0.2 s: not when the app starts
+    )
 
-    return file.SECTIONS["filters"].model_fields[key]
+    return SECTIONS["filters"].model_fields[key]

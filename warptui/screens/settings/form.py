@@ -61,9 +61,8 @@ class Field:
             return ""
         if isinstance(value, str):
             return value
-        from warptui.engine.config import file
 
-        text = file.as_toml(value)
+        text = as_toml(value)
         return text.removesuffix(".0") if isinstance(value, float) else text
 
     def read(self, text: str) -> Any:
@@ -100,11 +99,10 @@ class Field:
 
 def all_fields() -> tuple[Field, ...]:
     """Every setting of every section, in the order of config.toml."""
-    from warptui.engine.config import file
 
     return tuple(
         _field(section, key, info)
-        for section, model in file.SECTIONS.items()
+        for section, model in SECTIONS.items()
         for key, info in model.model_fields.items()
     )
 
@@ -130,9 +128,9 @@ def _field(section: str, key: str, info: FieldInfo) -> Field:
         section=section,
         key=key,
         kind=kind,
-        unit=file.unit(info),
+        unit=unit(info),
         help=info.description or "",
-        allowed=file.allowed(info),
+        allowed=allowed(info),
         default=list(default) if isinstance(default, tuple) else default,
         whole=members == {int},
         optional=is_union and NoneType in get_args(info.annotation),
