@@ -42,8 +42,8 @@ from warptui.engine.simulation.density import bundled_particle
 from warptui.engine.simulation.files import Format, write_movie
 from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import PRESETS
-from warptui.engine.stages import STAGES
 from warptui.engine.stages.base import StageResult
+from warptui.engine.stages.registry import STAGES
 from warptui.engine.worker.bench import MovieBench
 
 MOVIES: dict[str, tuple[str, Format, dict[str, Any]]] = {  # preset, file format, changes

@@ -45,7 +45,7 @@ from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.plan import References, make_record
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
-from warptui.engine.stages import STAGES
+from warptui.engine.stages.registry import STAGES
 
 TICKS = os.sysconf("SC_CLK_TCK")
 MOTION, DEFOCUS, PARTICLES = 0.123456, 1.234567, 123456  # in the pattern that items are made from

@@ -79,7 +79,8 @@ def test_a_project_that_is_at_work_is_refused(
     project: Project, capfd: pytest.CaptureFixture[str]
 ) -> None:
     code = (
-        "import sys; from pathlib import Path; from warptui.engine.project.lock import ProjectLock; "
+        "import sys; from pathlib import Path; "
+        "from warptui.engine.project.lock import ProjectLock; "
         "ProjectLock(Path(sys.argv[1]), print); print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

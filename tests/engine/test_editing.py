@@ -15,7 +15,7 @@ from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.server import edits_of
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError, ItemError
-from warptui.engine.formats.star.picks import Candidates, write_candidates
+from warptui.engine.formats.star.picks import Candidates
 from warptui.engine.formats.warp import xml
 from warptui.engine.items import picks
 from warptui.engine.items.service import Register
@@ -28,8 +28,9 @@ from warptui.engine.planning.plan import References, make_record
 from warptui.engine.planning.target import Wanted
 from warptui.engine.project.edits_file import write_edits
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.picks import write_candidates
 from warptui.engine.project.store import Store
-from warptui.engine.stages import STAGES
+from warptui.engine.stages.registry import STAGES
 
 PICKING = {
     "pixel_size": 2.0, "shape_yx": [800, 800], "mask_pixel_yx": [8.0, 8.0], "model": "boxnet",

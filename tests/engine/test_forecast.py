@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from warptui.engine import stages
 from warptui.engine.config.settings import Config
 from warptui.engine.items.table import Entry, Roster
 from warptui.engine.model.stored import StoredItem
@@ -17,8 +16,9 @@ from warptui.engine.planning.forecast import Forecast, forecast
 from warptui.engine.planning.plan import References, make_record
 from warptui.engine.planning.target import Wanted
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages import registry
 
-STAGES = stages.STAGES[:2]  # two are enough to tell one from the other
+STAGES = registry.STAGES[:2]  # two are enough to tell one from the other
 REFERENCES = References("a" * 40, "")
 SECONDS = {"motion": 6.0, "average": 2.0}
 

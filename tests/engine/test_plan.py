@@ -21,8 +21,9 @@ from warptui.engine.planning.plan import (
     refusal,
     wanted_hash,
 )
-from warptui.engine.stages import STAGES, Stage, StageResult, StageSettings
+from warptui.engine.stages.base import Stage, StageResult, StageSettings
 from warptui.engine.stages.movie.average import AverageSettings
+from warptui.engine.stages.registry import STAGES
 
 FINGERPRINT = "1000:abc"
 REFERENCES = References("gain1", "defects1")

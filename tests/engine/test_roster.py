@@ -27,7 +27,7 @@ from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.plan import References, make_record
 from warptui.engine.planning.target import Wanted, summaries, told
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.stages import STAGES
+from warptui.engine.stages.registry import STAGES
 
 
 def config(**filters: float) -> Config:

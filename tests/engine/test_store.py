@@ -27,7 +27,7 @@ from warptui.engine.planning.plan import References, make_record, plan
 from warptui.engine.project import paths
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store, fingerprint
-from warptui.engine.stages import STAGES
+from warptui.engine.stages.registry import STAGES
 
 N_FRAMES = 5
 MOTION: dict[str, Any] = {

@@ -36,7 +36,7 @@ from warptui.engine.exporters.optics_groups.beam_shifts import (
     Grouping,
     number_as_they_come,
 )
-from warptui.engine.items.selection import limits, select
+from warptui.engine.items.selection import select
 from warptui.engine.model.detail import ItemDetail, Trial
 from warptui.engine.model.edits import Edits
 from warptui.engine.model.exports import Export, ExportRequest
@@ -46,8 +46,9 @@ from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.summary import Summary
 from warptui.engine.model.training import ModelInfo, TrainingExample, TrainingRequest
+from warptui.engine.planning.limits import limits
 from warptui.engine.planning.target import summaries as summaries_of
-from warptui.engine.stages import STAGES
+from warptui.engine.stages.registry import STAGES
 
 SUMMARIES = summaries_of(STAGES)
 _DECLARED = {summary.key for summary in SUMMARIES} | {"ctf.astigmatism_angle_deg"}

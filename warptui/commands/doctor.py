@@ -18,10 +18,10 @@ from warptui.commands.output import DONE, WRONG_CALL, print_json
 from warptui.engine.config import file
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import SettingsError, WarptuiError
-from warptui.engine.execution import devices
 from warptui.engine.formats import boxnet_model
 from warptui.engine.project import filesystem, paths
 from warptui.engine.stages.movie.picking import PickingSettings
+from warptui.engine.worker import devices
 
 PROBE_TIMEOUT_S = 120.0
 LOW_DISK_BYTES = 20e9

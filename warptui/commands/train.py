@@ -218,9 +218,9 @@ def progress_line(status: TrainingStatus, width: int) -> str:
 
 def _train_here(paths: ProjectPaths, request: TrainingRequest) -> TrainingStatus:
     """Without an engine: the lock is held meanwhile, so that none begins."""
-    from warptui.engine.execution.devices import cpu_count, plan_slots
     from warptui.engine.execution.trainer import Heard, Trainer
     from warptui.engine.training import request as order
+    from warptui.engine.worker.devices import cpu_count, plan_slots
 
     settings = file.read_config(paths.root)
     inbox: queue.SimpleQueue[Heard] = queue.SimpleQueue()

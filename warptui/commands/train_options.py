@@ -121,7 +121,7 @@ def _output(call: argparse.Namespace, option: str) -> Path:
 
 def _from_scratch(call: argparse.Namespace) -> int:
     from warptui.engine.config.sections import ComputeSettings
-    from warptui.engine.execution.devices import cpu_count, plan_slots
+    from warptui.engine.worker.devices import cpu_count, plan_slots
 
     if not call.data:
         raise TrainingError("--from-scratch needs --data FOLDER: models of particles, or bundles")

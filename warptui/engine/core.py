@@ -24,7 +24,6 @@ from warptui.engine.api.log_lines import LogLines
 from warptui.engine.api.status import Vitals
 from warptui.engine.config.settings import Changes, Config, ReadConfig, WriteConfig
 from warptui.engine.errors import EngineError, WarptuiError
-from warptui.engine.execution.devices import cpu_count, plan_slots
 from warptui.engine.execution.dispatcher import Foreman
 from warptui.engine.execution.local_pool import Died, Patience, Pool, Said, boot_clock
 from warptui.engine.execution.trainer import HOLD, Heard, Trainer
@@ -48,7 +47,7 @@ from warptui.engine.project.lock import ProjectLock
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS, find_leftovers
-from warptui.engine.stages import Stage
+from warptui.engine.stages.base import Stage
 from warptui.engine.training import models
 from warptui.engine.training.request import used_model
 from warptui.engine.training.task import Task
@@ -60,6 +59,7 @@ from warptui.engine.watching.scanner import (
     never_movies,
 )
 from warptui.engine.watching.thread import Lookout
+from warptui.engine.worker.devices import cpu_count, plan_slots
 from warptui.engine.worker.protocol import load_stages
 
 log = logging.getLogger(__name__)

@@ -25,15 +25,16 @@ from warptui.engine.exporters.report import Facts, svg, write_csv, write_json
 from warptui.engine.exporters.report.page import page
 from warptui.engine.exporters.report.pictures import png, shrunk
 from warptui.engine.exporting.jobs import Exports
-from warptui.engine.items.selection import limits, select
+from warptui.engine.items.selection import select
 from warptui.engine.model.exports import ExportRequest
 from warptui.engine.model.item import Choice, State, root_name_of
 from warptui.engine.model.item_columns import Columns
 from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import EngineStatus
+from warptui.engine.planning.limits import limits
 from warptui.engine.planning.target import summaries
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.stages import STAGES
+from warptui.engine.stages.registry import STAGES
 
 SUMMARIES = summaries(STAGES)
 FILTERS = {"motion_max": 1.5, "resolution_max": 6.0}

@@ -9,12 +9,12 @@ import pytest
 
 from warptui.engine.config.sections import ComputeSettings
 from warptui.engine.config.settings import Config
-from warptui.engine.execution.devices import plan_slots
 from warptui.engine.execution.local_pool import Patience, cause_of_death, log_tail
 from warptui.engine.planning.rates import Rates
 from warptui.engine.planning.schedule import Schedule, Urgency
 from warptui.engine.project.filesystem import deepest_mount, is_remote
-from warptui.engine.stages import STAGES
+from warptui.engine.stages.registry import STAGES
+from warptui.engine.worker.devices import plan_slots
 from warptui.engine.worker.protocol import Job, decode_config, encode_config
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from warptui.engine.stages import STAGES
+from warptui.engine.stages.registry import STAGES
 from warptui.engine.worker import warm_up
 
 

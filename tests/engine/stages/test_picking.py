@@ -25,13 +25,13 @@ from warptui.engine.config.settings import Config
 from warptui.engine.errors import Cancelled, InputError, StageError
 from warptui.engine.formats.boxnet_model import bundled_folder, read_boxnet, write_boxnet
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.formats.star.picks import read_candidates
 from warptui.engine.model.edits import Edits, Spot
 from warptui.engine.model.item import Movie
 from warptui.engine.ops.picking.choice import choose
 from warptui.engine.ops.picking.picks import find_components
 from warptui.engine.project.edits_file import write_edits
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.picks import read_candidates
 from warptui.engine.stages.movie import picking
 from warptui.engine.stages.movie.average import AverageResult
 from warptui.engine.stages.movie.picking import PickingResult, PickingSettings

@@ -18,7 +18,7 @@ from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.training import TrainingStatus
 from warptui.engine.planning.target import told
 from warptui.engine.project import filesystem
-from warptui.engine.stages import Stage
+from warptui.engine.stages.base import Stage
 
 COUNTING_SHARE = 20  # counting takes at most one part in so many of the time
 DISK_STEP = 100_000_000  # smaller changes of much free space are no news

@@ -22,7 +22,7 @@ from warptui.engine.config.sections import (
     TrainingSettings,
 )
 from warptui.engine.config.settings import Config
-from warptui.engine.stages import STAGES
+from warptui.engine.stages.registry import STAGES
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "input": InputSettings,
@@ -53,11 +53,11 @@ class Problem(NamedTuple):
 def check(section: str, values: Mapping[str, Any]) -> list[Problem]:
     """What is wrong with values of one section, each on its own."""
     problems: list[Problem] = []
-    _section(section, dict(values), problems)
+    check_section(section, dict(values), problems)
     return problems
 
 
-def _section(name: str, values: dict[str, Any], problems: list[Problem]) -> BaseModel | None:
+def check_section(name: str, values: dict[str, Any], problems: list[Problem]) -> BaseModel | None:
     model = SECTIONS[name]
     try:
         # JSON mode is strict about types (no "5" for a number) but takes arrays for tuples.
@@ -81,7 +81,7 @@ def _section(name: str, values: dict[str, Any], problems: list[Problem]) -> Base
         return None
 
 
-def _keys(values: dict[str, Any], problems: list[Problem]) -> dict[str, str]:
+def check_keys(values: dict[str, Any], problems: list[Problem]) -> dict[str, str]:
     for key, value in values.items():
         if not isinstance(value, str) or not value:
             text = 'expected the name of a key, like "f5"'
@@ -89,7 +89,7 @@ def _keys(values: dict[str, Any], problems: list[Problem]) -> dict[str, str]:
     return values
 
 
-def _contradictions(config: Config) -> list[Problem]:
+def contradictions(config: Config) -> list[Problem]:
     """What no single value shows."""
     problems = []
     motion = config.stage("motion").model_dump()
@@ -125,7 +125,7 @@ def _contradictions(config: Config) -> list[Problem]:
     return problems
 
 
-def _idle_limits(config: Config) -> list[str]:
+def idle_limits(config: Config) -> list[str]:
     """Limits that are set but judge nothing."""
     stages = {
         key: stage.name
@@ -147,7 +147,7 @@ def _is_device(name: str, *, alone: bool) -> bool:
     return name == "cpu" or (kind == "cuda" and (number.isdecimal() or not colon))
 
 
-def _unknown_section(name: str) -> str:
+def unknown_section(name: str) -> str:
     known = [*SECTIONS, "keys"]
     owners = [section for section, model in SECTIONS.items() if name in model.model_fields]
     if owners:

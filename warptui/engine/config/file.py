@@ -20,13 +20,13 @@ import tomlkit
 from warptui.engine.config.checks import (
     SECTIONS,
     Problem,
-    _contradictions,
-    _idle_limits,
-    _keys,
-    _section,
-    _unknown_section,
     as_toml,
+    check_keys,
+    check_section,
+    contradictions,
+    idle_limits,
     unit,
+    unknown_section,
 )
 from warptui.engine.config.sections import (
     InputSettings,
@@ -35,7 +35,7 @@ from warptui.engine.config.settings import NO_CHANGES, Changes, Config
 from warptui.engine.errors import SettingsError
 from warptui.engine.formats.writing import temporary
 from warptui.engine.project.paths import CONFIG_NAME
-from warptui.engine.stages import STAGES
+from warptui.engine.stages.registry import STAGES
 
 # Sections of the documented settings that this version has no use for yet.
 PATHS = ("folder", "gain", "defects")  # of [input]; relative to the folder of config.toml
@@ -94,21 +94,21 @@ def interpret(document: dict[str, Any], path: Path) -> Loaded:
     sections: dict[str, Any] = {}
     for name, values in document.items():
         if name == "keys" and isinstance(values, dict):
-            sections["keys"] = _keys(values, problems)
+            sections["keys"] = check_keys(values, problems)
         elif name not in SECTIONS:
-            problems.append(Problem(name, "", _unknown_section(name)))
+            problems.append(Problem(name, "", unknown_section(name)))
         elif not isinstance(values, dict):
             problems.append(Problem(name, as_toml(values), f"expected a section, [{name}]"))
         else:
-            sections[name] = _section(name, values, problems)
+            sections[name] = check_section(name, values, problems)
     _refuse(problems, path)
     stages = {stage.name: sections.pop(stage.name, stage.Settings()) for stage in STAGES}
     sections["input"] = _resolved(sections.get("input") or InputSettings(), path.parent)
     config = Config(**sections, stages=stages)
-    _refuse(_contradictions(config), path)
+    _refuse(contradictions(config), path)
     if config.compute.scheduler:
         notes.append("compute.scheduler is not used by this version: workers run on this machine")
-    notes += _idle_limits(config)
+    notes += idle_limits(config)
     return Loaded(config, tuple(notes), document)
 
 
@@ -231,7 +231,7 @@ def _edited(path: Path, changes: Changes) -> str:
     document = tomlkit.parse(text)
     for section, values in changes.items():
         if section not in SECTIONS and section != "keys":
-            _refuse([Problem(section, "", _unknown_section(section))], path)
+            _refuse([Problem(section, "", unknown_section(section))], path)
         there = now.get(section, {})
         if not isinstance(there, dict):
             continue  # `parse` says what is wrong with it

@@ -1,6 +1,6 @@
 """The settings of a project: shared sections here, one section per stage from `STAGES`.
 
-``warptui.engine.config.file`` reads and writes them as config.toml; the engine sees only these records.
+`config.file` reads and writes them as config.toml; the engine sees only these records.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from warptui.engine.config.sections import (
     Section,
     TrainingSettings,
 )
-from warptui.engine.stages import STAGES, StageSettings
+from warptui.engine.stages.base import StageSettings
+from warptui.engine.stages.registry import STAGES
 
 Changes = Mapping[str, Mapping[str, Any]]  # by section and key; None takes the key out of the file
 NO_CHANGES: Changes = {}

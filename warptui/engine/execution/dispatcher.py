@@ -14,10 +14,9 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import warptui
-from warptui.engine.alerts.rules import Alerts
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.log_lines import about
 from warptui.engine.config.settings import Config
@@ -37,6 +36,9 @@ from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import find_leftovers
 from warptui.engine.worker.fault_injection import crash_point
 from warptui.engine.worker.protocol import FailureKind, Job, deadlines, encode_config
+
+if TYPE_CHECKING:
+    from warptui.engine.alerts.rules import Alerts
 
 log = logging.getLogger(__name__)
 

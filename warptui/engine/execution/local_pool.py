@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from warptui.engine.errors import WorkerError
-from warptui.engine.execution.devices import SlotPlan
+from warptui.engine.worker.devices import SlotPlan
 from warptui.engine.worker.protocol import Job, cancel_line
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from warptui.engine.items.table import Entry
 from warptui.engine.model.detail import Trial
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
-from warptui.engine.stages import Stage
+from warptui.engine.stages.base import Stage
 from warptui.engine.worker.protocol import FailureKind, Job, deadlines, encode_config
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """Lists of particles on demand: those that were cut out, picks alone, or cut out for the export.
 
-What is to be cut goes to a process of its own (`warptui.engine.worker.extraction`), which has torch; the
+What is to be cut goes to a process of its own (`worker.extraction`), which has torch; the
 stacks lie in a folder beside the list, called like it.
 """
 
@@ -30,7 +30,7 @@ from warptui.engine.exporters.merging import (
 from warptui.engine.exporters.optics_groups.beam_shifts import Gathering, Grouping
 from warptui.engine.exporters.row_cache import Spool
 from warptui.engine.exporters.rows import rows_of, source_of
-from warptui.engine.exporting.records import stacks_of, sweep
+from warptui.engine.exporters.stacks import stacks_of, sweep
 from warptui.engine.formats.star.foreign import Places, read_places
 from warptui.engine.formats.star.picks import read_picks
 from warptui.engine.formats.star.rows import Rows, split_star

@@ -20,7 +20,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from warptui.engine.errors import ExportError, WarptuiError
-from warptui.engine.formats.writing import TEMPORARY_SUFFIX, write_text
+from warptui.engine.exporters.stacks import stacks_of, sweep
+from warptui.engine.formats.writing import write_text
 from warptui.engine.model.exports import Export
 from warptui.engine.project import filesystem
 from warptui.engine.project.paths import ProjectPaths
@@ -40,24 +41,9 @@ def export_id(path: Path) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
 
 
-def stacks_of(target: Path) -> Path:
-    """The folder of the stacks that are cut out for a list."""
-    return target.with_suffix("")
-
-
 def reason_of(problem: WarptuiError | OSError) -> str:
     """Why an export ended, and what to do."""
     return filesystem.advised(problem, AGAIN) if isinstance(problem, OSError) else str(problem)
-
-
-def sweep(folder: Path) -> None:
-    """Remove what a program that was ended left half in a folder of stacks.
-
-    For whoever holds the list alone: nobody else writes there then.
-    """
-    for part in folder.glob(f".*{TEMPORARY_SUFFIX}"):
-        with suppress(OSError):
-            part.unlink()
 
 
 class ExportRecords:

@@ -13,7 +13,7 @@ from warptui.engine.formats import mrc
 from warptui.engine.formats.completeness import check_complete
 from warptui.engine.formats.eer import movie as eer
 from warptui.engine.formats.source import Frames, Source, transient_errors
-from warptui.engine.formats.tiff import movie as eer
+from warptui.engine.formats.tiff import movie as tiff
 from warptui.engine.formats.tiff import structure
 
 __all__ = ["MovieReader", "check_complete", "open_movie"]
@@ -120,4 +120,4 @@ def _find_frames(source: Source, frames_per_group: int, upsampling: int) -> Fram
     chain = structure.read_chain(source)
     if eer.is_eer(chain) or source.path.suffix.lower() == ".eer":
         return eer.eer_frames(source, chain, frames_per_group, upsampling)
-    return movie.tiff_frames(source, chain)
+    return tiff.tiff_frames(source, chain)

@@ -10,11 +10,11 @@ import os
 from dataclasses import dataclass, replace
 
 from warptui.engine.errors import InputError, ItemError
-from warptui.engine.formats.star.picks import read_candidates, write_chosen
 from warptui.engine.model.edits import Edits
 from warptui.engine.model.stored import StageRecord
 from warptui.engine.project.edits_file import read_edits
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.picks import read_candidates, write_chosen
 from warptui.engine.stages.movie import picking
 
 ENDING = "_edits.json"

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from warptui.engine.items.selection import KEPT, Limit, Selection, Spread, Verdict, vector
+from warptui.engine.items.selection import KEPT, Selection, Spread, Verdict, vector
 from warptui.engine.model.item import Choice, State
 from warptui.engine.model.stored import StoredItem
+from warptui.engine.planning.limits import Limit
 
 ASTIGMATISM = ("astigmatism_um", "astigmatism_angle_deg")  # of the ctf stage
 FROM_SPREAD = ("ctf", "astigmatism_sigma")  # a value that takes all items to know

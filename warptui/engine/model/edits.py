@@ -5,11 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from warptui.engine.errors import InputError
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Picks, best first, and what would have been picked but was removed by hand."""
+
+    positions_yx_angstrom: np.ndarray  # (n, 2) float64; those added by hand come first
+    scores: np.ndarray  # (n,) float32
+    areas_px: np.ndarray  # (n,) float32, at 8 Å/px; 0 for those added by hand
+    removed_yx_angstrom: np.ndarray  # (m, 2)
+    removed_scores: np.ndarray  # (m,)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
 
 MASK_PIXEL_SIZE = 8.0  # Å/px, of masks
 

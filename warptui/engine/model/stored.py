@@ -1,6 +1,6 @@
 """What is stored about an item: one record per stage, with the exact settings it ran with.
 
-Plain frozen records. `StoredItem` is what a metadata file says; `warptui.engine.planning.plan` compares it
+Plain frozen records. `StoredItem` is what a metadata file says; `planning.plan` compares it
 with the current settings.
 """
 

@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from warptui.engine.items.table import Entry
 from warptui.engine.model.item import State
 from warptui.engine.planning.target import Wanted
+
+if TYPE_CHECKING:
+    from warptui.engine.items.table import Entry
 
 SAMPLES = 200  # items whose stored durations are looked at where no stage ran yet
 _SETTLED = (State.DONE, State.OUTDATED, State.QUEUED)  # with results; others are no such loss

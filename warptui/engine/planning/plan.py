@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from warptui.engine.config.settings import Config, affecting
 from warptui.engine.model.item import Movie, root_name_of
 from warptui.engine.model.stored import StageRecord, StoredItem, digest
-from warptui.engine.stages import STAGES, Stage
+from warptui.engine.stages.base import Stage
+from warptui.engine.stages.registry import STAGES
 
 LONGEST_SUFFIX = len(".mrc")  # of a result's name, after the root name
 MAX_NAME_BYTES = 255  # of all common file systems

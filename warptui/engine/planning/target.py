@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from warptui.engine.config.settings import Config
-from warptui.engine.items.selection import Limit, limits
 from warptui.engine.model.item import Movie
 from warptui.engine.model.summary import Summary
+from warptui.engine.planning.limits import Limit, limits
 from warptui.engine.planning.plan import References, Target, wanted_hash
-from warptui.engine.stages import Stage
+from warptui.engine.stages.base import Stage
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from warptui.engine.items.table import Entry
+from typing import TYPE_CHECKING
+
 from warptui.engine.model.item import Choice, State
 from warptui.engine.planning.schedule import Urgency
+
+if TYPE_CHECKING:
+    from warptui.engine.items.table import Entry
 
 _WHY = {
     Urgency.ASKED: "asked for",

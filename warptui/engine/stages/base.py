@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from warptui.engine.formats.mrc import StackWriter
     from warptui.engine.formats.star.particles import ParticleOptics, ParticleTable
     from warptui.engine.formats.star.picks import Candidates
-    from warptui.engine.model.edits import Edits
+    from warptui.engine.model.edits import Chosen, Edits
     from warptui.engine.nets.boxnet import BoxNet
     from warptui.engine.ops.particles.extraction import Counts
-    from warptui.engine.ops.picking.choice import Chosen
     from warptui.engine.stages.movie.average import AverageSettings
 
 

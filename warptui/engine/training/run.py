@@ -15,8 +15,8 @@ import torch
 
 import warptui
 from warptui.engine.errors import Cancelled, TrainingError
+from warptui.engine.formats.array import write_array
 from warptui.engine.formats.boxnet_model import find_model, write_boxnet
-from warptui.engine.formats.star.picks import write_array
 from warptui.engine.formats.writing import write_text
 from warptui.engine.model.training import TrainingStatus
 from warptui.engine.nets.boxnet import BoxNet

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError, OutputError
+from warptui.engine.formats.array import write_array
 from warptui.engine.formats.boxnet_model import find_model
 from warptui.engine.formats.defects import read_defects
 from warptui.engine.formats.gain import orientation_score, read_gain
@@ -25,21 +26,13 @@ from warptui.engine.formats.star.particles import (
     images_made_of,
     write_particles,
 )
-from warptui.engine.formats.star.picks import (
-    Candidates,
-    read_candidates,
-    read_picks,
-    write_array,
-    write_candidates,
-    write_chosen,
-    write_mask,
-)
-from warptui.engine.model.edits import Edits
+from warptui.engine.formats.star.picks import Candidates, read_picks
+from warptui.engine.model.edits import Chosen, Edits
 from warptui.engine.model.item import Movie
 from warptui.engine.nets.boxnet import BoxNet
-from warptui.engine.ops.picking.choice import Chosen
 from warptui.engine.project.edits_file import read_edits
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.picks import read_candidates, write_candidates, write_chosen, write_mask
 from warptui.engine.stages.base import StageResult
 from warptui.engine.stages.movie.average import AverageSettings
 from warptui.engine.stages.movie.picking import PickingSettings

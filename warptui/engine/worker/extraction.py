@@ -20,7 +20,6 @@ import numpy as np
 
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import WarptuiError
-from warptui.engine.execution.devices import cpu_count, find_cuda
 from warptui.engine.formats.mrc import StackWriter
 from warptui.engine.formats.star.particles import (
     ParticleOptics,
@@ -30,9 +29,10 @@ from warptui.engine.formats.star.particles import (
 )
 from warptui.engine.model.item import Movie
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.stages import STAGES
 from warptui.engine.stages.movie.particles import STAGE, ParticleResult, ParticleSettings
+from warptui.engine.stages.registry import STAGES
 from warptui.engine.worker.bench import MovieBench
+from warptui.engine.worker.devices import cpu_count, find_cuda
 from warptui.engine.worker.parent import die_with_parent
 
 NICE = 5  # below the app and the engine

@@ -23,7 +23,8 @@ from enum import StrEnum
 from typing import Any
 
 from warptui.engine.config.settings import Config
-from warptui.engine.stages import STAGES, Stage
+from warptui.engine.stages.base import Stage
+from warptui.engine.stages.registry import STAGES
 
 BEAT_S = 2.0
 BYTES_PER_DEADLINE = 1e9  # a larger file gets proportionally more time

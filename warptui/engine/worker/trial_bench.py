@@ -10,9 +10,10 @@ import numpy as np
 from torch import Tensor
 
 from warptui.engine.config.settings import Config
-from warptui.engine.formats.star.picks import Candidates, model_suffix, write_array
+from warptui.engine.formats.array import write_array
+from warptui.engine.formats.star.picks import Candidates, model_suffix
+from warptui.engine.model.edits import Chosen
 from warptui.engine.model.item import Movie
-from warptui.engine.ops.picking.choice import Chosen
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.worker.bench import MovieBench, refuse_blank_product
 

@@ -17,7 +17,7 @@ from warptui.engine.config.settings import Config
 from warptui.engine.formats.tiff.writing import write_tiff_movie
 from warptui.engine.model.item import Movie
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.stages import STAGES
+from warptui.engine.stages.registry import STAGES
 
 SIZE_PX = 160
 N_FRAMES = 4

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
-    from warptui.engine.model.edits import Edits, Spot
-    from warptui.engine.ops.picking.choice import Chosen
+    from warptui.engine.model.edits import Chosen, Edits, Spot
 
 Place = tuple[float, float]  # y, x in Å from the middle of the first pixel
 MARKS = ("", "examples", "held-out")  # of the training, in the order in which a key goes through

@@ -61,6 +61,7 @@ class Field:
             return ""
         if isinstance(value, str):
             return value
+        from warptui.engine.config.checks import as_toml
 
         text = as_toml(value)
         return text.removesuffix(".0") if isinstance(value, float) else text
@@ -99,6 +100,7 @@ class Field:
 
 def all_fields() -> tuple[Field, ...]:
     """Every setting of every section, in the order of config.toml."""
+    from warptui.engine.config.checks import SECTIONS
 
     return tuple(
         _field(section, key, info)
@@ -108,7 +110,8 @@ def all_fields() -> tuple[Field, ...]:
 
 
 def _field(section: str, key: str, info: FieldInfo) -> Field:
-    from warptui.engine.config import file
+    from warptui.engine.config.checks import allowed, unit
+    from warptui.engine.config.file import PATHS
 
     is_union = get_origin(info.annotation) in (Union, UnionType)
     members = set(get_args(info.annotation) if is_union else (info.annotation,)) - {NoneType}
@@ -119,7 +122,7 @@ def _field(section: str, key: str, info: FieldInfo) -> Field:
         kind = Kind.NUMBER
     elif choices:
         kind = Kind.CHOICE
-    elif section == "input" and key in file.PATHS:
+    elif section == "input" and key in PATHS:
         kind = Kind.PATH
     else:
         kind = Kind.TEXT if members == {str} else Kind.TOML

@@ -10,7 +10,6 @@ from textual.binding import Binding
 from textual.timer import Timer
 from textual.widget import Widget
 
-from warptui.engine.config import presets
 from warptui.engine.errors import SettingsError, WarptuiError
 from warptui.screens.dialogs.prompts import Ask, Choose
 from warptui.screens.dialogs.windows import TextDialog
@@ -18,6 +17,7 @@ from warptui.screens.keys.names import key_name
 from warptui.screens.link.feed import Engine
 from warptui.screens.link.mirror import Changes
 from warptui.screens.page import Page
+from warptui.screens.settings import presets
 from warptui.screens.settings.applying import OnDisk, apply, listing, missing, read_disk
 from warptui.screens.settings.cost import cost
 from warptui.screens.settings.form import (

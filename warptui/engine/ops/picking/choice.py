@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from warptui.engine.model.edits import MASK_PIXEL_SIZE, NO_EDITS, Edits, Spot
+from warptui.engine.model.edits import MASK_PIXEL_SIZE, NO_EDITS, Chosen, Edits, Spot
 from warptui.engine.ops.common.minimum_distance import clear_of, spaced
 
 OVERLAP_SHARE = 1 / 1.5  # of the diameter: nearer centres are one particle found twice
@@ -17,20 +16,6 @@ SAME_SHARE = 1 / 4  # of the diameter: what a person marked so near is that very
 
 
 ADDED_SCORE = 1.0
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Picks, best first, and what would have been picked but was removed by hand."""
-
-    positions_yx_angstrom: np.ndarray  # (n, 2) float64; those added by hand come first
-    scores: np.ndarray  # (n,) float32
-    areas_px: np.ndarray  # (n,) float32, at 8 Å/px; 0 for those added by hand
-    removed_yx_angstrom: np.ndarray  # (m, 2)
-    removed_scores: np.ndarray  # (m,)
-
-    def __len__(self) -> int:
-        return len(self.scores)
 
 
 def choose(

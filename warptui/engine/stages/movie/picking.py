@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from warptui.engine.errors import StageError
-from warptui.engine.model.edits import Edits
+from warptui.engine.model.edits import Chosen, Edits
 from warptui.engine.model.item import Movie
-from warptui.engine.ops.picking.choice import Chosen, choose
+from warptui.engine.ops.picking.choice import choose
 from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
 from warptui.engine.stages.movie.average import AverageResult
 
@@ -81,7 +81,7 @@ def run(item: Movie, bench: Bench, settings: PickingSettings) -> PickingResult:
     """Pick particles in the average of ``item`` and mask what is no specimen.
 
     The average is brought to 8 Å/px and labelled tile by tile. Connected particle pixels make a
-    candidate; `warptui.engine.ops.picking.choice.choose` picks among them. All candidates are kept beside, so
+    candidate; `ops.picking.choice.choose` picks among them. All candidates are kept beside, so
     that another score or diameter takes neither the network nor the average.
 
     Raises

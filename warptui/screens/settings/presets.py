@@ -49,6 +49,7 @@ def write(path: Path, values: Values, project: Path) -> None:
         If the file cannot be written.
     """
     from warptui.engine.config import file
+    from warptui.engine.config.checks import as_toml
 
     lines = [HEADER]
     for section, entries in _portable(values, project).items():
