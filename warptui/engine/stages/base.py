@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from warptui.engine.formats.star.picks import Candidates
     from warptui.engine.model.edits import Chosen, Edits
     from warptui.engine.nets.boxnet import BoxNet
-    from warptui.engine.ops.particles.extraction import Counts
+    from warptui.engine.ops.frames.counts import Counts
     from warptui.engine.stages.movie.average import AverageSettings
 
 
