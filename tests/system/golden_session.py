@@ -109,22 +109,12 @@ EXPORTS = (
 )  # fmt: skip
 
 
-# The last bits of the motion of these two movies differ between two runs on one machine, whichever
-# their local grid, and with them the last bits of all that is made of it; a rounded position
-# moves by a digit, and a pick by a pixel of its grid.
-VARYING = [
-    f"gain/{place}"
-    for place in (
-        *("flat", "tilted", "average/flat", "average/tilted", "average/float32/"),
-        *("average/odd/flat", "average/odd/tilted", "average/even/flat", "average/even/tilted"),
-        *("deconv/", "motion/", "powerspectrum/flat", "powerspectrum/tilted", "cut_out"),
-        *("matching/flat_boxnet", "matching/tilted_boxnet", "particles/flat", "particles/tilted"),
-        *("export_particles", "particles_boxnet", "micrographs", "mask/flat", "mask/tilted"),
-        *("thumbnails/candidates/flat", "thumbnails/candidates/tilted", "thumbnails/flat"),
-        *("thumbnails/tilted", "thumbnails/mask/flat", "thumbnails/mask/tilted"),
-        *("thumbnails/spectrum/flat", "thumbnails/spectrum/tilted"),
-    )
-]
+# Products that are equal to the bit in every run on one machine. The last bits of the local motion
+# are not, and so neither are those of all that is made of it: averages, positions, particles.
+STEADY = (
+    r"/raw/|noise|cut_off\.|gain\.mrc|defects\.txt|_edits\.json|/mask/|powerspectrum/|"
+    r"thumbnails/spectrum/"
+)
 
 
 def write_inputs(folder: Path) -> None:
@@ -205,7 +195,7 @@ def read_session(folder: Path) -> dict[str, Any]:
             }
     return {
         "machine": product_digests.machine(),
-        "varying": VARYING,
+        "steady": STEADY,
         "items": items,
         "products": products,
     }
