@@ -12,7 +12,7 @@ import pytest
 from tests.system import product_digests
 from tests.system.golden_session import GOLDEN, read_session, session
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # on a busy machine, too
 
 
 @pytest.fixture(scope="module")
