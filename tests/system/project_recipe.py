@@ -74,6 +74,7 @@ def make(project: Path) -> None:
     warptui("run", project, status=1)
     warptui("select", project, "a.tif", "--include")
     warptui("select", project, "b.tif", "--exclude")
+    warptui("run", project, status=1)  # writes the live lists of what is selected now
     warptui("export", "micrographs", project, "--without-ctf")
 
 
