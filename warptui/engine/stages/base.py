@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from warptui.engine.errors import OutputError
 from warptui.engine.model.summary import Summary
 
 if TYPE_CHECKING:
@@ -82,6 +84,36 @@ def carried(default: Any = None) -> Any:
     return Field(default, json_schema_extra={"carried": True})
 
 
+def refuse_blank(name: str, array: np.ndarray) -> None:
+    """Check of most products: raise OutputError for values not finite, or all equal.
+
+    ``name`` names item and product in the message; ``array`` has any shape.
+    """
+    low, high = float(array.min()), float(array.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise OutputError(f"{name} has values that are not finite")
+    if low == high:
+        raise OutputError(f"{name} is {low} everywhere; nothing was written")
+
+
+class Product(NamedTuple):
+    """A file that a stage writes for each item; paths, cleaning and details follow from it."""
+
+    name: str  # differs from the names of all other products
+    folder: str  # relative to the project folder
+    suffix: str = ".mrc"  # follows the item's root name; its last part decides the format
+    by_model: bool = False  # the picking model's name comes between: ROOT_MODEL.star
+    float16: bool = True  # MRC: float16 where the values' range allows, else float32
+    preview: bool = False  # uint8 (y, x) picture (.npy) for the app; trials keep it too
+    shown: bool = False  # the item's detail gives its path while the file exists
+    check: Callable[[str, np.ndarray], None] | None = None  # raises OutputError before writing
+
+    def path(self, project: Path, root_name: str, model: str = "") -> Path:
+        """Its file of an item in the folder ``project``; ``model`` is the suffix of the model."""
+        between = f"_{model}" if model else ""
+        return project / self.folder / f"{root_name}{between}{self.suffix}"
+
+
 class Frames(Protocol):
     """The corrected frames of a movie, made one at a time: all of them would fill the memory."""
 
@@ -154,6 +186,7 @@ class Stage(NamedTuple):
     version: int = 1  # raise it when the maths changes
     deadline_s: float = 600.0  # a worker that takes longer is killed and the item retried
     needs_with: Callable[[Any], tuple[str, ...]] | None = None  # of a Config: see `needed`
+    products: tuple[Product, ...] = ()
 
     def needed(self, config: Config) -> tuple[str, ...]:
         """Those of ``needs`` that it reads with these settings; all of them unless it says so."""

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from warptui.engine.errors import StageError
 from warptui.engine.model.item import Movie
-from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.stages.base import (
+    Product,
+    Stage,
+    StageResult,
+    StageSettings,
+    refuse_blank,
+    setting,
+    summary,
+)
 from warptui.engine.stages.movie.motion import MotionResult
 
 if TYPE_CHECKING:
@@ -16,6 +24,11 @@ if TYPE_CHECKING:
 
 PREVIEW_PX = 512
 PREVIEW_RESOLUTION = 20.0  # Å
+
+AVERAGE = Product("average", "average", shown=True, check=refuse_blank)
+ODD = Product("average/odd", "average/odd", check=refuse_blank)
+EVEN = Product("average/even", "average/even", check=refuse_blank)
+PREVIEW = Product("preview", "thumbnails", ".npy", preview=True, shown=True)
 
 
 class AverageSettings(StageSettings):
@@ -306,4 +319,5 @@ STAGE = Stage(
     run,
     needs=("motion",),
     sections=("input", "optics.voltage"),
+    products=(AVERAGE, ODD, EVEN, PREVIEW),
 )

@@ -14,7 +14,13 @@ from warptui.engine.errors import StageError
 from warptui.engine.model.item import Movie
 from warptui.engine.stages.base import Stage, StageResult, StageSettings, carried, setting, summary
 from warptui.engine.stages.movie.average import AverageSettings
-from warptui.engine.stages.movie.ctf_products import save_deconvolved, save_spectrum
+from warptui.engine.stages.movie.ctf_products import (
+    DECONVOLVED,
+    SPECTRUM,
+    SPECTRUM_PICTURE,
+    save_deconvolved,
+    save_spectrum,
+)
 from warptui.engine.stages.movie.ctf_spectra import Spectra, measure
 
 if TYPE_CHECKING:
@@ -381,4 +387,5 @@ STAGE = Stage(
     version=4,  # 2: rings beyond the first judge for themselves, groups of 8 e/Å², told tilts
     # 3: envelopes are expected to fall; 4: limits of confidence are those of such envelopes,
     # and where the phase shift is free, specimens' spectra may ripple
+    products=(SPECTRUM, SPECTRUM_PICTURE, DECONVOLVED),
 )

@@ -19,7 +19,7 @@ from warptui.engine.formats.star.particles import (
     particle_rows,
 )
 from warptui.engine.model.item import Movie
-from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.stages.base import Product, Stage, StageResult, StageSettings, setting, summary
 from warptui.engine.stages.movie.average import AverageResult, shift_nodes, unmoved
 from warptui.engine.stages.movie.ctf import CtfResult
 from warptui.engine.stages.movie.motion import MotionResult
@@ -37,6 +37,11 @@ __all__ = ["STAGE", "Cut", "ParticleResult", "ParticleSettings", "cut_particles"
 AUTOMATIC_SHARE = 1.5  # of the particle's diameter: signal that the defocus spreads stays in
 HALVES = ("odd", "even")
 VERSION = 1  # of what is made of frames; raise it when that changes
+
+STACK = Product("particles", "particles", ".mrcs", by_model=True)
+STACK_ODD = Product("particles odd", "particles", "_odd.mrcs", by_model=True)
+STACK_EVEN = Product("particles even", "particles", "_even.mrcs", by_model=True)
+LIST = Product("particles list", "particles", ".star", by_model=True)
 
 
 class ParticleSettings(StageSettings):
@@ -419,4 +424,5 @@ STAGE = Stage(
     run,
     needs=("motion", "average", "ctf", "picking"),
     sections=("input", "optics", "picking.diameter_angstrom"),
+    products=(STACK, STACK_ODD, STACK_EVEN, LIST),
 )

@@ -8,7 +8,7 @@ from warptui.engine.errors import StageError
 from warptui.engine.model.edits import Chosen, Edits
 from warptui.engine.model.item import Movie
 from warptui.engine.ops.picking.choice import choose
-from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.stages.base import Product, Stage, StageResult, StageSettings, setting, summary
 from warptui.engine.stages.movie.average import AverageResult
 
 if TYPE_CHECKING:
@@ -26,6 +26,13 @@ COARSEST_PIXEL = 16.0  # Å/px: nothing that could be a particle is left beyond
 SMALLEST_FIELD_PX = 16  # at 8 Å/px
 DECIMALS = 4
 PLACE_DECIMALS, SCORE_DECIMALS = 1, 3  # of a px of the average
+
+CANDIDATES = Product("candidates", "thumbnails/candidates", ".npy", shown=True)  # y, x, score, area
+CANDIDATES_KEY = Product("candidates key", "thumbnails/candidates", ".json")
+MASK = Product("mask", "mask", ".tif")
+MASK_PREVIEW = Product("mask preview", "thumbnails/mask", ".npy", preview=True, shown=True)
+PICKS = Product("picks", "matching", ".star", by_model=True)
+FALSE_POSITIVES = Product("false positives", "matching", "_falsepositives.star", by_model=True)
 
 
 class PickingSettings(StageSettings):
@@ -270,4 +277,5 @@ STAGE = Stage(
     run,
     needs=("average",),
     sections=("picking.model_hash",),
+    products=(CANDIDATES, CANDIDATES_KEY, MASK, MASK_PREVIEW, PICKS, FALSE_POSITIVES),
 )
