@@ -11,11 +11,13 @@ from warptui.engine.stages.base import (
     Stage,
     StageResult,
     StageSettings,
+    limit,
     refuse_blank,
     setting,
     summary,
 )
 from warptui.engine.stages.movie.motion import MotionResult
+from warptui.engine.stages.warp import average as warp_average
 
 if TYPE_CHECKING:
     import torch
@@ -70,8 +72,8 @@ class AverageResult(StageResult):
         "mean counts per pixel of the frames that went in",
         unit="e/px",
         digits=1,
-        filter_min="electrons_min",
-        filter_max="electrons_max",
+        filter_min=limit("electrons_min", "fewest electrons", 10.0, order=150, ge=0, le=1e6),
+        filter_max=limit("electrons_max", "most electrons", 60.0, order=160, ge=0, le=1e6),
         minor=True,
     )
     pixel_size: float = 0.0  # Å/px of the average
@@ -320,4 +322,5 @@ STAGE = Stage(
     needs=("motion",),
     sections=("input", "optics.voltage"),
     products=(AVERAGE, ODD, EVEN, PREVIEW),
+    xml=warp_average.PART,
 )

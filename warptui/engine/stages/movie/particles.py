@@ -19,11 +19,20 @@ from warptui.engine.formats.star.particles import (
     particle_rows,
 )
 from warptui.engine.model.item import Movie
-from warptui.engine.stages.base import Product, Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.stages.base import (
+    Product,
+    Stage,
+    StageResult,
+    StageSettings,
+    limit,
+    setting,
+    summary,
+)
 from warptui.engine.stages.movie.average import AverageResult, shift_nodes, unmoved
 from warptui.engine.stages.movie.ctf import CtfResult
 from warptui.engine.stages.movie.motion import MotionResult
 from warptui.engine.stages.movie.picking import PickingResult
+from warptui.engine.stages.warp import particles as warp_particles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +81,12 @@ class ParticleResult(StageResult):
     """What was written."""
 
     n_particles: int | None = summary(
-        "extracted", "particles that were cut out", digits=0, filter_min="extracted_min"
+        "extracted",
+        "particles that were cut out",
+        digits=0,
+        filter_min=limit(
+            "extracted_min", "fewest particles cut out", 1, order=190, ge=0, le=10_000_000
+        ),
     )
     n_dropped: int = 0  # picks that were left out, at the edge or beyond it
     n_padded: int = 0  # whose boxes reach beyond the edge
@@ -425,4 +439,5 @@ STAGE = Stage(
     needs=("motion", "average", "ctf", "picking"),
     sections=("input", "optics", "picking.diameter_angstrom"),
     products=(STACK, STACK_ODD, STACK_EVEN, LIST),
+    xml=warp_particles.PART,
 )
