@@ -17,6 +17,8 @@ from warptui.engine.model.training import TrainingExample, TrainingRequest
 from warptui.engine.ops.picking.choice import choose
 from warptui.engine.project.edits_file import read_edits
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie.average import AVERAGE
+from warptui.engine.stages.movie.picking import CANDIDATES, MASK_PREVIEW
 
 LEARN, MEASURE = "examples", "held-out"
 _NO_AVERAGE = "its average is gone: process it again (P)"
@@ -90,9 +92,9 @@ def find_marked(
             name,
             role or LEARN,
             edits,
-            str(paths.average(root)),
-            str(paths.candidates(root)),
-            str(paths.mask_preview(root)),
+            str(paths.product(AVERAGE, root)),
+            str(paths.product(CANDIDATES, root)),
+            str(paths.product(MASK_PREVIEW, root)),
             problem,
         )
         if request.positions:

@@ -12,6 +12,7 @@ from warptui.engine.exporters.optics_groups.grouping import BeamGroups
 from warptui.engine.exporters.report import svg
 from warptui.engine.exporters.report.facts import Facts
 from warptui.engine.formats.star.picks import model_suffix
+from warptui.engine.stages.movie.picking import STAGE as PICKING_STAGE
 
 MOST_POINTS = 2000
 
@@ -22,7 +23,7 @@ def optics_groups(facts: Facts, table: Table) -> Iterator[str]:
     """A plot of the shifts and a table of the groups, where groups are made by them."""
     if facts.settings.get("export", {}).get("optics_groups") != "beam_shift":
         return
-    model = str(facts.settings.get("picking", {}).get("model", ""))
+    model = str(facts.settings.get(PICKING_STAGE.name, {}).get("model", ""))
     path = facts.project.live_groups(model_suffix(model))
     try:
         told = json.loads(path.read_text(encoding="utf-8"))

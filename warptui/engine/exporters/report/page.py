@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import warptui
+from warptui.engine.config.checks import SECTIONS, is_reported
 from warptui.engine.exporters.report import svg
 from warptui.engine.exporters.report.beam import optics_groups
 from warptui.engine.exporters.report.facts import Facts, limit_words
@@ -20,16 +21,22 @@ from warptui.engine.exporters.report.pictures import data_uri
 from warptui.engine.formats.writing import write_text
 from warptui.engine.model.item import Choice, State, root_name_of
 from warptui.engine.model.summary import Summary
+from warptui.engine.stages.base import Role
+from warptui.engine.stages.movie.average import PREVIEW
+from warptui.engine.stages.registry import key_of
 
 N_PICTURES = 4  # of the best, of typical ones, and of the worst
 MOST_PROBLEMS = 30  # lines
 N_RATES = 96  # bars
-MATTERING = {
-    "input": ("folder", "pixel_size", "binning", "dose_per_frame", "gain"),
-    "optics": ("voltage", "cs", "amplitude_contrast"),
-    "picking": ("model", "diameter_angstrom", "min_score"),
+MATTERING = {  # settings that are listed though they have their defaults
+    (name, key)
+    for name, model in SECTIONS.items()
+    for key, info in model.model_fields.items()
+    if is_reported(info)
 }
-RANKS = (("ctf.resolution", False), ("motion.early_motion", False), ("picking.n_particles", True))
+# Values that micrographs are ranked by, the first that is known; whether more is better.
+RANKS = ((Role.RESOLUTION, False), (Role.EARLY_MOTION, False), (Role.PARTICLES, True))
+TILES = ((Role.RESOLUTION, "CTF resolution"), (Role.EARLY_MOTION, "motion"))
 
 
 def write_page(facts: Facts, path: Path) -> None:
@@ -103,13 +110,14 @@ def _tiles(facts: Facts) -> str:
     tiles = [(f"{n:,}", "items"), (f"{int(np.count_nonzero(facts.processed)):,}", "processed")]
     share = f" ({selected / judged:.0%})" if judged else ""
     tiles.append((f"{selected:,}{share}", "selected"))
-    particles = items.value("picking.n_particles")[facts.selected]
+    counted = facts.with_role(Role.PARTICLES)
+    particles = items.value(counted.key)[facts.selected] if counted else np.zeros(0)
     if np.isfinite(particles).any():
         tiles.append((f"{int(np.nansum(particles)):,}", "particles in selected items"))
-    for key, words in (("ctf.resolution", "CTF resolution"), ("motion.early_motion", "motion")):
-        summary = next((entry for entry in facts.summaries if entry.key == key), None)
+    for role, words in TILES:
+        summary = facts.with_role(role)
         if summary is not None:
-            values = items.value(key)[facts.selected]
+            values = items.value(summary.key)[facts.selected]
             if np.isfinite(values).any():
                 tiles.append((_number(float(np.nanmedian(values)), summary), f"{words}, median"))
     rate = _rate(facts)
@@ -210,13 +218,14 @@ def _account(facts: Facts, summary: Summary) -> str:
 
 
 def _astigmatism(facts: Facts) -> Iterator[str]:
-    sizes = facts.items.value("ctf.astigmatism_um")
-    angles = 2 * np.radians(facts.items.value("ctf.astigmatism_angle_deg"))
+    sizes = facts.items.value(key_of(Role.ASTIGMATISM))
+    angles = 2 * np.radians(facts.items.value(key_of(Role.ASTIGMATISM_ANGLE)))
     there = np.isfinite(sizes) & np.isfinite(angles)
     if np.count_nonzero(there) < 3:
         return
     x, y = sizes[there] * np.cos(angles[there]), sizes[there] * np.sin(angles[there])
-    session, limit = facts.status.astigmatism, facts.status.filters.get("astigmatism_max_sigma")
+    sigmas = facts.with_role(Role.ASTIGMATISM_SIGMA)
+    session, limit = facts.status.astigmatism, facts.limits(sigmas)[1] if sigmas else None
     circle = None
     if session is not None:
         circle = (session.x_um, session.y_um, session.sigma_um * (limit or 1.0))
@@ -243,11 +252,13 @@ def _pictures(facts: Facts) -> Iterator[str]:
 
 def _picked(facts: Facts) -> tuple[Summary, list[tuple[str, list[int]]]] | None:
     """Items that show what the session is like, by the first value that is known of them."""
-    for key, more_is_better in RANKS:
-        summary = next((entry for entry in facts.summaries if entry.key == key), None)
-        values = facts.items.value(key)
+    for role, more_is_better in RANKS:
+        summary = facts.with_role(role)
+        if summary is None:
+            continue
+        values = facts.items.value(summary.key)
         those = np.flatnonzero(facts.selected & np.isfinite(values))
-        if summary is None or not len(those):
+        if not len(those):
             continue
         order = those[np.argsort(values[those], kind="stable")]
         order = order[::-1] if more_is_better else order
@@ -264,7 +275,7 @@ def _picked(facts: Facts) -> tuple[Summary, list[tuple[str, list[int]]]] | None:
 
 def _figure(facts: Facts, number: int) -> str:
     name = facts.items.names[number]
-    uri = data_uri(facts.project.preview(root_name_of(name)))
+    uri = data_uri(facts.project.product(PREVIEW, root_name_of(name)))
     picture = f'<img alt="" src="{uri}">' if uri else '<div class="none">no picture</div>'
     told = []
     for summary in facts.summaries:
@@ -313,7 +324,7 @@ def _settings(facts: Facts) -> Iterator[str]:
         defaults = facts.defaults.get(section, {})
         for key, value in values.items():
             changed = value != defaults.get(key)
-            if value is not None and (changed or key in MATTERING.get(section, ())):
+            if value is not None and (changed or (section, key) in MATTERING):
                 rows.append((f"{section}.{key}", escape(_setting(value)), "" if changed else "yes"))
     yield _table(("setting", "value", "default"), rows)
     text = json.dumps(facts.settings, indent=1, ensure_ascii=False)
