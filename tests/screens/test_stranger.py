@@ -45,7 +45,7 @@ def rows() -> list[str]:
         shown = " ".join(
             f"`{key.partition(' ')[0]}`{' (held)' * key.endswith(' held')}" for key in keys
         )
-        shown = shown or "none: it stands there"
+        shown = shown or "none: it is on the screen"
         table.append(f"| {wish} | {shown} | {len(keys)} | {presses(wish)} |")
     return table
 
