@@ -43,7 +43,7 @@ check: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m docs.generate --check
-	DISABLE_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --strict --quiet
+	$(BIN)/zensical build --clean --strict --config-file mkdocs.yml
 	@echo "open build/docs/index.html"
 
 bench: $(STAMP)
@@ -68,7 +68,7 @@ gpu: $(STAMP)
 	$(BIN)/python benchmarks/gpu.py --retrain
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo build .cache *.egg-info .pytest_cache .ruff_cache .hypothesis
 	rm -rf .import_linter_cache .grimp_cache snapshot_report.html
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

@@ -77,7 +77,7 @@ def commands_page() -> str:
         "|---|---|",
         "| `warptui [PROJECT]` | opens the app; starts a detached engine if none runs |",
     ]
-    verbs = dict(_verbs(parser))
+    verbs = dict(subcommands(parser))
     helps = {choice.dest: choice.help or "" for choice in _subparsers(parser)._choices_actions}
     lines += [f"| [`warptui {verb}`](#warptui-{verb}) | {_cell(helps[verb])} |" for verb in verbs]
     for verb, command in verbs.items():
@@ -92,7 +92,10 @@ def _subparsers(parser: argparse.ArgumentParser) -> argparse._SubParsersAction:
     return next(action for action in parser._actions if isinstance(action, kinds))
 
 
-def _verbs(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+def subcommands(
+    parser: argparse.ArgumentParser,
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """The name and the parser of each verb."""
     yield from _subparsers(parser).choices.items()
 
 
