@@ -208,6 +208,26 @@ def test_every_page_can_be_found_in_the_site():
     assert pages == {*listed, *(f"develop/decisions/{name}" for name in linked)}
 
 
+def sources() -> str:
+    """The program's sources, with texts that are written in several pieces put together."""
+    paths = (REPOSITORY / "warptui").rglob("*.py")
+    return re.sub(r'"\s+f?"', "", "\n".join(map(read, paths)))
+
+
+def test_messages_on_the_page_of_symptoms_are_messages_of_the_program():
+    page = read(DOCS / "using" / "troubleshooting.md")
+    tables = re.findall(
+        r"^\| (?:reason|message|status line) \|.*\n\|.*\n((?:\|.*\n)+)", page, re.MULTILINE
+    )
+    cells = [row.split(" | ")[0] for table in tables for row in table.splitlines()]
+    quoted = [text for cell in cells for text in re.findall(r"`([^`]+)`", cell)]
+    parts = [part.strip(" :,") for text in quoted for part in re.split(r"\.\.\.|[\d%]+", text)]
+    parts = [part for part in parts if " " in part]
+    known = sources()
+    assert len(parts) > 10
+    assert [part for part in parts if part not in known] == []
+
+
 def test_pictures_load_nothing_from_elsewhere():
     pictures = sorted((DOCS / "pictures").glob("*.svg"))
     assert pictures
