@@ -1,4 +1,4 @@
-"""Write the reference pages that follow from the code: commands, settings, keys and values.
+"""Write what follows from the code: the pages of commands, settings, keys and values, config.toml.
 
 python -m docs.generate            write the pages
 python -m docs.generate --check    write nothing; exit status 1 if a page is out of date
@@ -25,7 +25,7 @@ from warptui.engine.settings import Config
 from warptui.engine.stages import STAGES
 from warptui.screens.key_names import shown
 
-FOLDER = Path(__file__).resolve().parent
+REPOSITORY = Path(__file__).resolve().parents[1]
 NOTICE = "<!-- Written by `python -m docs.generate` from the code: change it there. -->"
 COMMAND = "python -m docs.generate"
 
@@ -279,17 +279,23 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def default_settings() -> str:
+    """A config.toml that holds every default with its explanation."""
+    return config.config_text(Config())
+
+
 PAGES: dict[str, Callable[[], str]] = {
-    "reference/commands.md": commands_page,
-    "reference/settings.md": settings_page,
-    "reference/keys.md": keys_page,
-    "reference/values.md": values_page,
+    "docs/reference/commands.md": commands_page,
+    "docs/reference/settings.md": settings_page,
+    "docs/reference/keys.md": keys_page,
+    "docs/reference/values.md": values_page,
+    "config.toml": default_settings,
 }
 
 
 def outdated_pages() -> list[str]:
     """Names of the committed pages that differ from what the code gives."""
-    return [name for name, make in PAGES.items() if _read(FOLDER / name) != make()]
+    return [name for name, make in PAGES.items() if _read(REPOSITORY / name) != make()]
 
 
 def _read(path: Path) -> str:
@@ -304,12 +310,12 @@ def main(arguments: Iterable[str] | None = None) -> int:
     names = outdated_pages()
     if given.check:
         for name in names:
-            print(f"docs/{name} is out of date: {COMMAND}", file=sys.stderr)
+            print(f"{name} is out of date: {COMMAND}", file=sys.stderr)
         return 1 if names else 0
     for name in names:
-        (FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
-        (FOLDER / name).write_text(PAGES[name](), encoding="utf-8")
-        print(f"wrote docs/{name}")
+        (REPOSITORY / name).parent.mkdir(parents=True, exist_ok=True)
+        (REPOSITORY / name).write_text(PAGES[name](), encoding="utf-8")
+        print(f"wrote {name}")
     return 0
 
 

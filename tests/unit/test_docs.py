@@ -75,8 +75,8 @@ def key_rows(text: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", generate.PAGES)
-def test_a_page_made_from_the_code_is_up_to_date(name: str):
-    assert name not in generate.outdated_pages(), f"docs/{name}: run {generate.COMMAND}"
+def test_a_file_made_from_the_code_is_up_to_date(name: str):
+    assert name not in generate.outdated_pages(), f"{name}: run {generate.COMMAND}"
 
 
 def test_every_key_of_the_app_is_on_the_page_of_keys():
