@@ -57,6 +57,19 @@ SEE_ALSO = {
     "train": "[Training](../using/training.md)",
     "doctor": "[Install](../start/install.md)",
 }
+# Pages that say more about a section of config.toml than its settings.
+SECTION_PAGES = {
+    "input": "[Input formats](input-formats.md)",
+    "motion": "[Motion and averages](../science/motion.md)",
+    "average": "[Motion and averages](../science/motion.md#average)",
+    "ctf": "[CTF](../science/ctf.md)",
+    "picking": "[Picking](../science/picking.md)",
+    "particles": "[Particles](../science/particles.md)",
+    "filters": "[Limits](../using/concepts.md#limits)",
+    "alerts": "[Alerts](../using/alerts.md)",
+    "training": "[Training](../using/training.md)",
+    "export": "[Exports](../using/exports.md)",
+}
 
 
 def commands_page() -> str:
@@ -203,10 +216,13 @@ def settings_rows(section: str, model: type[BaseModel], values: dict) -> Iterato
 
 
 def _about(section: str, model: type[BaseModel]) -> str:
-    """The first sentence of the model's docstring, without the name of the section."""
-    first = (model.__doc__ or "").strip().splitlines()[0]
-    text = re.sub(r"^\[\w+\](:| of config\.toml\.?)\s*", "", first)
-    return f"{text[:1].upper()}{text[1:]}" if text else f"The stage `{section}`."
+    """What a section is about: of a stage the first sentence of its module, else of its model."""
+    is_stage = section in {stage.name for stage in STAGES}
+    text = sys.modules[model.__module__].__doc__ if is_stage else model.__doc__
+    first = " ".join((text or "").partition("\n\n")[0].split())
+    first = re.sub(r"^\[\w+\]: | \(paper: .*?\)", "", first)
+    more = f" More: {SECTION_PAGES[section]}." if section in SECTION_PAGES else ""
+    return f"{first[:1].upper()}{first[1:]}{more}"
 
 
 def values_page() -> str:
