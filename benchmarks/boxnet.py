@@ -26,19 +26,19 @@ import numpy as np
 import starfile
 import torch
 
-from warptui.engine.edits import choose
-from warptui.engine.formats.boxnet_file import find_model
+from warptui.engine.formats.boxnet_model import find_model
 from warptui.engine.nets.boxnet import PIXEL_SIZE
-from warptui.engine.networks import load_net
-from warptui.engine.ops.abundance import adapt_to_abundance
-from warptui.engine.ops.picks import find_artifacts, find_components
-from warptui.engine.ops.segmentation import coarsen, normalise, segment
+from warptui.engine.ops.picking.choice import choose
+from warptui.engine.ops.picking.crowding import adapt_to_abundance
+from warptui.engine.ops.picking.picks import find_artifacts, find_components
+from warptui.engine.ops.picking.segmentation import coarsen, normalise, segment
 from warptui.engine.simulation.density import Particle, is_model, read_particle
 from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.scene import Scene, SceneSettings, draw_settings, make_scene
 from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.species import Species, make_all_species, sphere_diameter_angstrom
 from warptui.engine.training.example import count_matches
+from warptui.engine.worker.models import load_net
 
 HELD_OUT = ("3cf3", "2cg9", "5gjv", "3j9i")
 SHAPE_YX = (464, 480)  # 3710 x 3838 px of 1 Å

@@ -26,21 +26,22 @@ import numpy as np
 import torch
 from scipy.interpolate import RectBivariateSpline
 
-from warptui.engine.bench import MovieBench
-from warptui.engine.items import Movie
-from warptui.engine.ops.ctf import Optics
-from warptui.engine.ops.splines import grid_weights
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.settings import Config, InputSettings, OpticsSettings
+from warptui.engine.config.sections import InputSettings, OpticsSettings
+from warptui.engine.config.settings import Config
+from warptui.engine.model.item import Movie
+from warptui.engine.ops.common.splines import grid_weights
+from warptui.engine.ops.ctf.transfer_function import Optics
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.density import bundled_particle
 from warptui.engine.simulation.files import write_movie
 from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.truth import Truth, read_truth
-from warptui.engine.stages import ctf, motion
-from warptui.engine.stages.ctf import CtfResult, CtfSettings
-from warptui.engine.stages.ctf_spectra import measure_image
-from warptui.engine.stages.motion import MotionSettings
+from warptui.engine.stages.movie import ctf, motion
+from warptui.engine.stages.movie.ctf import CtfResult, CtfSettings
+from warptui.engine.stages.movie.ctf_spectra import measure_image
+from warptui.engine.stages.movie.motion import MotionSettings
+from warptui.engine.worker.bench import MovieBench
 
 SEED = 4711
 FIRST = 1000  # movies below were looked at while the method was made

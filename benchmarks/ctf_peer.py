@@ -21,16 +21,17 @@ from typing import Any
 import torch
 from ctf import FULL, compare, full_settings, simulated
 
-from warptui.engine.bench import MovieBench
-from warptui.engine.items import Movie
-from warptui.engine.ops.ctf import Optics
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.settings import Config, InputSettings
+from warptui.engine.config.sections import InputSettings
+from warptui.engine.config.settings import Config
+from warptui.engine.model.item import Movie
+from warptui.engine.ops.ctf.transfer_function import Optics
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.truth import Truth, read_truth
-from warptui.engine.stages import ctf
-from warptui.engine.stages.ctf import CtfResult, CtfSettings
-from warptui.engine.stages.ctf_spectra import measure_image
+from warptui.engine.stages.movie import ctf
+from warptui.engine.stages.movie.ctf import CtfResult, CtfSettings
+from warptui.engine.stages.movie.ctf_spectra import measure_image
+from warptui.engine.worker.bench import MovieBench
 
 Found = tuple[float, float, float]  # defocus and u - v in Å, angle in degrees
 GRIDS = ((1, 1, 1), (5, 5, 1))

@@ -33,18 +33,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from warptui.config import new_settings, write_config
-from warptui.engine.bench import MovieBench
+from warptui.engine.config.file import new_settings, write_config
+from warptui.engine.config.settings import Config
 from warptui.engine.formats.mrc import read_mrc
-from warptui.engine.items import Movie
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.settings import Config
+from warptui.engine.model.item import Movie
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.density import bundled_particle
 from warptui.engine.simulation.files import Format, write_movie
 from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import PRESETS
-from warptui.engine.stages import STAGES
-from warptui.engine.stages.stage import StageResult
+from warptui.engine.stages.base import StageResult
+from warptui.engine.stages.registry import STAGES
+from warptui.engine.worker.bench import MovieBench
 
 MOVIES: dict[str, tuple[str, Format, dict[str, Any]]] = {  # preset, file format, changes
     "small": ("small", "tif", {}),

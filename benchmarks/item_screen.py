@@ -19,7 +19,7 @@ from tests.screens.conftest import until
 from tests.screens.fake_app import make_app
 from tests.screens.fake_engine import FakeEngine
 from warptui.app import WarptuiApp
-from warptui.screens.widgets.glyphs import Drawing
+from warptui.screens.look.glyphs import Drawing
 
 ROUNDS = 15
 SETTLED_S = 0.2  # all is painted by then; waiting takes no processor time

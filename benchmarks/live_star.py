@@ -18,11 +18,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from warptui.engine.exporters.item_rows import Source
-from warptui.engine.formats.star_rows import split_star
-from warptui.engine.live import Live
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.settings import ExportSettings
+from warptui.engine.config.sections import ExportSettings
+from warptui.engine.exporters.rows import Source
+from warptui.engine.exporting.live import Live
+from warptui.engine.formats.star.rows import split_star
+from warptui.engine.project.paths import ProjectPaths
 
 HEAD = """# version 30001
 

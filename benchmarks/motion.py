@@ -156,11 +156,12 @@ def serve_child(job: dict) -> int:
     """Process the movie once for every line on stdin."""
     import torch
 
-    from warptui.engine.bench import MovieBench
-    from warptui.engine.items import Movie
-    from warptui.engine.paths import ProjectPaths
-    from warptui.engine.settings import Config, InputSettings
-    from warptui.engine.stages import average, motion
+    from warptui.engine.config.sections import InputSettings
+    from warptui.engine.config.settings import Config
+    from warptui.engine.model.item import Movie
+    from warptui.engine.project.paths import ProjectPaths
+    from warptui.engine.stages.movie import average, motion
+    from warptui.engine.worker.bench import MovieBench
 
     config = Config(
         input=InputSettings(

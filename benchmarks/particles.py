@@ -28,17 +28,18 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.bench import MovieBench
+from warptui.engine.config.sections import InputSettings
+from warptui.engine.config.settings import Config
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.formats.picks_file import write_picks
-from warptui.engine.items import Movie
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.settings import Config, InputSettings
-from warptui.engine.stages import particles
-from warptui.engine.stages.average import AverageResult
-from warptui.engine.stages.motion import MotionResult
-from warptui.engine.stages.particles import ParticleSettings
-from warptui.engine.stages.picking import PickingResult
+from warptui.engine.formats.star.picks import write_picks
+from warptui.engine.model.item import Movie
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie import particles
+from warptui.engine.stages.movie.average import AverageResult
+from warptui.engine.stages.movie.motion import MotionResult
+from warptui.engine.stages.movie.particles import ParticleSettings
+from warptui.engine.stages.movie.picking import PickingResult
+from warptui.engine.worker.bench import MovieBench
 
 SHAPE = (3838, 3710)
 PIXEL = 1.0

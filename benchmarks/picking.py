@@ -26,16 +26,16 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.bench import MovieBench
-from warptui.engine.formats.boxnet_file import write_boxnet
+from warptui.engine.config.settings import Config
+from warptui.engine.formats.boxnet_model import write_boxnet
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.items import Movie
+from warptui.engine.model.item import Movie
 from warptui.engine.nets.boxnet import BoxNet
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.settings import Config
-from warptui.engine.stages import picking
-from warptui.engine.stages.average import AverageResult
-from warptui.engine.stages.picking import PickingResult, PickingSettings
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie import picking
+from warptui.engine.stages.movie.average import AverageResult
+from warptui.engine.stages.movie.picking import PickingResult, PickingSettings
+from warptui.engine.worker.bench import MovieBench
 
 SHAPE = (3838, 3710)
 PIXEL = 1.0

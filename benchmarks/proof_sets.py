@@ -15,19 +15,21 @@ import proof_relion
 import starfile
 import torch
 
-from warptui.config import SECTIONS, write_config
-from warptui.engine.edits import Edits, Spot, write_edits
+from warptui.engine.config.checks import SECTIONS
+from warptui.engine.config.file import write_config
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.formats.particles_file import local_ctf
-from warptui.engine.ops.splines import grid_weights, spline_weights
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.formats.star.particles import local_ctf
+from warptui.engine.model.edits import Edits, Spot
+from warptui.engine.ops.common.splines import grid_weights, spline_weights
+from warptui.engine.project.edits_file import write_edits
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import Store
 from warptui.engine.simulation.density import Particle, bundled_particle, read_particle
 from warptui.engine.simulation.files import write_frames
 from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.truth import Truth, read_truth, write_truth
-from warptui.engine.stages.motion import MotionResult
-from warptui.engine.store import Store
+from warptui.engine.stages.movie.motion import MotionResult
 
 TILTS_DEG = {"flat": 0.0, "tilted": 40.0}
 TILT_AXIS_DEG = 20.0

@@ -23,9 +23,9 @@ from pathlib import Path
 from warptui import client as engine_client
 from warptui.app import WarptuiApp
 from warptui.client import Client
-from warptui.engine.items import TrainingRequest
+from warptui.engine.model.training import TrainingRequest
 from warptui.engine.simulation import session
-from warptui.screens.widgets.glyphs import Drawing
+from warptui.screens.look.glyphs import Drawing
 
 SIZE = (120, 40)
 N_MOVIES, SHAPE_YX, N_FRAMES = 8, (768, 768), 12

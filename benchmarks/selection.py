@@ -34,17 +34,18 @@ import numpy as np
 from app import Terminal, terminal_environment
 from live_star import HEAD
 
-from warptui import config
 from warptui.client import Client
+from warptui.engine.api.events import Snapshot, StatusChanged
+from warptui.engine.config import file
 from warptui.engine.errors import EngineError
-from warptui.engine.events import Snapshot, StatusChanged
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.items import EngineStatus
-from warptui.engine.paths import ProjectPaths, root_name
-from warptui.engine.plan import References, make_record
-from warptui.engine.records import StoredItem
-from warptui.engine.stages import STAGES
-from warptui.engine.store import Store
+from warptui.engine.model.item import root_name_of
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.stored import StoredItem
+from warptui.engine.planning.plan import References, make_record
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import Store
+from warptui.engine.stages.registry import STAGES
 
 TICKS = os.sysconf("SC_CLK_TCK")
 MOTION, DEFOCUS, PARTICLES = 0.123456, 1.234567, 123456  # in the pattern that items are made from
@@ -289,23 +290,23 @@ def make_project(project: Path, n: int) -> None:
     for number in range(n):
         name = f"m{number:06}.mrc"
         (movies / name).write_bytes(content)
-        stored = pattern.replace(root_name(TEMPLATE), root_name(name))
+        stored = pattern.replace(root_name_of(TEMPLATE), root_name_of(name))
         stored = stored.replace(f"{MOTION}", f"{drift[number]:.6f}")
         stored = stored.replace(f"{DEFOCUS}", f"{defocus[number]:.6f}")
         stored = stored.replace(f"{PARTICLES}", f"{100 + number % 200}")
         stored = stored.replace('sequence":1,', f'sequence":{number + 1},')
-        (project / f"{root_name(name)}.xml").write_text(stored)
+        (project / f"{root_name_of(name)}.xml").write_text(stored)
         rows = (
-            f"{k:06}@particles/{root_name(name)}_boxnet.mrcs {k}.5 {k}.5 average/{name} 0.98 "
+            f"{k:06}@particles/{root_name_of(name)}_boxnet.mrcs {k}.5 {k}.5 average/{name} 0.98 "
             f"{15000 + k}.0 14800.0 31.25 0.0 3.75 1\n"
             for k in range(1, ROWS + 1)
         )
-        (lists / f"{root_name(name)}_boxnet.star").write_text(f"{HEAD}{''.join(rows)}\n")
+        (lists / f"{root_name_of(name)}_boxnet.star").write_text(f"{HEAD}{''.join(rows)}\n")
 
 
 def _metadata(project: Path, movie: Path) -> str:
     """What is stored of one item, with lists as long as those of a real movie."""
-    settings = config.read_config(project)
+    settings = file.read_config(project)
     store = Store(ProjectPaths(project))
     mark = store.cached_fingerprint(movie)
     item = StoredItem(movie.name, 1, raw_path=str(movie), fingerprint=mark)
@@ -342,7 +343,7 @@ def _metadata(project: Path, movie: Path) -> str:
             item = item.with_record(replace(record, sections=dict(record.sections)))
     store.save(item)
     store.close()
-    path = ProjectPaths(project).metadata(root_name(movie.name))
+    path = ProjectPaths(project).metadata(root_name_of(movie.name))
     text = path.read_text()
     path.unlink()
     return text

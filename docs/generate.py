@@ -20,10 +20,11 @@ from textual.dom import DOMNode
 
 import warptui.app
 import warptui.screens
-from warptui import cli, config
-from warptui.engine.settings import Config
-from warptui.engine.stages import STAGES
-from warptui.screens.key_names import shown
+from warptui import cli
+from warptui.engine.config import checks, file
+from warptui.engine.config.settings import Config
+from warptui.engine.stages.registry import STAGES
+from warptui.screens.keys.names import shown
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 NOTICE = "<!-- Written by `python -m docs.generate` from the code: change it there. -->"
@@ -167,7 +168,7 @@ def _meaning(action: argparse.Action) -> str:
         return f"the project folder (default: {action.default or 'required'})"
     if action.choices:
         return f"one of {', '.join(map(str, action.choices))}"
-    for section, model in config.SECTIONS.items():
+    for section, model in checks.SECTIONS.items():
         if action.dest in model.model_fields:
             info = model.model_fields[action.dest]
             return f"{info.description} (`{section}.{action.dest}`)"
@@ -182,13 +183,13 @@ def settings_page() -> str:
         "",
         "Settings lie in `config.toml` in the project folder. A setting that is left out has its",
         "default. Paths are relative to the project folder. Sections:",
-        ", ".join(f"[`{name}`](#{name})" for name in config.SECTIONS) + ", [`keys`](#keys).",
+        ", ".join(f"[`{name}`](#{name})" for name in checks.SECTIONS) + ", [`keys`](#keys).",
         "",
         "*Makes outdated*: a change of this setting makes results outdated, so that the stages",
         "concerned run again. All other settings take effect without processing anything again.",
     ]
     values = Config().to_json()
-    for section, model in config.SECTIONS.items():
+    for section, model in checks.SECTIONS.items():
         lines += ["", f"## {section}", "", _about(section, model), ""]
         lines += ["| setting | default | unit | meaning | allowed | makes outdated |"]
         lines += ["|---|---|---|---|---|---|"]
@@ -208,9 +209,9 @@ def settings_rows(section: str, model: type[BaseModel], values: dict) -> Iterato
         extra = info.json_schema_extra
         affects = not (isinstance(extra, dict) and extra.get("affects") is False)
         given = values[section].get(key)
-        default = "not set" if given is None else f"`{config.as_toml(given)}`"
-        unit = config.unit(info)
-        allowed = config.allowed(info).removesuffix(f" ({unit})")
+        default = "not set" if given is None else f"`{checks.as_toml(given)}`"
+        unit = checks.unit(info)
+        allowed = checks.allowed(info).removesuffix(f" ({unit})")
         cells = (f"`{section}.{key}`", default, unit, info.description or "", allowed)
         yield f"| {' | '.join(map(_cell, cells))} | {'yes' if affects else 'no'} |"
 
@@ -297,7 +298,7 @@ def _cell(text: str) -> str:
 
 def default_settings() -> str:
     """A config.toml that holds every default with its explanation."""
-    return config.config_text(Config())
+    return file.config_text(Config())
 
 
 PAGES: dict[str, Callable[[], str]] = {

@@ -14,9 +14,9 @@ from tests.screens.conftest import driven, until
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import text_of
 from warptui.app import WarptuiApp, run_app
-from warptui.screens.bindings import all_bindings
-from warptui.screens.mirror import Changes
-from warptui.screens.widgets.glyphs import Drawing, speaks_utf8, suggested_drawing
+from warptui.screens.keys.bindings import all_bindings
+from warptui.screens.link.mirror import Changes
+from warptui.screens.look.glyphs import Drawing, speaks_utf8, suggested_drawing
 
 __all__ = ["driven"]
 
@@ -138,13 +138,13 @@ def test_the_way_of_drawing_fits_the_terminal(
     monkeypatch, term, color_system, no_color, drawing
 ) -> None:
     monkeypatch.setenv("TERM", term)
-    monkeypatch.setattr("warptui.screens.widgets.glyphs.speaks_utf8", lambda *_: True)
+    monkeypatch.setattr("warptui.screens.look.glyphs.speaks_utf8", lambda *_: True)
     assert suggested_drawing(color_system, no_color) is drawing
 
 
 def test_a_locale_without_utf8_gets_ascii(monkeypatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setattr("warptui.screens.widgets.glyphs.speaks_utf8", lambda *_: False)
+    monkeypatch.setattr("warptui.screens.look.glyphs.speaks_utf8", lambda *_: False)
     assert suggested_drawing("256", False) is Drawing.ASCII
 
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui import config
+from warptui.engine.config import file
+from warptui.engine.config.sections import FilterSettings
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import SettingsError
-from warptui.engine.settings import Config, FilterSettings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PATH = Path("/project/config.toml")
@@ -19,7 +20,7 @@ PATH = Path("/project/config.toml")
 
 def problem(text: str) -> str:
     with pytest.raises(SettingsError) as raised:
-        config.parse(text, PATH)
+        file.parse(text, PATH)
     return str(raised.value)
 
 
@@ -96,53 +97,53 @@ def test_settings_that_contradict_each_other_are_named(text: str, key: str):
 def test_every_limit_judges_a_value_of_some_stage():
     everything = dict.fromkeys(FilterSettings.model_fields, 1)
     text = "".join(f"{key} = {value}\n" for key, value in everything.items())
-    loaded = config.parse(f"[filters]\n{text}", PATH)
+    loaded = file.parse(f"[filters]\n{text}", PATH)
     assert loaded.config.filters.limits() == everything
     assert loaded.notes == ()
-    off = config.parse("[filters]\nmask_max_percent = 9\n[picking]\nenabled = false\n", PATH)
+    off = file.parse("[filters]\nmask_max_percent = 9\n[picking]\nenabled = false\n", PATH)
     assert off.notes == ("filters.mask_max_percent has no effect: [picking] is not enabled",)
 
 
 def test_a_limit_on_a_stage_that_is_switched_off_is_mentioned():
-    loaded = config.parse("[filters]\nmotion_max = 1.5\n[motion]\nenabled = false\n", PATH)
+    loaded = file.parse("[filters]\nmotion_max = 1.5\n[motion]\nenabled = false\n", PATH)
     assert loaded.notes == ("filters.motion_max has no effect: [motion] is not enabled",)
 
 
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path):
     with pytest.raises(SettingsError, match=r"does not exist: make one with `warptui init"):
-        config.load(tmp_path)
+        file.load(tmp_path)
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path):
     (tmp_path / "config.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SettingsError, match="cannot be read"):
-        config.load(tmp_path)
+        file.load(tmp_path)
 
 
 def test_a_byte_order_mark_does_no_harm(tmp_path: Path):
     (tmp_path / "config.toml").write_text("[optics]\ncs = 0.5\n", encoding="utf-8-sig")
-    assert config.read_config(tmp_path).optics.cs == 0.5
+    assert file.read_config(tmp_path).optics.cs == 0.5
 
 
 def test_paths_are_relative_to_the_folder_of_the_file(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", "/home/me")
     text = '[input]\nfolder = "../raw"\ngain = "~/gain.mrc"\ndefects = "/abs/defects.txt"'
-    found = config.parse(text, PATH).config.input
+    found = file.parse(text, PATH).config.input
     assert (found.folder, found.gain, found.defects) == (
         "/raw", "/home/me/gain.mrc", "/abs/defects.txt",
     )  # fmt: skip
-    assert config.parse("", PATH).config.input.folder == "/project"
-    assert config.parse("", PATH).config.input.gain == ""
+    assert file.parse("", PATH).config.input.folder == "/project"
+    assert file.parse("", PATH).config.input.gain == ""
 
 
 def test_whole_numbers_do_for_numbers():
-    assert config.parse("[optics]\nvoltage = 200", PATH).config.optics.voltage == 200.0
+    assert file.parse("[optics]\nvoltage = 200", PATH).config.optics.voltage == 200.0
 
 
 def test_the_file_in_the_repository_is_the_defaults():
     text = (REPOSITORY / "config.toml").read_text(encoding="utf-8")
-    assert text == config.config_text(Config())
-    loaded = config.parse(text, REPOSITORY / "config.toml")
+    assert text == file.config_text(Config())
+    loaded = file.parse(text, REPOSITORY / "config.toml")
     assert loaded.notes == ()
     defaults = Config().to_json()
     defaults["input"]["folder"] = str(REPOSITORY)
@@ -150,10 +151,10 @@ def test_the_file_in_the_repository_is_the_defaults():
 
 
 def test_every_setting_has_its_comment_and_every_number_its_unit():
-    for line in config.config_text(Config()).splitlines():
+    for line in file.config_text(Config()).splitlines():
         if " = " in line and not line.startswith(("#", "[")):
             assert " # " in line, line
-    assert "# kV: acceleration voltage" in config.config_text(Config())
+    assert "# kV: acceleration voltage" in file.config_text(Config())
 
 
 COMMENTED = """\
@@ -178,21 +179,21 @@ def test_writing_keeps_comments_order_and_what_did_not_change(tmp_path: Path):
         "motion": {"local_grid": [1, 1, 1]},
         "input": {"dose_per_frame": 1.1},
     }
-    would_be = config.read_config(tmp_path, changes)
+    would_be = file.read_config(tmp_path, changes)
     assert path.read_text() == COMMENTED
-    changed = config.write_config(tmp_path, changes)
+    changed = file.write_config(tmp_path, changes)
     text = path.read_text()
     assert text.startswith(COMMENTED.replace("cs = 2.7 ", "cs = 0.01 "))
     assert "[motion]\nlocal_grid = [1, 1, 1]" in text
-    assert config.read_config(tmp_path) == changed == would_be
-    config.write_config(tmp_path, changes)
+    assert file.read_config(tmp_path) == changed == would_be
+    file.write_config(tmp_path, changes)
     assert path.read_text() == text
 
 
 def test_a_limit_is_written_and_taken_away_again(tmp_path: Path):
     path = tmp_path / "config.toml"
     path.write_text("[filters]  # mine\nmotion_max = 1.5  # strict\n")
-    changed = config.write_config(tmp_path, {"filters": {"motion_max": None, "particles_min": 20}})
+    changed = file.write_config(tmp_path, {"filters": {"motion_max": None, "particles_min": 20}})
     assert changed.filters == FilterSettings(particles_min=20)
     assert path.read_text() == "[filters]  # mine\nparticles_min = 20\n"
 
@@ -200,7 +201,7 @@ def test_a_limit_is_written_and_taken_away_again(tmp_path: Path):
 def test_none_takes_a_key_out_and_its_default_holds(tmp_path: Path):
     path = tmp_path / "config.toml"
     path.write_text(COMMENTED)
-    changed = config.write_config(tmp_path, {"input": {"gain": None, "binning": None}})
+    changed = file.write_config(tmp_path, {"input": {"gain": None, "binning": None}})
     assert changed.input.gain == ""
     assert path.read_text() == COMMENTED.replace('gain = "gain.mrc"\n', "")
 
@@ -218,9 +219,9 @@ def test_none_takes_a_key_out_and_its_default_holds(tmp_path: Path):
 def test_any_way_to_write_a_section_can_be_changed(tmp_path: Path, text: str):
     path = tmp_path / "config.toml"
     path.write_bytes(text.encode())
-    before = config.read_config(tmp_path)
-    config.write_config(tmp_path, {"optics": {"cs": 0.5, "amplitude_contrast": 0.1}})
-    found = config.read_config(tmp_path)
+    before = file.read_config(tmp_path)
+    file.write_config(tmp_path, {"optics": {"cs": 0.5, "amplitude_contrast": 0.1}})
+    found = file.read_config(tmp_path)
     assert (found.optics.cs, found.optics.amplitude_contrast) == (0.5, 0.1)
     assert found.optics.voltage == before.optics.voltage
     if "\r" in text:
@@ -230,9 +231,9 @@ def test_any_way_to_write_a_section_can_be_changed(tmp_path: Path, text: str):
 def test_an_edit_on_disk_meanwhile_is_kept(tmp_path: Path):
     path = tmp_path / "config.toml"
     path.write_text("[optics]\ncs = 2.7\n")
-    config.read_config(tmp_path)
+    file.read_config(tmp_path)
     path.write_text("[optics]\ncs = 2.7\nvoltage = 120.0  # the old one\n")
-    assert config.write_config(tmp_path, {"optics": {"cs": 1.0}}).optics.voltage == 120.0
+    assert file.write_config(tmp_path, {"optics": {"cs": 1.0}}).optics.voltage == 120.0
     assert path.read_text() == "[optics]\ncs = 1.0\nvoltage = 120.0  # the old one\n"
 
 
@@ -258,7 +259,7 @@ def test_a_wrong_file_or_change_is_refused_and_nothing_written(
     path = tmp_path / "config.toml"
     path.write_text(text)
     with pytest.raises(SettingsError) as raised:
-        config.write_config(tmp_path, changes)
+        file.write_config(tmp_path, changes)
     assert words in str(raised.value)
     assert set(raised.value.problems) == keys
     assert path.read_text() == text
@@ -270,16 +271,16 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: py
     def full(path: Path, text: str) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(config, "write_text", full)
+    monkeypatch.setattr(file, "write_text", full)
     with pytest.raises(SettingsError, match="cannot be written: No space left"):
-        config.write_config(tmp_path, {"optics": {"cs": 1.0}})
+        file.write_config(tmp_path, {"optics": {"cs": 1.0}})
 
 
 def test_writing_keeps_who_may_read_and_write(tmp_path: Path):
     path = tmp_path / "config.toml"
     path.write_text("[optics]\n")
     path.chmod(0o664)
-    config.write_config(tmp_path, {"optics": {"cs": 1.0}})
+    file.write_config(tmp_path, {"optics": {"cs": 1.0}})
     assert path.stat().st_mode & 0o777 == 0o664
 
 
@@ -307,7 +308,7 @@ values: dict[str, Any] = {
 @given(st.fixed_dictionaries(values))
 def test_any_settings_come_back_from_their_text(sections: dict[str, Any]):
     wanted = Config.from_json(sections)
-    found = config.parse(config.config_text(wanted), PATH).config
+    found = file.parse(file.config_text(wanted), PATH).config
     expected = wanted.to_json()
     expected["input"]["folder"] = "/project"
     assert found.to_json() == expected

@@ -16,12 +16,12 @@ HEAVY = ("torch", "scipy", "numba", "cupy")
         "warptui.app",
         "warptui.cli",
         "warptui.client",
-        "warptui.config",
-        "warptui.engine.settings",
-        "warptui.engine.session",
+        "warptui.engine.config.file",
+        "warptui.engine.config.settings",
+        "warptui.engine.service",
         "warptui.engine.edits",
-        "warptui.engine.plan",
-        "warptui.engine.store",
+        "warptui.engine.planning.plan",
+        "warptui.engine.project.store",
     ],
 )
 def test_importing_it_loads_no_numerics(module: str):

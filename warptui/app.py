@@ -24,25 +24,25 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 from warptui import client as engine_client
-from warptui.engine.events import CatchingUp, LogLine, Snapshot
-from warptui.engine.items import ItemDetail
-from warptui.screens.bindings import APP_BINDINGS, all_bindings, clashes
-from warptui.screens.calls import CallingApp
-from warptui.screens.command_list import Palette, key_commands
-from warptui.screens.dialogs import TextDialog
-from warptui.screens.feed import Engine, Feed, Found, Lost
-from warptui.screens.help import help_text
-from warptui.screens.item import ItemScreen
-from warptui.screens.jobs import Jobs
+from warptui.engine.api.events import CatchingUp, LogLine, Snapshot
+from warptui.engine.model.detail import ItemDetail
+from warptui.screens.dialogs.prompts import keeping, leaving
+from warptui.screens.dialogs.windows import TextDialog
+from warptui.screens.item.screen import ItemScreen
+from warptui.screens.jobs.screen import Jobs
+from warptui.screens.keys.bindings import APP_BINDINGS, all_bindings, clashes
+from warptui.screens.keys.command_list import Palette, key_commands
+from warptui.screens.keys.help import help_text
 from warptui.screens.leaving import UnwaitedThreads
-from warptui.screens.mirror import Changes
-from warptui.screens.overview import Overview
+from warptui.screens.link.calls import CallingApp
+from warptui.screens.link.feed import Engine, Feed, Found, Lost
+from warptui.screens.link.mirror import Changes
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.overview.plots import Plots
+from warptui.screens.overview.screen import Overview
 from warptui.screens.page import RAW, Page
-from warptui.screens.plots import Plots
-from warptui.screens.prompts import keeping, leaving
 from warptui.screens.stages import VIEWS
 from warptui.screens.stages.view import Side
-from warptui.screens.widgets.glyphs import Drawing
 
 UPDATE_S = 0.5  # the screen follows the engine at 2 Hz at most
 AGES_S = 5.0  # between looks at what grows older while the engine says nothing
@@ -240,7 +240,9 @@ class WarptuiApp(CallingApp):
         self.action_item()
 
     def action_training(self) -> None:
-        from warptui.screens.training import TrainingScreen  # pydantic: not when the app starts
+        from warptui.screens.training.screen import (
+            TrainingScreen,  # pydantic: not when the app starts
+        )
 
         while any(isinstance(page, TrainingScreen) for page in self.screen_stack[:-1]):
             self.pop_screen()
@@ -252,7 +254,9 @@ class WarptuiApp(CallingApp):
         self.action_item()
 
     def action_settings(self, adopt: str = "") -> None:
-        from warptui.screens.settings import SettingsScreen  # pydantic: not when the app starts
+        from warptui.screens.settings.screen import (
+            SettingsScreen,  # pydantic: not when the app starts
+        )
 
         page = self.screen
         if not isinstance(page, SettingsScreen):
@@ -268,7 +272,7 @@ class WarptuiApp(CallingApp):
             self.action_settings(self.workspace.current)
 
     def action_try_settings(self, stage: str) -> None:
-        from warptui.screens.trial import TrialScreen  # pydantic: not when the app starts
+        from warptui.screens.item.trial import TrialScreen  # pydantic: not when the app starts
 
         page = self.screen
         loaded = page.loaded if isinstance(page, ItemScreen) else None

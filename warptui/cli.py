@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 import warptui
 from warptui.commands.output import DONE, WRONG_CALL, say
 from warptui.engine.errors import WarptuiError
-from warptui.engine.items import Choice
-from warptui.engine.paths import CONFIG_NAME
+from warptui.engine.model.item import Choice
+from warptui.engine.project.paths import CONFIG_NAME
 
 INTERRUPTED = 130
 
@@ -85,9 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output had enough; Python would complain when it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        from warptui.engine import mounts
+        from warptui.engine.project import filesystem
 
-        say(f"warptui: {mounts.advised(error, 'call it again')}")
+        say(f"warptui: {filesystem.advised(error, 'call it again')}")
     except KeyboardInterrupt:
         say("warptui: interrupted")
         return INTERRUPTED
@@ -299,7 +299,7 @@ def _open_app(arguments: list[str]) -> int:
     if len(arguments) > 1 or not project.is_dir():
         _refuse(arguments, project)
     if not (project / CONFIG_NAME).exists() and _can_show():
-        from warptui.screens.first_run import FirstRunApp
+        from warptui.screens.setup.screen import FirstRunApp
 
         page = FirstRunApp(project)
         page.run()
@@ -311,9 +311,9 @@ def _open_app(arguments: list[str]) -> int:
 
     running = client.hasten(project)
     if running is None:  # the engine will read the settings: what is wrong is better told here
-        from warptui import config
+        from warptui.engine.config import file
 
-        for note in config.load(project).notes:
+        for note in file.load(project).notes:
             say(f"config.toml: {note}")
     from warptui.app import run_app
     from warptui.screens.leaving import leave

@@ -13,26 +13,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import warptui
-from warptui.engine import events, mounts, wire
+from warptui.engine.api import events, protocol
+from warptui.engine.api.events import Event
 from warptui.engine.errors import EngineError, OtherVersionError
-from warptui.engine.events import Event
-from warptui.engine.items import (
-    Choice,
-    EngineStatus,
-    ExportRequest,
-    ItemDetail,
-    ItemRow,
-    ModelInfo,
-    TrainingExample,
-    TrainingRequest,
-    Trial,
-)
-from warptui.engine.paths import ProjectPaths, socket_path, temporary
+from warptui.engine.formats.writing import temporary
+from warptui.engine.model.detail import ItemDetail, Trial
+from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.item import Choice
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.training import ModelInfo, TrainingExample, TrainingRequest
+from warptui.engine.project import filesystem
+from warptui.engine.project.paths import ProjectPaths, socket_path
 from warptui.engine.training.folder import read_metrics, read_report
 
 if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
-    from warptui.engine.columns import Columns
-    from warptui.engine.settings import Changes
+    from warptui.engine.config.settings import Changes
+    from warptui.engine.model.item_columns import Columns
 
 CALL_TIMEOUT_S = 60.0
 BUFFER = 1 << 20  # each read costs a turn with the interpreter, while the app is busy elsewhere
@@ -84,7 +81,7 @@ class Client:
 
     def items(self) -> list[ItemRow]:
         """All items in order of arrival."""
-        return list(wire.decode_rows(self._call("items")))
+        return list(protocol.decode_rows(self._call("items")))
 
     def item(self, name: str) -> ItemDetail:
         """Everything about one item. Raises KeyError when the engine does not know it."""
@@ -185,7 +182,7 @@ class Client:
         if answer is None:
             raise EngineError(f"the engine of {self.project} went away; start it again")
         if "error" in answer:
-            wire.raise_error(answer["error"])
+            protocol.raise_error(answer["error"])
         return Trial.from_json(answer["ok"])
 
     def drop_trial(self, name: str) -> None:
@@ -268,12 +265,12 @@ class Client:
                     return
                 if "part" in message:
                     told = told if parts else time.monotonic()
-                    parts.append(wire.decode_rows(message["part"]))
+                    parts.append(protocol.decode_rows(message["part"]))
                     if time.monotonic() > told + CATCHING_UP_S:
                         told = time.monotonic()
                         yield after, events.CatchingUp(sum(map(len, parts)))
                 if "snapshot" in message:
-                    yield wire.decode_snapshot(parts, message["snapshot"])
+                    yield protocol.decode_snapshot(parts, message["snapshot"])
                     parts = []
                 for sequence, record in message.get("events", ()):
                     yield sequence, events.decode(record)
@@ -303,7 +300,7 @@ class Client:
         if answer is None:
             raise EngineError(f"the engine of {self.project} went away during '{call}'")
         if "error" in answer:
-            wire.raise_error(answer["error"])
+            protocol.raise_error(answer["error"])
         return answer["ok"]
 
 
@@ -324,17 +321,17 @@ class _Connection:
         self._reader = self._socket.makefile("rb", BUFFER)
         greeting = self.receive() or {}
         self.hello: dict[str, Any] = greeting.get("hello", {})
-        if self.hello.get("protocol") != wire.PROTOCOL:
+        if self.hello.get("protocol") != protocol.PROTOCOL:
             self.close()
             if not self.hello:
                 raise EngineError(
                     f"the engine of {project} is just ending, or has too many viewers"
                 )
-            raise OtherVersionError(project, self.hello, warptui.__version__, wire.PROTOCOL)
+            raise OtherVersionError(project, self.hello, warptui.__version__, protocol.PROTOCOL)
 
     def send(self, message: dict[str, Any]) -> None:
         try:
-            self._socket.sendall(wire.line(message))
+            self._socket.sendall(protocol.line(message))
         except OSError as problem:
             raise EngineError(f"the engine of {self._project} went away ({problem})") from problem
 
@@ -346,7 +343,7 @@ class _Connection:
             raise EngineError(f"the engine of {self._project} does not answer") from problem
         except (OSError, ValueError):  # closed under our feet
             return None
-        return wire.message(line) if line.endswith(b"\n") else None
+        return protocol.message(line) if line.endswith(b"\n") else None
 
     def wait_for_ever(self) -> None:
         """A quiet engine is no fault of a subscription."""
@@ -422,7 +419,7 @@ def end_engine(project: Path) -> None:
     EngineError
         When it runs on another host, or cannot be ended; the message says which and why.
     """
-    from warptui.engine import lock
+    from warptui.engine.project import lock
 
     lock.end_holder(ProjectPaths(project.resolve()).lock)
 
@@ -484,8 +481,8 @@ def _obituary(log: Path, start: int, what: str) -> str:
 
 def _why_silent(log: Path) -> str:
     """A log without a word: the disk may be too full for it."""
-    problem = mounts.try_writing(temporary(log))
+    problem = filesystem.try_writing(temporary(log))
     if problem is None:
         return "it wrote nothing"
     problem.filename = str(log)
-    return mounts.advised(problem, "start it again")
+    return filesystem.advised(problem, "start it again")

@@ -16,13 +16,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from warptui import cli, config
+from warptui import cli
 from warptui.client import Client
 from warptui.commands import card, demo, doctor, offline, process, report
+from warptui.engine.config import file
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.items import Choice, EngineStatus, ItemRow, Notice, State, Summary
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.store import Store
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.notices import Notice
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.summary import Summary
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import Store
 
 LIVE = Path(__file__).parents[1] / "engine" / "live"
 SOURCES = os.pathsep.join([str(LIVE), str(LIVE.parents[2])])  # not what is installed
@@ -116,7 +121,7 @@ def test_init_reads_the_first_movie(run: Run, tmp_path: Path):
     assert "a.mrc: mrc, 3 frames of 16 x 16 px" in err
     assert "input.pixel_size = 0.885 (from the header of a.mrc)" in err
     assert "dose per frame unknown" in err
-    found = config.read_config(tmp_path / "p")
+    found = file.read_config(tmp_path / "p")
     assert (found.input.pixel_size, found.optics.voltage) == (0.885, 200.0)
     assert found.input.folder == str(tmp_path / "raw")
     assert "# kV: acceleration voltage" in (tmp_path / "p" / "config.toml").read_text()
@@ -141,7 +146,7 @@ def test_init_believes_the_mdoc_before_the_header_and_the_user_before_both(
     (tmp_path / "raw" / "gain_file.mrc").write_bytes(b"")
     code, _, err = run("init", tmp_path / "p", "--input", tmp_path / "raw", "--dose-per-frame", 2)
     assert code == 0, err
-    found = config.read_config(tmp_path / "p")
+    found = file.read_config(tmp_path / "p")
     assert found.input.pixel_size == 1.7
     assert found.input.dose_per_frame == 2.0
     assert found.optics.voltage == 200.0
@@ -344,7 +349,7 @@ def test_movies_are_found_as_the_engine_finds_them(project: Path, tmp_path: Path
         (raw / name).write_text("")
     (raw / "folder.mrc").mkdir()
     write_movie(raw / "sub" / "e.mrc")
-    given = config.read_config(project).input
+    given = file.read_config(project).input
     assert [path.name for path in offline.find_movies(given)] == ["a.mrc", "b.mrc", "c d.mrc"]
     deep = given.model_copy(update={"recursive": True})
     assert "e.mrc" in [path.name for path in offline.find_movies(deep)]
@@ -424,7 +429,7 @@ def test_the_demo_processes_while_movies_arrive(
     code = demo.demo(folder, n_movies=3, delay_s=0.5, show_app=False, as_json=False)
     assert code == 0  # what fails on purpose is no failure of the demo
     assert len(list((folder / "average").glob("*.mrc"))) == 2
-    settings = config.read_config(folder).input
+    settings = file.read_config(folder).input
     assert (settings.pixel_size, settings.dose_per_frame) == (1.5, 0.5)
     assert settings.gain == str(folder / "gain.mrc")
 

@@ -12,13 +12,14 @@ import pytest
 import starfile
 
 from tests.engine.beam_patterns import write_epu
-from warptui import cli, config
+from warptui import cli
+from warptui.engine.config import file
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.items import Choice
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.plan import References, make_record, plan
-from warptui.engine.records import StoredItem
-from warptui.engine.store import Store, fingerprint
+from warptui.engine.model.item import Choice
+from warptui.engine.model.stored import StoredItem
+from warptui.engine.planning.plan import References, make_record, plan
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import Store, fingerprint
 
 SHAPE = {"pixel_size": 1.25, "shape_yx": [16, 16]}
 RESULTS: dict[str, dict[str, Any]] = {
@@ -47,7 +48,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in "abc":
         write_mrc(raw / f"{name}.mrc", frames, 1.25, mode="int16")
     assert cli.main(["init", str(folder), "--input", str(raw)]) == 0
-    settings = config.read_config(folder)
+    settings = file.read_config(folder)
     store = Store(ProjectPaths(folder))
     (folder / "average").mkdir()
     for number, name in enumerate("abc", 1):
@@ -133,7 +134,7 @@ def test_optics_groups_by_beam_shift_are_shown_as_a_table(
     assert found["micrographs"]["rlnOpticsGroup"].tolist() == [1, 2]
     assert found["optics"]["rlnOpticsGroupName"].tolist() == ["opticsGroup1", "opticsGroup2"]
     write_epu(tmp_path / "xml" / "c.mrc", 0.13, -0.51)
-    config.write_config(project, {"export": {"optics_groups": "beam_shift"}})
+    file.write_config(project, {"export": {"optics_groups": "beam_shift"}})
     assert cli.main([*call, *shifts, "--json"]) == 0
     (group,) = json.loads(capsys.readouterr().out)["groups"]["groups"]
     assert (group["number"], group["n"]) == (1, 2)

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from warptui import cli, config
+from warptui import cli
 from warptui.commands.survey import find_gains, find_layout
+from warptui.engine.config import file
 from warptui.engine.errors import EngineError
 from warptui.engine.formats.mrc import write_mrc
-from warptui.screens.survey import survey
+from warptui.screens.setup.survey import survey
 
 
 def write_tiff(path: Path, n_frames: int = 4, shape: tuple[int, int] = (16, 20)) -> Path:
@@ -106,7 +107,7 @@ def test_init_finds_the_movies_below_and_writes_what_it_told(
     assert not (tmp_path / "p").exists()
     told = json.loads(said.out)
     assert cli.main(arguments) == 0
-    given = config.read_config(tmp_path / "p").input
+    given = file.read_config(tmp_path / "p").input
     assert given.folder == told["settings"]["input"]["folder"] == str(epu / "Images-Disc1")
     assert (given.recursive, given.pattern) == (True, ("*_fractions.tiff",))
 
@@ -116,7 +117,7 @@ def test_what_the_user_says_about_names_counts_most(
 ) -> None:
     arguments = ["init", str(tmp_path / "p"), "--input", str(epu), "--pattern", "*.eer"]
     assert cli.main(arguments) == 0
-    given = config.read_config(tmp_path / "p").input
+    given = file.read_config(tmp_path / "p").input
     assert (given.folder, given.recursive, given.pattern) == (str(epu), False, ("*.eer",))
     assert "no movie is in" in capsys.readouterr().err
 
@@ -145,7 +146,8 @@ def test_a_folder_without_settings_opens_the_first_page_and_then_the_app(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: bool
 ) -> None:
     from warptui import app
-    from warptui.screens import first_run, leaving
+    from warptui.screens import leaving
+    from warptui.screens.setup import screen
 
     opened: list[Path] = []
 
@@ -162,7 +164,7 @@ def test_a_folder_without_settings_opens_the_first_page_and_then_the_app(
         return Answer()
 
     monkeypatch.setattr(cli, "_can_show", lambda: True)
-    monkeypatch.setattr(first_run, "FirstRunApp", page)
+    monkeypatch.setattr(screen, "FirstRunApp", page)
     run: Callable[..., int] = lambda project, *_: opened.append(project) or 0  # noqa: E731
     monkeypatch.setattr(app, "run_app", run)
     monkeypatch.setattr(leaving, "leave", sys.exit)

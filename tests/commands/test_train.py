@@ -15,7 +15,7 @@ from training_project import Project, write_net
 
 from warptui.cli import main
 from warptui.commands.train import progress_line
-from warptui.engine.items import TrainingStatus
+from warptui.engine.model.training import TrainingStatus
 
 QUICK = ("--epochs", "2", "--batch", "2", "--corpus-percent", "0", "--from", "tiny")
 
@@ -79,7 +79,8 @@ def test_a_project_that_is_at_work_is_refused(
     project: Project, capfd: pytest.CaptureFixture[str]
 ) -> None:
     code = (
-        "import sys; from pathlib import Path; from warptui.engine.lock import ProjectLock; "
+        "import sys; from pathlib import Path; "
+        "from warptui.engine.project.lock import ProjectLock; "
         "ProjectLock(Path(sys.argv[1]), print); print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from warptui.engine.exporters.item_rows import Source
-from warptui.engine.formats.star import Table, write_star
-from warptui.engine.records import StageRecord, StoredItem
+from warptui.engine.exporters.rows import Source
+from warptui.engine.formats.star.tables import Table, write_star
+from warptui.engine.model.stored import StageRecord, StoredItem
 
 OPTICS = (
     "rlnOpticsGroupName", "rlnOpticsGroup", "rlnMicrographOriginalPixelSize",

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from warptui.engine.alerts import AGAIN_S, WINDOW_S, Alerts, Facts
-from warptui.engine.herald import Herald
-from warptui.engine.items import Notice
-from warptui.engine.settings import AlertSettings
-from warptui.engine.trainer import HOLD as TRAINING
-from warptui.engine.unseen import Unseen
+from warptui.engine.alerts.inbox import Unseen
+from warptui.engine.alerts.rules import AGAIN_S, WINDOW_S, Alerts, Facts
+from warptui.engine.alerts.service import Herald
+from warptui.engine.config.sections import AlertSettings
+from warptui.engine.execution.trainer import HOLD as TRAINING
+from warptui.engine.model.notices import Notice
 
 WELL = Facts(newest_age_s=1.0, free_bytes=10**13, hours_left=500.0)
 

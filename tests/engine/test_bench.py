@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from warptui.engine.bench import MovieBench
+from warptui.engine.config.sections import InputSettings
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import Cancelled, GainError, InputError, OutputError
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.formats.tiff_writing import write_tiff_movie
-from warptui.engine.items import Movie
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.settings import Config, InputSettings
+from warptui.engine.formats.tiff.writing import write_tiff_movie
+from warptui.engine.model.item import Movie
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.worker.bench import MovieBench
 
 SHAPE = (96, 112)
 

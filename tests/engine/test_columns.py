@@ -9,8 +9,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui.engine.columns import Columns
-from warptui.engine.items import Choice, ItemRow, State
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.item_columns import Columns
+from warptui.engine.model.row import ItemRow
 
 known = st.floats(allow_nan=False)
 values = st.one_of(

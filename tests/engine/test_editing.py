@@ -10,23 +10,27 @@ import numpy as np
 import pytest
 import starfile
 
-from warptui.engine import editing, wire
-from warptui.engine.broadcast import Broadcast
-from warptui.engine.edits import Edits, Spot, write_edits
+from warptui.engine.api import protocol
+from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.server import edits_of
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError, ItemError
-from warptui.engine.formats import warp_xml
-from warptui.engine.formats.picks_file import Candidates, write_candidates
-from warptui.engine.items import EngineStatus, State
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.plan import References, make_record
-from warptui.engine.records import StoredItem
-from warptui.engine.register import Register
-from warptui.engine.roster import Entry, Roster
-from warptui.engine.server import edits_of
-from warptui.engine.settings import Config
-from warptui.engine.stages import STAGES
-from warptui.engine.store import Store
-from warptui.engine.wanted import Wanted
+from warptui.engine.formats.star.picks import Candidates
+from warptui.engine.formats.warp import xml
+from warptui.engine.items import picks
+from warptui.engine.items.service import Register
+from warptui.engine.items.table import Entry, Roster
+from warptui.engine.model.edits import Edits, Spot
+from warptui.engine.model.item import State
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.stored import StoredItem
+from warptui.engine.planning.plan import References, make_record
+from warptui.engine.planning.target import Wanted
+from warptui.engine.project.edits_file import write_edits
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.picks import write_candidates
+from warptui.engine.project.store import Store
+from warptui.engine.stages.registry import STAGES
 
 PICKING = {
     "pixel_size": 2.0, "shape_yx": [800, 800], "mask_pixel_yx": [8.0, 8.0], "model": "boxnet",
@@ -57,7 +61,7 @@ class Bookkeeper(Register):
     def __init__(self, project: Path, store: Store) -> None:
         roster = Roster(ProjectPaths(project), Wanted.of(Config(), References(), STAGES))
         roster.adopt(store.load_all().values())
-        roster.marks = editing.read_marks(ProjectPaths(project))
+        roster.marks = picks.read_marks(ProjectPaths(project))
         said = Broadcast(EngineStatus("idle", str(project), ""))
         super().__init__(roster, store, said, project, lambda path: None)
         self.judge_all()
@@ -124,8 +128,8 @@ def test_an_edit_is_stored_applied_and_told(tmp_path: Path, book: Bookkeeper, st
     assert not (tmp_path / "matching" / "a_boxnet_falsepositives.star").exists()
     stored = store.load("a.tif")
     assert stored and stored.records["picking"].result["n_particles"] == 4
-    root = warp_xml.parse((tmp_path / "a.xml").read_bytes())
-    assert warp_xml.read_thresholds(root) == {"boxnet": 0.5}
+    root = xml.parse((tmp_path / "a.xml").read_bytes())
+    assert xml.read_thresholds(root) == {"boxnet": 0.5}
     book.edit("a.tif", Edits())
     assert not (tmp_path / "matching" / "a_edits.json").exists()
     assert book.row.summary["picking.n_particles"] == 3
@@ -168,7 +172,7 @@ def test_an_item_that_was_not_picked_yet_keeps_its_edits(tmp_path: Path, store: 
     book = Bookkeeper(tmp_path, store)
     book.edit("a.tif", Edits(training="examples"))
     assert book.row.training == "examples"
-    assert editing.read_mark(ProjectPaths(tmp_path), "a").training == "examples"
+    assert picks.read_mark(ProjectPaths(tmp_path), "a").training == "examples"
 
 
 def test_candidates_that_are_gone_are_told_and_the_edits_kept(
@@ -207,6 +211,6 @@ def test_unknown_items_and_senseless_values_are_refused(book: Bookkeeper) -> Non
 
 
 def test_viewers_get_what_the_edit_raised() -> None:
-    record = wire.encode_error(InputError("a.tif: min_score: too much"))
+    record = protocol.encode_error(InputError("a.tif: min_score: too much"))
     with pytest.raises(ItemError, match="too much"):
-        wire.raise_error(record)
+        protocol.raise_error(record)

@@ -9,17 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from warptui.engine.edits import (
-    NO_EDITS,
-    OVERLAP_SHARE,
-    SAME_SHARE,
-    Edits,
-    Spot,
-    choose,
-    read_edits,
-    write_edits,
-)
 from warptui.engine.errors import InputError
+from warptui.engine.model.edits import NO_EDITS, Edits, Spot
+from warptui.engine.ops.picking.choice import OVERLAP_SHARE, SAME_SHARE, choose
+from warptui.engine.project.edits_file import read_edits, write_edits
 
 numbers = st.floats(-1e6, 1e6)
 spots = st.lists(

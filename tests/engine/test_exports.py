@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from warptui.engine.errors import ExportError, OutputError
-from warptui.engine.export_records import INTERRUPTED, ExportRecords, export_id
-from warptui.engine.exporters.kinds import MICROGRAPHS, Outcome, kind_of, target_of
-from warptui.engine.exports import Exports
-from warptui.engine.items import Export, ExportRequest
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.records import StoredItem
+from warptui.engine.exporters.base import MICROGRAPHS, Outcome, kind_of, target_of
+from warptui.engine.exporting.jobs import Exports
+from warptui.engine.exporting.records import INTERRUPTED, ExportRecords, export_id
+from warptui.engine.model.exports import Export, ExportRequest
+from warptui.engine.model.stored import StoredItem
+from warptui.engine.project.paths import ProjectPaths
 
 REQUEST = ExportRequest()
 NAMES = [f"m{number}.mrc" for number in range(20)]

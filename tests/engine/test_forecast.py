@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from warptui.engine import stages
-from warptui.engine.forecast import Forecast, forecast
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.plan import References, make_record
-from warptui.engine.records import StoredItem
-from warptui.engine.roster import Entry, Roster
-from warptui.engine.settings import Config
-from warptui.engine.wanted import Wanted
+from warptui.engine.config.settings import Config
+from warptui.engine.items.table import Entry, Roster
+from warptui.engine.model.stored import StoredItem
+from warptui.engine.planning.forecast import Forecast, forecast
+from warptui.engine.planning.plan import References, make_record
+from warptui.engine.planning.target import Wanted
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages import registry
 
-STAGES = stages.STAGES[:2]  # two are enough to tell one from the other
+STAGES = registry.STAGES[:2]  # two are enough to tell one from the other
 REFERENCES = References("a" * 40, "")
 SECONDS = {"motion": 6.0, "average": 2.0}
 

@@ -18,22 +18,22 @@ import pytest
 
 from tests.engine.item_stars import stored_item, write_item
 from warptui import client
-from warptui.engine import paths
-from warptui.engine.export_records import ExportRecords
-from warptui.engine.exporters import kinds
-from warptui.engine.exporters.gathered import write_gathered
-from warptui.engine.exporters.spool import Spool
-from warptui.engine.exports import Exports
+from warptui.engine.api.server import Server
+from warptui.engine.config.sections import ExportSettings
+from warptui.engine.exporters import base as kinds
+from warptui.engine.exporters.merging import write_gathered
+from warptui.engine.exporters.row_cache import Spool
+from warptui.engine.exporting.jobs import Exports
+from warptui.engine.exporting.live import Live
+from warptui.engine.exporting.records import ExportRecords
 from warptui.engine.formats.mrc import StackWriter, write_mrc
-from warptui.engine.formats.star_rows import Head, Rows
-from warptui.engine.items import Export, ExportRequest
-from warptui.engine.live import Live
-from warptui.engine.lock import ProjectLock
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.records import StoredItem
-from warptui.engine.server import Server
-from warptui.engine.settings import ExportSettings
-from warptui.engine.store import Store
+from warptui.engine.formats.star.rows import Head, Rows
+from warptui.engine.formats.writing import TEMPORARY_SUFFIX, naming, replacing, write_text
+from warptui.engine.model.exports import Export, ExportRequest
+from warptui.engine.model.stored import StoredItem
+from warptui.engine.project.lock import ProjectLock
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import Store
 
 HEAD = Head(("rlnImageName", "rlnCoordinateX"), (("rlnVoltage", "300.0"),))
 N = 1000  # rows of an item
@@ -118,8 +118,8 @@ def test_a_list_of_which_only_a_part_fits_is_not_put_into_place(tmp_path: Path) 
 def test_a_live_list_of_which_only_a_part_fits_stays_and_follows_when_there_is_room(
     project: ProjectPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warptui.engine.live.RETRY_S", 0.1)
-    monkeypatch.setattr("warptui.engine.live.SHARE", 1.0)
+    monkeypatch.setattr("warptui.engine.exporting.live.RETRY_S", 0.1)
+    monkeypatch.setattr("warptui.engine.exporting.live.SHARE", 1.0)
     live = Live(project, "net", ExportSettings(live_seconds=0.2, last_items=1), lambda name: None)
     first, second = (write_item(project.root, number, N) for number in (1, 2))
     live.tell({first.name: first})
@@ -133,7 +133,7 @@ def test_a_live_list_of_which_only_a_part_fits_stays_and_follows_when_there_is_r
         assert str(path) in live.look()[0].reason
     until(lambda: live.look()[0].state == "live" and live.look()[0].rows == 2 * N)
     assert path.read_bytes().count(b"@particles/") == 2 * N
-    monkeypatch.setattr("warptui.engine.live.write_gathered", full)
+    monkeypatch.setattr("warptui.engine.exporting.live.write_gathered", full)
     live.tell({first.name: None})
     until(lambda: live.look()[0].state == "failed")
     assert "make room: it is tried again every 0.1 s" in live.look()[0].reason
@@ -167,7 +167,7 @@ def test_of_a_stack_that_does_not_fit_nothing_is_left(tmp_path: Path, side: int)
 @pytest.mark.parametrize(
     "write",
     [
-        lambda path: paths.write_text(path, "x"),
+        lambda path: write_text(path, "x"),
         lambda path: write_mrc(path, np.eye(8, dtype=np.float32), 1.0),
     ],
     ids=["text", "image"],
@@ -180,7 +180,7 @@ def test_what_cannot_be_written_is_named(
         broken.setattr(os, "fsync", full)
         with pytest.raises(OSError, match=r"No space left on device: '.*/x\.mrc'$"):
             write(path)
-    with pytest.raises(FileNotFoundError) as told, paths.replacing(path):
+    with pytest.raises(FileNotFoundError) as told, replacing(path):
         pass  # nothing was written that could replace it
     assert told.value.filename == str(path) and told.value.filename2 is None
     assert not list(tmp_path.iterdir())
@@ -191,7 +191,7 @@ def test_an_export_says_what_to_do_and_ends_well_when_there_is_room(
 ) -> None:
     stored, target = particles_item(project.root, 1), project.root / "x" / "list.star"
     with monkeypatch.context() as broken:
-        broken.setattr("warptui.engine.exporters.spool._write_all", full)
+        broken.setattr("warptui.engine.exporters.row_cache._write_all", full)
         record = export(project, target, stored)
     assert (record.state, record.rows) == ("failed", 0)
     assert record.reason == f"{target}: disk full: make room, then export again"
@@ -207,12 +207,12 @@ def test_when_the_project_has_no_room_lists_are_written_elsewhere(
     assert export(project, target, stored).state == "done"
     before = target.read_bytes()
     target.unlink()
-    real = paths.write_text
+    real = write_text
 
     def write(path: Path, text: str) -> None:
         full() if path.is_relative_to(project.root) else real(path, text)
 
-    monkeypatch.setattr("warptui.engine.export_records.write_text", write)
+    monkeypatch.setattr("warptui.engine.exporting.records.write_text", write)
     assert export(project, target, stored).state == "done"
     assert target.read_bytes() == before
     assert not ExportRecords(project).all()  # what was said before is not so any more
@@ -229,7 +229,7 @@ def test_a_request_that_has_no_room_is_refused_in_plain_words(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def call(*_: object) -> None:
-        with paths.naming(Path("/p/a.xml")):
+        with naming(Path("/p/a.xml")):
             full()
 
     answer = Server._answer(
@@ -271,5 +271,5 @@ def test_a_copy_of_metadata_that_does_not_fit_leaves_nothing(
     with pytest.raises(OSError, match="No space"):
         store.save(StoredItem("a.mrc", 1, raw_path="/y/a.mrc"))
     assert project.metadata("a").read_bytes() == before
-    assert not list(project.root.rglob(f"*{paths.TEMPORARY_SUFFIX}"))
+    assert not list(project.root.rglob(f"*{TEMPORARY_SUFFIX}"))
     store.close()

@@ -15,15 +15,16 @@ import starfile
 
 from tests.engine.beam_patterns import EPU_XML, afis, write_epu
 from tests.engine.item_stars import stored_item, write_item
-from warptui.engine.exporters.gathered import alike, write_gathered
-from warptui.engine.exporters.item_rows import rows_of, source_of
-from warptui.engine.exporters.spool import Spool
-from warptui.engine.formats.picks_file import write_picks
-from warptui.engine.formats.star_rows import split_star
-from warptui.engine.live import Live
-from warptui.engine.live_lists import LiveLists
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.settings import Config, ExportSettings
+from warptui.engine.config.sections import ExportSettings
+from warptui.engine.config.settings import Config
+from warptui.engine.exporters.merging import alike, write_gathered
+from warptui.engine.exporters.row_cache import Spool
+from warptui.engine.exporters.rows import rows_of, source_of
+from warptui.engine.exporting.live import Live
+from warptui.engine.exporting.live_lists import LiveLists
+from warptui.engine.formats.star.picks import write_picks
+from warptui.engine.formats.star.rows import split_star
+from warptui.engine.project.paths import ProjectPaths
 
 QUICK = ExportSettings(live_seconds=0.2, last_items=2)
 BY_SHIFT = QUICK.model_copy(update={"optics_groups": "beam_shift"})
@@ -36,7 +37,7 @@ def nothing(name: str) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectPaths:
-    monkeypatch.setattr("warptui.engine.live.SHARE", 1.0)
+    monkeypatch.setattr("warptui.engine.exporting.live.SHARE", 1.0)
     return ProjectPaths(tmp_path)
 
 
@@ -146,19 +147,19 @@ def test_a_full_disk_leaves_the_list_as_it_was_and_is_told(
     live.tell({"m00001.mrc": write_item(project.root, 1, 3)})
     until(lambda: rows(live) == 3)
     before = project.live_list("net").read_bytes()
-    monkeypatch.setattr("warptui.engine.live.RETRY_S", 0.1)
+    monkeypatch.setattr("warptui.engine.exporting.live.RETRY_S", 0.1)
     real = write_gathered
 
     def full(target: Path, *_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", str(target))
 
-    monkeypatch.setattr("warptui.engine.live.write_gathered", full)
+    monkeypatch.setattr("warptui.engine.exporting.live.write_gathered", full)
     second = write_item(project.root, 2, 3)
     live.tell({second.name: second})
     until(lambda: live.look()[0].state == "failed")
     assert "No space left" in live.look()[0].reason and live.look()[0].rows == 3
     assert project.live_list("net").read_bytes() == before
-    monkeypatch.setattr("warptui.engine.live.write_gathered", real)
+    monkeypatch.setattr("warptui.engine.exporting.live.write_gathered", real)
     until(lambda: live.look()[0].state == "live" and rows(live) == 6)
     live.close()
 
@@ -203,7 +204,7 @@ def test_picks_alone_have_their_local_ctf_and_follow_edits(project) -> None:
 def test_the_spool_survives_damage_and_is_written_anew_when_much_of_it_is_old(
     project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warptui.engine.exporters.spool.LEAST_WASTE", 4000)
+    monkeypatch.setattr("warptui.engine.exporters.row_cache.LEAST_WASTE", 4000)
     path = project.live_rows("net")
     spool = Spool(path)
     for mark in range(30):
@@ -319,7 +320,7 @@ def test_groups_by_beam_shift_stay_while_the_list_grows_and_when_engines_change(
 def test_items_without_a_beam_shift_are_a_group_of_their_own_and_named(
     project, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warptui.engine.live.HEAL_S", 0.2)
+    monkeypatch.setattr("warptui.engine.exporting.live.HEAL_S", 0.2)
     there, _ = afis(2, 20, 0.05)
     made = [write_item(project.root, k, 2) for k in range(22)]
     for source, (x, y) in zip(made[:20], there, strict=True):
@@ -345,7 +346,7 @@ def test_what_could_not_be_read_is_in_the_list_as_soon_as_it_can(
     project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr("warptui.engine.live.HEAL_S", 0.2)
+    monkeypatch.setattr("warptui.engine.exporting.live.HEAL_S", 0.2)
     live = Live(project, "net", QUICK, nothing)
     first, second = (write_item(project.root, number, 3) for number in (1, 2))
     star = project.root / first.path
@@ -420,7 +421,7 @@ def test_a_mistake_in_the_program_is_told_where_the_list_stands(project, monkeyp
     def mistaken(*_args: object, **_more: object) -> None:
         raise RuntimeError("odd")
 
-    monkeypatch.setattr("warptui.engine.live.write_gathered", mistaken)
+    monkeypatch.setattr("warptui.engine.exporting.live.write_gathered", mistaken)
     live.tell({second.name: second})
     until(lambda: live.look()[0].state == "failed")
     assert "stays as it was" in live.look()[0].reason and "odd" in live.look()[0].reason

@@ -10,8 +10,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui.engine.items import Movie
-from warptui.engine.plan import (
+from warptui.engine.config.settings import Config
+from warptui.engine.model.item import Movie
+from warptui.engine.model.stored import StoredItem
+from warptui.engine.planning.plan import (
     References,
     Step,
     make_record,
@@ -19,10 +21,9 @@ from warptui.engine.plan import (
     refusal,
     wanted_hash,
 )
-from warptui.engine.records import StoredItem
-from warptui.engine.settings import Config
-from warptui.engine.stages import STAGES, Stage, StageResult, StageSettings
-from warptui.engine.stages.average import AverageSettings
+from warptui.engine.stages.base import Stage, StageResult, StageSettings
+from warptui.engine.stages.movie.average import AverageSettings
+from warptui.engine.stages.registry import STAGES
 
 FINGERPRINT = "1000:abc"
 REFERENCES = References("gain1", "defects1")

@@ -13,18 +13,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warptui.engine.broadcast import Broadcast
-from warptui.engine.events import ItemChanged
-from warptui.engine.foreman import Foreman
-from warptui.engine.items import Choice, EngineStatus, ItemRow, State
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.plan import References, make_record
-from warptui.engine.records import StoredItem
-from warptui.engine.register import Register
-from warptui.engine.roster import Roster
-from warptui.engine.settings import Config, FilterSettings
-from warptui.engine.stages import STAGES
-from warptui.engine.wanted import Wanted, summaries, told
+from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.events import ItemChanged
+from warptui.engine.config.sections import FilterSettings
+from warptui.engine.config.settings import Config
+from warptui.engine.execution.dispatcher import Foreman
+from warptui.engine.items.service import Register
+from warptui.engine.items.table import Roster
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.stored import StoredItem
+from warptui.engine.planning.plan import References, make_record
+from warptui.engine.planning.target import Wanted, summaries, told
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.registry import STAGES
 
 
 def config(**filters: float) -> Config:

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui.engine.items import Choice, State, Summary
-from warptui.engine.selection import Limit, Spread, Verdict, limits, select
+from warptui.engine.items.selection import Spread, Verdict, select
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.summary import Summary
+from warptui.engine.planning.limits import Limit, limits
 
 
 @pytest.mark.parametrize("state", State)

@@ -5,8 +5,8 @@ import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warptui.engine import spacing
-from warptui.engine.spacing import clear_of, spaced
+from warptui.engine.ops.common import minimum_distance
+from warptui.engine.ops.common.minimum_distance import clear_of, spaced
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -30,7 +30,9 @@ def test_of_those_that_are_near_the_better_stays(seed: int, n: int, limit: float
     ranks = rng.permutation(n)
     expected = slowly_spaced(points, limit, ranks)
     np.testing.assert_array_equal(spaced(points, limit, ranks), expected)
-    np.testing.assert_array_equal(spacing._spaced_one_by_one(points, limit, ranks), expected)
+    np.testing.assert_array_equal(
+        minimum_distance._spaced_one_by_one(points, limit, ranks), expected
+    )
 
 
 def test_a_limit_wider_than_the_picture_leaves_the_best() -> None:

@@ -18,16 +18,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warptui.engine import paths
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError, OutputError
-from warptui.engine.formats import warp_xml
-from warptui.engine.items import Choice
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.plan import References, make_record, plan
-from warptui.engine.records import Failure, StageRecord, StoredItem
-from warptui.engine.settings import Config
-from warptui.engine.stages import STAGES
-from warptui.engine.store import Store, fingerprint
+from warptui.engine.formats.warp import xml
+from warptui.engine.model.item import Choice
+from warptui.engine.model.stored import Failure, StageRecord, StoredItem
+from warptui.engine.planning.plan import References, make_record, plan
+from warptui.engine.project import paths
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import Store, fingerprint
+from warptui.engine.stages.registry import STAGES
 
 N_FRAMES = 5
 MOTION: dict[str, Any] = {
@@ -128,25 +128,25 @@ def test_warp_finds_the_motion_in_its_own_terms(store: Store, project: ProjectPa
     data = project.metadata("a").read_bytes()
     assert data.startswith(b'\xef\xbb\xbf<?xml version="1.0" encoding="utf-8"?>\n<Movie ')
     assert b"\n\t<OptionsMovement>\n\t\t<Param Name=" in data
-    root = warp_xml.parse(data)
+    root = xml.parse(data)
     assert root.get("DataDirectory") == "/raw"
     assert root.get("UnselectManual") == "null"
     assert root.get("MeanFrameMovement") == "0.6123456789"
-    options = warp_xml.read_params(root, "OptionsMovement")
+    options = xml.read_params(root, "OptionsMovement")
     assert options["GridDims"] == "2,3,3"
     assert options["Bfactor"] == "-100"
     assert options["GainHash"] == "gain-hash"
     assert float(options["RangeMin"]) == pytest.approx(2 * 1.2 / 500)
     assert float(options["RangeMax"]) == pytest.approx(2 * 1.2 / 5)
     assert (options["Dimensions"], options["DosePerAngstromFrame"]) == ("36,24,0", "1.1")
-    grid_x, grid_y = (warp_xml.read_grid(root, f"GridMovement{axis}") for axis in "XY")
+    grid_x, grid_y = (xml.read_grid(root, f"GridMovement{axis}") for axis in "XY")
     assert grid_x is not None and grid_y is not None
     assert (grid_x.width, grid_x.height, grid_x.depth) == (1, 1, 3)
     assert grid_x.values == (2.0, 0.25, -2.25)
     assert grid_y.values == (-1.0, 0.0, 1.0)
     node = root.find("GridLocalMovementX/Node[@X='1'][@Y='2'][@Z='1']")
     assert node is not None and node.get("Value") == "11"  # (1 * 3 + 2) * 2 + 1
-    assert warp_xml.read_params(root, "OptionsMovieExport")["SkipFirstN"] == "0"
+    assert xml.read_params(root, "OptionsMovieExport")["SkipFirstN"] == "0"
 
 
 def test_warp_finds_the_extraction_in_its_own_terms(store: Store, project: ProjectPaths):
@@ -160,8 +160,8 @@ def test_warp_finds_the_extraction_in_its_own_terms(store: Store, project: Proje
         finished_at=1.0, seconds=1.0, device="cpu", program_version="0",
     )  # fmt: skip
     store.save(cut.with_record(record))
-    root = warp_xml.parse(project.metadata("a").read_bytes())
-    options = warp_xml.read_params(root, "OptionsParticlesExport")
+    root = xml.parse(project.metadata("a").read_bytes())
+    options = xml.read_params(root, "OptionsParticlesExport")
     assert (options["Suffix"], options["BoxSize"], options["Diameter"]) == ("boxnet", "128", "150")
     assert (options["Invert"], options["Normalize"], options["PreflipPhases"]) == (
         "True",
@@ -184,28 +184,28 @@ def test_warp_finds_the_picking_in_its_own_terms(store: Store, project: ProjectP
     )  # fmt: skip
     store.save(picked.with_record(record))
     path = project.metadata("a")
-    root = warp_xml.parse(path.read_bytes())
+    root = xml.parse(path.read_bytes())
     assert root.get("MaskPercentage") == "2.5"
-    options = warp_xml.read_params(root, "OptionsBoxNet")
+    options = xml.read_params(root, "OptionsBoxNet")
     assert (options["ModelName"], options["PickingInvert"]) == ("boxnet", "False")
     assert (options["ExpectedDiameter"], options["MinimumScore"]) == ("200", "0.95")
     assert (options["MinimumMaskDistance"], options["ExportParticles"]) == ("0", "False")
     assert (options["GainHash"], options["Dimensions"]) == ("gain-hash", "36,24,0")
-    assert warp_xml.read_thresholds(root) == {"boxnet": 0.9}
+    assert xml.read_thresholds(root) == {"boxnet": 0.9}
     names = [child.tag for child in root]
     assert names.index("OptionsBoxNet") < names.index("OptionsMovieExport")
     assert names.index("PickingThresholds") == names.index("Warptui") - 1
     # what Warp keeps there besides stays, and picks of other models keep their thresholds
-    warp_xml.set_params(root, "OptionsBoxNet", {"ExportBoxSize": 128})
-    warp_xml.set_threshold(root, "other", 0.3)
-    path.write_bytes(warp_xml.to_bytes(root))
+    xml.set_params(root, "OptionsBoxNet", {"ExportBoxSize": 128})
+    xml.set_threshold(root, "other", 0.3)
+    path.write_bytes(xml.to_bytes(root))
     found = store.load("a.mrc")
     assert found is not None and found.records["picking"] == record
     again = replace(record, result={**result, "min_score": 0.7})
     store.save(replace(found, records={**found.records, "picking": again}))
-    root = warp_xml.parse(path.read_bytes())
-    assert warp_xml.read_params(root, "OptionsBoxNet")["ExportBoxSize"] == "128"
-    assert warp_xml.read_thresholds(root) == {"other": 0.3, "boxnet": 0.7}
+    root = xml.parse(path.read_bytes())
+    assert xml.read_params(root, "OptionsBoxNet")["ExportBoxSize"] == "128"
+    assert xml.read_thresholds(root) == {"other": 0.3, "boxnet": 0.7}
 
 
 def test_an_unknown_motion_is_not_written_as_a_number(store: Store, project: ProjectPaths):
@@ -213,16 +213,16 @@ def test_an_unknown_motion_is_not_written_as_a_number(store: Store, project: Pro
     record = unknown.records["motion"]
     result = {**record.result, "early_motion": None}
     store.save(unknown.with_record(replace(record, result=result)))
-    assert "MeanFrameMovement" not in warp_xml.parse(project.metadata("a").read_bytes()).attrib
+    assert "MeanFrameMovement" not in xml.parse(project.metadata("a").read_bytes()).attrib
 
 
 def test_our_elements_cannot_be_mistaken_for_warps(store: Store, project: ProjectPaths):
     store.save(item(failure=Failure("motion", "x", 1, 1.0)))
-    root = warp_xml.parse(project.metadata("a").read_bytes())
+    root = xml.parse(project.metadata("a").read_bytes())
     ours = root.find("Warptui")
     assert ours is not None
     inner = {child.tag for child in ours.iter()} - {"Warptui"}
-    warps = {*warp_xml.MOVIE_ORDER, "Param", "Node", "Angles", "Dose", "MoviePath", "Threshold"}
+    warps = {*xml.MOVIE_ORDER, "Param", "Node", "Angles", "Dose", "MoviePath", "Threshold"}
     assert inner.isdisjoint(warps)
 
 
@@ -247,11 +247,11 @@ def test_a_file_of_warps_is_outdated_and_its_choice_honoured(store: Store, proje
 def test_what_warp_and_m_wrote_is_kept(store: Store, project: ProjectPaths):
     project.metadata("a").write_bytes(WARPS)
     store.save(item(choice=Choice.INCLUDE))
-    root = warp_xml.parse(project.metadata("a").read_bytes())
+    root = xml.parse(project.metadata("a").read_bytes())
     assert (root.get("New"), root.get("CTFResolutionEstimate")) == ("yes", "4.1")
     assert root.get("UnselectManual") == "False"
     assert root.findtext("Unheard/Deep") == "text"
-    assert warp_xml.read_grid(root, "GridCTF") == warp_xml.Grid(1, 1, 1, (1.25,))
+    assert xml.read_grid(root, "GridCTF") == xml.Grid(1, 1, 1, (1.25,))
     assert root.find("PyramidShiftX") is not None
     assert root.find("GridBeamTiltX") is not None
 
@@ -603,14 +603,14 @@ def test_twenty_thousand_items_open_in_seconds(store: Store, project: ProjectPat
 def test_what_another_program_refined_survives_another_choice(store: Store, project: ProjectPaths):
     store.save(item())
     path = project.metadata("a")
-    root = warp_xml.parse(path.read_bytes())
-    refined = warp_xml.Grid(1, 1, 1, (7.5,))
-    warp_xml.set_grid(root, "GridMovementX", refined)
-    path.write_bytes(warp_xml.to_bytes(root))
+    root = xml.parse(path.read_bytes())
+    refined = xml.Grid(1, 1, 1, (7.5,))
+    xml.set_grid(root, "GridMovementX", refined)
+    path.write_bytes(xml.to_bytes(root))
     store.save(item(choice=Choice.EXCLUDE))
-    root = warp_xml.parse(path.read_bytes())
-    assert warp_xml.read_grid(root, "GridMovementX") == refined
+    root = xml.parse(path.read_bytes())
+    assert xml.read_grid(root, "GridMovementX") == refined
     assert root.get("UnselectManual") == "True"
     store.save(item(sequence=2))  # another run
-    root = warp_xml.parse(path.read_bytes())
-    assert warp_xml.read_grid(root, "GridMovementX") != refined
+    root = xml.parse(path.read_bytes())
+    assert xml.read_grid(root, "GridMovementX") != refined

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from warptui.engine.vitals import Trend
+from warptui.engine.api.status import Trend
 
 
 def test_a_trend_is_news_only_when_it_moved_enough() -> None:

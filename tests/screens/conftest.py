@@ -12,7 +12,7 @@ import pytest
 
 from tests.screens.fake_app import make_app
 from tests.screens.fake_engine import FakeEngine
-from warptui.screens.widgets.glyphs import Drawing
+from warptui.screens.look.glyphs import Drawing
 
 WAIT_S = 20.0
 
@@ -28,8 +28,8 @@ async def until(pilot, condition: Callable[[], object]) -> None:
 @pytest.fixture
 def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ages and times of day are the same on every run."""
-    monkeypatch.setattr("warptui.screens.mirror.time", SimpleNamespace(monotonic=lambda: 0.0))
-    monkeypatch.setattr("warptui.screens.item_text.words.clock", lambda at, unknown="": "14:02:11")
+    monkeypatch.setattr("warptui.screens.link.mirror.time", SimpleNamespace(monotonic=lambda: 0.0))
+    monkeypatch.setattr("warptui.screens.item.text.words.clock", lambda at, unknown="": "14:02:11")
     monkeypatch.setattr("warptui.screens.words.time_of_day", lambda at, seconds=True: "14:02:11")
     monkeypatch.setattr("warptui.screens.words.day", lambda at: "09-21")
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from tests.screens.fake_engine import FakeEngine, synthetic_notices, synthetic_rows
 from warptui.app import WarptuiApp
-from warptui.config import config_text, read_config
+from warptui.engine.config.file import config_text, read_config
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import EngineError
-from warptui.engine.settings import Config
 
 
 def make_app(engine: FakeEngine | None, **options) -> WarptuiApp:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.items import Astigmatism, ItemRow
-from warptui.engine.selection import Spread
-from warptui.screens.deconvolution import Lens, ctf
+from warptui.engine.items.selection import Spread
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import Astigmatism
+from warptui.screens.item.deconvolution import Lens, ctf
 
 PIXEL, RANGE, WINDOW = 0.834, (30.0, 4.0), 512
 REACH = 1.1 / RANGE[1]  # 1/Å, half of the picture's width

@@ -25,31 +25,30 @@ from tests.screens.fake_picking import (
     places,
 )
 from tests.screens.fake_picking import SETTINGS as PICKING
-from warptui.config import SECTIONS, check, read_config, write_config
-from warptui.engine.edits import Edits
+from warptui.engine.api.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
+from warptui.engine.config.checks import SECTIONS, check
+from warptui.engine.config.file import read_config, write_config
+from warptui.engine.config.settings import Changes, Config
 from warptui.engine.errors import ItemError, SettingsError, TrainingError
-from warptui.engine.events import Event, ItemChanged, LogLine, Snapshot, StatusChanged
-from warptui.engine.exporters.beam_shifts import Gathering, Grouping, number_as_they_come
-from warptui.engine.exporters.kinds import described, kind_of, settled
-from warptui.engine.items import (
-    Choice,
-    EngineStatus,
-    Export,
-    ExportRequest,
-    ItemDetail,
-    ItemRow,
-    ModelInfo,
-    Notice,
-    State,
-    Summary,
-    TrainingExample,
-    TrainingRequest,
-    Trial,
+from warptui.engine.exporters.base import described, kind_of, settled
+from warptui.engine.exporters.optics_groups.beam_shifts import (
+    Gathering,
+    Grouping,
+    number_as_they_come,
 )
-from warptui.engine.selection import limits, select
-from warptui.engine.settings import Changes, Config
-from warptui.engine.stages import STAGES
-from warptui.engine.wanted import summaries as summaries_of
+from warptui.engine.items.selection import select
+from warptui.engine.model.detail import ItemDetail, Trial
+from warptui.engine.model.edits import Edits
+from warptui.engine.model.exports import Export, ExportRequest
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.notices import Notice
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.summary import Summary
+from warptui.engine.model.training import ModelInfo, TrainingExample, TrainingRequest
+from warptui.engine.planning.limits import limits
+from warptui.engine.planning.target import summaries as summaries_of
+from warptui.engine.stages.registry import STAGES
 
 SUMMARIES = summaries_of(STAGES)
 _DECLARED = {summary.key for summary in SUMMARIES} | {"ctf.astigmatism_angle_deg"}

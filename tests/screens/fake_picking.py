@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.edits import Edits, choose
-from warptui.engine.items import ItemRow
+from warptui.engine.model.edits import Edits
+from warptui.engine.model.row import ItemRow
+from warptui.engine.ops.picking.choice import choose
 
 SHAPE, PIXEL = (4092, 5760), 0.834  # of the average
 PREVIEW = (364, 512)

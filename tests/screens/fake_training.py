@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.items import (
-    ItemRow,
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.training import (
     ModelInfo,
     TrainingExample,
     TrainingRequest,

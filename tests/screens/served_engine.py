@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from tests.screens.fake_engine import FakeEngine, synthetic_rows
-from warptui.engine.broadcast import Batch, Broadcast
-from warptui.engine.events import Event, ItemChanged
-from warptui.engine.items import ItemRow, State
-from warptui.engine.server import Server
-from warptui.engine.session import Session
+from warptui.engine.api.event_hub import Batch, Broadcast
+from warptui.engine.api.events import Event, ItemChanged
+from warptui.engine.api.server import Server
+from warptui.engine.model.item import State
+from warptui.engine.model.row import ItemRow
+from warptui.engine.service import Session
 
 TICK_S = 0.25
 

@@ -11,12 +11,13 @@ from tests.screens.conftest import until
 from tests.screens.fake_ctf import OPTICS
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import SIZES, text_of
-from warptui.engine.items import Astigmatism, Choice
-from warptui.screens.mean_ctf import mean_ctf
-from warptui.screens.widgets.astigmatism_plot import AstigmatismPlot
-from warptui.screens.widgets.ctf_plot import CtfPlot
-from warptui.screens.widgets.glyphs import Drawing
-from warptui.screens.widgets.scatter_plot import ScatterPlot
+from warptui.engine.model.item import Choice
+from warptui.engine.model.status import Astigmatism
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.overview.mean_ctf import mean_ctf
+from warptui.screens.widgets.plots.astigmatism_plot import AstigmatismPlot
+from warptui.screens.widgets.plots.ctf_plot import CtfPlot
+from warptui.screens.widgets.plots.scatter_plot import ScatterPlot
 
 TIGHTER, WIDER = "left_curly_bracket", "right_curly_bracket"
 SHOW = ("m", "j", "l", "q")

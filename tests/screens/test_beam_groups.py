@@ -8,14 +8,14 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import START, FakeEngine
 from tests.screens.test_exports import opened
 from tests.screens.test_overview import SIZES, text_of
-from warptui.engine.items import Export, ExportRequest
-from warptui.screens.beam_dialog import BeamDialog
-from warptui.screens.export_dialog import ExportDialog
-from warptui.screens.jobs import Jobs
-from warptui.screens.widgets.beam_plot import beam_cells
-from warptui.screens.widgets.exports_pane import ExportsPane
-from warptui.screens.widgets.glyphs import Drawing
-from warptui.screens.widgets.log_pane import LogPane
+from warptui.engine.model.exports import Export, ExportRequest
+from warptui.screens.exporting.dialog import ExportDialog
+from warptui.screens.exporting.optics_groups_dialog import BeamDialog
+from warptui.screens.jobs.screen import Jobs
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.widgets.lists.exports_pane import ExportsPane
+from warptui.screens.widgets.lists.log_pane import LogPane
+from warptui.screens.widgets.plots.beam_plot import beam_cells
 
 LIVE = Export(
     "l", "live particles", "/p/particles_boxnet.star", "live", START, 400, 40,

@@ -13,13 +13,13 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine, synthetic_detail, synthetic_rows
 from tests.screens.test_overview import SIZES, text_of
 from warptui.screens import words
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.stages import average
 from warptui.screens.stages.ctf import VIEW
 from warptui.screens.stages.view import Loaded
-from warptui.screens.widgets.chart import Chart, Plot
-from warptui.screens.widgets.glyphs import Drawing
-from warptui.screens.widgets.image import Image, Picture
-from warptui.screens.widgets.layers import Marks, Swap, Tint
+from warptui.screens.widgets.pictures.image import Image, Picture
+from warptui.screens.widgets.pictures.layers import Marks, Swap, Tint
+from warptui.screens.widgets.plots.chart import Chart, Plot
 
 SPECTRUM, RINGS = VIEW.panes
 DEFOCUS, DECONVOLVED = VIEW.layers

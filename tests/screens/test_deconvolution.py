@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from warptui.engine.ops.ctf import Optics, calculate_ctf_image
-from warptui.engine.ops.deconvolution import deconvolve
-from warptui.screens.deconvolution import Filter, Lens, ctf, deconvolved, lens_of
+from warptui.engine.ops.ctf.deconvolution import deconvolve
+from warptui.engine.ops.ctf.transfer_function import Optics, calculate_ctf_image
+from warptui.screens.item.deconvolution import Filter, Lens, ctf, deconvolved, lens_of
 
 LENS = Lens(200.0, 1.4, 0.1, 1.3, 0.2, 25.0, 30.0)
 PIXEL = 6.0

@@ -9,11 +9,11 @@ import pytest
 from tests.screens.conftest import until
 from tests.screens.fake_engine import START, FakeEngine
 from tests.screens.test_overview import SIZES, text_of
-from warptui.engine.items import Export, ExportRequest
-from warptui.screens.export_dialog import ExportDialog
-from warptui.screens.jobs import Jobs
-from warptui.screens.widgets.exports_pane import ExportsPane, account
-from warptui.screens.widgets.glyphs import Drawing
+from warptui.engine.model.exports import Export, ExportRequest
+from warptui.screens.exporting.dialog import ExportDialog
+from warptui.screens.jobs.screen import Jobs
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.widgets.lists.exports_pane import ExportsPane, account
 
 MADE = Export(
     "7", "micrographs", "/p/good.star", "done", START, 1102, 1244, "3 left out: no CTF", "engine"

@@ -9,8 +9,9 @@ import pytest
 
 from tests.screens.fake_engine import SUMMARIES
 from tests.screens.test_mirror import filled
-from warptui.engine.items import Choice, State, Summary
-from warptui.screens.filters import FilterError, parse
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.summary import Summary
+from warptui.screens.overview.filters import FilterError, parse
 
 
 def names(text: str) -> set[str]:

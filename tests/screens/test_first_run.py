@@ -10,12 +10,12 @@ import pytest
 
 from tests.screens.conftest import until
 from tests.screens.test_overview import SIZES, text_of
-from warptui import config
+from warptui.engine.config import file
 from warptui.engine.errors import EngineError
-from warptui.screens.first_run import FirstRun, FirstRunApp
-from warptui.screens.survey import Found
-from warptui.screens.widgets.form_pane import FormPane
-from warptui.screens.widgets.glyphs import Drawing
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.setup.screen import FirstRun, FirstRunApp
+from warptui.screens.setup.survey import Found
+from warptui.screens.widgets.lists.form_pane import FormPane
 
 
 def found(folder: Path, **changes: Any) -> Found:
@@ -92,7 +92,7 @@ async def test_what_is_missing_is_typed_and_config_toml_written(tmp_path) -> Non
         await pilot.press("s")
         await until(pilot, (tmp_path / "config.toml").exists)
     assert page.app.made == tmp_path
-    given = config.read_config(tmp_path)
+    given = file.read_config(tmp_path)
     assert (given.input.pixel_size, given.input.dose_per_frame) == (0.83, 1.1)
     assert (given.input.recursive, given.optics.voltage) == (True, 200.0)
     assert given.input.folder == str(tmp_path / "frames")

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from warptui import config
+from warptui.engine.config.checks import SECTIONS
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import SettingsError
-from warptui.engine.settings import Config
-from warptui.engine.stages.average import AverageSettings
-from warptui.screens import form
-from warptui.screens.cost import about, cost
-from warptui.screens.form import Draft, Field, Kind, all_fields
+from warptui.engine.stages.movie.average import AverageSettings
+from warptui.screens.settings import form
+from warptui.screens.settings.cost import about, cost
+from warptui.screens.settings.form import Draft, Field, Kind, all_fields
 
 FIELDS = {field.name: field for field in all_fields()}
 
@@ -25,7 +25,7 @@ def draft(**base: Any) -> Draft:
 
 
 def test_every_setting_of_the_models_is_a_field_with_help_and_bounds() -> None:
-    names = [f"{s}.{key}" for s, model in config.SECTIONS.items() for key in model.model_fields]
+    names = [f"{s}.{key}" for s, model in SECTIONS.items() for key in model.model_fields]
     assert list(FIELDS) == names
     assert all(field.help and field.allowed for field in FIELDS.values())
     assert FIELDS["motion.b_factor"].unit == "Å²"

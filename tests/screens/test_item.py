@@ -11,17 +11,18 @@ import pytest
 from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine, synthetic_rows
 from tests.screens.test_overview import SIZES, text_of
-from warptui.engine.items import ItemDetail, Summary
-from warptui.screens.comparison import Comparison, compared, standing
-from warptui.screens.item import ItemScreen
-from warptui.screens.item_reading import AHEAD, KEPT, Shelf
-from warptui.screens.previews import PreviewError, read_preview
+from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.summary import Summary
+from warptui.screens.item.comparison import Comparison, compared, standing
+from warptui.screens.item.screen import ItemScreen
+from warptui.screens.link.prefetch import AHEAD, KEPT, Shelf
+from warptui.screens.link.previews import PreviewError, read_preview
+from warptui.screens.look.glyphs import Drawing
 from warptui.screens.stages import average, motion
 from warptui.screens.stages.view import LayerSwitch, Loaded, Pane, Side, StageView
-from warptui.screens.widgets.chart import Chart, Plot
-from warptui.screens.widgets.glyphs import Drawing
-from warptui.screens.widgets.image import Image, Picture
-from warptui.screens.widgets.layers import Paths, Tint
+from warptui.screens.widgets.pictures.image import Image, Picture
+from warptui.screens.widgets.pictures.layers import Paths, Tint
+from warptui.screens.widgets.plots.chart import Chart, Plot
 
 
 async def opened(app, pilot) -> Image:

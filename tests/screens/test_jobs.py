@@ -10,17 +10,17 @@ import pytest
 from tests.screens.conftest import until
 from tests.screens.fake_engine import START, FakeEngine
 from tests.screens.test_overview import SIZES, text_of
-from warptui.engine.events import LogLine, Snapshot
-from warptui.engine.items import State
+from warptui.engine.api.events import LogLine, Snapshot
+from warptui.engine.model.item import State
 from warptui.screens import words
-from warptui.screens.item import ItemScreen
-from warptui.screens.job_dialogs import FailureDialog, RetryQuestion, account
-from warptui.screens.jobs import Jobs
-from warptui.screens.mirror import LOG_LINES, Mirror
-from warptui.screens.widgets.glyphs import Drawing
-from warptui.screens.widgets.job_table import JobTable, Tab
-from warptui.screens.widgets.log_pane import LogPane
-from warptui.screens.widgets.slots_pane import SlotsPane
+from warptui.screens.item.screen import ItemScreen
+from warptui.screens.jobs.dialogs import FailureDialog, RetryQuestion, account
+from warptui.screens.jobs.screen import Jobs
+from warptui.screens.link.mirror import LOG_LINES, Mirror
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.widgets.lists.job_table import JobTable, Tab
+from warptui.screens.widgets.lists.log_pane import LogPane
+from warptui.screens.widgets.lists.slots_pane import SlotsPane
 
 
 async def opened(pilot) -> Jobs:

@@ -13,14 +13,14 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.errors import EngineError
-from warptui.engine.items import State
-from warptui.screens.bindings import APP_BINDINGS
-from warptui.screens.dialogs import Question, TextDialog
-from warptui.screens.help import help_text
-from warptui.screens.item import ItemScreen
-from warptui.screens.key_names import key_name
-from warptui.screens.settings import SettingsScreen
-from warptui.screens.widgets.key_bar import ALWAYS, KeyBar
+from warptui.engine.model.item import State
+from warptui.screens.dialogs.windows import Question, TextDialog
+from warptui.screens.item.screen import ItemScreen
+from warptui.screens.keys.bindings import APP_BINDINGS
+from warptui.screens.keys.help import help_text
+from warptui.screens.keys.names import key_name
+from warptui.screens.settings.screen import SettingsScreen
+from warptui.screens.widgets.bars.key_bar import ALWAYS, KeyBar
 
 
 def messages(app) -> str:

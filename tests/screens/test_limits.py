@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.screens.fake_engine import SUMMARIES, judged
 from tests.screens.test_mirror import filled
-from warptui.engine.events import StatusChanged
-from warptui.screens.limits import Held, Limits, allowed, is_whole, moved
+from warptui.engine.api.events import StatusChanged
+from warptui.screens.overview.limits import Held, Limits, allowed, is_whole, moved
 
 MOTION = SUMMARIES[0]
 

@@ -10,8 +10,8 @@ import torch
 
 from tests.screens.fake_ctf import OPTICS
 from tests.screens.test_mirror import filled
-from warptui.engine.ops.ctf import Optics, calculate_ctf
-from warptui.screens.mean_ctf import FREQUENCIES, mean_abs_ctf, mean_ctf
+from warptui.engine.ops.ctf.transfer_function import Optics, calculate_ctf
+from warptui.screens.overview.mean_ctf import FREQUENCIES, mean_abs_ctf, mean_ctf
 
 K3 = {"voltage": 200.0, "cs": 1.4, "amplitude_contrast": 0.1}
 

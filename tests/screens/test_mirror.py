@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from tests.screens.fake_engine import FakeEngine, synthetic_rows
-from warptui.engine.events import ItemChanged, ItemRemoved, Snapshot, StatusChanged
-from warptui.engine.items import Choice, State
-from warptui.screens.mirror import CHOICE_NUMBERS, CHOICES, STATES, Mirror
+from warptui.engine.api.events import ItemChanged, ItemRemoved, Snapshot, StatusChanged
+from warptui.engine.model.item import Choice, State
+from warptui.screens.link.mirror import CHOICE_NUMBERS, CHOICES, STATES, Mirror
 
 
 def filled(n: int = 200) -> Mirror:

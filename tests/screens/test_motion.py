@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from warptui.screens.motion import magnification, read_motion
+from warptui.screens.item.motion import magnification, read_motion
 
 
 def test_the_specimen_moves_against_the_shift_that_is_applied() -> None:

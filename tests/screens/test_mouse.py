@@ -6,13 +6,13 @@ import pytest
 
 from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine
-from warptui.screens.item import ItemScreen
-from warptui.screens.jobs import Jobs
-from warptui.screens.widgets.item_table import ItemTable
-from warptui.screens.widgets.job_table import JobTable
-from warptui.screens.widgets.navigation_bar import NavigationBar
-from warptui.screens.widgets.status_bar import StatusBar
-from warptui.screens.widgets.strip_plot import AXIS_WIDTH, StripPlot
+from warptui.screens.item.screen import ItemScreen
+from warptui.screens.jobs.screen import Jobs
+from warptui.screens.widgets.bars.navigation_bar import NavigationBar
+from warptui.screens.widgets.bars.status_bar import StatusBar
+from warptui.screens.widgets.lists.item_table import ItemTable
+from warptui.screens.widgets.lists.job_table import JobTable
+from warptui.screens.widgets.plots.strip_plot import AXIS_WIDTH, StripPlot
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])

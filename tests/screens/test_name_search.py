@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from tests.screens.fake_engine import synthetic_rows
-from warptui.engine.events import ItemChanged, ItemRemoved, Snapshot
-from warptui.engine.items import EngineStatus, ItemRow, State
-from warptui.screens.mirror import Mirror
-from warptui.screens.name_search import NameSearch
+from warptui.engine.api.events import ItemChanged, ItemRemoved, Snapshot
+from warptui.engine.model.item import State
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
+from warptui.screens.link.mirror import Mirror
+from warptui.screens.link.name_search import NameSearch
 
 ODD = ["a.tif", "Σίσυφος_ΟΔΟΣ.mrc", "two\nlines.tif", "x\udcff.tif", "", "Ärger_01.TIF", "a"]
 

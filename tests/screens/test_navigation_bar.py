@@ -9,10 +9,10 @@ import numpy as np
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_mirror import filled
 from tests.screens.test_overview import text_of
-from warptui.engine.events import ItemChanged
-from warptui.engine.items import State
-from warptui.screens.acquisition import UNKNOWN_SQUARE, Along, axis_of, hours
-from warptui.screens.widgets.navigation_bar import NavigationBar
+from warptui.engine.api.events import ItemChanged
+from warptui.engine.model.item import State
+from warptui.screens.overview.acquisition import UNKNOWN_SQUARE, Along, axis_of, hours
+from warptui.screens.widgets.bars.navigation_bar import NavigationBar
 
 
 def bar_of(app) -> str:

@@ -10,8 +10,9 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import START, FakeEngine, synthetic_notices
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.errors import EngineError
-from warptui.engine.items import Notice, State
-from warptui.screens.widgets.glyphs import Drawing
+from warptui.engine.model.item import State
+from warptui.engine.model.notices import Notice
+from warptui.screens.look.glyphs import Drawing
 
 
 def bells(app, monkeypatch) -> list[None]:

@@ -10,11 +10,11 @@ from tests.screens.conftest import until
 from tests.screens.fake_app import make_app
 from tests.screens.fake_engine import FakeEngine
 from warptui.engine.errors import EngineError
-from warptui.engine.items import Choice, State
-from warptui.screens.item import ItemScreen
-from warptui.screens.widgets.item_line import ItemLine
-from warptui.screens.widgets.item_table import ItemTable
-from warptui.screens.widgets.strip_plot import StripPlot
+from warptui.engine.model.item import Choice, State
+from warptui.screens.item.screen import ItemScreen
+from warptui.screens.widgets.bars.item_line import ItemLine
+from warptui.screens.widgets.lists.item_table import ItemTable
+from warptui.screens.widgets.plots.strip_plot import StripPlot
 
 SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
 

@@ -13,16 +13,16 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.fake_picking import MIN_SCORE, N_FAINT, n_particles
 from tests.screens.test_overview import SIZES, text_of
-from warptui.engine.edits import Edits, Spot
 from warptui.engine.errors import ItemError
-from warptui.screens.dialogs import Question
-from warptui.screens.item import ItemScreen
-from warptui.screens.picks import Field
-from warptui.screens.settings import SettingsScreen
-from warptui.screens.widgets.glyphs import Drawing
-from warptui.screens.widgets.image import Image
-from warptui.screens.widgets.layers import Marks, Mask
-from warptui.screens.widgets.shapes import Shape
+from warptui.engine.model.edits import Edits, Spot
+from warptui.screens.dialogs.windows import Question
+from warptui.screens.item.picks import Field
+from warptui.screens.item.screen import ItemScreen
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.settings.screen import SettingsScreen
+from warptui.screens.widgets.pictures.image import Image
+from warptui.screens.widgets.pictures.layers import Marks, Mask
+from warptui.screens.widgets.pictures.shapes import Shape
 
 MASKED = 3  # the number of an item with a mask
 

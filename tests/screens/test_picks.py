@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from warptui.engine.edits import Edits, Spot
-from warptui.screens import picks
-from warptui.screens.edit_book import EditBook
-from warptui.screens.picks import Field, Place
+from warptui.engine.model.edits import Edits, Spot
+from warptui.screens.item import picks
+from warptui.screens.item.picks import Field, Place
+from warptui.screens.link.pending_edits import EditBook
 
 PIXEL, DIAMETER = 2.0, 100.0
 

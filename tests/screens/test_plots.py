@@ -12,16 +12,16 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import SUMMARIES, FakeEngine
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.errors import SettingsError
-from warptui.engine.items import Summary
-from warptui.screens.acquisition import Along
-from warptui.screens.limits_dialog import LimitsDialog
-from warptui.screens.plots import Plots
-from warptui.screens.widgets.glyphs import Drawing
-from warptui.screens.widgets.item_line import ItemLine
-from warptui.screens.widgets.scatter_plot import ScatterPlot
-from warptui.screens.widgets.status_panel import StatusPanel
-from warptui.screens.widgets.strip_plot import StripPlot
-from warptui.screens.widgets.strip_stack import SessionAxis
+from warptui.engine.model.summary import Summary
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.overview.acquisition import Along
+from warptui.screens.overview.limits_dialog import LimitsDialog
+from warptui.screens.overview.plots import Plots
+from warptui.screens.widgets.bars.item_line import ItemLine
+from warptui.screens.widgets.bars.status_panel import StatusPanel
+from warptui.screens.widgets.plots.scatter_plot import ScatterPlot
+from warptui.screens.widgets.plots.strip_plot import StripPlot
+from warptui.screens.widgets.plots.strip_stack import SessionAxis
 
 LOWER, HIGHER = "left_curly_bracket", "right_curly_bracket"
 

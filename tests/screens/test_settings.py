@@ -10,12 +10,12 @@ from tests.screens.conftest import until
 from tests.screens.fake_app import write_project
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import SIZES, text_of
-from warptui import config
+from warptui.engine.config import file
 from warptui.engine.errors import EngineError, SettingsError
-from warptui.screens.prompts import Ask, Choose
-from warptui.screens.settings import SettingsScreen
-from warptui.screens.widgets.form_pane import FormPane
-from warptui.screens.widgets.glyphs import Drawing
+from warptui.screens.dialogs.prompts import Ask, Choose
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.settings.screen import SettingsScreen
+from warptui.screens.widgets.lists.form_pane import FormPane
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     (tmp_path / "project").mkdir()
     made = FakeEngine(300)
     made.project = write_project(tmp_path / "project")
-    made.settings = config.read_config(made.project).to_json()
+    made.settings = file.read_config(made.project).to_json()
     return made
 
 
@@ -187,14 +187,14 @@ async def test_lists_are_edited_as_toml_and_choices_cycle(driven, engine) -> Non
 
 
 async def test_a_limit_is_taken_away_by_emptying_it(driven, engine) -> None:
-    config.write_config(engine.project, {"filters": {"motion_max": 1.5}})
-    engine.settings = config.read_config(engine.project).to_json()
+    file.write_config(engine.project, {"filters": {"motion_max": 1.5}})
+    engine.settings = file.read_config(engine.project).to_json()
     async with driven(engine) as (app, pilot):
         form = await opened(app, pilot)
         await edited(pilot, form, "filters.motion_max", "")
         assert app.workspace.draft == {"filters": {"motion_max": None}}
         await pilot.press("s")
-        await until(pilot, lambda: not config.read_config(engine.project).filters.limits())
+        await until(pilot, lambda: not file.read_config(engine.project).filters.limits())
 
 
 async def test_an_edit_by_hand_is_seen_compared_and_taken_up(driven, engine) -> None:
@@ -276,8 +276,8 @@ async def test_leaving_the_app_with_changes_asks_first(driven, engine) -> None:
 
 @pytest.mark.parametrize("from_item", [False, True])
 async def test_the_settings_of_an_item_are_adopted_as_changes(driven, engine, from_item) -> None:
-    config.write_config(engine.project, {"motion": {"b_factor": -300.0}})
-    engine.settings = config.read_config(engine.project).to_json()
+    file.write_config(engine.project, {"motion": {"b_factor": -300.0}})
+    engine.settings = file.read_config(engine.project).to_json()
     async with driven(engine) as (app, pilot):
         await pilot.press("g", *(["enter"] if from_item else []))
         await pilot.press("A")
@@ -363,3 +363,11 @@ async def test_no_key_acts_on_an_item_that_is_not_seen(driven, engine) -> None:
         await pilot.press("f", "P", "space")
         await pilot.pause()
         assert not [call for call in engine.calls if call[0] in ("override", "reprocess", "retry")]
+
+
+async def test_y_copies_the_path_of_the_settings_file(driven, engine) -> None:
+    async with driven(engine) as (app, pilot):
+        await opened(app, pilot)
+        await pilot.press("y")
+        await pilot.pause()
+        assert app.clipboard == str(engine.project / "config.toml")

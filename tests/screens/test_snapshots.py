@@ -9,12 +9,12 @@ import pytest
 from tests.screens.conftest import until
 from tests.screens.fake_app import make_app, write_project
 from tests.screens.fake_engine import FakeEngine
-from warptui.config import read_config
-from warptui.engine.items import TrainingRequest
-from warptui.screens.item import ItemScreen
-from warptui.screens.training import TrainingScreen
-from warptui.screens.widgets.form_pane import FormPane
-from warptui.screens.widgets.glyphs import Drawing
+from warptui.engine.config.file import read_config
+from warptui.engine.model.training import TrainingRequest
+from warptui.screens.item.screen import ItemScreen
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.training.screen import TrainingScreen
+from warptui.screens.widgets.lists.form_pane import FormPane
 
 
 async def settled(pilot) -> None:

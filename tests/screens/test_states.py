@@ -14,11 +14,11 @@ from tests.screens.fake_engine import FakeEngine, synthetic_rows
 from tests.screens.test_overview import SIZES, text_of
 from warptui import client
 from warptui.app import WarptuiApp
-from warptui.engine import wire
+from warptui.engine.api import protocol
+from warptui.engine.api.events import CatchingUp, Snapshot
 from warptui.engine.errors import OtherVersionError
-from warptui.engine.events import CatchingUp, Snapshot
-from warptui.engine.items import EngineStatus
-from warptui.screens.dialogs import Question
+from warptui.engine.model.status import EngineStatus
+from warptui.screens.dialogs.windows import Question
 from warptui.screens.page import banner_text
 from warptui.screens.workspace import Workspace
 
@@ -77,7 +77,7 @@ def test_the_client_tells_of_a_snapshot_that_takes_long(monkeypatch, n, told) ->
     snapshot = Snapshot(tuple(synthetic_rows(n)), EngineStatus("running", "/p", "/m"))
     viewer = object.__new__(client.Client)
     viewer._subscriptions, viewer._ahead = set(), None
-    messages = wire.encode_snapshot(7, snapshot)
+    messages = protocol.encode_snapshot(7, snapshot)
     viewer._subscribe = lambda after: SlowConnection(messages, clock)
     heard = [event for _, event in viewer.events(0)]
     assert [event.n_items for event in heard if isinstance(event, CatchingUp)] == told

@@ -15,8 +15,8 @@ from tests.screens.conftest import until
 from tests.screens.fake_app import write_project
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import text_of
-from warptui import config
-from warptui.engine.items import Choice, State
+from warptui.engine.config import file
+from warptui.engine.model.item import Choice, State
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "using" / "screens-and-keys.md"
 WISHES = {
@@ -187,7 +187,7 @@ async def test_what_changes_if_i_bin_by_2(driven, tmp_path) -> None:
     engine = FakeEngine(300)
     (tmp_path / "project").mkdir()
     engine.project = write_project(tmp_path / "project")
-    engine.settings = config.read_config(engine.project).to_json()
+    engine.settings = file.read_config(engine.project).to_json()
     async with driven(engine) as (app, pilot):
         operator = Operator(pilot, "what changes if I bin by 2")
         await operator.press(1)

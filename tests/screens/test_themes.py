@@ -12,12 +12,12 @@ from textual.color import Color
 
 from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine
-from warptui.screens import preferences
-from warptui.screens.ascii_filter import AsciiFilter
-from warptui.screens.preferences import Preferences
-from warptui.screens.themes import HIGH_CONTRAST, OKABE_ITO, THEMES
-from warptui.screens.widgets.glyphs import Drawing
-from warptui.screens.widgets.palette import VARIABLES
+from warptui.screens.look import preferences
+from warptui.screens.look.ascii_filter import AsciiFilter
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.look.palette import VARIABLES
+from warptui.screens.look.preferences import Preferences
+from warptui.screens.look.themes import HIGH_CONTRAST, OKABE_ITO, THEMES
 
 READ = [name for name in VARIABLES if name.startswith(("state-", "choice-"))]
 READ += ["muted", "strong", "alert", "warning-text", "plot-dots", "axis-x", "axis-y"]
@@ -86,7 +86,7 @@ def own_preferences(tmp_path, monkeypatch):
 async def test_a_theme_and_glyphs_are_remembered_for_the_user(
     driven, own_preferences, monkeypatch
 ) -> None:
-    monkeypatch.setattr("warptui.screens.look.suggested_drawing", lambda *_: Drawing.QUADRANT)
+    monkeypatch.setattr("warptui.screens.look.app.suggested_drawing", lambda *_: Drawing.QUADRANT)
     async with driven(FakeEngine(50), drawing=Drawing.BRAILLE) as (app, pilot):
         assert set(app.available_themes) == {theme.name for theme in THEMES}
         app.theme = "okabe-ito"
@@ -101,7 +101,7 @@ async def test_glyphs_chosen_in_a_good_terminal_leave_a_poor_one_alone(
     driven, own_preferences, monkeypatch
 ) -> None:
     suits = Drawing.QUADRANT
-    monkeypatch.setattr("warptui.screens.look.suggested_drawing", lambda *_: suits)
+    monkeypatch.setattr("warptui.screens.look.app.suggested_drawing", lambda *_: suits)
     async with driven(FakeEngine(50), drawing=Drawing.QUADRANT) as (_, pilot):
         await pilot.press("comma")  # half blocks, in a terminal of many colours
         await until(pilot, own_preferences.exists)

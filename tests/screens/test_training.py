@@ -13,16 +13,17 @@ from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_keys import last_line, messages
 from tests.screens.test_overview import SIZES, text_of
 from warptui.engine.errors import EngineError, TrainingError
-from warptui.engine.items import State, TrainingRequest
-from warptui.screens.dialogs import Question
-from warptui.screens.help import help_text
-from warptui.screens.item import ItemScreen
-from warptui.screens.prompts import Choose
-from warptui.screens.training import TrainingScreen
-from warptui.screens.training_pictures import Compared
-from warptui.screens.widgets.chart import Chart
-from warptui.screens.widgets.glyphs import Drawing
-from warptui.screens.widgets.twin_image import TwinImage
+from warptui.engine.model.item import State
+from warptui.engine.model.training import TrainingRequest
+from warptui.screens.dialogs.prompts import Choose
+from warptui.screens.dialogs.windows import Question
+from warptui.screens.item.screen import ItemScreen
+from warptui.screens.keys.help import help_text
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.training.pictures import Compared
+from warptui.screens.training.screen import TrainingScreen
+from warptui.screens.widgets.pictures.twin_image import TwinImage
+from warptui.screens.widgets.plots.chart import Chart
 
 
 async def opened(pilot) -> TrainingScreen:

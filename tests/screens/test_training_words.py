@@ -10,16 +10,16 @@ import pytest
 
 from tests.screens import fake_training
 from tests.screens.fake_engine import FakeEngine, synthetic_rows
-from warptui.engine.items import ModelInfo, TrainingRequest, TrainingStatus
-from warptui.screens import training_words as said
+from warptui.engine.model.training import ModelInfo, TrainingRequest, TrainingStatus
 from warptui.screens import words
-from warptui.screens.training_account import Shown, account
-from warptui.screens.training_curves import loss_plot, scores_plot
-from warptui.screens.training_form import make_request, start_field, training_draft
-from warptui.screens.training_pictures import Compared, compare, matched, read_compared
-from warptui.screens.widgets.chart import Plot
-from warptui.screens.widgets.glyphs import ASCII, UNICODE
-from warptui.screens.widgets.palette import VARIABLES, _palette
+from warptui.screens.look.glyphs import ASCII, UNICODE
+from warptui.screens.look.palette import VARIABLES, _palette
+from warptui.screens.training import words as said
+from warptui.screens.training.account import Shown, account
+from warptui.screens.training.curves import loss_plot, scores_plot
+from warptui.screens.training.form import make_request, start_field, training_draft
+from warptui.screens.training.pictures import Compared, compare, matched, read_compared
+from warptui.screens.widgets.plots.chart import Plot
 
 COLOURS = _palette(tuple(VARIABLES.items()))
 KEYS = {"train": "t", "stop": "x", "use": "u", "discard": "d", "resume": "R"}

@@ -11,13 +11,13 @@ from tests.screens.conftest import until
 from tests.screens.fake_app import write_project
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import SIZES, text_of
-from warptui import config
-from warptui.engine.items import State
-from warptui.engine.stages.ctf import CtfSettings
-from warptui.screens.item import ItemScreen
-from warptui.screens.prompts import Choose
-from warptui.screens.trial import TrialScreen
-from warptui.screens.widgets.form_pane import FormPane
+from warptui.engine.config import file
+from warptui.engine.model.item import State
+from warptui.engine.stages.movie.ctf import CtfSettings
+from warptui.screens.dialogs.prompts import Choose
+from warptui.screens.item.screen import ItemScreen
+from warptui.screens.item.trial import TrialScreen
+from warptui.screens.widgets.lists.form_pane import FormPane
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def engine(tmp_path: Path) -> FakeEngine:
     (tmp_path / "project").mkdir()
     made = FakeEngine(60)
     made.project = write_project(tmp_path / "project")
-    made.settings = config.read_config(made.project).to_json()
+    made.settings = file.read_config(made.project).to_json()
     return made
 
 

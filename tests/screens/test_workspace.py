@@ -10,12 +10,12 @@ import pytest
 
 from tests.screens.fake_engine import SUMMARIES
 from tests.screens.test_mirror import filled
-from warptui.engine.events import ItemChanged, ItemRemoved
-from warptui.engine.items import Choice, State
-from warptui.screens import problems
-from warptui.screens.filters import parse
-from warptui.screens.limits import Limits
-from warptui.screens.sorting import NAME, STATE, first_look, ordered, places
+from warptui.engine.api.events import ItemChanged, ItemRemoved
+from warptui.engine.model.item import Choice, State
+from warptui.screens.overview import problems
+from warptui.screens.overview.filters import parse
+from warptui.screens.overview.limits import Limits
+from warptui.screens.overview.sorting import NAME, STATE, first_look, ordered, places
 from warptui.screens.workspace import Workspace
 
 MOTION = "motion.early_motion"

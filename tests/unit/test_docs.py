@@ -13,12 +13,13 @@ from urllib.parse import unquote
 import pytest
 
 from docs import generate
-from warptui import cli, config
-from warptui.engine.items import Choice, State
-from warptui.engine.settings import Config
-from warptui.engine.stages import STAGES
-from warptui.screens.bindings import all_bindings
-from warptui.screens.widgets.glyphs import ASCII, UNICODE
+from warptui import cli
+from warptui.engine.config import checks
+from warptui.engine.config.settings import Config
+from warptui.engine.model.item import Choice, State
+from warptui.engine.stages.registry import STAGES
+from warptui.screens.keys.bindings import all_bindings
+from warptui.screens.look.glyphs import ASCII, UNICODE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
@@ -91,11 +92,11 @@ def test_every_key_of_the_app_is_on_the_page_of_keys():
 def test_every_setting_is_on_the_page_of_settings_with_its_default():
     page = read(DOCS / "reference" / "settings.md")
     values = Config().to_json()
-    for section, model in config.SECTIONS.items():
+    for section, model in checks.SECTIONS.items():
         for key, info in model.model_fields.items():
             given = values[section].get(key)
-            default = "not set" if given is None else f"`{config.as_toml(given)}`"
-            start = f"| `{section}.{key}` | {default} | {config.unit(info)} | {info.description}"
+            default = "not set" if given is None else f"`{checks.as_toml(given)}`"
+            start = f"| `{section}.{key}` | {default} | {checks.unit(info)} | {info.description}"
             assert start in page
 
 
@@ -154,12 +155,12 @@ def test_the_guide_and_the_readme_have_tables_of_keys():
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_settings_that_a_page_names_exist(path: Path):
-    sections = "|".join(config.SECTIONS)
+    sections = "|".join(checks.SECTIONS)
     others = {binding.id for bindings in BINDINGS.values() for binding in bindings}
     others |= {value.key for stage in STAGES for value in stage.summaries()}
     for name in re.findall(rf"`((?:{sections})\.[\w-]+)", read(path)):
         section, _, key = name.partition(".")
-        assert key in config.SECTIONS[section].model_fields or name in others, name
+        assert key in checks.SECTIONS[section].model_fields or name in others, name
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)

@@ -13,12 +13,12 @@ from rich.style import Style
 from textual.color import Color
 from textual.filter import Monochrome
 
-from warptui.screens.widgets import layers, raster
-from warptui.screens.widgets.glyphs import ASCII, UNICODE, Drawing, plain, suggested_drawing
-from warptui.screens.widgets.image import SAMPLES, cell_style, drawn
-from warptui.screens.widgets.layers import GREYS, Marks
-from warptui.screens.widgets.palette import MAP, VARIABLES, hexadecimal
-from warptui.screens.widgets.view import look
+from warptui.screens.look.glyphs import ASCII, UNICODE, Drawing, plain, suggested_drawing
+from warptui.screens.look.palette import MAP, VARIABLES, hexadecimal
+from warptui.screens.widgets.pictures import layers, raster
+from warptui.screens.widgets.pictures.image import SAMPLES, cell_style, drawn
+from warptui.screens.widgets.pictures.layers import GREYS, Marks
+from warptui.screens.widgets.pictures.view import look
 
 SIDE = 18  # cells; the picture is as high as it is wide
 _NAMES = {None: "no colours", "standard": "16 colours", "256": "256 colours"}

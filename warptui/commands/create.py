@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from warptui import config
 from warptui.commands import offline
 from warptui.commands.output import DONE, print_json, say
+from warptui.engine.config import file
+from warptui.engine.config.sections import InputSettings
 from warptui.engine.errors import InputError, SettingsError, TransientError
-from warptui.engine.paths import CONFIG_NAME
-from warptui.engine.settings import InputSettings
+from warptui.engine.project.paths import CONFIG_NAME
 
 if TYPE_CHECKING:
     from warptui.commands.survey import Gain
@@ -79,9 +79,9 @@ def init(
     proposal = propose(project, input_folder, given)
     values = proposal.values
     if dry_run:
-        config.new_settings(path, values)
+        file.new_settings(path, values)
     else:
-        config.create(path, values)
+        file.create(path, values)
     if as_json:
         print_json({"config": str(path), **proposal.to_json()})
     for note in proposal.found.notes:
@@ -185,7 +185,7 @@ def look_at(movie: Path | None, folder: Path) -> Found:
 
 
 def _look_at_mdoc(movie: Path, shape_yx: tuple[int, int] | None, found: Found) -> None:
-    from warptui.engine.formats.mdoc import movie_facts
+    from warptui.engine.formats.acquisition.mdoc import movie_facts
 
     try:
         facts = movie_facts(movie)

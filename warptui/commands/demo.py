@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 
 from warptui.commands import create, process
 from warptui.commands.output import DONE, SOME_FAILED, say
+from warptui.engine.config.sections import InputSettings
 from warptui.engine.errors import EngineError
-from warptui.engine.paths import CONFIG_NAME
-from warptui.engine.settings import InputSettings
+from warptui.engine.project.paths import CONFIG_NAME
 
 FIRST_MOVIE_S = 600.0  # a slow machine needs long to simulate one
 SETTINGS = ("pixel_size", "dose_per_frame")

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import warptui
-from warptui import config
 from warptui.commands import create, offline
 from warptui.commands.output import DONE, WRONG_CALL, print_json
-from warptui.engine import devices, mounts, paths
+from warptui.engine.config import file
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import SettingsError, WarptuiError
-from warptui.engine.formats import boxnet_file
-from warptui.engine.settings import Config
-from warptui.engine.stages.picking import PickingSettings
+from warptui.engine.formats import boxnet_model
+from warptui.engine.project import filesystem, paths
+from warptui.engine.stages.movie.picking import PickingSettings
+from warptui.engine.worker import devices
 
 PROBE_TIMEOUT_S = 120.0
 LOW_DISK_BYTES = 20e9
@@ -148,7 +149,7 @@ def terminal() -> list[Finding]:
 def settings(project: Path) -> list[Finding]:
     """config.toml, folders, gain reference, disk."""
     try:
-        loaded = config.load(project)
+        loaded = file.load(project)
     except SettingsError as error:
         absent = not (project / paths.CONFIG_NAME).exists()
         return [Finding("settings", str(error), problem=not absent), *_disk(project)]
@@ -169,16 +170,16 @@ def _model(project: Path, config_: Config) -> list[Finding]:
     if not picking.enabled:
         return []
     try:
-        path = boxnet_file.find_model(picking.model, project)
-        found = boxnet_file.read_boxnet(path)
+        path = boxnet_model.find_model(picking.model, project)
+        found = boxnet_model.read_boxnet(path)
     except WarptuiError as error:
         return [Finding("picking.model", str(error), problem=True)]
     lines = [
         f"{picking.model}: {path}",
-        f"width {found.width}, SHA-256 {boxnet_file.short_hash(found.hash)}",
+        f"width {found.width}, SHA-256 {boxnet_model.short_hash(found.hash)}",
     ]
     lines += [f"{key}: {found.card[key]}" for key in ("date", "state") if found.card.get(key)]
-    others = [name for name in boxnet_file.model_names(project) if name != picking.model]
+    others = [name for name in boxnet_model.model_names(project) if name != picking.model]
     if others:
         lines.append(f"others: {', '.join(others)}")
     return [Finding("picking.model", "\n".join(lines))]
@@ -187,12 +188,12 @@ def _model(project: Path, config_: Config) -> list[Finding]:
 def _input(config_: Config) -> list[Finding]:
     given = config_.input
     folder = Path(given.folder)
-    kind = mounts.filesystem_type(folder) if folder.is_dir() else ""
+    kind = filesystem.filesystem_type(folder) if folder.is_dir() else ""
     try:
         movies = list(offline.find_movies(given))
     except SettingsError as error:
         return [Finding("input", str(error), problem=True)]
-    watch = "polled" if mounts.is_remote(kind) else "inotify and polled"
+    watch = "polled" if filesystem.is_remote(kind) else "inotify and polled"
     text = f"{folder} ({kind or 'unknown file system'}): {watch} every {given.poll_seconds:g} s"
     found = [Finding("input", f"{text}; {len(movies)} movies there")]
     movie = create.first_movie(given)
@@ -211,8 +212,8 @@ def _input(config_: Config) -> list[Finding]:
 
 
 def _references(config_: Config, movie: Path | None) -> list[Finding]:
-    from warptui.engine.formats.defects import read_defects
-    from warptui.engine.formats.gain import read_gain
+    from warptui.engine.formats.camera.defects import read_defects
+    from warptui.engine.formats.camera.gain import read_gain
     from warptui.engine.formats.movie import open_movie
 
     given = config_.input
@@ -255,9 +256,9 @@ def _devices(config_: Config) -> list[Finding]:
 
 def _disk(project: Path) -> list[Finding]:
     folder = next(path for path in (project, *project.absolute().parents) if path.is_dir())
-    free = mounts.free_bytes(folder)
+    free = filesystem.free_bytes(folder)
     writable = os.access(folder, os.W_OK)
-    kind = mounts.filesystem_type(folder) or "unknown file system"
+    kind = filesystem.filesystem_type(folder) or "unknown file system"
     text = f"{folder.absolute()} ({kind}): "
     text += f"{free / 1e9:.1f} GB free" if free is not None else "free space unknown"
     text += "" if writable else "; not writable for you"

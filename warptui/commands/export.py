@@ -7,23 +7,24 @@ import sys
 import time
 from dataclasses import replace
 
-from warptui import config
 from warptui.commands import optics_groups, report
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, say
+from warptui.engine.config import file
 from warptui.engine.errors import WarptuiError
-from warptui.engine.export_records import ExportRecords, export_id, reason_of
-from warptui.engine.exporters.kinds import MICROGRAPHS, by_settings, grouping_of, summary, target_of
-from warptui.engine.exporters.relion import NO_CTF, SIZE_UNKNOWN, Options, export_micrographs
-from warptui.engine.items import Export, ExportRequest, State
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.records import StoredItem
-from warptui.engine.store import Store
+from warptui.engine.exporters.base import MICROGRAPHS, by_settings, grouping_of, summary, target_of
+from warptui.engine.exporters.micrographs import NO_CTF, SIZE_UNKNOWN, Options, export_micrographs
+from warptui.engine.exporting.records import ExportRecords, export_id, reason_of
+from warptui.engine.model.exports import Export, ExportRequest
+from warptui.engine.model.item import State
+from warptui.engine.model.stored import StoredItem
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import Store
 
 
 def micrographs(call: argparse.Namespace) -> int:
     """Write a RELION list of the selected items; 1 if some of them could not be told."""
     project, output, as_json = call.project, call.output, call.json
-    settings = config.read_config(project)
+    settings = file.read_config(project)
     _, rows = report.read(project, items=True)
     selected = sorted((row for row in rows if row.selected), key=lambda row: row.sequence)
     paths = ProjectPaths(project.resolve())

@@ -8,16 +8,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 
-from warptui import config
 from warptui.commands import optics_groups, report
 from warptui.commands.output import DONE, SOME_FAILED, print_json, say
+from warptui.engine.config import file
 from warptui.engine.errors import ExportError, WarptuiError
-from warptui.engine.export_records import ExportRecords, export_id, reason_of
-from warptui.engine.exporters.kinds import PARTICLES, by_settings, target_of
-from warptui.engine.items import Export, ExportRequest, State
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.records import StoredItem
-from warptui.engine.store import Store
+from warptui.engine.exporters.base import PARTICLES, by_settings, target_of
+from warptui.engine.exporting.records import ExportRecords, export_id, reason_of
+from warptui.engine.model.exports import Export, ExportRequest
+from warptui.engine.model.item import State
+from warptui.engine.model.stored import StoredItem
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.store import Store
 
 
 def request_of(call: argparse.Namespace) -> ExportRequest:
@@ -42,7 +43,7 @@ def request_of(call: argparse.Namespace) -> ExportRequest:
 def run(call: argparse.Namespace) -> int:
     """Write the list; 1 if something was left out."""
     project, request = call.project, request_of(call)
-    settings = config.read_config(project)
+    settings = file.read_config(project)
     request = by_settings(request, settings.export)
     paths = ProjectPaths(project.resolve())
     target = target_of(request, paths)

@@ -6,21 +6,21 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from warptui.config import read_config
-from warptui.engine.editing import read_marks
+from warptui.engine.config.file import read_config
+from warptui.engine.config.sections import InputSettings
 from warptui.engine.errors import SettingsError
-from warptui.engine.export_records import ExportRecords
-from warptui.engine.items import EngineStatus
-from warptui.engine.job import load_stages
-from warptui.engine.leftovers import PRODUCT_FOLDERS
-from warptui.engine.mounts import free_bytes
-from warptui.engine.paths import CONFIG_NAME, ProjectPaths
-from warptui.engine.references import ReferenceFiles
-from warptui.engine.roster import Roster
-from warptui.engine.settings import InputSettings
-from warptui.engine.store import Store
-from warptui.engine.wanted import Wanted, told
-from warptui.engine.watch import Patterns, never_movies
+from warptui.engine.exporting.records import ExportRecords
+from warptui.engine.items.picks import read_marks
+from warptui.engine.items.table import Roster
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.planning.references import ReferenceFiles
+from warptui.engine.planning.target import Wanted, told
+from warptui.engine.project.filesystem import free_bytes
+from warptui.engine.project.paths import CONFIG_NAME, ProjectPaths
+from warptui.engine.project.store import Store
+from warptui.engine.project.temporary_files import PRODUCT_FOLDERS
+from warptui.engine.watching.scanner import Patterns, never_movies
+from warptui.engine.worker.protocol import load_stages
 
 
 def find_movies(settings: InputSettings) -> Iterator[Path]:

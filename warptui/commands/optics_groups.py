@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from warptui.engine.exporters.kinds import BY_SHIFT, ONE_GROUP
-from warptui.engine.items import ExportRequest
+from warptui.engine.exporters.base import BY_SHIFT, ONE_GROUP
+from warptui.engine.model.exports import ExportRequest
 
 
 def asked_for(call: argparse.Namespace, request: ExportRequest) -> ExportRequest:

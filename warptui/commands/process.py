@@ -9,13 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from warptui import config
 from warptui.client import running
 from warptui.commands import offline
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, say
+from warptui.engine.config import file
 from warptui.engine.errors import SettingsError
-from warptui.engine.items import EngineStatus, ItemRow, State
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.model.item import State
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.project.paths import ProjectPaths
 
 LOOK_S = 0.25
 QUIET_S = 1.0  # with nothing to do for so long, there is nothing left to do
@@ -34,7 +36,7 @@ class Engine(Protocol):
 
 def run(project: Path, *, as_json: bool) -> int:
     """Process what is there; 1 if items failed."""
-    loaded = config.load(project)
+    loaded = file.load(project)
     for note in loaded.notes:
         say(f"config.toml: {note}")
     failed = process(project, as_json=as_json, arriving=lambda: False)
@@ -46,7 +48,7 @@ def process(project: Path, *, as_json: bool, arriving: Callable[[], bool]) -> li
 
     Returns the names of the items that failed, after telling what became of them.
     """
-    given = config.read_config(project).input
+    given = file.read_config(project).input
     for key in ("gain", "defects"):
         path = getattr(given, key)
         if path and not Path(path).is_file():
@@ -55,9 +57,9 @@ def process(project: Path, *, as_json: bool, arriving: Callable[[], bool]) -> li
     started = time.monotonic()
     client = running(project)
     if client is None:
-        from warptui.engine.session import Session
+        from warptui.engine.service import Session
 
-        with Session(project, config.read_config, config.write_config) as session:
+        with Session(project, file.read_config, file.write_config) as session:
             rows = _follow(session, n_files, arriving)
     else:
         with client:

@@ -6,16 +6,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from warptui import config
 from warptui.client import running
 from warptui.commands import offline
 from warptui.commands.output import DONE, one_line, print_json, print_table, say
-from warptui.engine.items import EngineStatus, ItemRow, Summary
+from warptui.engine.config import file
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.summary import Summary
 
 
 def status(project: Path, *, items: bool, as_json: bool) -> int:
     """Print the state of a project, from its engine or, where none runs, from disk."""
-    for note in config.load(project).notes:
+    for note in file.load(project).notes:
         say(f"config.toml: {note}")
     found, rows = read(project, items=items)
     if as_json:

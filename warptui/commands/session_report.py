@@ -5,21 +5,21 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from warptui import config
 from warptui.commands import report
 from warptui.commands.output import DONE, say
-from warptui.engine.columns import Columns
+from warptui.engine.config import file
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import ExportError
 from warptui.engine.exporters.report import Facts, write_csv, write_json, write_page
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.settings import Config
+from warptui.engine.model.item_columns import Columns
+from warptui.engine.project.paths import ProjectPaths
 
 PAGE = "report.html"
 
 
 def session_report(project: Path, output: Path | None, *, as_csv: bool, as_json: bool) -> int:
     """Write the page and, on request, tables of all items beside it."""
-    settings = config.read_config(project)
+    settings = file.read_config(project)
     status, rows = report.read(project, items=True)
     project_paths = ProjectPaths(project.resolve())
     target = (output or project_paths.root / PAGE).absolute()

@@ -9,13 +9,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from warptui import config
 from warptui.client import Client, attach, end_engine, running
 from warptui.commands import offline
 from warptui.commands.output import DONE, print_json, say
+from warptui.engine.config import file
 from warptui.engine.errors import EngineError, OtherVersionError, WarptuiError
-from warptui.engine.items import Choice
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.model.item import Choice
+from warptui.engine.project.paths import ProjectPaths
 
 STOP_TIMEOUT_S = 30.0
 
@@ -26,16 +26,16 @@ class UnknownItem(WarptuiError):
 
 def engine(project: Path) -> int:
     """Run the engine in the foreground until it is told to stop."""
-    for note in config.load(project).notes:
+    for note in file.load(project).notes:
         say(f"config.toml: {note}")
-    from warptui.engine.server import serve
+    from warptui.engine.api.server import serve
 
-    return serve(project, config.read_config, config.write_config)
+    return serve(project, file.read_config, file.write_config)
 
 
 def start(project: Path) -> int:
     """Start a detached engine if none runs, and let it process with the settings of now."""
-    config.load(project)  # a wrong setting is told here, not in the engine's log
+    file.load(project)  # a wrong setting is told here, not in the engine's log
     with attach(project) as client:
         client.reload()
         client.start()
@@ -71,7 +71,7 @@ def stop(project: Path) -> int:
 
 def _tell_of_one_elsewhere(project: Path) -> None:
     """Raises EngineError when an engine on another host holds the project."""
-    from warptui.engine.lock import advances, read_holder
+    from warptui.engine.project.lock import advances, read_holder
 
     lock_path = ProjectPaths(project.resolve()).lock
     holder = read_holder(lock_path)
@@ -92,7 +92,7 @@ def pause(project: Path) -> int:
 
 def resume(project: Path) -> int:
     """Go on after `pause`, with the settings of now."""
-    config.load(project)
+    file.load(project)
     with Client.connect(project) as client:
         client.reload()
         client.start()
@@ -102,7 +102,7 @@ def resume(project: Path) -> int:
 
 def select(project: Path, names: Sequence[str], choice: Choice, *, as_json: bool) -> int:
     """Set the user's choice for items, through the engine or, where none runs, on disk."""
-    config.load(project)
+    file.load(project)
     client = running(project)
     if client is None:
         chosen = _select_on_disk(project, names, choice)
@@ -140,8 +140,8 @@ def expand(names: Sequence[str], known: Collection[str]) -> list[str]:
 
 
 def _select_on_disk(project: Path, names: Sequence[str], choice: Choice) -> list[str]:
-    from warptui.engine.lock import ProjectLock
-    from warptui.engine.store import Store
+    from warptui.engine.project.lock import ProjectLock
+    from warptui.engine.project.store import Store
 
     project_paths = ProjectPaths(project.resolve())
     lost: list[str] = []

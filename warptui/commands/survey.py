@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from warptui.engine.config.sections import InputSettings
 from warptui.engine.errors import WarptuiError
-from warptui.engine.formats.gain import read_gain
+from warptui.engine.formats.camera.gain import read_gain
 from warptui.engine.formats.movie import open_movie
-from warptui.engine.leftovers import PRODUCT_FOLDERS
-from warptui.engine.paths import CONFIG_NAME
-from warptui.engine.settings import InputSettings
-from warptui.engine.watch import Patterns
+from warptui.engine.project.paths import CONFIG_NAME
+from warptui.engine.project.temporary_files import PRODUCT_FOLDERS
+from warptui.engine.watching.scanner import Patterns
 
 DEEPEST = 4  # EPU: Images-Disc1/GridSquare_*/Data/
 MOST_ENTRIES = 50_000  # looked at; a first impression is enough

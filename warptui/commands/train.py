@@ -11,14 +11,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from warptui import config
 from warptui.client import Client, running
 from warptui.commands import steer
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, print_table, say
+from warptui.engine.config import file
 from warptui.engine.errors import EngineError, TrainingError
-from warptui.engine.items import EngineStatus, ModelInfo, TrainingRequest, TrainingStatus
-from warptui.engine.lock import ProjectLock
-from warptui.engine.paths import ProjectPaths, root_name
+from warptui.engine.model.item import root_name_of
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.training import ModelInfo, TrainingRequest, TrainingStatus
+from warptui.engine.project.lock import ProjectLock
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.training.folder import read_metrics, read_report
 
 LOOK_S = 0.25
@@ -38,7 +40,7 @@ METRICS = (
 def train(project: Path, request: TrainingRequest, *, as_json: bool) -> int:
     """Train, and tell how it goes; 1 if no model came of it."""
     paths = ProjectPaths(project.resolve())
-    config.load(project)
+    file.load(project)
     client = running(project)
     if client is not None:
         with client:
@@ -74,9 +76,10 @@ def show_models(project: Path, *, as_json: bool) -> int:
         with client:
             found = client.models()
     else:
-        from warptui.engine.training import models, order
+        from warptui.engine.training import models
+        from warptui.engine.training import request as order
 
-        used = order.used_model(config.read_config(project))
+        used = order.used_model(file.read_config(project))
         found = models.list_models(ProjectPaths(project.resolve()), used)
     if as_json:
         print_json([asdict(info) for info in found])
@@ -98,7 +101,7 @@ def use(project: Path, name: str) -> int:
         from warptui.engine.training.models import check_usable
 
         check_usable(ProjectPaths(project.resolve()), name)
-        config.write_config(project, {"picking": {"model": name}})
+        file.write_config(project, {"picking": {"model": name}})
     say(f"picking.model = {name}: what was picked with another model is outdated now")
     return DONE
 
@@ -110,11 +113,12 @@ def discard(project: Path, name: str) -> int:
         with client:
             client.discard_model(name)
     else:
-        from warptui.engine.training import models, order
+        from warptui.engine.training import models
+        from warptui.engine.training import request as order
 
         paths = ProjectPaths(project.resolve())
         with _locked(paths):
-            models.discard(paths, name, order.used_model(config.read_config(project)))
+            models.discard(paths, name, order.used_model(file.read_config(project)))
     say(f"{name} is gone")
     return DONE
 
@@ -123,8 +127,8 @@ def bundle(
     project: Path, target: Path, request: TrainingRequest, origin: dict[str, str], *, as_json: bool
 ) -> int:
     """Pack the marked micrographs into one file that others can learn from."""
-    from warptui.engine.training import order
-    from warptui.engine.training.making import make_bundle
+    from warptui.engine.training import request as order
+    from warptui.engine.training.example_making import make_bundle
 
     if not origin["species"]:
         raise TrainingError("--species is missing: the name of what was picked")
@@ -133,7 +137,7 @@ def bundle(
             "--contributor and --licence are missing: whose examples these are, and under which "
             "licence (such as CC0-1.0) others may use them"
         )
-    settings = config.read_config(project)
+    settings = file.read_config(project)
     paths = ProjectPaths(project.resolve())
     told, notes = make_bundle(
         paths,
@@ -214,11 +218,11 @@ def progress_line(status: TrainingStatus, width: int) -> str:
 
 def _train_here(paths: ProjectPaths, request: TrainingRequest) -> TrainingStatus:
     """Without an engine: the lock is held meanwhile, so that none begins."""
-    from warptui.engine.devices import cpu_count, plan_slots
-    from warptui.engine.trainer import Heard, Trainer
-    from warptui.engine.training import order
+    from warptui.engine.execution.trainer import Heard, Trainer
+    from warptui.engine.training import request as order
+    from warptui.engine.worker.devices import cpu_count, plan_slots
 
-    settings = config.read_config(paths.root)
+    settings = file.read_config(paths.root)
     inbox: queue.SimpleQueue[Heard] = queue.SimpleQueue()
     with _locked(paths):
         slots, note = plan_slots(settings.compute)
@@ -243,7 +247,7 @@ def _train_here(paths: ProjectPaths, request: TrainingRequest) -> TrainingStatus
         shown.end()
         assert trainer.status is not None
         if trainer.status.phase == "done" and request.use:
-            config.write_config(paths.root, {"picking": {"model": trainer.status.model}})
+            file.write_config(paths.root, {"picking": {"model": trainer.status.model}})
             return replace(trainer.status, used=True)
         return trainer.status
 
@@ -344,7 +348,7 @@ def _root_names(project: Path) -> dict[str, str]:
     from warptui.commands import offline
 
     roster, _ = offline.load_roster(project)
-    return {root_name(name): name for name in roster.entries}
+    return {root_name_of(name): name for name in roster.entries}
 
 
 def _locked(paths: ProjectPaths) -> _Lock:

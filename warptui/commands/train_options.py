@@ -8,7 +8,7 @@ from typing import Any
 
 from warptui.commands.output import DONE, SOME_FAILED, say
 from warptui.engine.errors import TrainingError
-from warptui.engine.items import TrainingRequest
+from warptui.engine.model.training import TrainingRequest
 
 # option, key of [training], type
 SETTINGS = (
@@ -120,8 +120,8 @@ def _output(call: argparse.Namespace, option: str) -> Path:
 
 
 def _from_scratch(call: argparse.Namespace) -> int:
-    from warptui.engine.devices import cpu_count, plan_slots
-    from warptui.engine.settings import ComputeSettings
+    from warptui.engine.config.sections import ComputeSettings
+    from warptui.engine.worker.devices import cpu_count, plan_slots
 
     if not call.data:
         raise TrainingError("--from-scratch needs --data FOLDER: models of particles, or bundles")

@@ -12,13 +12,14 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from warptui.engine.items import EngineStatus, ItemRow
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
 from warptui.screens import words
-from warptui.screens.mirror import Changes
-from warptui.screens.widgets.key_bar import KeyBar
-from warptui.screens.widgets.navigation_bar import NavigationBar
-from warptui.screens.widgets.notice_bar import NoticeBar
-from warptui.screens.widgets.status_bar import StatusBar
+from warptui.screens.link.mirror import Changes
+from warptui.screens.widgets.bars.key_bar import KeyBar
+from warptui.screens.widgets.bars.navigation_bar import NavigationBar
+from warptui.screens.widgets.bars.notice_bar import NoticeBar
+from warptui.screens.widgets.bars.status_bar import StatusBar
 from warptui.screens.workspace import Workspace
 
 WIDTHS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # least columns, class

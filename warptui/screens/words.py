@@ -6,7 +6,8 @@ import math
 import re
 import time
 
-from warptui.engine.items import ItemRow, Summary
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.summary import Summary
 
 UNKNOWN = "–"
 _COMMON_END = re.compile(r"[_-](fractions|eer|frames)$", re.IGNORECASE)  # of EPU, of SerialEM

@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.errors import OtherVersionError
-from warptui.engine.items import ItemRow, State
-from warptui.screens.acquisition import Along, axis_of
-from warptui.screens.edit_book import EditBook
-from warptui.screens.filters import Filter
-from warptui.screens.key_names import key_name
-from warptui.screens.limits import Limits
-from warptui.screens.mirror import STATE_NUMBERS, Mirror
-from warptui.screens.problems import problems
-from warptui.screens.sorting import Sort, ordered, places
-from warptui.screens.widgets.glyphs import Drawing
+from warptui.engine.model.item import State
+from warptui.engine.model.row import ItemRow
+from warptui.screens.keys.names import key_name
+from warptui.screens.link.mirror import STATE_NUMBERS, Mirror
+from warptui.screens.link.pending_edits import EditBook
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.overview.acquisition import Along, axis_of
+from warptui.screens.overview.filters import Filter
+from warptui.screens.overview.limits import Limits
+from warptui.screens.overview.problems import problems
+from warptui.screens.overview.sorting import Sort, ordered, places
 
 _TOUCHED = (State.DONE, State.OUTDATED, State.FAILED)
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.beam_patterns import afis
-from warptui.engine.exporters.beam_groups import NO_SHIFT, BeamGroups
+from warptui.engine.exporters.optics_groups.grouping import NO_SHIFT, BeamGroups
 
 
 def images(there: np.ndarray, first: int = 0, unit: str = "µm"):

@@ -21,14 +21,15 @@ import pytest
 
 from tests.engine.item_stars import stored_item, write_item
 from tests.engine.stages.processing import write_stack
-from warptui.engine import cutting
 from warptui.engine.errors import ExportError
-from warptui.engine.export_records import ExportRecords
-from warptui.engine.exporters import kinds
-from warptui.engine.exports import Exports
-from warptui.engine.items import Export, ExportRequest
-from warptui.engine.paths import TEMPORARY_SUFFIX, ProjectPaths
-from warptui.engine.records import StoredItem
+from warptui.engine.exporters import base as kinds
+from warptui.engine.exporting.jobs import Exports
+from warptui.engine.exporting.records import ExportRecords
+from warptui.engine.formats.writing import TEMPORARY_SUFFIX
+from warptui.engine.model.exports import Export, ExportRequest
+from warptui.engine.model.stored import StoredItem
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.worker import extraction
 
 OPTICS = {"voltage": 300.0, "cs": 2.7, "amplitude_contrast": 0.07}
 NAMES = ["a.mrc", "bb.mrc", "ccc.mrc"]
@@ -118,7 +119,7 @@ def whole(project: ProjectPaths, name: str) -> bytes:
         "places": places, "config": {**config, "optics": OPTICS},
         "results": {stage: record.result for stage, record in stored.records.items()},
     }  # fmt: skip
-    cutting.cut_item(json.loads(json.dumps(task)), lambda done: None)
+    extraction.cut_item(json.loads(json.dumps(task)), lambda done: None)
     return (folder / name).with_suffix(".mrcs").read_bytes()
 
 

@@ -13,15 +13,15 @@ from scipy.ndimage import gaussian_filter
 from tests.engine.beam_patterns import afis, write_epu
 from tests.engine.item_stars import stored_item, write_item
 from tests.engine.stages.processing import write_stack
+from warptui.engine.config.sections import ExportSettings
 from warptui.engine.errors import ExportError, InputError
-from warptui.engine.exporters import kinds
-from warptui.engine.exporters.beam_shifts import Grouping
-from warptui.engine.formats.foreign_star import read_places
+from warptui.engine.exporters import base as kinds
+from warptui.engine.exporters.optics_groups.beam_shifts import Grouping
 from warptui.engine.formats.mrc import read_mrc
-from warptui.engine.formats.picks_file import write_picks
-from warptui.engine.items import ExportRequest
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.settings import ExportSettings
+from warptui.engine.formats.star.foreign import read_places
+from warptui.engine.formats.star.picks import write_picks
+from warptui.engine.model.exports import ExportRequest
+from warptui.engine.project.paths import ProjectPaths
 
 OPTICS = {"voltage": 300.0, "cs": 2.7, "amplitude_contrast": 0.07}
 RELION_30 = """

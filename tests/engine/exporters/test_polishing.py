@@ -12,13 +12,14 @@ import pytest
 import starfile
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from warptui.engine.exporters.relion import Options, export_micrographs
+from warptui.engine.exporters.micrographs import Options, export_micrographs
 from warptui.engine.formats.mrc import read_mrc, write_mrc
-from warptui.engine.formats.star import Table, write_star
-from warptui.engine.formats.tiff_writing import write_tiff_movie
-from warptui.engine.ops import ctf
-from warptui.engine.paths import ProjectPaths, root_name
-from warptui.engine.records import StageRecord, StoredItem
+from warptui.engine.formats.star.tables import Table, write_star
+from warptui.engine.formats.tiff.writing import write_tiff_movie
+from warptui.engine.model.item import root_name_of
+from warptui.engine.model.stored import StageRecord, StoredItem
+from warptui.engine.ops.ctf import transfer_function
+from warptui.engine.project.paths import ProjectPaths
 
 pytestmark = pytest.mark.skipif(
     shutil.which("relion_motion_refine") is None, reason="RELION is not installed"
@@ -41,9 +42,9 @@ class Case(NamedTuple):
 
 def contrast_of(image: np.ndarray) -> np.ndarray:
     """The image as the microscope shows it, underfocused: what scatters is dark."""
-    optics = ctf.Optics(**OPTICS)
+    optics = transfer_function.Optics(**OPTICS)
     shape = (image.shape[0], image.shape[1])
-    seen = ctf.calculate_ctf_image(shape, PIXEL, optics, defocus=DEFOCUS).numpy()
+    seen = transfer_function.calculate_ctf_image(shape, PIXEL, optics, defocus=DEFOCUS).numpy()
     return -np.fft.irfft2(np.fft.rfft2(image) * seen, s=shape)
 
 
@@ -192,7 +193,7 @@ def test_polishing_takes_the_movies_where_the_motion_says(
     assert len(polished["particles"]) == len(NAMES) * len(PLACES)
 
     expected = -contrast_of(projection)
-    for name in (root_name(item.name) for item in items):
+    for name in (root_name_of(item.name) for item in items):
         folder = tmp_path / "polished" / "average"
         shiny, _ = read_mrc(folder / f"{name}_shiny.mrcs")
         likeness = [np.corrcoef(image.ravel(), expected.ravel())[0, 1] for image in shiny]

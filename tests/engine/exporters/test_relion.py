@@ -13,11 +13,12 @@ import pytest
 import starfile
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from warptui.engine.exporters import relion, relion_motion
-from warptui.engine.exporters.relion import Options, defocus_uv_angstrom, export_micrographs
+from warptui.engine.exporters import micrographs
+from warptui.engine.exporters import motion as relion_motion
+from warptui.engine.exporters.micrographs import Options, defocus_uv_angstrom, export_micrographs
 from warptui.engine.formats.mrc import read_mrc, write_mrc
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.records import StageRecord, StoredItem
+from warptui.engine.model.stored import StageRecord, StoredItem
+from warptui.engine.project.paths import ProjectPaths
 
 OPTICS = {"voltage": 300.0, "cs": 2.7, "amplitude_contrast": 0.07}
 CTF: dict[str, Any] = {
@@ -109,7 +110,7 @@ def test_the_list_is_as_relion_has_it(project: ProjectPaths):
 
 def test_u_is_the_larger_defocus():
     assert defocus_uv_angstrom(1.0, 0.1) == pytest.approx((10500, 9500))
-    turned = relion._ctf_values({**CTF, "astigmatism_um": -0.04})
+    turned = micrographs._ctf_values({**CTF, "astigmatism_um": -0.04})
     assert turned[:3] == [15200.0, 14800.0, 120.0]
 
 

@@ -19,18 +19,22 @@ from hypothesis import strategies as st
 
 from tests.engine.beam_patterns import afis
 from warptui import cli
-from warptui.engine.columns import Columns
-from warptui.engine.exporters.beam_groups import BeamGroups
-from warptui.engine.exporters.kinds import REPORT, settled
+from warptui.engine.exporters.base import REPORT, settled
+from warptui.engine.exporters.optics_groups.grouping import BeamGroups
 from warptui.engine.exporters.report import Facts, svg, write_csv, write_json
 from warptui.engine.exporters.report.page import page
 from warptui.engine.exporters.report.pictures import png, shrunk
-from warptui.engine.exports import Exports
-from warptui.engine.items import Choice, EngineStatus, ExportRequest, ItemRow, State
-from warptui.engine.paths import ProjectPaths, root_name
-from warptui.engine.selection import limits, select
-from warptui.engine.stages import STAGES
-from warptui.engine.wanted import summaries
+from warptui.engine.exporting.jobs import Exports
+from warptui.engine.items.selection import select
+from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.item import Choice, State, root_name_of
+from warptui.engine.model.item_columns import Columns
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.planning.limits import limits
+from warptui.engine.planning.target import summaries
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.registry import STAGES
 
 SUMMARIES = summaries(STAGES)
 FILTERS = {"motion_max": 1.5, "resolution_max": 6.0}
@@ -215,7 +219,7 @@ def test_a_thumbnail_is_the_picture(ny: int, nx: int, side: int) -> None:
 
 def test_pictures_have_the_first_row_at_the_bottom(tmp_path: Path) -> None:
     rows = [row(n) for n in range(3)]
-    path = ProjectPaths(tmp_path).preview(root_name(rows[1].name))
+    path = ProjectPaths(tmp_path).preview(root_name_of(rows[1].name))
     path.parent.mkdir(parents=True)
     np.save(path, np.array([[0, 0], [255, 255]], dtype=np.uint8))
     text = page(facts(rows, tmp_path))

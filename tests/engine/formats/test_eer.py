@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warptui.engine.errors import CorruptError, InputError, TruncatedError
-from warptui.engine.formats.eer_kernels import add_events
+from warptui.engine.formats.eer.kernels import add_events
 from warptui.engine.formats.movie import check_complete, open_movie
-from warptui.engine.formats.tiff_writing import write_eer
+from warptui.engine.formats.tiff.writing import write_eer
 
 SHAPE = (96, 160)
 METADATA = (

@@ -16,7 +16,7 @@ import pytest
 from warptui.engine.errors import InputError, TransientError, TruncatedError
 from warptui.engine.formats.movie import check_complete, open_movie
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.formats.tiff_writing import write_eer, write_tiff_movie
+from warptui.engine.formats.tiff.writing import write_eer, write_tiff_movie
 
 FORMATS = ["mrc", "tif", "raw.tif", "eer"]
 

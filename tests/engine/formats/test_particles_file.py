@@ -11,15 +11,15 @@ import starfile
 import torch
 from scipy.interpolate import CubicSpline
 
-from warptui.engine.formats.particles_file import (
+from warptui.engine.formats.star.particles import (
     ParticleOptics,
     local_ctf,
     natural_weights,
     particle_rows,
     write_particles,
 )
-from warptui.engine.formats.picks_file import read_picks, write_picks
-from warptui.engine.ops.splines import spline_weights
+from warptui.engine.formats.star.picks import read_picks, write_picks
+from warptui.engine.ops.common.splines import spline_weights
 
 SHAPE = (800, 1000)
 AVERAGE = {"shape_yx": SHAPE, "pixel_size": 1.5, "average_path": "average/m.mrc"}

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from warptui.engine.errors import CorruptError, InputError, TruncatedError
-from warptui.engine.formats import lzw_kernels
 from warptui.engine.formats.movie import check_complete, open_movie
-from warptui.engine.formats.tiff_writing import write_tiff_movie
+from warptui.engine.formats.tiff import lzw_kernels
+from warptui.engine.formats.tiff.writing import write_tiff_movie
 
 DTYPES = ["uint8", "int8", "uint16", "int16", "float32"]
 CODECS = [None, "lzw", "deflate", "adobe_deflate", "zstd"]

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warptui.engine.errors import CorruptError
-from warptui.engine.formats import warp_ctf, warp_movie, warp_xml
-from warptui.engine.formats.warp_ctf import WarpCtf
-from warptui.engine.records import StageRecord, StoredItem
+from warptui.engine.formats.warp import ctf as warp_ctf
+from warptui.engine.formats.warp import xml
+from warptui.engine.formats.warp.ctf import WarpCtf
+from warptui.engine.model.stored import StageRecord, StoredItem
+from warptui.engine.stages.warp import movie
 
 OPTICS = {"voltage": 200.0, "cs": 1.4, "amplitude_contrast": 0.1}
 RESULT: dict[str, Any] = {
@@ -41,11 +43,11 @@ def record(stage: str = "ctf", result: dict[str, Any] = RESULT, at: float = 1.0,
     return StageRecord(stage, 1, settings, given, result, at, 1.0, "cpu", "0")
 
 
-def document(*records: StageRecord) -> warp_xml.Element:
-    root = warp_xml.new_movie()
+def document(*records: StageRecord) -> xml.Element:
+    root = xml.new_movie()
     item = StoredItem("a.mrc", 1, records={entry.stage: entry for entry in records})
-    warp_movie.set_results(root, item)
-    return warp_xml.parse(warp_xml.to_bytes(root))
+    movie.set_results(root, item)
+    return xml.parse(xml.to_bytes(root))
 
 
 @given(st.floats(-1e4, 1e4))
@@ -74,7 +76,7 @@ def test_a_negative_astigmatism_is_a_positive_one_across(astigmatism: float, ang
 def test_the_ctf_of_warps_files_is_read_and_written_again(
     shared_data: Path, name: str, defocus: float, resolution: float, window: int
 ):
-    root = warp_xml.parse((shared_data / "metadata" / "warp" / name).read_bytes())
+    root = xml.parse((shared_data / "metadata" / "warp" / name).read_bytes())
     before = warp_ctf.read_ctf(root)
     assert before is not None
     assert (before.defocus_um, before.resolution) == (defocus, resolution)
@@ -82,14 +84,14 @@ def test_the_ctf_of_warps_files_is_read_and_written_again(
     assert [x for x, _ in before.measured] == pytest.approx(
         [index / window for index in range(window // 2)], abs=1e-6
     )
-    zernike = warp_xml.read_params(root, "CTF")["ZernikeCoeffsOdd"]
+    zernike = xml.read_params(root, "CTF")["ZernikeCoeffsOdd"]
     warp_ctf.set_ctf(root, before)
-    again = warp_xml.parse(warp_xml.to_bytes(root))
+    again = xml.parse(xml.to_bytes(root))
     rounded = replace(
         before, astigmatism_um=round(before.astigmatism_um, 10), cs=round(before.cs, 10)
     )
     assert warp_ctf.read_ctf(again) == rounded
-    assert warp_xml.read_params(again, "CTF")["ZernikeCoeffsOdd"] == zernike
+    assert xml.read_params(again, "CTF")["ZernikeCoeffsOdd"] == zernike
 
 
 def test_what_is_written_is_what_is_read():
@@ -109,12 +111,12 @@ def test_what_is_written_is_what_is_read():
         background=((0.125, 0.0),),
         scale=((0.125, 8.0),),
     )
-    params = warp_xml.read_params(root, "CTF")
+    params = xml.read_params(root, "CTF")
     assert (params["PhaseShift"], params["DefocusDelta"]) == ("0.5", "0.04")
 
 
 def test_the_options_are_warps():
-    options = warp_xml.read_params(document(record()), "OptionsCTF")
+    options = xml.read_params(document(record()), "OptionsCTF")
     assert options["PixelSize"] == "1" and options["BinTimes"] == "1"
     assert (options["RangeMin"], options["RangeMax"]) == ("0.1", "0.5")  # of the binned Nyquist
     assert (options["Voltage"], options["Cs"], options["Amplitude"]) == ("200", "1.4", "0.1")
@@ -125,20 +127,20 @@ def test_the_options_are_warps():
 def test_no_ctf_is_no_number():
     root = document(record())
     nothing = record(result={"pixel_size": 2.0, "window_px": 8, "defocus_um": None}, at=2.0)
-    warp_movie.set_results(root, StoredItem("a.mrc", 1, records={"ctf": nothing}))
+    movie.set_results(root, StoredItem("a.mrc", 1, records={"ctf": nothing}))
     assert warp_ctf.read_ctf(root) is None
     assert root.get("CTFResolutionEstimate") == "0"
     assert root.find("GridCTF") is None and root.find("PS1D") is None
-    assert warp_xml.read_params(root, "OptionsCTF")  # the stage ran
+    assert xml.read_params(root, "OptionsCTF")  # the stage ran
 
 
 def test_whether_averages_are_deconvolved_is_told_with_the_average():
     average = record("average", {"pixel_size": 2.0, "shape_yx": (8, 8)})
     ctf = record("ctf", average={"deconvolution": [0.8, 1.2, 200.0]})
-    options = warp_xml.read_params(document(average, ctf), "OptionsMovieExport")
+    options = xml.read_params(document(average, ctf), "OptionsMovieExport")
     found = [options[name] for name in ("DoDeconv", "DeconvolutionStrength", "HighpassAngstrom")]
     assert found == ["True", "0.8", "200"]
-    options = warp_xml.read_params(document(average), "OptionsMovieExport")
+    options = xml.read_params(document(average), "OptionsMovieExport")
     assert options["DoDeconv"] == "False"
 
 
@@ -148,7 +150,7 @@ def test_what_others_refined_stays_while_our_result_is_the_same():
     assert refined is not None
     warp_ctf.set_ctf(root, replace(refined, defocus_um=1.3))
     item = StoredItem("a.mrc", 1, records={"ctf": record()})
-    warp_movie.set_results(root, item, unchanged={"ctf"})
+    movie.set_results(root, item, unchanged={"ctf"})
     found = warp_ctf.read_ctf(root)
     assert found is not None and found.defocus_um == 1.3
 

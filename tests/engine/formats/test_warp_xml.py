@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warptui.engine.errors import CorruptError
-from warptui.engine.formats import warp_xml
-from warptui.engine.formats.warp_xml import Grid
+from warptui.engine.formats.warp import xml
+from warptui.engine.formats.warp.xml import Grid
 
 
 def content(element: ElementTree.Element) -> object:
@@ -24,16 +24,16 @@ def content(element: ElementTree.Element) -> object:
 @pytest.mark.parametrize("name", ["00254.xml", "TS_1.xml", "gs04_ts_003.xml"])
 def test_a_file_of_warps_survives_rewriting(shared_data: Path, name: str):
     data = (shared_data / "metadata" / "warp" / name).read_bytes()
-    root = warp_xml.parse(data)
-    again = warp_xml.to_bytes(root)
-    assert content(warp_xml.parse(again)) == content(ElementTree.fromstring(data))
+    root = xml.parse(data)
+    again = xml.to_bytes(root)
+    assert content(xml.parse(again)) == content(ElementTree.fromstring(data))
     assert again.rstrip() == data.replace(b"\r\n", b"\n").rstrip()
 
 
 @pytest.mark.shared
 def test_grids_of_warps_files_are_read_with_x_fastest(shared_data: Path):
-    root = warp_xml.parse((shared_data / "metadata" / "warp" / "TS_1.xml").read_bytes())
-    grid = warp_xml.read_grid(root, "GridMovementX")
+    root = xml.parse((shared_data / "metadata" / "warp" / "TS_1.xml").read_bytes())
+    grid = xml.read_grid(root, "GridMovementX")
     assert grid is not None
     assert (grid.width, grid.height, grid.depth) == (6, 4, 41)
     assert grid.values[:2] == (-1.3210737, -0.3384567)
@@ -42,12 +42,12 @@ def test_grids_of_warps_files_are_read_with_x_fastest(shared_data: Path):
 
 @pytest.mark.shared
 def test_parameters_of_warps_files_are_found_by_name(shared_data: Path):
-    root = warp_xml.parse((shared_data / "metadata" / "warp" / "TS_1.xml").read_bytes())
-    params = warp_xml.read_params(root, "OptionsCTF")
+    root = xml.parse((shared_data / "metadata" / "warp" / "TS_1.xml").read_bytes())
+    params = xml.read_params(root, "OptionsCTF")
     assert (params["GridDims"], params["PixelSize"]) == ("5,5,1", "0.834")
-    assert warp_xml.read_params(root, "OptionsMovement") == {}
-    assert warp_xml.is_processed(root)
-    assert not warp_xml.is_processed(warp_xml.new_movie())
+    assert xml.read_params(root, "OptionsMovement") == {}
+    assert xml.is_processed(root)
+    assert not xml.is_processed(xml.new_movie())
 
 
 sizes = st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 5))
@@ -60,9 +60,9 @@ sizes = st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 5))
 )))  # fmt: skip
 def test_a_grid_comes_back(case: tuple[tuple[int, int, int], list[float]]):
     size, values = case
-    root = warp_xml.new_movie()
-    warp_xml.set_grid(root, "GridMovementX", Grid(*size, tuple(values)))
-    found = warp_xml.read_grid(warp_xml.parse(warp_xml.to_bytes(root)), "GridMovementX")
+    root = xml.new_movie()
+    xml.set_grid(root, "GridMovementX", Grid(*size, tuple(values)))
+    found = xml.read_grid(xml.parse(xml.to_bytes(root)), "GridMovementX")
     assert found is not None
     assert (found.width, found.height, found.depth) == size
     assert found.values == pytest.approx(values, abs=1e-9)
@@ -73,17 +73,17 @@ def test_a_grid_with_missing_or_odd_nodes_is_refused():
     node = '<Node X="0" Y="0" Z="0" Value="{}"/>'
     for nodes in (node.format("1"), node.format("one"), '<Node X="0" Value="1"/>'):
         with pytest.raises(CorruptError, match="GridCTF"):
-            warp_xml.read_grid(ElementTree.fromstring(grid.format(nodes)), "GridCTF")
+            xml.read_grid(ElementTree.fromstring(grid.format(nodes)), "GridCTF")
 
 
 def test_elements_are_written_in_warps_order_between_those_of_others():
-    root = warp_xml.parse(
+    root = xml.parse(
         b'<Movie UnselectManual="null"><OptionsCTF/><CTF/><GridCTF/><Foreign a="1">x</Foreign>'
         b"<PyramidShiftX/><GridDoseWeights/><OptionsBoxNet/></Movie>"
     )
-    warp_xml.set_params(root, "OptionsMovieExport", {"DoAverage": True})
-    warp_xml.set_grid(root, "GridMovementX", Grid(1, 1, 1, (0.5,)))
-    warp_xml.set_params(root, "OptionsMovement", {"Bfactor": -100.0})
+    xml.set_params(root, "OptionsMovieExport", {"DoAverage": True})
+    xml.set_grid(root, "GridMovementX", Grid(1, 1, 1, (0.5,)))
+    xml.set_params(root, "OptionsMovement", {"Bfactor": -100.0})
     assert [child.tag for child in root] == [
         "OptionsCTF", "CTF", "GridCTF", "Foreign", "OptionsMovement", "GridMovementX",
         "PyramidShiftX", "GridDoseWeights", "OptionsBoxNet", "OptionsMovieExport",
@@ -91,16 +91,16 @@ def test_elements_are_written_in_warps_order_between_those_of_others():
 
 
 def test_parameters_of_a_group_that_we_do_not_know_stay():
-    root = warp_xml.parse(
+    root = xml.parse(
         b'<Movie><OptionsMovement><Param Name="New" Value="7"/>'
         b'<Param Name="Bfactor" Value="0"/></OptionsMovement></Movie>'
     )
-    warp_xml.set_params(root, "OptionsMovement", {"Bfactor": -5.0})
-    assert warp_xml.read_params(root, "OptionsMovement") == {"New": "7", "Bfactor": "-5"}
+    xml.set_params(root, "OptionsMovement", {"Bfactor": -5.0})
+    assert xml.read_params(root, "OptionsMovement") == {"New": "7", "Bfactor": "-5"}
 
 
 def test_comments_stay():
-    assert b"<!--by hand-->" in warp_xml.to_bytes(warp_xml.parse(b"<Movie><!--by hand--></Movie>"))
+    assert b"<!--by hand-->" in xml.to_bytes(xml.parse(b"<Movie><!--by hand--></Movie>"))
 
 
 @pytest.mark.parametrize(
@@ -109,22 +109,20 @@ def test_comments_stay():
      (1234567.25, "1234567.25"), ((1.5, 2.0), "1.5,2"), (-0.0, "0")],
 )  # fmt: skip
 def test_values_are_written_as_warp_writes_them(value: object, text: str):
-    assert warp_xml.format_value(value) == text
+    assert xml.format_value(value) == text
 
 
 def test_names_that_xml_cannot_hold_are_replaced_not_fatal():
-    root = warp_xml.new_movie()
-    root.set("DataDirectory", warp_xml.format_value("a\x01b\udcff"))
-    assert warp_xml.parse(warp_xml.to_bytes(root)).get("DataDirectory") == "a\ufffdb\ufffd"
+    root = xml.new_movie()
+    root.set("DataDirectory", xml.format_value("a\x01b\udcff"))
+    assert xml.parse(xml.to_bytes(root)).get("DataDirectory") == "a\ufffdb\ufffd"
 
 
 @pytest.mark.parametrize("text, choice", [
     ("null", None), ("", None), ("True", True), ("False", False), ("true", True),
 ])  # fmt: skip
 def test_the_users_choice_is_read(text: str, choice: bool | None):
-    assert (
-        warp_xml.read_unselect_manual(ElementTree.Element("Movie", UnselectManual=text)) is choice
-    )
+    assert xml.read_unselect_manual(ElementTree.Element("Movie", UnselectManual=text)) is choice
 
 
 @pytest.mark.parametrize(
@@ -142,11 +140,11 @@ def test_the_users_choice_is_read(text: str, choice: bool | None):
 )
 def test_unusable_documents_say_why(data: bytes):
     with pytest.raises(CorruptError, match=r"empty|well-formed|decimal comma"):
-        warp_xml.parse(data)
+        xml.parse(data)
 
 
 def test_vectors_are_no_decimal_commas():
-    warp_xml.parse(
+    xml.parse(
         b'<Movie MagnificationCorrection="1, 0, 0, 1"><CTF><Param Name="BeamTilt" Value="0,0"/>'
         b"</CTF></Movie>"
     )

@@ -6,12 +6,15 @@ import os
 import sys
 from pathlib import Path
 
-from warptui.config import read_config, write_config
-from warptui.engine import lock, pool, server, session
+from warptui.engine import service
+from warptui.engine.api import server
+from warptui.engine.config.file import read_config, write_config
+from warptui.engine.execution import local_pool
+from warptui.engine.project import lock
 
 if __name__ == "__main__":
-    pool.BEAT_LIMIT_S = float(os.environ.get("PRETEND_BEAT_LIMIT", "60"))
-    pool.Patience.GAP_S = float(os.environ.get("PRETEND_GAP", "10"))
+    local_pool.BEAT_LIMIT_S = float(os.environ.get("PRETEND_BEAT_LIMIT", "60"))
+    local_pool.Patience.GAP_S = float(os.environ.get("PRETEND_GAP", "10"))
     lock.BEAT_S = 0.1
-    session.REFERENCES_S = 0.3
+    service.REFERENCES_S = 0.3
     raise SystemExit(server.serve(Path(sys.argv[1]), read_config, write_config))

@@ -14,7 +14,8 @@ from typing import Any
 
 from warptui.client import Client
 from warptui.engine.errors import EngineError
-from warptui.engine.items import ItemRow, State
+from warptui.engine.model.item import State
+from warptui.engine.model.row import ItemRow
 
 HERE = Path(__file__).parent
 CONFIG = """

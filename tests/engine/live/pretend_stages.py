@@ -15,12 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from warptui.engine.crash import crash_point
 from warptui.engine.errors import CorruptError, TransientError
-from warptui.engine.items import Movie
-from warptui.engine.paths import temporary
-from warptui.engine.stages import average as real_average
-from warptui.engine.stages import motion as real_motion
+from warptui.engine.formats.writing import temporary
+from warptui.engine.model.item import Movie
+from warptui.engine.stages.movie import average as real_average
+from warptui.engine.stages.movie import motion as real_motion
+from warptui.engine.worker.fault_injection import crash_point
 
 SECONDS = float(os.environ.get("PRETEND_SECONDS", "0"))
 

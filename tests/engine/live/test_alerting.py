@@ -11,10 +11,11 @@ import pytest
 from pretend_project import Engine, until
 
 from warptui.client import Client
-from warptui.engine.events import LogLine
-from warptui.engine.hook import Hook
-from warptui.engine.items import Notice, State
-from warptui.engine.log_lines import earlier_lines
+from warptui.engine.alerts.command import Hook
+from warptui.engine.api.events import LogLine
+from warptui.engine.api.log_lines import earlier_lines
+from warptui.engine.model.item import State
+from warptui.engine.model.notices import Notice
 
 NOTICE = Notice(3, 1.0, "failed_item", "error", "a$b.tif failed: 'x' \"y\" `z`", "a$b.tif")
 

@@ -12,7 +12,7 @@ from pretend_project import Engine, movie_bytes, until
 
 from warptui.client import Client, attach, launch_engine
 from warptui.engine.errors import EngineError
-from warptui.engine.items import State
+from warptui.engine.model.item import State
 
 
 def tiff_pages(folder: Path, n_frames: int) -> list[bytes]:

@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from warptui.engine import broadcast
-from warptui.engine.broadcast import BATCH_S, KEPT_LINES, KEPT_REMOVALS, Broadcast
-from warptui.engine.events import ItemChanged, ItemRemoved, LogLine, Snapshot, StatusChanged
-from warptui.engine.items import EngineStatus, ItemRow, State
+from warptui.engine.api import event_hub
+from warptui.engine.api.event_hub import BATCH_S, KEPT_LINES, KEPT_REMOVALS, Broadcast
+from warptui.engine.api.events import ItemChanged, ItemRemoved, LogLine, Snapshot, StatusChanged
+from warptui.engine.model.item import State
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
 
 STATUS = EngineStatus("idle", "/p", "/r")
 
@@ -120,7 +122,7 @@ def test_nothing_is_said_twice_and_at_most_four_times_a_second() -> None:
 
 
 def test_counts_by_other_limits_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broadcast, "BATCH_S", 20.0)
+    monkeypatch.setattr(event_hub, "BATCH_S", 20.0)
     said = Broadcast(STATUS)
     viewer = said.follow()
     next(viewer)
@@ -130,7 +132,7 @@ def test_counts_by_other_limits_are_told_at_once(monkeypatch: pytest.MonkeyPatch
     began = time.monotonic()
     assert [event for _, event in next(viewer)] == [ItemChanged(row("a")), StatusChanged(others)]
     assert time.monotonic() - began < 10.0
-    monkeypatch.setattr(broadcast, "BATCH_S", 0.2)
+    monkeypatch.setattr(event_hub, "BATCH_S", 0.2)
     said.publish(ItemChanged(row("b")))
     began = time.monotonic()
     assert [event for _, event in next(viewer)] == [ItemChanged(row("b"))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pretend_project import Engine, until
 
-from warptui.engine.items import State
+from warptui.engine.model.item import State
 
 
 def test_a_running_job_stops_and_counts_as_failed_until_it_is_retried(engine: Engine) -> None:

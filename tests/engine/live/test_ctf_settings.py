@@ -10,8 +10,9 @@ import pytest
 from pretend_project import Engine, until
 
 from warptui.engine.errors import ItemError
-from warptui.engine.items import State, Trial
-from warptui.engine.ops.ctf import Optics, calculate_ctf_image
+from warptui.engine.model.detail import Trial
+from warptui.engine.model.item import State
+from warptui.engine.ops.ctf.transfer_function import Optics, calculate_ctf_image
 
 pytestmark = pytest.mark.slow
 TIMEOUT_S = 120.0

@@ -8,7 +8,8 @@ from pretend_project import Engine, until
 
 from warptui import cli
 from warptui.engine.errors import ExportError
-from warptui.engine.items import Choice, ExportRequest, State
+from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.item import Choice, State
 
 WITHOUT_CTF = ExportRequest(switches=("without_ctf",))
 

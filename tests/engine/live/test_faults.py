@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pretend_project import Engine, movie_bytes, until
 
-from warptui.engine.items import Choice, State
+from warptui.engine.model.item import Choice, State
 
 CRASH_POINTS = [
     "motion.before",

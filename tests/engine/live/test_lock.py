@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from warptui.engine import lock
 from warptui.engine.errors import EngineError
-from warptui.engine.lock import Holder, ProjectLock, end_holder, myself, read_holder
+from warptui.engine.project import lock
+from warptui.engine.project.lock import Holder, ProjectLock, end_holder, myself, read_holder
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_of_many_engines_that_start_at_once_one_gets_the_project(
         "import sys, time\n"
         "from pathlib import Path\n"
         "from warptui.engine.errors import EngineError\n"
-        "from warptui.engine.lock import ProjectLock\n"
+        "from warptui.engine.project.lock import ProjectLock\n"
         "try:\n"
         "    ProjectLock(Path(sys.argv[1]), print)\n"
         "except EngineError:\n"

@@ -7,7 +7,7 @@ import shutil
 import pytest
 from pretend_project import Engine, movie_bytes, until
 
-from warptui.engine.items import Choice, State
+from warptui.engine.model.item import Choice, State
 
 NAMES = ("a.mrc", "b.mrc", "c.mrc")
 

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from warptui.engine.devices import plan_slots
-from warptui.engine.job import Job, decode_config, encode_config
-from warptui.engine.mounts import deepest_mount, is_remote
-from warptui.engine.pool import Patience, cause_of_death, log_tail
-from warptui.engine.rates import Rates
-from warptui.engine.schedule import Schedule, Urgency
-from warptui.engine.settings import ComputeSettings, Config
-from warptui.engine.stages import STAGES
+from warptui.engine.config.sections import ComputeSettings
+from warptui.engine.config.settings import Config
+from warptui.engine.execution.local_pool import Patience, cause_of_death, log_tail
+from warptui.engine.planning.rates import Rates
+from warptui.engine.planning.schedule import Schedule, Urgency
+from warptui.engine.project.filesystem import deepest_mount, is_remote
+from warptui.engine.stages.registry import STAGES
+from warptui.engine.worker.devices import plan_slots
+from warptui.engine.worker.protocol import Job, decode_config, encode_config
 
 
 def test_a_busy_loop_is_forgiven_nothing() -> None:

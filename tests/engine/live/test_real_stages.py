@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pretend_project import Engine, until
 
-from warptui.engine.items import State
+from warptui.engine.model.item import State
 
 pytestmark = pytest.mark.slow
 NAMES = ("a.mrc", "b.mrc")

@@ -14,11 +14,13 @@ from pretend_project import Engine, until
 from warptui import client
 from warptui.client import Client
 from warptui.commands import steer
-from warptui.engine import wire
+from warptui.engine.api import protocol
+from warptui.engine.api.events import Event, ItemChanged, Snapshot
 from warptui.engine.errors import EngineError, ItemError, OtherVersionError, SettingsError
-from warptui.engine.events import Event, ItemChanged, Snapshot
-from warptui.engine.items import Choice, EngineStatus, ItemRow, State
-from warptui.engine.paths import ProjectPaths, socket_path
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.row import ItemRow
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.project.paths import ProjectPaths, socket_path
 
 
 class Viewer:
@@ -85,7 +87,7 @@ def test_a_viewer_that_reads_nothing_makes_nobody_wait(engine: Engine) -> None:
     assert engine.client
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.connect(str(socket_path(engine.project)))
-        deaf.sendall(wire.line({"id": 1, "call": "subscribe", "args": {"after": 0}}))
+        deaf.sendall(protocol.line({"id": 1, "call": "subscribe", "args": {"after": 0}}))
         for index in range(30):
             engine.add(f"m{index}.mrc")
         engine.wait_all(State.DONE, 30)
@@ -167,8 +169,8 @@ def test_an_engine_is_found_from_a_session_with_another_runtime_folder(
 def test_another_protocol_is_named(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.start()
     assert engine.client
-    spoken = wire.PROTOCOL
-    monkeypatch.setattr(wire, "PROTOCOL", 99)
+    spoken = protocol.PROTOCOL
+    monkeypatch.setattr(protocol, "PROTOCOL", 99)
     with pytest.raises(EngineError, match=rf"protocol {spoken} .* 99"):
         Client.connect(engine.project)
     assert engine.end() == 0
@@ -183,7 +185,7 @@ def test_an_engine_of_another_version_is_ended_by_its_process(
 ) -> None:
     engine.start()
     assert engine.client and engine.process is not None
-    monkeypatch.setattr(wire, "PROTOCOL", 99)
+    monkeypatch.setattr(protocol, "PROTOCOL", 99)
     with monkeypatch.context() as alone:
         alone.setattr(client.subprocess, "Popen", refuse)  # none begins in its stead
         for command in (client.attach, client.running, client.launch_engine):
@@ -202,10 +204,10 @@ def test_a_snapshot_of_a_hundred_thousand_items_takes_a_fraction_of_a_second() -
     )
     began = time.process_time()
     snapshot = Snapshot(rows, EngineStatus("idle", "", ""))
-    lines = [wire.line(message) for message in wire.encode_snapshot(7, snapshot)]
+    lines = [protocol.line(message) for message in protocol.encode_snapshot(7, snapshot)]
     *parts, last = [json.loads(line) for line in lines]
-    decoded = [wire.decode_rows(part["part"]) for part in parts]
-    sequence, again = wire.decode_snapshot(decoded, last["snapshot"])
+    decoded = [protocol.decode_rows(part["part"]) for part in parts]
+    sequence, again = protocol.decode_snapshot(decoded, last["snapshot"])
     assert time.process_time() - began < 2.0
     assert sum(len(line) for line in lines) < 20e6
     assert max(len(line) for line in lines) < 2e6

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pretend_project import Engine, until
 
-from warptui.engine.items import Choice, State
+from warptui.engine.model.item import Choice, State
 
 
 def test_the_backlog_goes_in_order_but_what_arrives_now_goes_first(engine: Engine) -> None:

@@ -9,7 +9,8 @@ import pytest
 from pretend_project import Engine, until
 
 from warptui.engine.errors import InputError, TrainingError
-from warptui.engine.items import State, TrainingRequest
+from warptui.engine.model.item import State
+from warptui.engine.model.training import TrainingRequest
 
 sys.path.append(str(Path(__file__).parents[1] / "training"))
 

@@ -10,7 +10,7 @@ import pytest
 from pretend_project import Engine, until
 
 from warptui.engine.errors import EngineError, ItemError, SettingsError
-from warptui.engine.items import State
+from warptui.engine.model.item import State
 
 
 def contents(folder: Path) -> dict[str, bytes]:

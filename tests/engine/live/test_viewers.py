@@ -12,7 +12,7 @@ from pretend_project import Engine
 from warptui.app import WarptuiApp
 from warptui.client import Client
 from warptui.engine.errors import EngineError
-from warptui.engine.items import State
+from warptui.engine.model.item import State
 
 
 def app_on(project: Path) -> WarptuiApp:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from warptui.engine import warm_up
-from warptui.engine.stages import STAGES
+from warptui.engine.stages.registry import STAGES
+from warptui.engine.worker import warm_up
 
 
 @pytest.mark.slow

@@ -13,8 +13,8 @@ import pytest
 from pretend_project import movie_bytes
 
 from warptui.engine.errors import TransientError
-from warptui.engine.store import fingerprint
-from warptui.engine.watch import (
+from warptui.engine.project.store import fingerprint
+from warptui.engine.watching.scanner import (
     Complete,
     FolderState,
     FolderWatch,

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from warptui.engine.nets.boxnet import BoxNet
-from warptui.engine.ops.learning import segmentation_loss
+from warptui.engine.ops.picking.learning import segmentation_loss
 
 
 def test_the_network_of_the_paper_has_35_blocks_and_72_layers() -> None:

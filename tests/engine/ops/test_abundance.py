@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from warptui.engine.ops.abundance import (
+from warptui.engine.ops.picking.crowding import (
     HIGHEST,
     LOWEST,
     MOST,

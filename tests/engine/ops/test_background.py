@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from warptui.engine.ops.background import normalise_boxes, normalise_boxes_in_torch
+from warptui.engine.ops.particles.background import normalise_boxes, normalise_boxes_in_torch
 
 
 @pytest.mark.parametrize(("size", "radius"), [(64, 20.3), (65, 31.0), (48, 27.0)])

@@ -8,16 +8,16 @@ import pytest
 import torch
 from simulated_frames import make_frames, rings_of
 
-from warptui.engine.ops.agreement import ring_mean
-from warptui.engine.ops.coherence import (
+from warptui.engine.ops.frames.dose import critical_dose_amplitude
+from warptui.engine.ops.motion.coherence import (
     Coherence,
     held_out_significance,
     information,
     likelihood_weights,
 )
-from warptui.engine.ops.comparison import Comparison, make_comparison
-from warptui.engine.ops.dose import critical_dose_amplitude
-from warptui.engine.ops.track import search_track
+from warptui.engine.ops.motion.data_term import Comparison, make_comparison
+from warptui.engine.ops.motion.rings import ring_mean
+from warptui.engine.ops.motion.track import search_track
 
 PIXEL = 2.0
 N_FRAMES = 12

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui.engine.ops.ctf import (
+from warptui.engine.ops.ctf.transfer_function import (
     Optics,
     calculate_ctf,
     calculate_ctf_image,

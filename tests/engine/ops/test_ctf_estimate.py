@@ -8,20 +8,20 @@ import pytest
 import torch
 from thon_rings import OPTICS, PIXEL, WANTED, estimate, noise, ringed
 
-from warptui.engine.ops.ctf import calculate_ctf_image, find_zeros
-from warptui.engine.ops.patches import patch_grid
-from warptui.engine.ops.polar import (
+from warptui.engine.ops.common.patches import patch_grid
+from warptui.engine.ops.common.splines import spline_weights
+from warptui.engine.ops.ctf.polar import (
     add_power,
     add_power_in_torch,
     empty_power,
     make_polar_grid,
     resample_power,
 )
-from warptui.engine.ops.splines import spline_weights
-from warptui.engine.ops.thon import Rings, fit_envelope, fit_range, make_thon
-from warptui.engine.ops.thon_curve import Curve, find_resolution
-from warptui.engine.ops.thon_fit import Optical
-from warptui.engine.ops.thon_search import search
+from warptui.engine.ops.ctf.ring_curve import Curve, find_resolution
+from warptui.engine.ops.ctf.ring_fit import Optical
+from warptui.engine.ops.ctf.ring_model import Rings, fit_envelope, fit_range, make_thon
+from warptui.engine.ops.ctf.ring_search import search
+from warptui.engine.ops.ctf.transfer_function import calculate_ctf_image, find_zeros
 
 SHAPE = (1024, 1024)
 

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui.engine.ops import deconvolution
-from warptui.engine.ops.ctf import Optics, calculate_ctf_image
-from warptui.engine.ops.deconvolution import assumed_ssnr, deconvolve, wiener_filter
+from warptui.engine.ops.ctf import deconvolution
+from warptui.engine.ops.ctf.deconvolution import assumed_ssnr, deconvolve, wiener_filter
+from warptui.engine.ops.ctf.transfer_function import Optics, calculate_ctf_image
 
 OPTICS = Optics(300.0, 2.7, 0.07)
 PIXEL = 4.0

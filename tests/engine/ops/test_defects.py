@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warptui.engine.formats.gain import read_gain
+from warptui.engine.formats.camera.gain import read_gain
 from warptui.engine.formats.movie import open_movie
-from warptui.engine.ops.defects import fill_defects, find_defects, plan_filling
+from warptui.engine.ops.frames.defects import fill_defects, find_defects, plan_filling
 
 
 def specimen(shape=(300, 340)) -> torch.Tensor:

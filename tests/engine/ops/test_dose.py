@@ -9,7 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui.engine.ops.dose import critical_dose, critical_dose_amplitude, gaussian_amplitude
+from warptui.engine.ops.frames.dose import (
+    critical_dose,
+    critical_dose_amplitude,
+    gaussian_amplitude,
+)
 
 # Grant & Grigorieff 2015: Nc(k) = 0.245 k^-1.665 + 2.81 e/Å² at 300 kV, e.g. at 3 Å
 # 3^1.665 = exp(1.665 · 1.098612) = 6.22884, · 0.245 = 1.52606, + 2.81 = 4.33606

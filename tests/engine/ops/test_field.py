@@ -6,10 +6,10 @@ import pytest
 import torch
 from simulated_frames import make_frames, rings_of, rms
 
-from warptui.engine.ops.comparison import make_comparison
-from warptui.engine.ops.field import Field, Model, fit_field, make_model
-from warptui.engine.ops.motion_prior import START
-from warptui.engine.ops.patches import patch_grid
+from warptui.engine.ops.common.patches import patch_grid
+from warptui.engine.ops.motion.data_term import make_comparison
+from warptui.engine.ops.motion.field import Field, Model, fit_field, make_model
+from warptui.engine.ops.motion.prior import START
 
 IMAGE, PATCH, PIXEL, N_FRAMES = (400, 320), 80, 3.0, 10
 GRID = (5, 5, 5)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from thon_rings import PIXEL, noise, ringed
 
-from warptui.engine.ops.film import Film, describe_film
-from warptui.engine.ops.patches import patch_grid
-from warptui.engine.ops.polar import add_power, empty_power, make_polar_grid
+from warptui.engine.ops.common.patches import patch_grid
+from warptui.engine.ops.ctf.ice_quality import Film, describe_film
+from warptui.engine.ops.ctf.polar import add_power, empty_power, make_polar_grid
 
 SHAPE = (1024, 1024)
 

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui.engine.ops.fourier import (
+from warptui.engine.ops.common.fourier import (
     crop_spectrum,
     frequencies_yx,
     good_size,

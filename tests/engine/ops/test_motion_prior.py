@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
-from warptui.engine.ops.motion_prior import (
+from warptui.engine.ops.common.splines import grid_weights, spline_weights
+from warptui.engine.ops.motion.prior import (
     CHOICES,
     START,
     MotionPrior,
     PriorFamily,
     centred_error,
 )
-from warptui.engine.ops.splines import grid_weights, spline_weights
 
 N_FRAMES = 6
 LOCAL = (2, 3, 2)

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from warptui.engine.ops import particles_cpu
-from warptui.engine.ops.dose import normalised_amplitudes
-from warptui.engine.ops.particles import (
-    Counts,
+from warptui.engine.ops.frames.counts import Counts
+from warptui.engine.ops.frames.dose import normalised_amplitudes
+from warptui.engine.ops.particles import extraction_cpu
+from warptui.engine.ops.particles.extraction import (
     Geometry,
     Job,
     extract_particles,
@@ -167,7 +167,7 @@ def test_boxes_of_several_tiles_and_any_number_of_frames() -> None:
     frames = np.random.default_rng(5).poisson(4, (5, 380, 390)).astype(np.uint8)
     centres = np.broadcast_to(np.array([[190.0, 196.0], [40.0, 350.0]]), (5, 2, 2)).copy()
     geometry = plan_box(320, 1.0, 1.0)
-    assert geometry.cut_px > particles_cpu.TILE_PX
+    assert geometry.cut_px > extraction_cpu.TILE_PX
     fast, exact = (cut(frames, centres, geometry, fast=way) for way in (True, False))
     np.testing.assert_allclose(fast[0, 0], exact[0, 0], rtol=1e-4, atol=0.02)
     # beyond the edge a constant stands for the image: splines round its corner off

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui.engine.ops.patches import cut_patches, patch_grid
+from warptui.engine.ops.common.patches import cut_patches, patch_grid
 
 SIZES = st.sampled_from([16, 32, 48, 64])
 

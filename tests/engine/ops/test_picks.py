@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from warptui.engine.ops.picks import find_artifacts, find_components
+from warptui.engine.ops.picking.picks import find_artifacts, find_components
 
 
 def probabilities(shape: tuple[int, int]) -> np.ndarray:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from warptui.engine.ops.segmentation import (
+from warptui.engine.ops.picking.segmentation import (
     OVERLAP_PX,
     TILE_PX,
     coarse_shape,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from warptui.engine.ops.ctf import Optics, calculate_ctf_image
-from warptui.engine.ops.spectrum import flattened, picture, resized, upper_half
+from warptui.engine.ops.ctf.spectrum import flattened, picture, resized, upper_half
+from warptui.engine.ops.ctf.transfer_function import Optics, calculate_ctf_image
 
 OPTICS = Optics(300.0, 2.7, 0.07)
 N, PIXEL = 128, 1.5

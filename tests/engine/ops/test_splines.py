@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import CubicSpline
 
-from warptui.engine.ops.splines import grid_weights, nodes_through, spline_weights
+from warptui.engine.ops.common.splines import grid_weights, nodes_through, spline_weights
 
 POSITIONS = st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=20)
 NODES = st.integers(1, 12)

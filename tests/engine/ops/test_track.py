@@ -6,9 +6,9 @@ import pytest
 import torch
 from simulated_frames import make_frames, rings_of, rms
 
-from warptui.engine.ops.comparison import Comparison, make_comparison
-from warptui.engine.ops.fourier import frequencies_yx, shift_phases
-from warptui.engine.ops.track import Track, fit_track, search_significance, search_track
+from warptui.engine.ops.common.fourier import frequencies_yx, shift_phases
+from warptui.engine.ops.motion.data_term import Comparison, make_comparison
+from warptui.engine.ops.motion.track import Track, fit_track, search_significance, search_track
 
 SHAPE, PIXEL, N_FRAMES = (256, 240), 2.5, 20
 

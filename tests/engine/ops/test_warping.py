@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates, spline_filter
 
-from warptui.engine.ops.fourier import frequencies_yx, shift_phases
-from warptui.engine.ops.splines import spline_weights
-from warptui.engine.ops.warping import add_warped, add_warped_in_torch, prefilter_yx
+from warptui.engine.ops.common.fourier import frequencies_yx, shift_phases
+from warptui.engine.ops.common.splines import spline_weights
+from warptui.engine.ops.frames.warping import add_warped, add_warped_in_torch, prefilter_yx
 
 
 def random_image(shape_yx: tuple[int, int], seed: int = 0, of_nyquist: float = 1.0) -> torch.Tensor:

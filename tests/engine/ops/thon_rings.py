@@ -6,11 +6,11 @@ import math
 
 import torch
 
-from warptui.engine.ops.ctf import Optics, calculate_ctf_image
-from warptui.engine.ops.ctf_estimate import Estimate, Wanted, estimate_ctf
-from warptui.engine.ops.defocus_field import Places
-from warptui.engine.ops.patches import patch_grid
-from warptui.engine.ops.polar import add_power, empty_power, make_polar_grid
+from warptui.engine.ops.common.patches import patch_grid
+from warptui.engine.ops.ctf.defocus_field import Places
+from warptui.engine.ops.ctf.estimate import Estimate, Wanted, estimate_ctf
+from warptui.engine.ops.ctf.polar import add_power, empty_power, make_polar_grid
+from warptui.engine.ops.ctf.transfer_function import Optics, calculate_ctf_image
 
 OPTICS = Optics(300.0, 2.7, 0.07)
 PIXEL = 1.2

@@ -7,7 +7,7 @@ import pytest
 import scipy.ndimage
 import torch
 
-from warptui.engine.ops.segmentation import normalise
+from warptui.engine.ops.picking.segmentation import normalise
 from warptui.engine.simulation import contamination
 from warptui.engine.simulation.density import bundled_particle
 from warptui.engine.simulation.projection import project

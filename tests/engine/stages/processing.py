@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from warptui.engine.bench import MovieBench
+from warptui.engine.config.sections import InputSettings, OpticsSettings
+from warptui.engine.config.settings import Config
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.items import Movie
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.settings import Config, InputSettings, OpticsSettings
+from warptui.engine.model.item import Movie
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.truth import Truth
-from warptui.engine.stages import motion
-from warptui.engine.stages.motion import MotionResult, MotionSettings
+from warptui.engine.stages.movie import motion
+from warptui.engine.stages.movie.motion import MotionResult, MotionSettings
+from warptui.engine.worker.bench import MovieBench
 
 Places = tuple[np.ndarray, np.ndarray]
 

@@ -18,9 +18,9 @@ from warptui.engine.errors import StageError
 from warptui.engine.simulation.files import write_movie
 from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import MovieSettings
-from warptui.engine.stages import average
-from warptui.engine.stages.average import AverageResult, AverageSettings
-from warptui.engine.stages.motion import MotionResult
+from warptui.engine.stages.movie import average
+from warptui.engine.stages.movie.average import AverageResult, AverageSettings
+from warptui.engine.stages.movie.motion import MotionResult
 
 PIXEL = 1.5
 DOSE = 2.5

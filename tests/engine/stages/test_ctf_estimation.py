@@ -14,15 +14,15 @@ from processing import on_bench, write_stack
 from pydantic import ValidationError
 
 from warptui.engine.errors import StageError
-from warptui.engine.ops.ctf import Optics
-from warptui.engine.ops.splines import grid_weights
+from warptui.engine.ops.common.splines import grid_weights
+from warptui.engine.ops.ctf.transfer_function import Optics
 from warptui.engine.simulation.files import write_movie
 from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.truth import Truth
-from warptui.engine.stages import ctf
-from warptui.engine.stages.ctf import CtfResult, CtfSettings
-from warptui.engine.stages.ctf_spectra import Spectra, _add_moved, measure_image
+from warptui.engine.stages.movie import ctf
+from warptui.engine.stages.movie.ctf import CtfResult, CtfSettings
+from warptui.engine.stages.movie.ctf_spectra import Spectra, _add_moved, measure_image
 
 PIXEL = 1.1
 OPTICS = Optics(300, 2.7, 0.07)
@@ -62,7 +62,7 @@ def estimated(tmp_path_factory: pytest.TempPathFactory) -> Estimate:
 
 def rings(shape_yx: tuple[int, int], seed: int = 0) -> np.ndarray:
     """Float frames with strong rings of 1 µm."""
-    from warptui.engine.ops.ctf import calculate_ctf_image
+    from warptui.engine.ops.ctf.transfer_function import calculate_ctf_image
 
     transfer = calculate_ctf_image(shape_yx, PIXEL, OPTICS, defocus=1e4, b_factor=-40).numpy()
     rng = np.random.default_rng(seed)
@@ -118,7 +118,7 @@ def test_a_tilt_is_measured(estimated: Estimate, tilt: float, axis: float):
 
 def tilted_rings(tilt: float, size: int = 1024) -> torch.Tensor:
     """Noisy rings of 1.6 µm, of a film whose height grows along x."""
-    from warptui.engine.ops.ctf import calculate_ctf_image
+    from warptui.engine.ops.ctf.transfer_function import calculate_ctf_image
 
     generator = torch.Generator().manual_seed(11)
     signal, noise = torch.randn(2, size, size, generator=generator)
@@ -181,7 +181,7 @@ def test_a_steep_stage_asks_for_small_patches_at_once(
 
 
 def test_astigmatism_has_an_error_and_an_angle_where_it_has_one():
-    from warptui.engine.ops.ctf import calculate_ctf_image
+    from warptui.engine.ops.ctf.transfer_function import calculate_ctf_image
 
     size, optics, settings = 768, OPTICS, CtfSettings()
     signal, noise = torch.randn(2, size, size, generator=torch.Generator().manual_seed(12))

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from warptui.engine.bench import MovieBench
-from warptui.engine.items import Movie
-from warptui.engine.ops.ctf import Optics, calculate_ctf_image
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.settings import Config
-from warptui.engine.stages.average import AverageResult, AverageSettings
-from warptui.engine.stages.ctf import CtfResult
-from warptui.engine.stages.ctf_products import save_deconvolved, save_spectrum
+from warptui.engine.config.settings import Config
+from warptui.engine.model.item import Movie
+from warptui.engine.ops.ctf.transfer_function import Optics, calculate_ctf_image
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie.average import AverageResult, AverageSettings
+from warptui.engine.stages.movie.ctf import CtfResult
+from warptui.engine.stages.movie.ctf_products import save_deconvolved, save_spectrum
+from warptui.engine.worker.bench import MovieBench
 
 OPTICS = Optics(300.0, 2.7, 0.07)
 WINDOW, PIXEL = 64, 2.0

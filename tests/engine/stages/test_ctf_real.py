@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from warptui.engine.ops.ctf import Optics
-from warptui.engine.stages import ctf
-from warptui.engine.stages.ctf import CtfResult, CtfSettings
-from warptui.engine.stages.ctf_spectra import measure_image
+from warptui.engine.ops.ctf.transfer_function import Optics
+from warptui.engine.stages.movie import ctf
+from warptui.engine.stages.movie.ctf import CtfResult, CtfSettings
+from warptui.engine.stages.movie.ctf_spectra import measure_image
 
 pytestmark = [pytest.mark.slow, pytest.mark.shared]
 

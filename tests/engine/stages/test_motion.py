@@ -22,13 +22,13 @@ from processing import (
 )
 
 from warptui.engine.errors import InputError
-from warptui.engine.formats.tiff_writing import write_tiff_movie
+from warptui.engine.formats.tiff.writing import write_tiff_movie
 from warptui.engine.simulation.files import write_movie
 from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import PRESETS
 from warptui.engine.simulation.truth import Truth, read_truth
-from warptui.engine.stages import average, motion
-from warptui.engine.stages.motion import MotionResult, MotionSettings
+from warptui.engine.stages.movie import average, motion
+from warptui.engine.stages.movie.motion import MotionResult, MotionSettings
 
 Processed = tuple[MotionResult, Truth, Path]
 Process = Callable[[str, int], Processed]
@@ -376,9 +376,10 @@ def test_opposed_local_motion_is_seen_as_local(tmp_path: Path):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_and_cpu_agree(tmp_path: Path):
-    from warptui.engine.ops.agreement import evaluate, make_rings
-    from warptui.engine.ops.fourier import frequencies_yx
-    from warptui.engine.ops.warping import add_warped
+    from warptui.engine.ops.common.fourier import frequencies_yx
+    from warptui.engine.ops.frames.warping import add_warped
+    from warptui.engine.ops.motion.likelihood import evaluate
+    from warptui.engine.ops.motion.rings import make_rings
 
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(3, 5, 96, 90, generator=generator)

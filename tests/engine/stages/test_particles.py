@@ -14,18 +14,18 @@ import starfile
 from scipy.ndimage import gaussian_filter
 
 from tests.engine.stages.processing import on_bench, write_stack
-from warptui.engine.bench import MovieBench
 from warptui.engine.errors import InputError, StageError
 from warptui.engine.formats import mrc
 from warptui.engine.formats.mrc import read_mrc, write_mrc
-from warptui.engine.formats.picks_file import write_picks
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.stages import average, particles
-from warptui.engine.stages.average import AverageResult, AverageSettings
-from warptui.engine.stages.ctf import CtfResult
-from warptui.engine.stages.motion import MotionResult
-from warptui.engine.stages.particles import ParticleResult, ParticleSettings
-from warptui.engine.stages.picking import PickingResult
+from warptui.engine.formats.star.picks import write_picks
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie import average, particles
+from warptui.engine.stages.movie.average import AverageResult, AverageSettings
+from warptui.engine.stages.movie.ctf import CtfResult
+from warptui.engine.stages.movie.motion import MotionResult
+from warptui.engine.stages.movie.particles import ParticleResult, ParticleSettings
+from warptui.engine.stages.movie.picking import PickingResult
+from warptui.engine.worker.bench import MovieBench
 
 PIXEL = 1.5
 SHAPE = (360, 400)

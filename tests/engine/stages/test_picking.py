@@ -21,21 +21,23 @@ import tifffile
 import torch
 from torch import Tensor, nn
 
-from warptui.engine import networks
-from warptui.engine.bench import MovieBench
-from warptui.engine.edits import Edits, Spot, choose, write_edits
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import Cancelled, InputError, StageError
-from warptui.engine.formats.boxnet_file import bundled_folder, read_boxnet, write_boxnet
+from warptui.engine.formats.boxnet_model import bundled_folder, read_boxnet, write_boxnet
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.formats.picks_file import read_candidates
-from warptui.engine.items import Movie
-from warptui.engine.ops.picks import find_components
-from warptui.engine.paths import ProjectPaths
-from warptui.engine.settings import Config
-from warptui.engine.stages import picking
-from warptui.engine.stages.average import AverageResult
-from warptui.engine.stages.picking import PickingResult, PickingSettings
-from warptui.engine.trial_bench import TrialBench
+from warptui.engine.model.edits import Edits, Spot
+from warptui.engine.model.item import Movie
+from warptui.engine.ops.picking.choice import choose
+from warptui.engine.ops.picking.picks import find_components
+from warptui.engine.project.edits_file import write_edits
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.picks import read_candidates
+from warptui.engine.stages.movie import picking
+from warptui.engine.stages.movie.average import AverageResult
+from warptui.engine.stages.movie.picking import PickingResult, PickingSettings
+from warptui.engine.worker import models
+from warptui.engine.worker.bench import MovieBench
+from warptui.engine.worker.trial_bench import TrialBench
 
 PIXEL = 2.0
 SHAPE = (1200, 1000)
@@ -61,7 +63,7 @@ class DarkSpots(nn.Module):
 @pytest.fixture(autouse=True)
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     DarkSpots.calls = 0
-    monkeypatch.setattr(networks, "ready_net", lambda *_: DarkSpots())
+    monkeypatch.setattr(models, "ready_net", lambda *_: DarkSpots())
 
 
 def picture(
@@ -238,7 +240,7 @@ def test_a_name_with_blanks_is_picked_too(tmp_path: Path) -> None:
     project = Project(tmp_path, picture())
     result = project.pick()
     path = project.paths.picks("a b", "m")
-    from warptui.engine.formats.picks_file import write_picks
+    from warptui.engine.formats.star.picks import write_picks
 
     write_picks(path, np.array([[1.0, 2.0]]), np.array([0.9]), "a b.mrc")
     table = starfile.read(path, always_dict=True)[""]

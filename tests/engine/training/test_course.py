@@ -13,14 +13,16 @@ import numpy as np
 import pytest
 from training_project import DIAMETER, Project
 
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError, TrainingError
-from warptui.engine.formats.boxnet_file import read_boxnet
-from warptui.engine.items import TrainingRequest, TrainingStatus
-from warptui.engine.settings import Config
-from warptui.engine.stages.picking import PickingSettings
-from warptui.engine.trainer import Heard, Trainer
-from warptui.engine.training import course, files, folder, models, order
-from warptui.engine.training.course import Course
+from warptui.engine.execution.trainer import Heard, Trainer
+from warptui.engine.formats.boxnet_model import read_boxnet
+from warptui.engine.model.training import TrainingRequest, TrainingStatus
+from warptui.engine.stages.movie.picking import PickingSettings
+from warptui.engine.training import files, folder, models
+from warptui.engine.training import request as order
+from warptui.engine.training import run as course
+from warptui.engine.training.run import Course
 from warptui.engine.training.task import Control, Task
 
 QUICK = {"epochs": 4, "batch": 2, "corpus_percent": 50.0}

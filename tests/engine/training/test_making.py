@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from training_project import DIAMETER, PIXEL_SIZE, Project, make_blobs
 
-from warptui.engine.edits import Edits, Spot
 from warptui.engine.errors import TrainingError
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.formats.star import Table, write_star
-from warptui.engine.items import TrainingRequest
+from warptui.engine.formats.star.tables import Table, write_star
+from warptui.engine.model.edits import Edits, Spot
+from warptui.engine.model.training import TrainingRequest
 from warptui.engine.training.example import SURE
-from warptui.engine.training.making import make_example
-from warptui.engine.training.marks import LEARN, MEASURE, Rules, describe, find_marked
+from warptui.engine.training.example_making import make_example
+from warptui.engine.training.labels import LEARN, MEASURE, Rules, describe, find_marked
 
 RULES = Rules(DIAMETER, 0.95)
 

@@ -11,7 +11,7 @@ import torch
 from training_project import make_example
 
 from warptui.engine.errors import TrainingError
-from warptui.engine.formats.boxnet_file import read_boxnet
+from warptui.engine.formats.boxnet_model import read_boxnet
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.training import corpus, folder
 from warptui.engine.training.bundle import Entry, Origin, write_bundle

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from warptui.engine.edits import Edits, Spot, write_edits
-from warptui.engine.formats.boxnet_file import write_boxnet
+from warptui.engine.formats.boxnet_model import write_boxnet
 from warptui.engine.formats.mrc import write_mrc
+from warptui.engine.model.edits import Edits, Spot
 from warptui.engine.nets.boxnet import BoxNet
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.project.edits_file import write_edits
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.scene import paint
 from warptui.engine.training.example import Example
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui.engine.items import Astigmatism
-from warptui.engine.selection import Spread
-from warptui.screens.widgets.astigmatism_plot import Canvas, Window, vectors
-from warptui.screens.widgets.ctf_plot import bars, weakest
-from warptui.screens.widgets.dots import FINE, FINEST
-from warptui.screens.widgets.glyphs import Drawing
+from warptui.engine.items.selection import Spread
+from warptui.engine.model.status import Astigmatism
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.widgets.plots.astigmatism_plot import Canvas, Window, vectors
+from warptui.screens.widgets.plots.ctf_plot import bars, weakest
+from warptui.screens.widgets.plots.dots import FINE, FINEST
 
 
 def test_the_circle_is_exactly_where_the_engines_limit_is() -> None:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui.screens.widgets.chart import _read
-from warptui.screens.widgets.glyphs import Drawing
-from warptui.screens.widgets.heat_strip import Heat, draw_heat, fitted
-from warptui.screens.widgets.line_plot import FRAME, Curve, axis, draw_curves, spacing_axis
-from warptui.screens.widgets.raster import Cells
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.widgets.pictures.raster import Cells
+from warptui.screens.widgets.plots.chart import _read
+from warptui.screens.widgets.plots.heat_strip import Heat, draw_heat, fitted
+from warptui.screens.widgets.plots.line_plot import FRAME, Curve, axis, draw_curves, spacing_axis
 
 
 def rows_of(cells: Cells) -> list[str]:

@@ -8,13 +8,13 @@ from itertools import product
 import numpy as np
 import pytest
 
-from warptui.screens.widgets import layers, raster
-from warptui.screens.widgets.glyphs import Drawing
-from warptui.screens.widgets.image import SAMPLES, drawn, stretched
-from warptui.screens.widgets.layers import GREYS, LINE, TINT, Marks, Paths, Tint
-from warptui.screens.widgets.raster import Cells
-from warptui.screens.widgets.shapes import Shape
-from warptui.screens.widgets.view import View, look
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.widgets.pictures import layers, raster
+from warptui.screens.widgets.pictures.image import SAMPLES, drawn, stretched
+from warptui.screens.widgets.pictures.layers import GREYS, LINE, TINT, Marks, Paths, Tint
+from warptui.screens.widgets.pictures.raster import Cells
+from warptui.screens.widgets.pictures.shapes import Shape
+from warptui.screens.widgets.pictures.view import View, look
 
 SHAPES = [(256, 256), (364, 512), (512, 364)]
 

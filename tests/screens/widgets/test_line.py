@@ -11,9 +11,9 @@ from textual.strip import Strip
 
 from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine
+from warptui.screens.widgets.bars.navigation_bar import NavigationBar
 from warptui.screens.widgets.line import PLAIN, LineWidget
-from warptui.screens.widgets.navigation_bar import NavigationBar
-from warptui.screens.widgets.text_pane import wrap
+from warptui.screens.widgets.lists.text_pane import wrap
 
 
 class Lines(LineWidget):

@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warptui.screens.widgets.axis import Spread, decimals, round_step, short, ticks, value_range
-from warptui.screens.widgets.dots import Layer, dot_cells
-from warptui.screens.widgets.glyphs import Drawing
-from warptui.screens.widgets.histogram import histogram_cells
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.widgets.plots.axis import (
+    Spread,
+    decimals,
+    round_step,
+    short,
+    ticks,
+    value_range,
+)
+from warptui.screens.widgets.plots.dots import Layer, dot_cells
+from warptui.screens.widgets.plots.histogram import histogram_cells
 
 
 def all_of(n: int, colour: int = 1) -> Layer:

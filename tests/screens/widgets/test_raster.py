@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.style import Style
 
-from warptui.screens.widgets import raster
+from warptui.screens.widgets.pictures import raster
 
 
 def test_each_braille_dot_is_where_unicode_says() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
 
-from warptui.screens.widgets.spline import evaluate_natural_spline
+from warptui.screens.widgets.pictures.spline import evaluate_natural_spline
 
 
 @pytest.mark.parametrize("n_nodes", [2, 3, 4, 7, 40])

@@ -1,6 +1,6 @@
 """Lists of particles on demand: those that were cut out, picks alone, or cut out for the export.
 
-What is to be cut goes to a process of its own (`warptui.engine.cutting`), which has torch; the
+What is to be cut goes to a process of its own (`worker.extraction`), which has torch; the
 stacks lie in a folder beside the list, called like it.
 """
 
@@ -19,25 +19,27 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from warptui.engine import mounts
 from warptui.engine.errors import ExportError, InputError
-from warptui.engine.export_records import stacks_of, sweep
-from warptui.engine.exporters.beam_shifts import Gathering, Grouping
-from warptui.engine.exporters.gathered import (
+from warptui.engine.exporters.merging import (
     NO_LABELS,
     VERSION_30,
     VERSION_31,
     alike,
     write_gathered,
 )
-from warptui.engine.exporters.item_rows import rows_of, source_of
-from warptui.engine.exporters.spool import Spool
-from warptui.engine.formats.foreign_star import Places, read_places
-from warptui.engine.formats.picks_file import read_picks
-from warptui.engine.formats.star_rows import Rows, split_star
-from warptui.engine.items import ExportRequest
-from warptui.engine.paths import ProjectPaths, naming, root_name, temporary
-from warptui.engine.records import StoredItem
+from warptui.engine.exporters.optics_groups.beam_shifts import Gathering, Grouping
+from warptui.engine.exporters.row_cache import Spool
+from warptui.engine.exporters.rows import rows_of, source_of
+from warptui.engine.exporters.stacks import stacks_of, sweep
+from warptui.engine.formats.star.foreign import Places, read_places
+from warptui.engine.formats.star.picks import read_picks
+from warptui.engine.formats.star.rows import Rows, split_star
+from warptui.engine.formats.writing import naming, temporary
+from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.item import root_name_of
+from warptui.engine.model.stored import StoredItem
+from warptui.engine.project import filesystem
+from warptui.engine.project.paths import ProjectPaths
 
 NO_PICKS = "nothing was picked, or cut out, on it"
 NONE_THERE = "the coordinates name no particles on it"
@@ -170,7 +172,7 @@ def preview_particles(
         table = _wanted(item, project, places_of(request, project))
     except InputError:
         return []
-    micrograph = shown(project.average(root_name(item.name)))
+    micrograph = shown(project.average(root_name_of(item.name)))
     return [[micrograph, f"{x:.1f}", f"{y:.1f}", f"{score:.3f}"] for y, x, score in table[:3]]
 
 
@@ -185,7 +187,7 @@ def _wanted(item: StoredItem, project: ProjectPaths, places: Places | None) -> l
             raise InputError(NO_PICKS)
         positions, scores = read_picks(project.root / picking.result["picks_path"])
         return [[y, x, s] for (y, x), s in zip(positions.tolist(), scores.tolist(), strict=True)]
-    found = places.of(root_name(item.name))
+    found = places.of(root_name_of(item.name))
     if found is None or not len(found):
         raise InputError(NONE_THERE)
     table = found.copy()
@@ -236,8 +238,10 @@ def _said(left_out: Mapping[str, str]) -> str:
 
 
 def _unwritable(problem: OSError) -> ExportError:
-    first = "make room, then " if mounts.is_full(problem) else ""
-    return ExportError(f"{mounts.told(problem)}; what was cut stays: {first}export again to go on")
+    first = "make room, then " if filesystem.is_full(problem) else ""
+    return ExportError(
+        f"{filesystem.told(problem)}; what was cut stays: {first}export again to go on"
+    )
 
 
 class _Cutter:
@@ -266,7 +270,7 @@ class _Cutter:
         if problem := answer.get("problem"):
             number, folder = answer.get("errno"), str(self._folder)
             ours = str(answer.get("path", "")).startswith(folder)
-            if number in mounts.UNWRITABLE or (number in NO_ENTRY and ours):
+            if number in filesystem.UNWRITABLE or (number in NO_ENTRY and ours):
                 raise _unwritable(OSError(number, os.strerror(number), folder))
             raise InputError(problem.removeprefix(f"{item.name}: "))
         if not answer.get("star_path"):
@@ -308,7 +312,7 @@ class _Cutter:
         except OSError as problem:
             raise _unwritable(problem) from problem
         sweep(self._folder)
-        command = [sys.executable, "-m", "warptui.engine.cutting", str(os.getpid())]
+        command = [sys.executable, "-m", "warptui.engine.worker.extraction", str(os.getpid())]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def _task(

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from warptui.engine.errors import InputError
-from warptui.engine.formats import mrc, tiff_structure
+from warptui.engine.formats import mrc
 from warptui.engine.formats.source import Source
-from warptui.engine.formats.tiff_structure import Chain, Page
+from warptui.engine.formats.tiff import structure
+from warptui.engine.formats.tiff.structure import Chain, Page
 
 _BLOCK = 1 << 16
 
@@ -40,8 +41,8 @@ def check_complete(path: Path) -> str:
         if not any(head):
             return "the file begins with zeros: reserved, but not written yet"
         try:
-            if tiff_structure.is_tiff(head):
-                return _check_pages(source, tiff_structure.read_chain(source))
+            if structure.is_tiff(head):
+                return _check_pages(source, structure.read_chain(source))
             if source.path.suffix.lower() in (".tif", ".tiff", ".eer"):
                 return "the file does not begin as a TIFF file does"
             return _check_sections(source)
@@ -53,7 +54,7 @@ def _check_pages(source: Source, chain: Chain) -> str:
     if chain.problem:
         return f"{len(chain.pages)} frames are complete, then {chain.problem}"
     first, last = chain.pages[0], chain.pages[-1]
-    if last.integer(tiff_structure.COMPRESSION, 1) != 1:
+    if last.integer(structure.COMPRESSION, 1) != 1:
         offsets, counts = last.chunks()
         offset, count = max(zip(offsets, counts, strict=True))
         # No codec begins a strip with so many zeros.

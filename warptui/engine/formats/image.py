@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from warptui.engine.errors import InputError
-from warptui.engine.formats import dm, mrc, tiff, tiff_structure
+from warptui.engine.formats import dm, mrc
 from warptui.engine.formats.source import Source, transient_errors
+from warptui.engine.formats.tiff import movie, structure
 
 
 def read_image(path: Path, *, flip_tiff: bool = True) -> np.ndarray:
@@ -28,8 +29,8 @@ def read_image(path: Path, *, flip_tiff: bool = True) -> np.ndarray:
         head = source.read_at(0, min(16, source.size))
         if dm.is_dm(head):
             return np.ascontiguousarray(dm.read_dm(source)[::-1])
-        if tiff_structure.is_tiff(head):
-            frames = tiff.tiff_frames(source, tiff_structure.read_chain(source))
+        if structure.is_tiff(head):
+            frames = movie.tiff_frames(source, structure.read_chain(source))
         else:
             frames = mrc.mrc_frames(source)
         if frames.n_frames != 1:

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from warptui.engine.errors import InputError, TruncatedError
-from warptui.engine.formats import eer, mrc, tiff, tiff_structure
+from warptui.engine.formats import mrc
 from warptui.engine.formats.completeness import check_complete
+from warptui.engine.formats.eer import movie as eer
 from warptui.engine.formats.source import Frames, Source, transient_errors
+from warptui.engine.formats.tiff import movie as tiff
+from warptui.engine.formats.tiff import structure
 
 __all__ = ["MovieReader", "check_complete", "open_movie"]
 
@@ -110,11 +113,11 @@ def open_movie(
 def _find_frames(source: Source, frames_per_group: int, upsampling: int) -> Frames:
     if source.size == 0:
         raise TruncatedError(f"{source.name}: the file is empty; copy it again")
-    if not tiff_structure.is_tiff(source.read_at(0, min(4, source.size))):
+    if not structure.is_tiff(source.read_at(0, min(4, source.size))):
         if source.path.suffix.lower() in (".tif", ".tiff", ".eer", ".gain"):
             raise InputError(f"{source.name}: does not begin as a TIFF file does; copy it again")
         return mrc.mrc_frames(source)
-    chain = tiff_structure.read_chain(source)
+    chain = structure.read_chain(source)
     if eer.is_eer(chain) or source.path.suffix.lower() == ".eer":
         return eer.eer_frames(source, chain, frames_per_group, upsampling)
     return tiff.tiff_frames(source, chain)

@@ -17,7 +17,7 @@ import numpy as np
 
 from warptui.engine.errors import CorruptError, InputError, OutputError, TruncatedError
 from warptui.engine.formats.source import Frames, Source
-from warptui.engine.paths import naming, replacing, temporary
+from warptui.engine.formats.writing import naming, replacing, temporary
 
 HEADER_BYTES = 1024
 _DTYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2", 101: "u1"}

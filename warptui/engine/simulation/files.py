@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.formats.tiff_writing import write_eer, write_tiff_movie
+from warptui.engine.formats.tiff.writing import write_eer, write_tiff_movie
 from warptui.engine.simulation import kernels
 from warptui.engine.simulation.movie import SimulatedMovie
 from warptui.engine.simulation.truth import Truth, write_truth

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from warptui.engine import paths
 from warptui.engine.formats.mrc import write_mrc
+from warptui.engine.formats.writing import temporary
 from warptui.engine.simulation.files import write_frames
 from warptui.engine.simulation.movie import SimulatedMovie, simulate_movie
 from warptui.engine.simulation.settings import MovieSettings
@@ -127,12 +127,12 @@ def _render(movie: SimulatedMovie, truth_folder: Path, name: str) -> bytes:
 
 def _place(path: Path, data: bytes) -> None:
     """Write under a temporary name, then rename: the file appears complete."""
-    temporary = paths.temporary(path)
-    with temporary.open("wb") as out:
+    part = temporary(path)
+    with part.open("wb") as out:
         out.write(data)
         out.flush()
         os.fsync(out.fileno())
-    temporary.replace(path)
+    part.replace(path)
 
 
 def _grow(path: Path, data: bytes, duration_s: float) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import RectBivariateSpline
 
-from warptui.engine import paths
+from warptui.engine.formats.writing import temporary
 from warptui.engine.simulation.camera import Camera
 from warptui.engine.simulation.density import Particle
 from warptui.engine.simulation.settings import MovieSettings
@@ -164,9 +164,9 @@ def read_truth(path: Path) -> Truth:
 
 def write_truth(path: Path, truth: Truth) -> None:
     """Write JSON, atomically."""
-    temporary = paths.temporary(path)
-    with temporary.open("w") as out:
+    part = temporary(path)
+    with part.open("w") as out:
         json.dump(truth.record, out)
         out.flush()
         os.fsync(out.fileno())
-    temporary.replace(path)
+    part.replace(path)

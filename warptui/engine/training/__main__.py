@@ -41,10 +41,10 @@ def main() -> int:
         return 1
 
     from warptui.engine.errors import Cancelled, WarptuiError
-    from warptui.engine.items import TrainingStatus
-    from warptui.engine.mounts import UNWRITABLE
+    from warptui.engine.model.training import TrainingStatus
+    from warptui.engine.project.filesystem import UNWRITABLE
     from warptui.engine.training import folder
-    from warptui.engine.training.course import Course
+    from warptui.engine.training.run import Course
     from warptui.engine.training.task import Control, Task
 
     def tell(status: TrainingStatus) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 
 import warptui
 from warptui.engine.errors import InputError, TrainingError
-from warptui.engine.paths import write_bytes
+from warptui.engine.formats.writing import write_bytes
 from warptui.engine.training.example import PIXEL_SIZE, Example
 
 SUFFIX = ".boxset"

@@ -111,7 +111,7 @@ def make_scenes(
     """Simulated micrographs with these particles; the same arguments give the same ones."""
     import torch
 
-    from warptui.engine.ops.segmentation import normalise
+    from warptui.engine.ops.picking.segmentation import normalise
     from warptui.engine.simulation.scene import draw_settings, make_scene
     from warptui.engine.simulation.species import make_all_species
 

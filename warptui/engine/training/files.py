@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from warptui.engine.errors import TrainingError
-from warptui.engine.mounts import UNWRITABLE
+from warptui.engine.formats.writing import write_bytes
 from warptui.engine.nets.boxnet import BoxNet
-from warptui.engine.paths import write_bytes
+from warptui.engine.project.filesystem import UNWRITABLE
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> str:

@@ -7,8 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from warptui.engine.items import TrainingStatus
-from warptui.engine.paths import ProjectPaths, write_text
+from warptui.engine.formats.writing import write_text
+from warptui.engine.model.training import TrainingStatus
+from warptui.engine.project.paths import ProjectPaths
 
 LOCK = ".lock"
 STATUS, TASK, CHECKPOINT = "status.json", "task.json", "checkpoint.pt"

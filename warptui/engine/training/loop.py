@@ -17,8 +17,8 @@ from torch import Tensor
 
 from warptui.engine.errors import TrainingError
 from warptui.engine.nets.boxnet import WINDOW_PX, BoxNet
-from warptui.engine.ops.augmentation import draw_window
-from warptui.engine.ops.learning import (
+from warptui.engine.ops.picking.augmentation import draw_window
+from warptui.engine.ops.picking.learning import (
     FIRST_RATE,
     LAST_RATE,
     MOMENTUM,

@@ -8,15 +8,15 @@ from functools import lru_cache
 from pathlib import Path
 
 from warptui.engine.errors import InputError, TrainingError
-from warptui.engine.formats.boxnet_file import (
+from warptui.engine.formats.boxnet_model import (
     SUFFIX,
     BoxNetFile,
     bundled_folder,
     find_model,
     read_boxnet,
 )
-from warptui.engine.items import ModelInfo, TrainingStatus
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.model.training import ModelInfo, TrainingStatus
+from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.training import folder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")

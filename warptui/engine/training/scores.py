@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from warptui.engine.edits import choose
 from warptui.engine.nets.boxnet import BoxNet
-from warptui.engine.ops.abundance import adapt_to_abundance
-from warptui.engine.ops.picks import find_artifacts, find_components
-from warptui.engine.ops.segmentation import segment
+from warptui.engine.ops.picking.choice import choose
+from warptui.engine.ops.picking.crowding import adapt_to_abundance
+from warptui.engine.ops.picking.picks import find_artifacts, find_components
+from warptui.engine.ops.picking.segmentation import segment
 from warptui.engine.training.example import (
     MATCHING_SHARE,
     PIXEL_SIZE,

@@ -16,9 +16,9 @@ import torch
 
 import warptui
 from warptui.engine.errors import TrainingError
-from warptui.engine.formats.boxnet_file import write_boxnet
+from warptui.engine.formats.boxnet_model import write_boxnet
+from warptui.engine.formats.writing import write_text
 from warptui.engine.nets.boxnet import BoxNet
-from warptui.engine.paths import write_text
 from warptui.engine.simulation.invented import invent_particle
 from warptui.engine.training.bundle import (
     SUFFIX,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from warptui.engine.items import TrainingRequest
+from warptui.engine.model.training import TrainingRequest
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from warptui.engine.items import ItemDetail, State
+from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.item import State
 from warptui.screens import words
-from warptui.screens.previews import PreviewError, read_preview
+from warptui.screens.link.previews import PreviewError, read_preview
 from warptui.screens.stages.view import Fact, Loaded, Pane, Side, StageView
-from warptui.screens.widgets.image import Image, Picture
+from warptui.screens.widgets.pictures.image import Image, Picture
 
 _OF_THE_INPUT = re.compile(r"warptui\.engine\.errors\.(Input|Truncated|Corrupt|Gain)Error: ")
 WORDS_SHOWN = 14  # lines of a worker's log where a picture would be

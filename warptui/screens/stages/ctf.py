@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.items import ItemDetail
+from warptui.engine.model.detail import ItemDetail
 from warptui.screens import words
-from warptui.screens.deconvolution import Filter, deconvolved, lens_of
-from warptui.screens.previews import PreviewError, read_preview
+from warptui.screens.item.deconvolution import Filter, deconvolved, lens_of
+from warptui.screens.link.previews import PreviewError, read_preview
 from warptui.screens.stages.average import pixels_angstrom
 from warptui.screens.stages.view import Fact, LayerSwitch, Loaded, Pane, Side, StageView
-from warptui.screens.widgets.chart import Chart, Plot
-from warptui.screens.widgets.image import Image, Picture
-from warptui.screens.widgets.layers import Layer, Marks, Swap, Tint
-from warptui.screens.widgets.line_plot import Curve
-from warptui.screens.widgets.spline import evaluate_natural_spline
+from warptui.screens.widgets.pictures.image import Image, Picture
+from warptui.screens.widgets.pictures.layers import Layer, Marks, Swap, Tint
+from warptui.screens.widgets.pictures.spline import evaluate_natural_spline
+from warptui.screens.widgets.plots.chart import Chart, Plot
+from warptui.screens.widgets.plots.line_plot import Curve
 
 REACH = 1.1  # how much farther than the fit the engine's picture goes
 RESOLVED = 0.3  # the quality at which the resolution is read

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from warptui.screens import words
-from warptui.screens.motion import (
+from warptui.screens.item.motion import (
     Motion,
     local_motion,
     magnification,
@@ -14,10 +14,10 @@ from warptui.screens.motion import (
 )
 from warptui.screens.stages.average import pixels_angstrom
 from warptui.screens.stages.view import Fact, LayerSwitch, Loaded, Pane, Side, StageView
-from warptui.screens.widgets.chart import Chart, Plot
-from warptui.screens.widgets.heat_strip import Heat, HeatStrip
-from warptui.screens.widgets.layers import Layer, Paths, Tint
-from warptui.screens.widgets.line_plot import Curve
+from warptui.screens.widgets.pictures.layers import Layer, Paths, Tint
+from warptui.screens.widgets.plots.chart import Chart, Plot
+from warptui.screens.widgets.plots.heat_strip import Heat, HeatStrip
+from warptui.screens.widgets.plots.line_plot import Curve
 
 NO_SIGNAL = (
     "No motion was applied.\n"

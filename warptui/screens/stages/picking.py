@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.items import ItemDetail
+from warptui.engine.model.detail import ItemDetail
 from warptui.screens import words
-from warptui.screens.picks import Field, spots
-from warptui.screens.previews import PreviewError, read_candidates, read_preview
+from warptui.screens.item.picks import Field, spots
+from warptui.screens.link.previews import PreviewError, read_candidates, read_preview
 from warptui.screens.stages.view import Fact, LayerSwitch, Loaded, StageView
-from warptui.screens.widgets import layers
-from warptui.screens.widgets.layers import Layer, Marks, Mask
-from warptui.screens.widgets.shapes import Shape
+from warptui.screens.widgets.pictures import layers
+from warptui.screens.widgets.pictures.layers import Layer, Marks, Mask
+from warptui.screens.widgets.pictures.shapes import Shape
 
 PICKS = "picks"  # of the layer
 HASH = 8  # characters of a model's that are shown
@@ -31,7 +31,7 @@ _PLACES = (("added", Shape.BOX, layers.ADDED), ("removed", Shape.CROSS, layers.R
 
 def _read(detail: ItemDetail) -> Field | str:
     """Candidates, mask and edits, or why there are none."""
-    from warptui.engine.edits import Edits
+    from warptui.engine.model.edits import Edits
 
     result, average = detail.results.get("picking", {}), detail.results.get("average", {})
     if not result or not detail.candidates_path:

@@ -9,8 +9,9 @@ from typing import Any
 
 from textual.widget import Widget
 
-from warptui.engine.items import ItemDetail, State
-from warptui.screens.widgets.layers import Layer
+from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.item import State
+from warptui.screens.widgets.pictures.layers import Layer
 
 Fact = tuple[str, str]  # a label and its value with the unit
 

@@ -15,8 +15,8 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from warptui.screens.widgets.glyphs import Drawing, Glyphs, glyphs, plain
-from warptui.screens.widgets.palette import Palette, palette
+from warptui.screens.look.glyphs import Drawing, Glyphs, glyphs, plain
+from warptui.screens.look.palette import Palette, palette
 
 Piece = tuple[str, Style]
 

@@ -8,10 +8,10 @@ from html import escape
 
 import numpy as np
 
-from warptui.engine.exporters.beam_groups import BeamGroups
+from warptui.engine.exporters.optics_groups.grouping import BeamGroups
 from warptui.engine.exporters.report import svg
 from warptui.engine.exporters.report.facts import Facts
-from warptui.engine.formats.picks_file import model_suffix
+from warptui.engine.formats.star.picks import model_suffix
 
 MOST_POINTS = 2000
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from warptui.engine.columns import CHOICE_NUMBERS, STATE_NUMBERS, Columns
-from warptui.engine.items import Choice, EngineStatus, State, Summary
-from warptui.engine.paths import ProjectPaths
+from warptui.engine.model.item import Choice, State
+from warptui.engine.model.item_columns import CHOICE_NUMBERS, STATE_NUMBERS, Columns
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.summary import Summary
+from warptui.engine.project.paths import ProjectPaths
 
 _PROCESSED = [STATE_NUMBERS[state] for state in (State.DONE, State.OUTDATED)]
 

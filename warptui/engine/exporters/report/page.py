@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 import warptui
-from warptui.engine import paths
 from warptui.engine.exporters.report import svg
 from warptui.engine.exporters.report.beam import optics_groups
 from warptui.engine.exporters.report.facts import Facts, limit_words
 from warptui.engine.exporters.report.pictures import data_uri
-from warptui.engine.items import Choice, State, Summary
+from warptui.engine.formats.writing import write_text
+from warptui.engine.model.item import Choice, State, root_name_of
+from warptui.engine.model.summary import Summary
 
 N_PICTURES = 4  # of the best, of typical ones, and of the worst
 MOST_PROBLEMS = 30  # lines
@@ -33,7 +34,7 @@ RANKS = (("ctf.resolution", False), ("motion.early_motion", False), ("picking.n_
 
 def write_page(facts: Facts, path: Path) -> None:
     """Write the report of a session."""
-    paths.write_text(path, page(facts))
+    write_text(path, page(facts))
 
 
 def page(facts: Facts) -> str:
@@ -263,7 +264,7 @@ def _picked(facts: Facts) -> tuple[Summary, list[tuple[str, list[int]]]] | None:
 
 def _figure(facts: Facts, number: int) -> str:
     name = facts.items.names[number]
-    uri = data_uri(facts.project.preview(paths.root_name(name)))
+    uri = data_uri(facts.project.preview(root_name_of(name)))
     picture = f'<img alt="" src="{uri}">' if uri else '<div class="none">no picture</div>'
     told = []
     for summary in facts.summaries:

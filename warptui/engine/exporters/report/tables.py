@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 import warptui
-from warptui.engine import paths
-from warptui.engine.columns import CHOICES, STATES
 from warptui.engine.exporters.report.facts import Facts
+from warptui.engine.formats.writing import write_text
+from warptui.engine.model.item_columns import CHOICES, STATES
 
 _TEXTS = ("reason", "square", "training")
 
@@ -29,7 +29,7 @@ def write_csv(facts: Facts, path: Path) -> None:
     writer.writerows(
         ["" if value is None else value for value in row] for row in zip(*columns, strict=True)
     )
-    paths.write_text(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def write_json(facts: Facts, path: Path) -> None:
@@ -50,7 +50,7 @@ def write_json(facts: Facts, path: Path) -> None:
         json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False)
         for row in zip(*columns, strict=True)
     )
-    paths.write_text(path, head + ',\n "items": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n")
+    write_text(path, head + ',\n "items": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n")
 
 
 def when(at: float) -> str | None:

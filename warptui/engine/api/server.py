@@ -1,0 +1,306 @@
+"""The session behind a Unix socket, and the engine's main function.
+
+One thread per viewer: there are few, and each may block on its own. What a viewer has not taken
+yet is not queued for it (see `warptui.engine.api.event_hub`), so a slow one costs nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import stat
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import warptui
+from warptui.engine.api import events, protocol
+from warptui.engine.api.events import Snapshot
+from warptui.engine.config.settings import ReadConfig, WriteConfig
+from warptui.engine.errors import EngineError, WarptuiError
+from warptui.engine.model.edits import edits_of
+from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.item import Choice
+from warptui.engine.model.training import TrainingRequest
+from warptui.engine.project import filesystem
+from warptui.engine.project.paths import ProjectPaths, socket_path
+from warptui.engine.service import Session
+
+log = logging.getLogger(__name__)
+
+SENT_AT_ONCE = 200  # events: what was said first is not to wait for all that follows
+SEND_TIMEOUT_S = 30.0  # a viewer that takes nothing for so long is dropped
+MAX_VIEWERS = 64
+GOODBYE_S = 0.8
+MAX_LINE = 32 << 20  # of a request: names of 100,000 items
+HARD_LIMIT_S = 4.5  # after a signal; then the process ends, whatever hangs
+
+
+class Server:
+    """Answers viewers until it is closed."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._path = socket_path(session.project)
+        self._connections: set[socket.socket] = set()
+        self._followers: set[threading.Thread] = set()
+        self._socket = _listen(self._path)
+        self._inode = self._path.stat().st_ino
+        self._thread = threading.Thread(target=self._accept, name="server", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no more viewers, and let those that follow have their good-bye."""
+        with suppress(OSError):  # not that of an engine which took over from us
+            if self._path.stat().st_ino == self._inode:
+                self._path.unlink()
+        deadline = time.monotonic() + GOODBYE_S
+        for follower in list(self._followers):
+            follower.join(max(0.0, deadline - time.monotonic()))
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes `accept`
+        self._socket.close()
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError as problem:
+                if self._socket.fileno() < 0 or self._session.ended.is_set():
+                    return
+                log.warning("a viewer could not be accepted: %s", problem)
+                if self._session.ended.wait(1.0):  # out of descriptors: viewers will leave
+                    return
+                continue
+            if len(self._connections) >= MAX_VIEWERS:
+                connection.close()
+                continue
+            self._connections.add(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            with connection, connection.makefile("rb") as requests:
+                connection.sendall(protocol.line({"hello": self._hello()}))
+                while line := requests.readline(MAX_LINE):
+                    request = protocol.message(line)
+                    if request.get("call") == "subscribe":
+                        self._follow(connection, request)
+                        return
+                    connection.sendall(protocol.line(self._answer(request)))
+        except (OSError, ValueError, EngineError) as problem:
+            log.debug("a viewer left: %s", problem)
+        finally:
+            self._connections.discard(connection)
+            self._followers.discard(threading.current_thread())
+
+    def _hello(self) -> dict[str, Any]:
+        return {
+            "protocol": protocol.PROTOCOL,
+            "version": warptui.__version__,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "project": str(self._session.project),
+        }
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        number = request.get("id")
+        try:
+            value = self._call(str(request.get("call")), request.get("args") or {})
+        except Exception as caught:
+            problem = _told(caught)
+            if not isinstance(problem, WarptuiError | KeyError):
+                log.exception("request %s failed", request.get("call"))
+            return {"id": number, "error": protocol.encode_error(problem)}
+        return {"id": number, "ok": value}
+
+    def _call(self, call: str, given: dict[str, Any]) -> Any:
+        session = self._session
+        match call:
+            case "status":
+                return session.status().to_json()
+            case "items":
+                return protocol.encode_rows(session.items())
+            case "item":
+                return session.item(given["name"]).to_json()
+            case "override":
+                return session.override(given["names"], Choice(given["choice"]))
+            case "retry":
+                return session.retry(given["names"])
+            case "reprocess":
+                return session.reprocess(given["names"])
+            case "cancel":
+                return session.cancel(given["names"])
+            case "edit":
+                return session.edit(given["name"], edits_of(given["name"], given["edits"]))
+            case "acknowledge":
+                return session.acknowledge([int(number) for number in given["ids"]])
+            case "queue":
+                return session.queue(int(given.get("limit", 1000)))
+            case "start":
+                return session.start()
+            case "pause":
+                return session.pause()
+            case "reload":
+                return session.reload()
+            case "config":
+                return session.config()
+            case "change":
+                return session.change(given["changes"])
+            case "preview":
+                return session.preview(given["changes"])
+            case "preview_export":
+                return session.preview_export(ExportRequest.from_json(given["request"]))
+            case "export":
+                return session.export(ExportRequest.from_json(given["request"]))
+            case "cancel_export":
+                return session.cancel_export(str(given["id"]))
+            case "optics_groups":
+                return session.optics_groups()
+            case "try_settings":
+                return session.try_settings(given["name"], given["changes"]).to_json()
+            case "drop_trial":
+                return session.drop_trial(given["name"])
+            case "training_examples":
+                return [asdict(example) for example in session.training_examples()]
+            case "preview_training":
+                return session.preview_training(TrainingRequest.from_json(given["request"]))
+            case "train":
+                return session.train(TrainingRequest.from_json(given["request"]))
+            case "cancel_training":
+                return session.cancel_training(keep_best=bool(given.get("keep_best")))
+            case "models":
+                return [asdict(info) for info in session.models()]
+            case "use_model":
+                return session.use_model(str(given["name"]))
+            case "discard_model":
+                return session.discard_model(str(given["name"]))
+            case "stop":
+                # Answered first; the end of the session ends this connection too.
+                threading.Thread(target=session.stop, name="stop").start()
+                return None
+        raise EngineError(f"unknown request {call!r}; known are {', '.join(protocol.CALLS)}")
+
+    def _follow(self, connection: socket.socket, request: dict[str, Any]) -> None:
+        self._followers.add(threading.current_thread())
+        connection.settimeout(SEND_TIMEOUT_S)
+        after = int((request.get("args") or {}).get("after", 0))
+        for batch in self._session.batches(after):
+            told = []
+            for sequence, event in batch:
+                if len(told) == SENT_AT_ONCE or (told and isinstance(event, Snapshot)):
+                    connection.sendall(protocol.line({"events": told}))
+                    told = []
+                if isinstance(event, Snapshot):
+                    for message in protocol.encode_snapshot(sequence, event):
+                        connection.sendall(protocol.line(message))
+                else:
+                    told.append([sequence, events.encode(event)])
+            connection.sendall(protocol.line({"events": told}))
+        connection.sendall(protocol.line({"bye": "the engine stopped"}))
+
+
+def _told(problem: Exception) -> Exception:
+    """What a viewer is told: a full disk is no mistake of the program."""
+    if isinstance(problem, OSError) and filesystem.is_full(problem):
+        return EngineError(filesystem.advised(problem, "try again"))
+    return problem
+
+
+def serve(
+    project: Path,
+    read_config: ReadConfig,
+    write_config: WriteConfig | None = None,
+    *,
+    prepare: Callable[[Session], None] | None = None,
+) -> int:
+    """Run the engine of ``project`` in this process until it is told to stop.
+
+    Call it in the main thread. SIGTERM, SIGHUP and Ctrl-C end it within five seconds. ``prepare``
+    is called with the session before the first viewer is let in.
+
+    Raises
+    ------
+    EngineError
+        When another engine holds the project.
+    SettingsError
+        When the settings are wrong.
+    """
+    _write_log(ProjectPaths(project.resolve()).log)
+    wanted = threading.Event()
+
+    def stop(number: int, _: FrameType | None) -> None:
+        if wanted.is_set():
+            os._exit(128 + number)  # asked twice: workers die with their parent
+        wanted.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
+            signal.signal(number, stop)
+    session = Session(project, read_config, write_config)
+    if prepare is not None:
+        prepare(session)
+    server = Server(session)
+    while not wanted.is_set() and not session.ended.wait(0.1):
+        pass
+    alarm = threading.Timer(HARD_LIMIT_S, os._exit, (1,))
+    alarm.daemon = True
+    alarm.start()
+    session.stop()
+    server.close()
+    alarm.cancel()
+    return 1 if session.problem else 0
+
+
+def _listen(path: Path) -> socket.socket:
+    """A listening socket that the user alone can reach.
+
+    Raises
+    ------
+    EngineError
+        When its folder belongs to somebody else, or the path is too long for a socket.
+    """
+    folder = path.parent.stat()
+    if folder.st_uid != os.getuid() or stat.S_IMODE(folder.st_mode) & 0o077:
+        raise EngineError(
+            f"{path.parent} must belong to you alone (mode 0700); remove it, or set XDG_RUNTIME_DIR"
+        )
+    path.unlink(missing_ok=True)  # of a crashed engine: we hold the project's lock
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listening.bind(str(path))
+    except OSError as problem:
+        listening.close()
+        raise EngineError(f"{path}: {problem}; set XDG_RUNTIME_DIR to a short path") from problem
+    finally:
+        os.umask(before)
+    listening.listen(MAX_VIEWERS)
+    return listening
+
+
+def _write_log(path: Path) -> None:
+    """Log to the project's file, and to the terminal where there is one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    logging.raiseExceptions = False  # a full disk must not end us: viewers still get the lines
+    root = logging.getLogger("warptui")
+    root.setLevel(logging.DEBUG)  # details go to the viewers' live log
+    form = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    handlers: list[logging.Handler] = [logging.FileHandler(path, delay=True)]
+    if sys.stderr.isatty():
+        handlers.append(logging.StreamHandler())
+    for handler in handlers:
+        handler.setFormatter(form)
+        handler.setLevel(logging.INFO)
+        root.addHandler(handler)

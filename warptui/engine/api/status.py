@@ -1,0 +1,142 @@
+"""How the engine does, in one record: state, counts, rates, disk, devices, notices."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+
+import warptui
+from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.events import StatusChanged
+from warptui.engine.execution.dispatcher import Foreman
+from warptui.engine.items.table import Entry
+from warptui.engine.model.exports import Export
+from warptui.engine.model.notices import Notice
+from warptui.engine.model.status import EngineStatus
+from warptui.engine.model.training import TrainingStatus
+from warptui.engine.planning.target import told
+from warptui.engine.project import filesystem
+from warptui.engine.stages.base import Stage
+
+COUNTING_SHARE = 20  # counting takes at most one part in so many of the time
+DISK_STEP = 100_000_000  # smaller changes of much free space are no news
+TREND_STEP = 0.03  # nor are smaller changes of a rate, relative to what was said last
+
+
+class Vitals:
+    """Publishes the status. Used from the session's thread."""
+
+    def __init__(
+        self, project: Path, foreman: Foreman, broadcast: Broadcast, stages: tuple[Stage, ...]
+    ) -> None:
+        self.free_bytes: int | None = None
+        self._project, self._foreman, self._broadcast = project, foreman, broadcast
+        self._counts = foreman.roster.counts()
+        self._counted_at = (foreman.n_shown, 0.0)
+        self._rate, self._hours = Trend(0), Trend(1)
+
+    def publish(
+        self,
+        input_folder: str,
+        watch_mode: str,
+        *,
+        stopping: bool,
+        problem: str,
+        notices: tuple[Notice, ...],
+        exports: tuple[Export, ...],
+        training: TrainingStatus | None = None,
+    ) -> None:
+        """Tell the viewers, if anything changed that is worth a message."""
+        foreman, now = self._foreman, time.monotonic()
+        self.free_bytes = filesystem.free_bytes(self._project)
+        if self.free_bytes is not None:
+            foreman.rates.disk_seen(now, self.free_bytes)
+        counts, choices = self._count(now)
+        newest, pool = foreman.roster.newest(), foreman.pool
+        problems = [*(pool.given_up if pool else ()), *([problem] if problem else ())]
+        self._broadcast.publish(
+            StatusChanged(
+                EngineStatus(
+                    state=self._state(stopping),
+                    project=str(self._project),
+                    input_folder=str(self._project / input_folder),
+                    counts=counts,
+                    choices=choices,
+                    rate_per_hour=self._rate.said(foreman.rates.per_hour(now)),
+                    newest_age_s=_coarse(newest, now),
+                    newest_name=newest.name if newest else "",
+                    disk_free_bytes=_coarse_bytes(self.free_bytes),
+                    disk_hours_left=self._hours.said(foreman.rates.disk_hours_left()),
+                    devices=pool.describe() if pool else (),
+                    seconds_per_stage=foreman.rates.seconds_per_stage(),
+                    watch_mode=watch_mode,
+                    message="; ".join([*foreman.holds.values(), *problems]),
+                    pid=os.getpid(),
+                    host=socket.gethostname(),
+                    version=warptui.__version__,
+                    summaries=told(foreman.roster.wanted),
+                    notices=notices,
+                    exports=exports,
+                    settings_version=foreman.settings_version,
+                    filters=foreman.roster.wanted.config.filters.limits(),
+                    astigmatism=foreman.roster.session_astigmatism(),
+                    training=training,
+                )
+            )
+        )
+
+    def recount(self) -> None:
+        """Count anew before the next word, however lately that was done."""
+        self._counted_at = (-1, 0.0)
+
+    def _count(self, now: float) -> tuple[dict[str, int], dict[str, int]]:
+        """Counts as they are, or as they were a moment ago where counting takes long."""
+        n_shown = self._foreman.n_shown
+        if n_shown != self._counted_at[0] and now >= self._counted_at[1]:
+            self._counts = self._foreman.roster.counts()
+            end = time.monotonic()
+            self._counted_at = (n_shown, end + COUNTING_SHARE * (end - now))
+        return self._counts
+
+    def _state(self, stopping: bool) -> str:
+        if stopping:
+            return "stopped"
+        if "storage" in self._foreman.holds:
+            return "disk full"
+        pool = self._foreman.pool
+        broken = pool is not None and len(pool.given_up) == len(pool.slots)
+        if self._foreman.paused or self._foreman.holds or broken:
+            return "paused"
+        return "running" if self._foreman.busy else "idle"
+
+
+def _coarse(newest: Entry | None, now: float) -> float | None:
+    """The age in steps, since a viewer counts on by itself: an idle engine has no news."""
+    if newest is None:
+        return None
+    age = now - newest.arrived
+    step = 5.0 if age < 90 else 60.0
+    return age // step * step
+
+
+def _coarse_bytes(free: int | None) -> int | None:
+    if free is None or free < 100 * DISK_STEP:
+        return free
+    return free // DISK_STEP * DISK_STEP
+
+
+class Trend:
+    """A number that always wavers; what is said of it changes only when that is worth it."""
+
+    def __init__(self, digits: int) -> None:
+        self._digits = digits
+        self._last: float | None = None
+
+    def said(self, value: float | None) -> float | None:
+        """What to say now."""
+        last = self._last
+        if value is None or last is None or abs(value - last) > TREND_STEP * abs(last):
+            self._last = None if value is None else round(value, self._digits)
+        return self._last

@@ -1,0 +1,106 @@
+"""The particles of one item as rows of a list: those that were cut out, or the picks alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from warptui.engine.errors import InputError
+from warptui.engine.formats.star.particles import OPTICS_LABELS, can_be_named, particle_rows
+from warptui.engine.formats.star.picks import read_picks
+from warptui.engine.formats.star.rows import Head, Rows, split_star
+from warptui.engine.model.item import root_name_of
+from warptui.engine.model.stored import StoredItem
+from warptui.engine.project.paths import ProjectPaths
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the rows of an item are made from."""
+
+    name: str
+    sequence: int
+    key: str  # changes when the rows do
+    path: str = ""  # of the STAR file of its stack, from the project folder; "" = the picks
+    optics: tuple[float, float, float] = (0.0, 0.0, 0.0)  # kV, mm, amplitude contrast: settings
+    raw_path: str = ""  # of the movie: what tells of its beam shift lies beside it
+
+
+def source_of(
+    stored: StoredItem, suffix: str, optics: Mapping[str, float], *, extracting: bool
+) -> Source | None:
+    """What an item's rows are made from; None where it has none of this model."""
+    picking = stored.records.get("picking")
+    if picking is None or picking.result.get("suffix") != suffix:
+        return None
+    if extracting:
+        record = stored.records.get("particles")
+        if record is None or record.result.get("suffix") != suffix:
+            return None
+        path = str(record.result.get("star_path") or "")
+        key = f"{record.key}:{record.result.get('picks_hash')}"
+        source = Source(stored.name, stored.sequence, key, path, raw_path=stored.raw_path)
+        return source if path else None
+    ctf, average = stored.records.get("ctf"), stored.records.get("average")
+    if average is None or not picking.result.get("picks_path"):
+        return None
+    parts = [picking.key, picking.result.get("edits"), picking.result.get("n_particles")]
+    parts += [picking.result.get("min_score"), average.key, ctf.key if ctf else ""]
+    given = optics["voltage"], optics["cs"], optics["amplitude_contrast"]
+    key = ":".join(str(part) for part in (*parts, *given))
+    return Source(stored.name, stored.sequence, key, "", given, stored.raw_path)
+
+
+def rows_of(
+    source: Source, project: ProjectPaths, load: Callable[[str], StoredItem | None]
+) -> Rows:
+    """The rows of an item.
+
+    Raises
+    ------
+    InputError
+        If what they are made from is gone or damaged.
+    OSError
+        If it cannot be read.
+    """
+    if source.path:
+        with open(f"{project.root}/{source.path}", "rb") as file:  # noqa: PTH123 - of many
+            return split_star(file.read(), source.path)
+    stored = load(source.name)
+    if stored is None or not {"picking", "average"} <= stored.records.keys():
+        raise InputError("its metadata is gone: process it again (P)")
+    picking, average = stored.records["picking"].result, stored.records["average"]
+    micrograph = str(
+        average.result.get("average_path") or f"average/{root_name_of(source.name)}.mrc"
+    )
+    if not can_be_named(micrograph):
+        raise InputError("RELION reads no names with blanks: rename the movie")
+    ctf = stored.records.get("ctf")
+    positions, scores = read_picks(project.root / picking["picks_path"])
+    table = particle_rows(
+        average.result, ctf.result if ctf else {}, positions, scores, micrograph=micrograph
+    )
+    told = (ctf.sections.get("optics") if ctf else None) or {}
+    head = Head(table.labels[:-1], _optics(average.result, average.sections, told, source.optics))
+    lines = "".join(f"{line.rpartition(' ')[0]}\n" for line in table.lines)
+    return Rows(head, len(table.lines), lines.encode())
+
+
+def _optics(
+    average: Mapping[str, Any],
+    sections: Mapping[str, Any],
+    told: Mapping[str, Any],
+    given: tuple[float, float, float],
+) -> tuple[tuple[str, str], ...]:
+    """The optics group of picks without images, without its name and number."""
+    pixel_size = float(average["pixel_size"])
+    binning = float(sections.get("input", {}).get("binning", 1.0))
+    keys = ("voltage", "cs", "amplitude_contrast")
+    values = (
+        pixel_size / binning,
+        pixel_size,
+        *(float(told.get(key, own)) for key, own in zip(keys, given, strict=True)),
+    )
+    labels = OPTICS_LABELS[2:]
+    return tuple((label, f"{value:.6f}") for label, value in zip(labels, values, strict=True))

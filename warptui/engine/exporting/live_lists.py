@@ -1,0 +1,81 @@
+"""Keeps the live lists of particles in accord with the items and the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from warptui.engine.config.settings import Config
+from warptui.engine.execution.dispatcher import Foreman
+from warptui.engine.exporters.optics_groups.beam_shifts import BeamShifts
+from warptui.engine.exporters.rows import Source, source_of
+from warptui.engine.exporting.live import Live
+from warptui.engine.formats.star.picks import model_suffix
+from warptui.engine.model.exports import Export
+from warptui.engine.model.stored import StoredItem
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.training.request import used_model
+
+
+class LiveLists:
+    """Used from the session's thread."""
+
+    def __init__(
+        self, project: ProjectPaths, foreman: Foreman, load: Callable[[str], StoredItem | None]
+    ) -> None:
+        self._project, self._foreman, self._load = project, foreman, load
+        self._live: Live | None = None
+        self.shifts = BeamShifts()
+        self._config: Config | None = None
+
+    def apply(self, config: Config) -> None:
+        """Go on by these settings. Lists of another model's particles stay as they are."""
+        before, self._config = self._config, config
+        if before is not None and config == before.model_copy(update={"filters": config.filters}):
+            return
+        settings, suffix = config.export, model_suffix(used_model(config))
+        wanted = settings.live and "picking" in self._foreman.roster.wanted.enabled
+        if self._live is not None and (not wanted or self._live.suffix != suffix):
+            self._live.close(wait=False)
+            self._live = None
+        folder = settings.beam_shift_folder.strip()
+        place = (self._project.root / Path(folder).expanduser()).absolute() if folder else None
+        if place != self.shifts.folder:
+            self.shifts = BeamShifts(place)
+        if self._live is not None:
+            self._live.configure(settings, self.shifts)
+        elif wanted:
+            self._live = Live(self._project, suffix, settings, self._load, self.shifts)
+        self._foreman.touched.update(self._foreman.roster.entries)
+
+    def tell(self) -> None:
+        """Say which items belong into the lists now, of those that something became of."""
+        names, self._foreman.touched = self._foreman.touched, set()
+        if self._live is None or self._config is None or not names:
+            return
+        roster = self._foreman.roster
+        extracting = "particles" in roster.wanted.enabled
+        optics = self._config.optics.model_dump()
+        sources: dict[str, Source | None] = dict.fromkeys(names)
+        for name in names:
+            entry = roster.entries.get(name)
+            if entry is not None and entry.selection.selected:
+                sources[name] = source_of(
+                    entry.stored, self._live.suffix, optics, extracting=extracting
+                )
+        self._live.tell(sources)
+
+    def groups(self) -> dict[str, Any]:
+        """The optics groups of the list by beam shift, as its pictures show them."""
+        return self._live.groups() if self._live is not None else {}
+
+    def look(self) -> tuple[Export, ...]:
+        """What stands in the lists now."""
+        return self._live.look() if self._live is not None else ()
+
+    def close(self) -> None:
+        """Write the last version."""
+        if self._live is not None:
+            self.tell()
+            self._live.close()

@@ -1,0 +1,51 @@
+"""Which grid square a movie was taken on, as far as the acquisition software tells.
+
+EPU puts each square's movies into a folder ``GridSquare_12345``; its file names name the hole
+alone. Leginon and SmartScope put it into the file name. SerialEM tells the Navigator's label of the
+point, ``12-3`` being the third of the group that was put on square 12.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from warptui.engine.errors import InputError
+from warptui.engine.formats.acquisition.mdoc import movie_facts
+
+_FOLDER = re.compile(r"^grid[ _-]?square[ _-]?(\d+)", re.IGNORECASE)  # EPU
+_IN_NAME = (
+    re.compile(r"(?:^|_)(\d+gr_\d+sq)(?:_|$)", re.IGNORECASE),  # Leginon: grid and square
+    re.compile(r"(?:^|[_-])(?:grid)?[_-]?square[_-]?(\d+)(?:[_-]|$)", re.IGNORECASE),  # SmartScope
+)
+_GROUP = re.compile(r"^(\w+)-\d+$")
+
+
+def square_of_parts(parts: Sequence[str]) -> str:
+    """The square that a path names, given its folders and its file name; "" for none."""
+    for folder in reversed(parts[:-1]):
+        if found := _FOLDER.match(folder):
+            return found[1]
+    root = parts[-1].partition(".")[0] if parts else ""
+    for form in _IN_NAME:
+        if found := form.search(root):
+            return found[1]
+    return ""
+
+
+def square_of_label(label: str) -> str:
+    """The group that a label of SerialEM's Navigator belongs to; "" for a point of its own."""
+    found = _GROUP.match(label.strip())
+    return found[1] if found else ""
+
+
+def square_told_beside(movie_path: Path) -> str:
+    """What the mdoc beside a movie tells, where its path tells nothing; "" for nothing."""
+    if square_of_parts(movie_path.parts):
+        return ""
+    with suppress(OSError, InputError):  # whoever processes the movie says what is wrong with it
+        facts = movie_facts(movie_path)
+        return square_of_label(facts.navigator_label) if facts else ""
+    return ""

@@ -1,0 +1,55 @@
+"""Picks as other programs read them, and all candidates with their mask as warptui keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from warptui.engine.formats.star.tables import Table, is_writable, read_columns, write_star
+
+COORDINATES = ("rlnCoordinateX", "rlnCoordinateY")
+MICROGRAPH, SCORE = "rlnMicrographName", "rlnAutopickFigureOfMerit"
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Everything that might be a particle in one average, and where there is no specimen."""
+
+    table: np.ndarray  # (n, 4) float32: y, x (px of the average), score, area (px at 8 Å/px)
+    mask: np.ndarray  # (y, x) uint8, 0 and 1, at 8 Å/px
+
+
+def write_picks(path: Path, centres_yx_px: np.ndarray, scores: np.ndarray, micrograph: str) -> None:
+    """Write positions in px of the average as Warp and RELION have them.
+
+    Without any the table is empty, which says that nothing was found. A micrograph whose name no
+    STAR file can hold is not named in it: the file's own name tells it.
+    """
+    named = is_writable(micrograph)
+    labels = (*COORDINATES, MICROGRAPH, SCORE) if named else (*COORDINATES, SCORE)
+    rows = [
+        (float(x), float(y), *((micrograph,) if named else ()), float(score))
+        for (y, x), score in zip(centres_yx_px, scores, strict=True)
+    ]
+    write_star(path, [Table("", labels, rows)])
+
+
+def read_picks(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """What `write_picks` wrote: (n, 2) y, x px of the average, and (n,) scores; 0 = unknown.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or is no list of picks.
+    """
+    rows = read_columns(path, COORDINATES, (SCORE,))
+    table = np.array(rows, np.float64).reshape(-1, 3)
+    return np.ascontiguousarray(table[:, 1::-1]), table[:, 2]
+
+
+def model_suffix(model: str) -> str:
+    """What the files of a model's picks are called by: its name, of a path the last part."""
+    name = Path(model).name
+    return name.removesuffix(".safetensors") or name

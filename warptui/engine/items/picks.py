@@ -1,0 +1,93 @@
+"""Edits of picks: who has any, and what they make of the picks that are there.
+
+Other thresholds, added and removed picks take neither the network nor the movie: all candidates
+are kept beside the picks.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+
+from warptui.engine.errors import InputError, ItemError
+from warptui.engine.model.edits import Edits
+from warptui.engine.model.stored import StageRecord
+from warptui.engine.project.edits_file import read_edits
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.project.picks import read_candidates, write_chosen
+from warptui.engine.stages.movie import picking
+
+ENDING = "_edits.json"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What lists say of an item's edits."""
+
+    training: str = ""  # "examples" or "held-out"
+    edited_at: float = 0.0  # Unix time; 0 = never
+    digest: str | None = ""  # of what changes picks; None = the edits cannot be read
+    problem: str = ""  # why
+
+    @classmethod
+    def of(cls, edits: Edits, edited_at: float) -> Mark:
+        """The mark of an item with these edits."""
+        return cls(edits.training, edited_at, edits.digest)
+
+
+NO_MARK = Mark()
+
+
+def read_marks(project: ProjectPaths) -> dict[str, Mark]:
+    """The marks of all items that have edits, by root name."""
+    folder = project.edits("x").parent
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.name.endswith(ENDING)]
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    return {name: read_mark(project, name) for name in (n.removesuffix(ENDING) for n in names)}
+
+
+def read_mark(project: ProjectPaths, root_name: str) -> Mark:
+    """The mark of one item, from its file."""
+    path = project.edits(root_name)
+    try:
+        edited_at = path.stat().st_mtime
+        return Mark.of(read_edits(path), edited_at)
+    except FileNotFoundError:
+        return NO_MARK
+    except (InputError, OSError) as problem:
+        return Mark(edited_at=1.0, digest=None, problem=str(problem))
+
+
+def is_behind(record: StageRecord | None, mark: Mark) -> bool:
+    """Whether picks were made with other edits than there are now."""
+    if record is None or mark.digest is None:
+        return False
+    return record.result.get("edits", "") != mark.digest
+
+
+def repick(project: ProjectPaths, name: str, root_name: str, record: StageRecord) -> StageRecord:
+    """Write an item's picks anew by its edits; what its picking says then.
+
+    Raises
+    ------
+    ItemError
+        If its candidates or its edits cannot be read, or the picks cannot be written.
+    """
+    edits = read_edits(project.edits(root_name))
+    found, result = read_candidates(project, root_name), record.result
+    if found is None or not result.get("pixel_size"):
+        raise ItemError(
+            f"{name}: its candidates are gone: the edits are kept, and applied when it is "
+            "processed again (P)"
+        )
+    chosen = picking.pick(found, record.settings, result, edits)
+    micrograph = project.average(root_name).name
+    try:
+        write_chosen(project, root_name, result["model"], chosen, result["pixel_size"], micrograph)
+    except OSError as problem:
+        raise ItemError(f"{name}: its picks cannot be written: {problem.strerror}") from problem
+    told = picking.describe(chosen, found, record.settings, result, edits)
+    return replace(record, result={**result, **told})

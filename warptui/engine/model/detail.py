@@ -1,0 +1,64 @@
+"""Everything about one item, and the result of a trial on it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from warptui.engine.model.row import ItemRow
+
+
+@dataclass(frozen=True)
+class ItemDetail:
+    """Everything about one item: what the item screen shows."""
+
+    row: ItemRow
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)  # per stage, as stored
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # per stage, as processed
+    outdated: dict[str, str] = field(default_factory=dict)  # per stage: why it must run
+    history: tuple[dict[str, Any], ...] = ()  # stage, finished_at, device, seconds, version
+    raw_path: str = ""
+    preview_path: str = ""  # empty while there is none
+    average_path: str = ""
+    spectrum_path: str = ""  # small picture of the power spectrum beside its model
+    candidates_path: str = ""  # what may be a particle: an array of y, x, score, area
+    mask_preview_path: str = ""  # small picture: where there is no specimen
+    edits: dict[str, Any] = field(default_factory=dict)  # of the picks, by hand; see `edits.Edits`
+    edits_problem: str = ""  # why the edits cannot be read
+    failed_stage: str = ""  # where the last failure happened
+    log_tail: str = ""  # of the worker that failed on it
+    traceback: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> ItemDetail:
+        """The inverse of `to_json`; unknown keys are ignored."""
+        known = {key: record[key] for key in cls.__dataclass_fields__ if key in record}
+        known["row"] = ItemRow.from_json(known["row"])
+        known["history"] = tuple(known.get("history", ()))
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a stage made of an item with settings that were only tried; nothing of it is stored."""
+
+    name: str  # of the item
+    stage: str
+    settings: dict[str, Any]  # of the stage, all of them
+    result: dict[str, Any]  # as it would be stored
+    pictures: dict[str, str] = field(default_factory=dict)  # paths by product, there for a while
+    seconds: float = 0.0
+    device: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Trial:
+        """The inverse of `to_json`; unknown keys are ignored."""
+        return cls(**{key: record[key] for key in cls.__dataclass_fields__ if key in record})

@@ -1,0 +1,53 @@
+"""A list for another program: the request for it, and how far it is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Export:
+    """A list for another program: being written, written, or not."""
+
+    id: str  # names the file that is written
+    kind: str  # "micrographs"
+    path: str
+    state: str  # "running", "done", "failed", "cancelled"; "live" = always being kept up to date
+    at: float = 0.0  # Unix time: since when it is so
+    rows: int = 0  # written; while it runs, items looked at so far
+    total: int = 0  # items that were asked for; of a live list, that are in it
+    reason: str = ""  # why it failed, what was left out
+    writer: str = ""  # "engine" or "command line"
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return Path(self.path).name
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What is to be written for another program, where and how."""
+
+    kind: str = "micrographs"
+    items: str = "selected"  # "selected", "done" = all that is, "named", "all"
+    names: tuple[str, ...] = ()
+    path: str = ""  # from the project folder; empty = the usual name in it
+    relative_to: str = ""  # paths in the list start here, from the project folder; empty = it
+    absolute: bool = False  # whole paths instead
+    switches: tuple[str, ...] = ()  # those of the kind that are on
+    given: dict[str, str] = field(default_factory=dict)  # what was typed, by the kind's fields
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> ExportRequest:
+        """The inverse of `to_json`; unknown keys are ignored."""
+        known = {key: record[key] for key in cls.__dataclass_fields__ if key in record}
+        for key in ("names", "switches"):
+            known[key] = tuple(known.get(key, ()))
+        return cls(**known)

@@ -1,0 +1,17 @@
+"""A message to the operator that stays until it was seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that somebody should know; it stands on every screen until it was seen."""
+
+    id: int
+    at: float  # Unix time by the engine's clock
+    rule: str  # the setting in [alerts] that it comes from
+    level: str  # "warning" or "error"
+    text: str
+    item: str = ""

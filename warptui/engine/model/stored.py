@@ -1,0 +1,189 @@
+"""What is stored about an item: one record per stage, with the exact settings it ran with.
+
+Plain frozen records. `StoredItem` is what a metadata file says; `planning.plan` compares it
+with the current settings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from typing import Any
+
+from warptui.engine.model.item import Choice
+
+MAX_HISTORY = 100  # runs remembered per item; a metadata file must not grow for ever
+MAX_ABRIDGED = 8  # values of a list that `StoredItem.abridged` keeps
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """One stage's last successful run on an item."""
+
+    stage: str
+    version: int  # of the stage's maths
+    settings: dict[str, Any]  # the stage's own, as processed
+    sections: dict[str, dict[str, Any]]  # shared ones, plus gain_hash and defects_hash in "input"
+    result: dict[str, Any]  # the stage's Result, JSON-ready
+    finished_at: float  # Unix time
+    seconds: float
+    device: str
+    program_version: str
+    fingerprint: str = ""  # of the raw file that it was made from
+    needs: dict[str, str] = field(default_factory=dict)  # `key` of the earlier records it used
+    abridged: bool = False  # long lists of the result were left out (see `StoredItem.abridged`)
+
+    @cached_property  # asked for every item of a project whenever a setting changes
+    def key(self) -> str:
+        """Names this very run, so that a later stage can say what it was made from."""
+        identity = [self.stage, self.version, self.settings, self.sections, self.needs]
+        identity += [self.fingerprint, self.finished_at]
+        if edits := self.result.get("edits"):  # by hand, after the run
+            identity.append(edits)
+        return digest(identity)
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON-ready values, which it shares: they must not be changed."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an item could not be processed."""
+
+    stage: str
+    reason: str
+    tries: int
+    at: float  # Unix time
+    log_tail: str = ""
+    traceback: str = ""
+    fingerprint: str = ""  # of the raw file that it failed with
+    wanted: str = ""  # `plan.wanted_hash` of the settings that it failed with
+    cancelled: bool = False  # by the user, and so whatever the settings, until he says otherwise
+
+
+@dataclass(frozen=True)
+class StoredItem:
+    """Everything that is stored about one item."""
+
+    name: str  # file name with extension
+    sequence: int  # order of arrival, from 1; 0 = unknown
+    choice: Choice = Choice.AUTO
+    raw_path: str = ""
+    fingerprint: str = ""  # of the raw file when it was last processed
+    records: dict[str, StageRecord] = field(default_factory=dict)  # by stage
+    failure: Failure | None = None
+    history: tuple[dict[str, Any], ...] = ()  # stage, version, finished_at, device, seconds, ...
+    square: str = ""  # of the grid, where only the acquisition's own metadata told it
+    problem: str = ""  # why the metadata could not be used (fully), or who else wrote it
+
+    def with_record(self, record: StageRecord) -> StoredItem:
+        """The item after a stage succeeded: its record replaced, history kept, failure cleared."""
+        run = {
+            "stage": record.stage,
+            "version": record.version,
+            "finished_at": record.finished_at,
+            "seconds": record.seconds,
+            "device": record.device,
+            "program_version": record.program_version,
+        }
+        return replace(
+            self,
+            fingerprint=record.fingerprint or self.fingerprint,
+            records={**self.records, record.stage: record},
+            failure=None,
+            history=(*self.history, run)[-MAX_HISTORY:],
+            problem="",
+        )
+
+    def abridged(self) -> StoredItem:
+        """The item without the long lists of its results: for keeping thousands in memory.
+
+        `Store.save` accepts it and keeps the lists that are on disk.
+        """
+        records = {
+            stage: record
+            if record.abridged
+            else replace(record, result=short_values(record.result), abridged=True)
+            for stage, record in self.records.items()
+        }
+        return replace(self, records=records)
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON-ready values, which it shares: they must not be changed."""
+        return {
+            **vars(self),
+            "records": {stage: record.to_json() for stage, record in self.records.items()},
+            "failure": None if self.failure is None else dict(vars(self.failure)),
+            "history": list(self.history),
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> StoredItem:
+        """The inverse of `to_json`; unknown keys are ignored.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If a required value is missing or has the wrong type.
+        """
+        known = _checked(cls, values)
+        known["choice"] = Choice(known.get("choice", "auto"))
+        known["records"] = {
+            str(stage): StageRecord(**_checked(StageRecord, record))
+            for stage, record in known.get("records", {}).items()
+        }
+        failure = known.get("failure")
+        known["failure"] = None if failure is None else Failure(**_checked(Failure, failure))
+        known["history"] = tuple(known.get("history", ()))
+        return cls(**known)
+
+
+def digest(value: Any) -> str:
+    """Short hash of a JSON-ready value, independent of the order of keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def short_values(result: dict[str, Any]) -> dict[str, Any]:
+    """The values of a stage's result that are no long lists."""
+    return {key: value for key, value in result.items() if _is_short(value)}
+
+
+# What the rest of the program relies on without looking; the annotations are texts.
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "dict": dict,
+    "tuple": (list, tuple),
+}
+
+
+@cache
+def _fields(kind: Any) -> tuple[tuple[str, type | tuple[type, ...], str], ...]:
+    """Name, allowed types and their words of each field of a dataclass."""
+    told = ((key, str(entry.type)) for key, entry in kind.__dataclass_fields__.items())
+    return tuple((key, _TYPES.get(said.partition("[")[0], object), said) for key, said in told)
+
+
+def _checked(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """The values that are fields of the dataclass ``kind``, if they have the right types."""
+    known = {}
+    for key, expected, said in _fields(kind):
+        if key in values:
+            value = known[key] = values[key]
+            if not isinstance(value, expected):
+                raise TypeError(f"{key} is {value!r}, expected {said}")
+    return known
+
+
+def _is_short(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return len(value) <= MAX_ABRIDGED and not any(
+            isinstance(entry, list | tuple | dict) for entry in value
+        )
+    return not isinstance(value, dict)

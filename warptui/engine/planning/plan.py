@@ -1,0 +1,313 @@
+"""Pure: what is stored about an item and the settings -> the stages to run, and why.
+
+There is no other state machine: a changed setting, a crash between two stages, a replaced gain
+reference or raw file and a new version of a stage all are "stored differs from wanted".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from warptui.engine.config.settings import Config, affecting
+from warptui.engine.model.item import Movie, root_name_of
+from warptui.engine.model.stored import StageRecord, StoredItem, digest
+from warptui.engine.stages.base import Stage
+from warptui.engine.stages.registry import STAGES
+
+LONGEST_SUFFIX = len(".mrc")  # of a result's name, after the root name
+MAX_NAME_BYTES = 255  # of all common file systems
+
+NEVER_RUN = "never run"  # why a stage runs on an item that is new
+
+
+@dataclass(frozen=True)
+class References:
+    """Hashes of the files that the settings name; "" = none, or unreadable at the moment."""
+
+    gain_hash: str = ""
+    defects_hash: str = ""
+    model_hash: str = ""  # of BoxNet
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage that must run, and why."""
+
+    stage: str
+    reason: str
+
+
+def plan(
+    stored: StoredItem | None,
+    config: Config,
+    references: References,
+    fingerprint: str,
+    kind: type = Movie,
+    stages: Sequence[Stage] = STAGES,
+) -> tuple[Step, ...]:
+    """Stages that bring an item into accord with the settings, in order, each with its reason.
+
+    ``fingerprint`` is that of the raw file now; "" (the file is gone) compares nothing. A failure
+    is no obstacle here: whoever schedules decides whether to try again (see `wanted_hash`).
+    """
+    return Target(config, references, kind, stages).steps(stored, fingerprint)
+
+
+class Target:
+    """What items are compared with: settings and references, prepared once for all of them."""
+
+    def __init__(
+        self,
+        config: Config,
+        references: References,
+        kind: type = Movie,
+        stages: Sequence[Stage] = STAGES,
+    ) -> None:
+        enabled = _enabled(config, kind, stages)
+        self._goals = [_Goal.of(stage, config, references) for stage in enabled]
+
+    def steps(self, stored: StoredItem | None, fingerprint: str) -> tuple[Step, ...]:
+        """Stages that an item needs: see `plan`."""
+        steps: dict[str, Step] = {}
+        for goal in self._goals:
+            reason = _reason(goal, stored, fingerprint, steps)
+            if reason:
+                steps[goal.name] = Step(goal.name, reason)
+        return tuple(steps.values())
+
+
+@dataclass(frozen=True)
+class _Goal:
+    """What the record of a stage is compared with."""
+
+    name: str
+    version: int
+    settings: dict[str, Any]  # that affect results
+    sections: dict[str, dict[str, Any]]  # shared ones, as a record has them
+    models: dict[str, BaseModel]  # the sections that both are from, by name
+    needed: dict[str, bool]  # stages that it reads, and whether they are switched on
+
+    @classmethod
+    def of(cls, stage: Stage, config: Config, references: References) -> _Goal:
+        sections = _wanted_sections(stage, config, references)
+        return cls(
+            stage.name,
+            stage.version,
+            affecting(config.stage(stage.name)),
+            sections,
+            {name: config.section(name) for name in (stage.name, *sections)},
+            {need: config.stage(need).enabled for need in stage.needed(config)},
+        )
+
+
+def make_record(
+    stage: str,
+    stored: StoredItem | None,
+    config: Config,
+    references: References,
+    fingerprint: str,
+    *,
+    result: dict[str, Any],
+    finished_at: float,
+    seconds: float,
+    device: str,
+    program_version: str,
+    stages: Sequence[Stage] = STAGES,
+) -> StageRecord:
+    """The record of a run that just succeeded, such that `plan` finds nothing more to do for it.
+
+    ``config``, ``references`` and ``fingerprint`` are those that the run was started with.
+    """
+    described = _stage(stage, stages)
+    records = stored.records if stored else {}
+    needs = {
+        name: records[name].key
+        for name in described.needed(config)
+        if name in records and config.stage(name).enabled
+    }
+    return StageRecord(
+        stage=stage,
+        version=described.version,
+        settings=affecting(config.stage(stage)),
+        sections=_wanted_sections(described, config, references),
+        result=result,
+        finished_at=finished_at,
+        seconds=seconds,
+        device=device,
+        program_version=program_version,
+        fingerprint=fingerprint,
+        needs=needs,
+    )
+
+
+def wanted_hash(
+    config: Config,
+    references: References,
+    stages: Sequence[Stage] = STAGES,
+    kind: type = Movie,
+) -> str:
+    """Names everything in the settings and references that can change a result."""
+    wanted = [
+        [
+            stage.name,
+            stage.version,
+            affecting(config.stage(stage.name)),
+            _wanted_sections(stage, config, references),
+        ]
+        for stage in _enabled(config, kind, stages)
+    ]
+    return digest(wanted)
+
+
+def refusal(path: Path, taken: Mapping[str, Path]) -> str:
+    """Why the file cannot become an item of its own; "" if it can.
+
+    ``taken`` maps the root names of the known items to their raw files: results of all items share
+    flat folders and are named by the root name, so two items must never share it.
+    """
+    try:
+        root_bytes = len(root_name_of(path.name).encode())
+    except UnicodeEncodeError:
+        return f"the file name {path.name!r} is not valid UTF-8: rename the file"
+    longest = MAX_NAME_BYTES - LONGEST_SUFFIX
+    if root_bytes > longest:
+        return (
+            f"the file name without its extension has {root_bytes} bytes; at most {longest} leave "
+            "room for the names of the results: shorten it"
+        )
+    other = taken.get(root_name_of(path.name))
+    if other is not None and other != path:
+        return (
+            f"{other} has the same root name {root_name_of(path.name)!r} and came first: the "
+            "results of both would have the same names; rename this file"
+        )
+    return ""
+
+
+def _stage(name: str, stages: Sequence[Stage]) -> Stage:
+    return next(stage for stage in stages if stage.name == name)
+
+
+def _enabled(config: Config, kind: type, stages: Sequence[Stage]) -> list[Stage]:
+    return [stage for stage in stages if stage.kind is kind and config.stage(stage.name).enabled]
+
+
+def _wanted_sections(
+    stage: Stage, config: Config, references: References
+) -> dict[str, dict[str, Any]]:
+    """The settings beside its own that ``stage`` depends on (see `Stage.sections`)."""
+    wanted: dict[str, dict[str, Any]] = {}
+    for entry in stage.sections:
+        section, _, key = entry.partition(".")
+        model = config.section(section)
+        if key:
+            wanted.setdefault(section, {})[key] = _value(model, key)
+        else:
+            wanted[section] = affecting(model)
+    hashes = {"gain": references.gain_hash, "defects": references.defects_hash}
+    for name, reference_hash in hashes.items():
+        if name in wanted.get("input", {}):
+            wanted["input"][f"{name}_hash"] = reference_hash
+    if "model_hash" in wanted.get("picking", {}):
+        wanted["picking"]["model_hash"] = references.model_hash
+    return wanted
+
+
+def _value(model: BaseModel, key: str) -> Any:
+    """A setting that a stage names one by one, or a value that the section derives from several."""
+    values = affecting(model)
+    return values[key] if key in values else getattr(model, key, None)
+
+
+def _reason(
+    goal: _Goal, stored: StoredItem | None, fingerprint: str, steps: Mapping[str, Step]
+) -> str:
+    record = stored.records.get(goal.name) if stored else None
+    if stored is None or record is None:
+        return (stored.problem if stored else "") or NEVER_RUN
+    if record.version != goal.version:
+        return f"stage version {record.version} -> {goal.version}"
+    if fingerprint and record.fingerprint and record.fingerprint != fingerprint:
+        return "raw file replaced"
+    if record.settings != goal.settings or record.sections != goal.sections:
+        changes = _changes(goal, record.settings)
+        for section, wanted in goal.sections.items():
+            if section == goal.name and changes:
+                continue  # another model's content is another, too
+            was = record.sections.get(section, {})
+            changes += _section_changes(section, was, wanted, goal.models[section])
+        if changes:
+            return ", ".join(changes)
+    return _need_reason(goal, stored, record, steps)
+
+
+def _need_reason(
+    goal: _Goal, stored: StoredItem, record: StageRecord, steps: Mapping[str, Step]
+) -> str:
+    for need, enabled in goal.needed.items():
+        if not enabled:
+            if need in record.needs:
+                return f"{need} was switched off"
+        elif need in steps:
+            return f"needs {need}, which must run"
+        elif need not in record.needs:
+            return f"{need} was switched on"
+        elif record.needs[need] != stored.records[need].key:
+            if record.finished_at >= stored.records[need].finished_at:
+                return f"what {need} found was edited since"
+            return f"made from an earlier run of {need}"
+    return ""
+
+
+def _changes(goal: _Goal, was: Mapping[str, Any]) -> list[str]:
+    """Differences of a stage's own settings; a key that the record lacks had its default."""
+    if was == goal.settings:
+        return []
+    defaults = affecting(type(goal.models[goal.name])())
+    return [
+        f"{goal.name}.{key} {_shown(was.get(key, defaults[key]))} -> {_shown(now)}"
+        for key, now in goal.settings.items()
+        if was.get(key, defaults[key]) != now
+    ]
+
+
+def _section_changes(
+    section: str, was: Mapping[str, Any], wanted: Mapping[str, Any], model: Any
+) -> list[str]:
+    """Differences of a shared section. Reference files are compared by content where it is known.
+
+    An unreadable reference is the next run's error, no reason to doubt the results that are there.
+    """
+    if was == wanted:
+        return []
+    changes = []
+    for key, now in wanted.items():
+        before = was[key] if key in was else _value(type(model)(), key)
+        reference = key.removesuffix("_hash")
+        if key != reference:
+            same_name = was.get(reference) == wanted.get(reference)
+            if same_name and before and now and before != now:
+                changes.append(f"{_REFERENCES[reference]} replaced")
+        elif before != now:
+            content = wanted.get(f"{key}_hash")
+            if not content or was.get(f"{key}_hash") != content:
+                changes.append(f"{section}.{key} {_shown(before)} -> {_shown(now)}")
+    return changes
+
+
+_REFERENCES = {"gain": "gain reference", "defects": "defect map", "model": "BoxNet model"}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_shown(entry) for entry in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, str) else str(value)

@@ -1,0 +1,150 @@
+"""Cuts particles for an export, in a process of its own: one line of JSON per item in and out.
+
+What a stage of the session would write into the project goes into the export's own folder, and what
+is there already, whole and made of the same, is not made again: an export that was interrupted goes
+on where it stood.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from warptui.engine.config.settings import Config
+from warptui.engine.errors import WarptuiError
+from warptui.engine.formats.mrc import StackWriter
+from warptui.engine.formats.star.particles import (
+    ParticleOptics,
+    ParticleTable,
+    images_made_of,
+    write_particles,
+)
+from warptui.engine.model.item import Movie
+from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie.particles import STAGE, ParticleResult, ParticleSettings
+from warptui.engine.stages.registry import STAGES
+from warptui.engine.worker.bench import MovieBench
+from warptui.engine.worker.devices import cpu_count, find_cuda
+from warptui.engine.worker.parent import die_with_parent
+
+NICE = 5  # below the app and the engine
+
+
+class CuttingBench(MovieBench):
+    """Reads from the project, cuts at places that are given, and writes somewhere else."""
+
+    def __init__(self, *given: Any, folder: Path, places: np.ndarray, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self._folder, self._places = folder, places
+
+    def picks(self, path: str) -> tuple[np.ndarray, np.ndarray]:
+        """The places that were asked for."""
+        return np.ascontiguousarray(self._places[:, :2]), self._places[:, 2]
+
+    def particle_stack(self, suffix: str, half: str, box_px: int, pixel_size: float) -> StackWriter:
+        """A stack in the export's folder."""
+        return StackWriter(self._stack(half), (box_px, box_px), pixel_size)
+
+    def particle_path(self, suffix: str) -> Path:
+        """Where it is."""
+        return self._stack("")
+
+    def save_particles(
+        self, suffix: str, table: ParticleTable, optics: ParticleOptics, made_of: str
+    ) -> Path:
+        """The list of one micrograph's particles, beside its stack."""
+        path = self._stack("").with_suffix(".star")
+        write_particles(path, table, optics, made_of)
+        return path
+
+    def has_particles(self, suffix: str, made_of: str, halves: Sequence[str]) -> bool:
+        """Whether these very images are there."""
+        there = all(self._stack(half).is_file() for half in halves)
+        return there and images_made_of(self._stack("").with_suffix(".star")) == made_of
+
+    def discard_particles(self, suffix: str) -> None:
+        """Take away what another export left here."""
+        self._stack("").with_suffix(".star").unlink(missing_ok=True)
+        for half in ("", "odd", "even"):
+            self._stack(half).unlink(missing_ok=True)
+
+    def relative(self, path: Path) -> str:
+        """As lists of the project name it."""
+        return os.path.relpath(path, self._project.root)
+
+    def _stack(self, half: str) -> Path:
+        ending = f"_{half}" if half else ""
+        return self._folder / f"{self.item.root_name}{ending}.mrcs"
+
+
+def cut_item(task: dict[str, Any], on_progress: Callable[[float], None]) -> ParticleResult:
+    """Cut the particles of one item.
+
+    Raises
+    ------
+    WarptuiError, OSError
+        If they cannot be cut or written.
+    """
+    config = Config.from_json(task["config"])
+    settings = config.stage("particles")
+    assert isinstance(settings, ParticleSettings)
+    item, project = Movie(Path(task["raw_path"])), ProjectPaths(Path(task["project"]))
+    if not item.path.is_file():
+        raise FileNotFoundError(2, "the movie is gone", str(item.path))
+    device = _device()
+    places = np.array(task["places"], np.float64).reshape(-1, 3)
+    with CuttingBench(
+        item, project, config, device, threads=cpu_count(), on_progress=on_progress,
+        folder=Path(task["folder"]), places=places,
+    ) as bench:  # fmt: skip
+        for stage in STAGES:
+            if stage.name in task["results"]:
+                bench.results[stage.name] = stage.Result.model_validate(task["results"][stage.name])
+        result = STAGE.run(item, bench, settings)
+        assert isinstance(result, ParticleResult)
+        return result
+
+
+def _account(problem: BaseException, raw_path: str) -> dict[str, Any]:
+    """What went wrong, for the program that asked."""
+    path = str(getattr(problem, "filename", None) or "")
+    said = getattr(problem, "strerror", None) or str(problem)
+    if isinstance(problem, FileNotFoundError) and path == raw_path:
+        said = "the movie is gone"
+    told = f"{path}: {said}" if path else said
+    return {"problem": told, "path": path, "errno": getattr(problem, "errno", None)}
+
+
+@cache
+def _device() -> str:
+    found, _ = find_cuda()
+    return found[0] if found else "cpu"
+
+
+def main() -> int:
+    """Serve tasks until stdin closes, or the program whose process number is given ends."""
+    die_with_parent(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who began this ends it
+    os.nice(NICE)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        task = json.loads(line)
+        try:
+            answer: dict[str, Any] = cut_item(task, lambda done: None).model_dump()
+        except (WarptuiError, OSError, MemoryError) as problem:
+            answer = _account(problem, task["raw_path"])
+        print(json.dumps(answer), file=answers, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""The optics groups by beam shift, in a window: where the beam was, and what was made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Footer
+
+from warptui.screens.look.glyphs import Drawing
+from warptui.screens.widgets.plots.beam_plot import BeamPlot
+
+
+class BeamDialog(ModalScreen[None]):
+    """A scatter plot and a table of the groups."""
+
+    BINDINGS = [
+        Binding("j,down", "rows(1)", "rows", id="beam.down", key_display="j k"),
+        Binding("k,up", "rows(-1)", "up", show=False, id="beam.up"),
+        Binding("space,pagedown", "rows(10)", "page down", show=False, id="beam.page-down"),
+        Binding("pageup", "rows(-10)", "page up", show=False, id="beam.page-up"),
+        Binding("escape,q,enter", "dismiss(None)", "close", id="beam.close", key_display="q"),
+    ]
+
+    def __init__(self, title: str, told: Mapping[str, Any], drawing: Drawing) -> None:
+        super().__init__()
+        self._title, self._told, self._drawing = title, told, drawing
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog beam") as dialog:
+            dialog.border_title = self._title
+            yield (plot := BeamPlot())
+            plot.drawing = self._drawing
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one(BeamPlot).show(self._told)
+
+    def action_rows(self, rows: int) -> None:
+        self.query_one(BeamPlot).scroll_rows(rows)

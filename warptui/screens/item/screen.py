@@ -1,0 +1,394 @@
+"""One item: its pictures, its motion, its numbers and its story."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from textual.binding import Binding
+from textual.containers import Container, Horizontal, Vertical
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import Static
+
+from warptui.screens import words
+from warptui.screens.dialogs.windows import TextDialog
+from warptui.screens.item import text as item_text
+from warptui.screens.item.comparison import Comparison
+from warptui.screens.item.pick_editing import PICK_KEYS, PickEditor
+from warptui.screens.item.picks import Field
+from warptui.screens.link import prefetch
+from warptui.screens.link.feed import Engine
+from warptui.screens.link.mirror import Changes
+from warptui.screens.link.prefetch import Shelf
+from warptui.screens.look.glyphs import plain
+from warptui.screens.page import RAW
+from warptui.screens.stages import VIEWS, StageView
+from warptui.screens.stages.view import LayerSwitch, Loaded, Pane, Side
+from warptui.screens.widgets.line import LineWidget, Piece
+from warptui.screens.widgets.lists.text_pane import TextPane
+from warptui.screens.widgets.pictures.image import Image, Picture
+from warptui.screens.widgets.pictures.layers import Layer, Swap
+from warptui.screens.workspace import Workspace
+
+MICROGRAPH = PickEditor.MICROGRAPH
+SPARE_LINES = 9  # of a pane that is shown only where there is room to spare
+TALL = 46  # lines from which there is room in any case
+
+
+_LAYERS = Binding.Group("layers", compact=True)
+_SWITCHES = [switch for view in VIEWS for switch in view.layers]
+
+
+def _key_of(switch: LayerSwitch) -> Binding:
+    return Binding(
+        switch.key,
+        f"layer('{switch.id}')",
+        switch.label,
+        id=f"layer.{switch.id}",
+        tooltip=f"{switch.label}: shown or hidden on the picture",
+        group=None if switch.named else _LAYERS,
+    )
+
+
+def drawn_by(switch: LayerSwitch, loaded: Loaded) -> tuple[Layer, ...]:
+    """The layers that a switch shows of an item."""
+    found = switch.layer(loaded)
+    return found if isinstance(found, tuple) else (found,) if found is not None else ()
+
+
+class HeadLine(LineWidget):
+    """Which item this is, in one line."""
+
+    DEFAULT_CSS = "HeadLine { height: 1; }"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._pieces: list[Piece] = []
+
+    def show(self, pieces: list[Piece]) -> None:
+        """Show other words."""
+        if pieces != self._pieces:
+            self._pieces = pieces
+            self.repaint()
+
+    def paint(self, width: int, height: int) -> list[Strip]:
+        pieces = list(self._pieces)
+        for dispensable in (3, 2):  # the state's word (its glyph stays), then the place
+            if sum(len(text) for text, _ in pieces) > width and len(pieces) > dispensable:
+                del pieces[dispensable]
+        excess = sum(len(text) for text, _ in pieces) - width
+        if excess > 0 and len(pieces) > 1:  # names of a session differ at their ends
+            name, style = pieces[1]
+            short = words.shorten_left(name, max(8, len(name) - excess), self.glyphs.ellipsis)
+            pieces[1] = (short, style)
+        return [self.line(*pieces)]
+
+
+class ItemScreen(PickEditor):
+    """The current item; ←/→ go to its neighbours."""
+
+    BINDINGS = [
+        Binding("right", "app.step(1)", "item", id="item.next", key_display="←/→"),
+        Binding("left", "app.step(-1)", "previous item", id="item.previous", show=False),
+        *(_key_of(switch) for switch in _SWITCHES if switch.named),
+        *PICK_KEYS,
+        *(_key_of(switch) for switch in _SWITCHES if not switch.named),
+        Binding(
+            "T",
+            "app.try_settings('ctf')",
+            "try CTF settings",
+            id="item.try-ctf",
+            tooltip="other settings of the CTF, on this item alone; nothing is stored",
+            show=False,
+        ),
+        Binding(
+            "H",
+            "compare",
+            "compare",
+            id="item.compare",
+            tooltip="where this item's values stand among those of all items",
+        ),
+        Binding(
+            "i,enter",
+            "details",
+            "details",
+            id="details",
+            tooltip="every number and setting; of a failure the log and the traceback",
+            show=False,
+        ),
+        Binding(
+            "Y",
+            "app.copy_path(True)",
+            "copy raw path",
+            id="copy-raw-path",
+            tooltip="copy the path of the raw file",
+            show=False,
+        ),
+    ]
+    topic = "item"
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        client: Callable[[], Engine | None],
+        views: Sequence[StageView] = VIEWS,
+    ) -> None:
+        super().__init__(workspace)
+        self._client = client
+        self._views = views
+        self._panes = [pane for view in views for pane in view.panes]
+        self._switches = [switch for view in views for switch in view.layers]
+        self._layers = {switch.id for switch in self._switches if switch.shown}
+        self._ordered = [pane for side in Side for pane in self._panes if pane.side is side]
+        self._ids = (*(pane.id for pane in self._ordered), "numbers", "story")
+        self.PANES = (*(pane.title.split(",")[0] for pane in self._ordered), "Numbers", "History")
+        self._pane = self._ids.index(MICROGRAPH) if MICROGRAPH in self._ids else 0
+        self._shelf = Shelf()
+        self._shown: tuple[str | None, Loaded | None] = (None, None)
+
+    def content(self) -> Iterable[Widget]:
+        yield HeadLine(id="head")
+        yield Static(classes="tabs", markup=False)
+        with Horizontal(id="panes"):
+            with Vertical(id="fourier-side", classes="side"):
+                yield from self._widgets(Side.FOURIER)
+            with Container(id="rest", classes="side"):
+                with Vertical(id="real-side", classes="side"):
+                    yield from self._widgets(Side.REAL)
+                with Container(id="facts-side", classes="side"):
+                    yield from self._widgets(Side.FACTS)
+                    yield TextPane(id="numbers", classes="pane")
+                    yield TextPane(id="story", classes="pane")
+
+    def _widgets(self, side: Side) -> Iterable[Widget]:
+        for pane in self._panes:
+            if pane.side is side:
+                classes = "pane spare" if pane.spare else "pane"
+                yield pane.widget(id=pane.id, classes=classes)
+
+    def opened(self) -> None:
+        self.query_one("#numbers").border_title = "Numbers"
+        self.query_one("#story").border_title = "Settings and history"
+        has_fourier = any(pane.side is Side.FOURIER for pane in self._panes)
+        self.set_class(has_fourier, "-fourier")
+        self.set_class(not has_fourier, "-no-fourier")
+        self.query_one(f"#{MICROGRAPH}").focus()
+
+    def draw(self, changes: Changes) -> None:
+        super().draw(changes)
+        mirror = self.workspace.mirror
+        known = (mirror.index.get(name) for name in changes.items)
+        self._shelf.forget(mirror.rows[number] for number in known if number is not None)
+        if changes.everything and not changes.items and changes.status:
+            self._shown = (None, None)  # resized or resumed: draw all anew
+        self._show_item()
+
+    def set_drawing(self) -> None:
+        super().set_drawing()
+        for pane in self._panes:
+            widget = self.query_one(f"#{pane.id}")
+            if isinstance(widget, Image):
+                widget.entitle(pane.title)
+            else:
+                widget.border_title = plain(pane.title, self.workspace.drawing)
+
+    def draw_current(self) -> None:
+        super().draw_current()
+        self._show_item()
+
+    def draw_choices(self, names: set[str]) -> None:
+        self._show_head()
+
+    # reading: in a thread, the current item first, then its neighbours
+
+    def _read_next(self) -> None:
+        client = self._client()
+        if client is None:
+            return
+        neighbours = (self.workspace.step(step) for step in prefetch.AHEAD)
+        name = self._shelf.wanted([self.workspace.current, *neighbours])
+        if name is None:
+            return
+
+        mark = self.workspace.edits.mark(name)
+
+        def work() -> None:
+            loaded = prefetch.read(client, name, self._views)
+            self.call_later(self._take, name, loaded, mark)
+
+        self.run_worker(work, thread=True, group="details")
+
+    def _take(self, name: str, loaded: Loaded, mark: int | None) -> None:
+        self._shelf.put(name, loaded)
+        self.take_edits(name, mark, loaded)
+        if name == self.workspace.current and self.is_mounted:
+            self._show_item()
+        else:
+            self._read_next()
+
+    # drawing
+
+    @property
+    def loaded(self) -> Loaded | None:
+        """The current item, once it is read, as it was edited since."""
+        current = self.workspace.current
+        return self.with_edits(current, self._shelf.get(current))
+
+    @property
+    def read_ahead(self) -> bool:
+        """All neighbours are read."""
+        steps = (0, *prefetch.AHEAD)
+        names = [self.workspace.step(step) for step in steps]
+        return not self._shelf.reading and all(self._shelf.get(name) for name in names)
+
+    def _show_head(self) -> None:
+        workspace, row = self.workspace, self.workspace.current_row
+        head = self.query_one(HeadLine)
+        if row is None:
+            head.show([(" no item ", head.colours["muted"])])
+            return
+        loaded = self.loaded
+        place = f"{(workspace.current_number or 0) + 1:,}/{len(workspace.mirror):,}"
+        detail = loaded.detail if loaded else None
+        training, alarm = row.training, ""
+        if loaded is not None and isinstance(field := loaded.parts.get("picking"), Field):
+            training = field.edits.training
+            alarm = "edits not saved" if field.unsaved else ""
+            alarm = "edits cannot be read" if field.problem else alarm
+        said = item_text.head(row, detail, place, head.colours, head.glyphs, training, alarm)
+        head.show(said)
+
+    def _show_item(self) -> None:
+        self._show_head()
+        loaded = self.loaded
+        if not self._is_shown(loaded):
+            self._shown = (self.workspace.current, loaded)
+            for pane in self._panes:
+                self._show_content(pane, loaded)
+            self._share_room()
+        self._show_texts(loaded)
+        if loaded is None:
+            self._read_next()  # it is what is waited for
+        else:
+            # once it is on the screen: what is read ahead would hold up what is looked at
+            self.call_after_refresh(self._read_next)
+
+    def _is_shown(self, loaded: Loaded | None) -> bool:
+        return self._shown[0] == self.workspace.current and self._shown[1] is loaded
+
+    def _show_content(self, pane: Pane, loaded: Loaded | None) -> None:
+        if loaded is not None:
+            content = pane.content(loaded)
+        else:
+            content = "reading" if self.workspace.current else "no item"
+        if pane.id == MICROGRAPH and isinstance(content, Picture) and loaded is not None:
+            layers = tuple(
+                layer for switch in self._visible_switches() for layer in drawn_by(switch, loaded)
+            )
+            for layer in layers:
+                if isinstance(layer, Swap):
+                    content = replace(content, pixels=layer.pixels)
+            content = replace(content, layers=layers)
+        self.query_one(f"#{pane.id}").show(content)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _visible_switches(self) -> list[LayerSwitch]:
+        return [switch for switch in self._switches if switch.id in self._layers]
+
+    def _share_room(self) -> None:
+        """Show what needs room to spare where the shape of the picture leaves some."""
+        image, side = self.query_one(f"#{MICROGRAPH}", Image), self.query_one("#real-side")
+        room = side.size.height >= TALL
+        if image.picture is not None and side.size.width > 2:
+            ny, nx = image.picture.pixels.shape
+            lines = (side.size.width - 2) * ny / nx / 2 + 2
+            room = room or side.size.height - lines >= SPARE_LINES
+        self.set_class(room, "-spare")
+
+    def _show_texts(self, loaded: Loaded | None) -> None:
+        row = self.workspace.current_row
+        texts, story = self.query_one("#numbers", TextPane), self.query_one("#story", TextPane)
+        if row is None:
+            texts.show([])
+            story.show([])
+            return
+        views = sorted(self._views, key=lambda view: not view.facts_first)
+        facts = [fact for view in views for fact in view.facts(loaded or Loaded())]
+        summaries = self.workspace.mirror.summaries
+        detail = loaded.detail if loaded else None
+        texts.show(item_text.numbers(row, detail, summaries, facts, texts.colours, texts.glyphs))
+        story.show(item_text.story(detail, story.colours) if detail else [])
+
+    def _show_pane(self) -> None:
+        super()._show_pane()
+        for number, name in enumerate(self._ids):
+            for widget in self.query(f"#{name}"):
+                widget.set_class(number == self._pane, "-shown")
+        for side in self.query(".side"):
+            side.set_class(any(pane.has_class("-shown") for pane in side.query(".pane")), "-shown")
+
+    # keys
+
+    def action_layer(self, name: str) -> None:
+        self._layers ^= {name}
+        loaded = self.loaded
+        switch = next(switch for switch in self._switches if switch.id == name)
+        if loaded is not None and name in self._layers and not drawn_by(switch, loaded):
+            self.notify(f"{switch.label}: this item has none")
+        self._show_picture(loaded)
+
+    def _show_picture(self, loaded: Loaded | None) -> None:
+        for pane in self._panes:
+            if pane.id == MICROGRAPH:
+                self._show_content(pane, loaded)
+
+    def show_edited(self) -> None:
+        if self.alive:
+            loaded = self.loaded
+            if not self._is_shown(loaded):
+                self._shown = (self.workspace.current, loaded)
+                self._show_picture(loaded)
+                self._show_head()
+            self._show_texts(loaded)
+
+    def show_layer(self, name: str) -> None:
+        self._layers.add(name)
+
+    def action_details(self) -> None:
+        loaded = self.loaded
+        if loaded is None or loaded.detail is None:
+            self.notify("nothing is known of this item yet")
+            return
+        title = self.workspace.current or ""
+        self.app.push_screen(TextDialog(title, item_text.everything(loaded.detail)))
+
+    def action_compare(self) -> None:
+        row = self.workspace.current_row
+        if row is not None:
+            self.app.push_screen(Comparison(self.workspace, row))
+
+    def show_side(self, side: Side) -> None:
+        """One side as wide as the window; both again when it was already."""
+        pane = next((pane for pane in self._ordered if pane.side is side), None)
+        if pane is None:
+            self.notify("the Fourier side is empty: no stage of this version fills it")
+            return
+        if self.narrow:
+            self._pane = self._ids.index(pane.id)
+            self._show_pane()
+        else:
+            wanted = f"-full-{side}"
+            full = not self.has_class(wanted)
+            self.remove_class("-full-fourier", "-full-real")
+            self.set_class(full, wanted)
+        self.query_one(f"#{pane.id}").focus()
+        self.call_after_refresh(self.show, Changes(everything=True, values=True, status=True))
+
+    def paths(self, raw: bool = False) -> tuple[str, list[str]]:
+        loaded = self.loaded
+        detail = loaded.detail if loaded is not None else None
+        if detail is not None and detail.average_path and not raw:
+            return "average", [detail.average_path]
+        if detail is not None and detail.raw_path:
+            return RAW, [detail.raw_path]
+        return super().paths(raw)

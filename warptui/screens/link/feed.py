@@ -1,0 +1,153 @@
+"""Listening to the engine in a thread, so that the screen never waits for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from warptui.engine.api.events import Event
+from warptui.engine.errors import EngineError, OtherVersionError
+from warptui.engine.model.detail import ItemDetail, Trial
+from warptui.engine.model.exports import ExportRequest
+from warptui.engine.model.item import Choice
+from warptui.engine.model.training import ModelInfo, TrainingExample, TrainingRequest
+
+if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
+    from warptui.engine.config.settings import Changes
+
+RETRY_S = 2.0
+
+
+class Engine(Protocol):
+    """What the app asks of `warptui.client.Client`; tests pass a fake one."""
+
+    def item(self, name: str) -> ItemDetail: ...
+    def start(self) -> None: ...
+    def pause(self) -> None: ...
+    def override(self, names: Sequence[str], choice: Choice) -> None: ...
+    def retry(self, names: Sequence[str]) -> None: ...
+    def reprocess(self, names: Sequence[str]) -> None: ...
+    def cancel(self, names: Sequence[str]) -> None: ...
+    def acknowledge(self, ids: Sequence[int]) -> None: ...
+    def queue(self, limit: int = 1000) -> list[tuple[str, str]]: ...
+    def reload(self) -> None: ...
+    def change(self, changes: Changes) -> None: ...
+    def preview(self, changes: Changes) -> dict[str, Any]: ...
+    def preview_export(self, request: ExportRequest) -> dict[str, Any]: ...
+    def export(self, request: ExportRequest) -> str: ...
+    def cancel_export(self, number: str) -> None: ...
+    def optics_groups(self) -> dict[str, Any]: ...
+    def try_settings(self, name: str, changes: Changes) -> Trial: ...
+    def drop_trial(self, name: str) -> None: ...
+    def training_examples(self) -> list[TrainingExample]: ...
+    def preview_training(self, request: TrainingRequest) -> dict[str, Any]: ...
+    def train(self, request: TrainingRequest) -> str: ...
+    def cancel_training(self, *, keep_best: bool = False) -> None: ...
+    def models(self) -> list[ModelInfo]: ...
+    def use_model(self, name: str) -> None: ...
+    def discard_model(self, name: str) -> None: ...
+    def training_metrics(self, name: str) -> list[dict[str, Any]]: ...
+    def training_report(self, name: str) -> dict[str, Any]: ...
+    def edit(self, name: str, edits: dict[str, Any]) -> None: ...
+    def config(self) -> dict[str, Any]: ...
+    def events(self, after: int = 0) -> Iterator[tuple[int, Event]]: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Found:
+    """The engine answers."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The engine does not answer, or said good-bye; what is shown stays, and is dated."""
+
+    reason: str
+    other: OtherVersionError | None = None  # one answers, but not us
+
+
+Notice = Event | Found | Lost
+
+
+class Feed:
+    """Keeps a connection, and collects what the engine says until the screen takes it."""
+
+    def __init__(self, first: Callable[[], Engine], again: Callable[[], Engine]) -> None:
+        self.client: Engine | None = None
+        self._first, self._again = first, again
+        self.heard: Callable[[], None] = _do_nothing  # called in the thread when there is news
+        self._notices: list[Notice] = []
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="feed", daemon=True)
+
+    def start(self) -> None:
+        """Begin to connect and to listen."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave the engine alone from now on."""
+        self.heard = _do_nothing
+        self._ended.set()
+        self._wake.set()
+        if self.client is not None:
+            self.client.close()
+
+    def hurry(self) -> None:
+        """Try to connect at once: an engine was just started."""
+        self._wake.set()
+
+    def take(self) -> list[Notice]:
+        """What came since the last call, in order."""
+        with self._lock:
+            notices, self._notices = self._notices, []
+        return notices
+
+    def _say(self, notice: Notice) -> None:
+        with self._lock:
+            self._notices.append(notice)
+            first = len(self._notices) == 1
+        if first and not self._ended.is_set():
+            self.heard()
+
+    def _listen(self) -> None:
+        connect, told, met = self._first, False, None
+        while not self._ended.is_set():
+            lost = self._attend(connect)
+            connect = self._again
+            stranger = lost.other.pid if lost.other is not None else None
+            if self.client is not None or not told or stranger not in (None, met):
+                # why it went is worth more than "nobody answers" from every later try
+                self._say(lost)
+            told, met, self.client = True, stranger, None
+            self._wake.wait(RETRY_S)
+            self._wake.clear()
+
+    def _attend(self, connect: Callable[[], Engine]) -> Lost:
+        """Listen until the engine is gone; says why."""
+        try:
+            client = connect()
+        except OtherVersionError as other:
+            return Lost(str(other), other)
+        except EngineError as problem:
+            return Lost(str(problem))
+        self.client = client
+        self._say(Found())
+        try:
+            for _, event in client.events(0):
+                if self._ended.is_set():
+                    break
+                self._say(event)
+        except EngineError as problem:
+            return Lost(str(problem))
+        finally:
+            client.close()
+        return Lost("the engine was stopped")
+
+
+def _do_nothing() -> None:
+    """Nobody listens yet, or any more."""

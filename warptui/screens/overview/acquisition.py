@@ -1,0 +1,96 @@
+"""What a session unfolds along: order of arrival, time, or the squares of the grid. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from warptui.screens.link.mirror import Mirror
+
+UNKNOWN_SQUARE = "square unknown"
+
+
+class Along(StrEnum):
+    """What the strips and the navigation bar run along."""
+
+    ORDER = "order of arrival"
+    TIME = "time of arrival"
+    SQUARE = "grid square"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Items that stand side by side, from ``start`` to ``end`` of the whole."""
+
+    name: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Where each item stands."""
+
+    along: Along
+    x: np.ndarray  # (item,) from 0 to 1; NaN = nowhere
+    whole: float  # what 1 stands for: items or hours
+    groups: tuple[Group, ...] = ()  # side by side, where the axis has some
+
+    def group(self, number: int | None) -> Group | None:
+        """The group that an item stands in."""
+        if number is None or not self.groups or number >= len(self.x):
+            return None
+        here = self.x[number]
+        return next(group for group in self.groups if here < group.end)
+
+
+def hours(mirror: Mirror) -> np.ndarray:
+    """(item,) since the first item arrived; NaN where nobody saw it arrive."""
+    at = np.where(mirror.arrived_at > 0, mirror.arrived_at, np.nan)
+    return (at - np.nanmin(at)) / 3600 if np.isfinite(at).any() else at
+
+
+def squares(mirror: Mirror) -> tuple[np.ndarray, list[str]]:
+    """(item,) number of its grid square, and the squares' names in the order in which they came.
+
+    Items of an unknown square are the last group, which has no name.
+    """
+    numbers: dict[str, int] = {}
+    found = [numbers.setdefault(name, len(numbers)) for name in mirror.squares]
+    codes = np.array(found, dtype=np.intp)
+    names = list(numbers)
+    if "" in numbers:
+        unknown = numbers[""]
+        codes[codes == unknown] = len(names)
+        codes[codes > unknown] -= 1
+        names.append(names.pop(unknown))
+    return codes, names
+
+
+def axis_of(mirror: Mirror, along: Along) -> Axis:
+    """The axis that was asked for; without two different times the order takes the time's place."""
+    n = len(mirror)
+    if along is Along.TIME:
+        passed = hours(mirror)
+        whole = float(np.nanmax(passed)) if np.isfinite(passed).any() else 0.0
+        if whole > 0:
+            return Axis(along, passed / whole, whole)
+    if along is Along.SQUARE and n:
+        return _by_square(mirror)
+    return Axis(Along.ORDER, (np.arange(n) + 0.5) / max(n, 1), float(n))
+
+
+def _by_square(mirror: Mirror) -> Axis:
+    codes, names = squares(mirror)
+    n = len(codes)
+    x = np.empty(n)
+    x[np.argsort(codes, kind="stable")] = (np.arange(n) + 0.5) / n
+    ends = np.cumsum(np.bincount(codes, minlength=len(names))) / n
+    starts = np.concatenate([[0.0], ends[:-1]])
+    groups = tuple(
+        Group(name or UNKNOWN_SQUARE, float(start), float(end))
+        for name, start, end in zip(names, starts, ends, strict=True)
+    )
+    return Axis(Along.SQUARE, x, float(n), groups)
