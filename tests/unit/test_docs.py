@@ -209,6 +209,12 @@ def test_every_page_can_be_found_in_the_site():
     assert pages == {*listed, *(f"develop/decisions/{name}" for name in linked)}
 
 
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_files_of_the_repository_that_a_page_names_exist(path: Path):
+    named = re.findall(r"`((?:warptui|tests|benchmarks|docs)/[\w./-]*)`", read(path))
+    assert [name for name in named if not (REPOSITORY / name).exists()] == []
+
+
 def sources() -> str:
     """The program's sources, with texts that are written in several pieces put together."""
     paths = (REPOSITORY / "warptui").rglob("*.py")
