@@ -27,6 +27,11 @@ PAGES = sorted(
     [*DOCS.rglob("*.md"), *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md"))]
 )
 MOST_README_LINES = 200
+# Words that make a sentence hard to read at first sight; the pages made from the code follow it.
+AVOIDED = (
+    "told", "said", "tells", "stands", "anew", "whom", "whoever", "nobody", "somebody",
+    "what came of", "is to be", "at once",
+)  # fmt: skip
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 # Names in docs that are keys of a keyboard and no characters.
 KEY_NAMES = {"enter": "⏎", "esc": "esc", "backspace": "⌫"}
@@ -213,6 +218,15 @@ def test_every_page_can_be_found_in_the_site():
 def test_files_of_the_repository_that_a_page_names_exist(path: Path):
     named = re.findall(r"`((?:warptui|tests|benchmarks|docs)/[\w./-]*)`", read(path))
     assert [name for name in named if not (REPOSITORY / name).exists()] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_a_page_is_written_in_plain_words(path: Path):
+    if name_of(path) in generate.PAGES:
+        pytest.skip("its words are those of the code")
+    text = re.sub(r"`[^`]*`", "", prose(read(path)))
+    found = re.findall(rf"(?i)\b(?:{'|'.join(AVOIDED)})\b|\bnone[.;]", text)
+    assert found == []
 
 
 def sources() -> str:
