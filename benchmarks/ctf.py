@@ -336,7 +336,7 @@ def show(row: dict[str, Any]) -> None:
 
 
 def markdown(rows: list[dict[str, Any]], full: list[dict[str, Any]], size: int) -> str:
-    """The tables for the README."""
+    """The tables for docs/science/benchmarks.md."""
     lines = [
         f"{date.today().isoformat()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
         f"movies of {size} x {size} px (tilted ones {2 * size}), 30-40 e/Å²; errors in Å and °",

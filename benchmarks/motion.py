@@ -311,7 +311,7 @@ def rms(difference: np.ndarray) -> float:
 
 
 def markdown(rows: list[dict]) -> str:
-    """The table for the README."""
+    """The table for docs/science/benchmarks.md."""
     lines = [
         f"{date.today().isoformat()}, {os.cpu_count()} cores {cpu_name()}, "
         f"Python {platform.python_version()}; medians",

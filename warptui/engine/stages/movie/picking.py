@@ -55,7 +55,12 @@ class PickingSettings(StageSettings):
         "boxnet", "a bundled model's name, or that or the path of a retrained one", reported=True
     )
     diameter_angstrom: float = setting(
-        200.0, "of the particle: nearer picks are one", unit="Å", ge=10, le=5000, reported=True
+        200.0,
+        "particle diameter; of picks closer than 2/3 of it one is kept",
+        unit="Å",
+        ge=10,
+        le=5000,
+        reported=True,
     )
     min_score: float = setting(0.95, "lowest probability of a pick", ge=0.4, le=1, reported=True)
     min_mask_distance_angstrom: float = setting(
