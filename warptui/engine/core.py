@@ -48,6 +48,7 @@ from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS, find_leftovers
 from warptui.engine.stages.base import Stage
+from warptui.engine.stages.movie.picking import use_model
 from warptui.engine.training import models
 from warptui.engine.training.request import used_model
 from warptui.engine.training.task import Task
@@ -371,7 +372,7 @@ class Works:
         if task is None or status is None or status.phase != "done" or not task.request.use:
             return
         try:
-            self._change({"picking": {"model": status.model}})
+            self._change(use_model(status.model))
         except WarptuiError as problem:
             log.error("%s is ready, but it could not be put to use: %s", status.model, problem)
 

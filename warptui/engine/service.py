@@ -35,6 +35,7 @@ from warptui.engine.model.training import ModelInfo, TrainingExample, TrainingRe
 from warptui.engine.planning.forecast import Forecast, forecast
 from warptui.engine.planning.references import ReferenceFiles
 from warptui.engine.planning.target import Wanted, as_json
+from warptui.engine.stages.movie.picking import use_model
 from warptui.engine.training import models
 from warptui.engine.training import request as order
 
@@ -311,7 +312,7 @@ class Session(Works):
         Raises InputError when there is no such model or nothing can be picked with it.
         """
         models.check_usable(self._paths, name)
-        self.change({"picking": {"model": name}})
+        self.change(use_model(name))
 
     def discard_model(self, name: str) -> None:
         """Remove a model that was trained here, and all that is known of its training.

@@ -15,14 +15,17 @@ from warptui.engine.items.selection import KEPT, Selection, Spread, Verdict, vec
 from warptui.engine.model.item import Choice, State
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.limits import Limit
+from warptui.engine.stages.base import Role
+from warptui.engine.stages.registry import field_of
 
-ASTIGMATISM = ("astigmatism_um", "astigmatism_angle_deg")  # of the ctf stage
-FROM_SPREAD = ("ctf", "astigmatism_sigma")  # a value that takes all items to know
+FROM_SPREAD = field_of(Role.ASTIGMATISM_SIGMA)  # a value that takes all items to know
+# of the same stage: size, angle
+ASTIGMATISM = field_of(Role.ASTIGMATISM)[1], field_of(Role.ASTIGMATISM_ANGLE)[1]
 ABSENT, OPEN, EXCLUDED, INCLUDED, STAYS, FILTERED = range(6)  # what came of an item
-PARTICLES = ("picking", "n_particles")
+PARTICLES = field_of(Role.PARTICLES)
 _STATES = {state: number for number, state in enumerate(State)}
 _CHOICES = {choice: number for number, choice in enumerate(Choice)}
-_X, _Y = (("ctf", f"astigmatism {axis}") for axis in "xy")  # as vectors
+_X, _Y = ((FROM_SPREAD[0], f"astigmatism {axis}") for axis in "xy")  # as vectors
 
 Field = tuple[str, str]  # stage, and field of its result
 

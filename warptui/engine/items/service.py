@@ -22,6 +22,7 @@ from warptui.engine.planning.urgency import urgency, why
 from warptui.engine.project.edits_file import write_edits
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
+from warptui.engine.stages.movie.picking import STAGE as PICKING
 from warptui.engine.watching.scanner import Complete, FolderState, Gone, Refused, Sighting, Waiting
 
 log = logging.getLogger(__name__)
@@ -154,15 +155,15 @@ class Register:
 
     def catch_up(self, entry: Entry) -> None:
         """Bring the picks that are there into accord with the edits. Raises ItemError."""
-        record = entry.stored.records.get("picking")
+        record = PICKING.record(entry.stored)
         if entry.running or entry.refused or not is_behind(record, self.roster.mark(entry)):
             return
         full = self.store.load(entry.name)
-        record = full.records.get("picking") if full else None
+        record = PICKING.record(full) if full else None
         if record is None:
             return
         changed = repick(self.project, entry.name, root_name_of(entry.path.name), record)
-        records = {**entry.stored.records, "picking": changed}
+        records = {**entry.stored.records, PICKING.name: changed}
         entry.stored = self._save(replace(entry.stored, records=records))
         self.roster.select(entry)
 

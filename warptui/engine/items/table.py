@@ -23,6 +23,8 @@ from warptui.engine.planning.plan import Step, refusal
 from warptui.engine.planning.target import Wanted, stage_and_field
 from warptui.engine.project.edits_file import read_edits
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.base import Role
+from warptui.engine.stages.registry import field_of
 
 COUNTED = ("selected", "filtered", "edited", "examples", "held-out", "particles")
 SURVEY_GROWTH = 0.05  # share of new results after which the spread is taken anew
@@ -276,7 +278,7 @@ class Roster:
 
         What is told of an item in relation to all follows when enough came in, not at each result.
         """
-        if "ctf" not in entry.stored.records:
+        if FROM_SPREAD[0] not in entry.stored.records:
             return []
         self._n_new += 1
         if self._spread is not None and self._n_new <= SURVEY_GROWTH * self._spread.n:
@@ -284,13 +286,14 @@ class Roster:
         before, self._spread = self._spread, None
         if before == self.spread:
             return []
-        return [other for other in self.entries.values() if "ctf" in other.stored.records]
+        return [other for other in self.entries.values() if FROM_SPREAD[0] in other.stored.records]
 
     @property
     def spread(self) -> Spread:
         """How the astigmatisms of all items lie, as of the last look."""
         if self._spread is None:
-            ctf = (entry.stored.records.get("ctf") for entry in self.entries.values())
+            stage = FROM_SPREAD[0]
+            ctf = (entry.stored.records.get(stage) for entry in self.entries.values())
             found = (
                 (record.result.get(field) for field in ASTIGMATISM) for record in ctf if record
             )
@@ -374,8 +377,9 @@ class Roster:
 
     def motion(self, entry: Entry) -> float | None:
         """The early motion in Å/frame, where it is known."""
-        record = entry.stored.records.get("motion")
-        return record.result.get("early_motion") if record else None
+        stage, field = field_of(Role.EARLY_MOTION)
+        record = entry.stored.records.get(stage)
+        return record.result.get(field) if record else None
 
     def detail(self, entry: Entry, stored: StoredItem | None) -> ItemDetail:
         """Everything about an item; ``stored`` is its unabridged record."""

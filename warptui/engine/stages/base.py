@@ -35,6 +35,11 @@ class StageSettings(BaseModel):
 
     enabled: bool = Field(default=True, description="run this stage")
 
+    @classmethod
+    def settings_behind(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings that give the ``values`` of a record; derived ones (properties) are undone."""
+        return dict(values)
+
 
 class StageResult(BaseModel):
     """Base of every stage's result. Fields made with `summary` become columns and plots."""

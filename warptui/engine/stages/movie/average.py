@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from warptui.engine.errors import StageError
@@ -62,6 +63,18 @@ class AverageSettings(StageSettings):
         if not self.deconvolve:
             return []
         return [self.deconvolution_strength, self.deconvolution_falloff, self.highpass_angstrom]
+
+    @classmethod
+    def settings_behind(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings behind what the CTF stage recorded of [average]; empty: not wanted."""
+        known = dict(values)
+        if "deconvolution" not in known:
+            return known
+        names = ("deconvolution_strength", "deconvolution_falloff", "highpass_angstrom")
+        derived = known.pop("deconvolution")
+        if not derived:
+            return known | {"deconvolve": False}
+        return known | {"deconvolve": True, **dict(zip(names, derived, strict=True))}
 
 
 class AverageResult(StageResult):

@@ -13,6 +13,7 @@ from warptui.engine.stages.base import (
     Product,
     Reference,
     Role,
+    SettingsView,
     Stage,
     StageResult,
     StageSettings,
@@ -283,6 +284,18 @@ def _checked(name: str, image: torch.Tensor) -> torch.Tensor:
     if low == high:
         raise StageError(f"{name}: the average is {low:g} everywhere: nothing to pick in")
     return image
+
+
+def settings_of(config: SettingsView) -> PickingSettings:
+    """[picking] of a project."""
+    found = config.stage(STAGE.name)
+    assert isinstance(found, PickingSettings)
+    return found
+
+
+def use_model(name: str) -> dict[str, dict[str, Any]]:
+    """The change of settings after which the model ``name`` picks, by section and key."""
+    return {STAGE.name: {"model": name}}
 
 
 STAGE = Stage(
