@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from warptui.engine.ops.frames.counts import Counts
 from warptui.engine.ops.frames.dose import normalised_amplitudes
 from warptui.engine.ops.particles import extraction_cpu
 from warptui.engine.ops.particles.extraction import (
-    Counts,
     Geometry,
     Job,
     extract_particles,

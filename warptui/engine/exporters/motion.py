@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.errors import WarptuiError
-from warptui.engine.formats.gain import read_gain
+from warptui.engine.formats.camera.gain import read_gain
 from warptui.engine.formats.movie import open_movie
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.tables import Pairs, Table, Value, is_writable, write_star

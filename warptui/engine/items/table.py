@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from warptui.engine.errors import InputError
-from warptui.engine.formats.squares import square_of_parts
+from warptui.engine.formats.acquisition.squares import square_of_parts
 from warptui.engine.items.picks import NO_MARK, Mark
 from warptui.engine.items.selection import NOT_PROCESSED, Selection, Spread, select
 from warptui.engine.items.selection_cache import ASTIGMATISM, FROM_SPREAD, Judged

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from warptui.engine.model.edits import Chosen, Edits
     from warptui.engine.model.stored import StageRecord, StoredItem
     from warptui.engine.nets.boxnet import BoxNet
-    from warptui.engine.ops.particles.extraction import Counts
+    from warptui.engine.ops.frames.counts import Counts
     from warptui.engine.stages.movie.average import AverageSettings
 
 

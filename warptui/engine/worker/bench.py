@@ -13,11 +13,11 @@ from torch import Tensor
 
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError, OutputError
+from warptui.engine.formats.acquisition.mdoc import movie_facts
 from warptui.engine.formats.array import write_array
 from warptui.engine.formats.boxnet_model import find_model
-from warptui.engine.formats.defects import read_defects
-from warptui.engine.formats.gain import orientation_score, read_gain
-from warptui.engine.formats.mdoc import movie_facts
+from warptui.engine.formats.camera.defects import read_defects
+from warptui.engine.formats.camera.gain import orientation_score, read_gain
 from warptui.engine.formats.movie import open_movie
 from warptui.engine.formats.mrc import StackWriter, read_mrc, write_mrc
 from warptui.engine.formats.star.particles import (
