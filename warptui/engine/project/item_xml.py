@@ -17,7 +17,7 @@ import warptui
 from warptui.engine.errors import CorruptError, OutputError
 from warptui.engine.formats.warp import xml
 from warptui.engine.formats.warp.xml import Element
-from warptui.engine.model.item import Choice
+from warptui.engine.model.item import FRAMES, Choice
 from warptui.engine.model.stored import StoredItem, short_values
 from warptui.engine.stages.warp import movie
 
@@ -157,11 +157,13 @@ def _from_element(element: Element, *, abridged: bool) -> StoredItem:
 
 
 def _item_values(item: StoredItem) -> dict[str, Any]:
+    others = {role: text for role, text in item.fingerprints.items() if role != FRAMES}
     return {
         "name": item.name,
         "sequence": item.sequence,
         "raw_path": item.raw_path,
         "fingerprint": item.fingerprint,
+        **({"fingerprints": others} if others else {}),
         **({"square": item.square} if item.square else {}),
     }
 

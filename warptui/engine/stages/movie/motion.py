@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE, Item
 from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class MotionResult(StageResult):
     notes: list[str] = []  # said to the user: dose unknown, EER frames left over, ...
 
 
-def run(item: Movie, bench: Bench, settings: MotionSettings) -> MotionResult:
+def run(item: Item, bench: Bench, settings: MotionSettings) -> MotionResult:
     """Estimate the motion of ``item``.
 
     Whole frames are searched and fitted first, then patches of the frames with the local
@@ -383,5 +383,5 @@ def _kept(size: int, pixel_yx: tuple[float, float], k_max: float) -> tuple[int, 
 
 
 STAGE = Stage(
-    "motion", Movie, MotionSettings, MotionResult, run, sections=("input", "optics.voltage")
+    "motion", MOVIE, MotionSettings, MotionResult, run, sections=("input", "optics.voltage")
 )

@@ -18,8 +18,8 @@ from warptui.engine.formats.star.particles import (
     local_ctf,
     particle_rows,
 )
-from warptui.engine.model.item import Movie
-from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.model.item import MOVIE, Item
+from warptui.engine.stages.base import Needs, Stage, StageResult, StageSettings, setting, summary
 from warptui.engine.stages.movie.average import AverageResult, shift_nodes, unmoved
 from warptui.engine.stages.movie.ctf import CtfResult
 from warptui.engine.stages.movie.motion import MotionResult
@@ -93,7 +93,7 @@ class Cut(NamedTuple):
     halves: bool = False
 
 
-def run(item: Movie, bench: Bench, settings: ParticleSettings) -> ParticleResult:
+def run(item: Item, bench: Bench, settings: ParticleSettings) -> ParticleResult:
     """Cut the picks of ``item`` from its frames, and write them with their own CTF.
 
     Where these very images are there already, only the list is written anew: another CTF takes
@@ -413,10 +413,10 @@ def _digest(positions: np.ndarray, scores: np.ndarray) -> str:
 
 STAGE = Stage(
     "particles",
-    Movie,
+    MOVIE,
     ParticleSettings,
     ParticleResult,
     run,
-    needs=("motion", "average", "ctf", "picking"),
+    needs=Needs(("motion", "average", "ctf", "picking")),
     sections=("input", "optics", "picking.diameter_angstrom"),
 )

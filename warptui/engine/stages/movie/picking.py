@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from warptui.engine.errors import StageError
 from warptui.engine.model.edits import Chosen, Edits
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE, Item
 from warptui.engine.ops.picking.choice import choose
-from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.stages.base import Needs, Stage, StageResult, StageSettings, setting, summary
 from warptui.engine.stages.movie.average import AverageResult
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class PickingResult(StageResult):
     notes: list[str] = []
 
 
-def run(item: Movie, bench: Bench, settings: PickingSettings) -> PickingResult:
+def run(item: Item, bench: Bench, settings: PickingSettings) -> PickingResult:
     """Pick particles in the average of ``item`` and mask what is no specimen.
 
     The average is brought to 8 Å/px and labelled tile by tile. Connected particle pixels make a
@@ -218,7 +218,7 @@ def _check_extent(name: str, average: AverageResult) -> None:
 
 
 def _find(
-    item: Movie, bench: Bench, settings: PickingSettings, average: AverageResult
+    item: Item, bench: Bench, settings: PickingSettings, average: AverageResult
 ) -> Candidates:
     import numpy as np
     import torch
@@ -264,10 +264,10 @@ def _checked(name: str, image: torch.Tensor) -> torch.Tensor:
 
 STAGE = Stage(
     "picking",
-    Movie,
+    MOVIE,
     PickingSettings,
     PickingResult,
     run,
-    needs=("average",),
+    needs=Needs(("average",)),
     sections=("picking.model_hash",),
 )
