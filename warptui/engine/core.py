@@ -32,6 +32,7 @@ from warptui.engine.exporters.report import Facts
 from warptui.engine.exporting.jobs import Exports
 from warptui.engine.exporting.live_lists import LiveLists
 from warptui.engine.formats.writing import TEMPORARY_SUFFIX
+from warptui.engine.items.choice_writer import ChoiceWriter
 from warptui.engine.items.detail import KnownDetail
 from warptui.engine.items.picks import read_marks
 from warptui.engine.items.table import Roster
@@ -137,6 +138,7 @@ class Works:
             with suppress(OSError):
                 leftover.unlink()
         self._store = Store(self._paths)
+        self._choice_writer = ChoiceWriter(self._store)
         self._exports = Exports(self._paths, self._store.load)
         self._reference_files = ReferenceFiles(self.project, self._config)
         references, problem = self._reference_files.look()
@@ -445,6 +447,7 @@ class Works:
             self._live.close()
         if hasattr(self, "_store"):
             self._exports.close()
+            self._choice_writer.close()
             self._store.close()
         self._lock.release()
         self._herald.close()

@@ -25,6 +25,7 @@ from warptui.engine.project.edits_file import write_edits
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.watching.scanner import Complete, FolderState, Gone, Refused, Sighting, Waiting
+from warptui.engine.worker.fault_injection import crash_point
 
 log = logging.getLogger(__name__)
 
@@ -168,10 +169,32 @@ class Register:
                     self._see_complete(sighting)
 
     def choose(self, names: Iterable[str], choice: Choice) -> None:
-        """Set and store the user's choice. Raises KeyError before anything is changed."""
-        for entry in self._named(names):
-            entry.stored = self._save(replace(entry.stored, choice=choice))
-            self.settle(entry)
+        """Set and store the user's choice, with one write for all items.
+
+        Raises KeyError or ItemError before anything is changed.
+        """
+        entries = list({entry.name: entry for entry in self._named(names)}.values())
+        chosen = [replace(entry.stored, choice=choice) for entry in entries]
+        crash_point("choices.unwritten")
+        try:
+            # one that shares its root name with another item has no metadata of its own
+            own = (entry for entry in entries if self.roster.by_id(entry.id) is entry)
+            self.store.choose([replace(entry.stored, choice=choice) for entry in own])
+        except OSError as problem:
+            reason = problem.strerror or problem
+            path = self.project.choices
+            raise ItemError(f"{path} cannot be written, nothing was changed: {reason}") from problem
+        crash_point("choices.written")
+        judged = []
+        for entry, stored in zip(entries, chosen, strict=True):
+            entry.stored = stored
+            self._queue(entry)
+            if entry.running or not entry.shown:
+                self.show(entry)
+            else:
+                judged.append(entry)
+        self.n_shown += len(judged)
+        self._show_judged(judged)
 
     def edit(self, name: str, edits: Edits) -> None:
         """Store what a person changed about an item's picks, and write its picks by it.

@@ -10,14 +10,15 @@ from typing import Any
 from warptui.engine.formats.squares import square_of_parts
 from warptui.engine.items.detail import KnownDetail
 from warptui.engine.items.entry import Entry
+from warptui.engine.items.members import members_of
 from warptui.engine.items.picks import NO_MARK, Mark
 from warptui.engine.items.selection import Spread, select
 from warptui.engine.items.selection_cache import ASTIGMATISM, FROM_SPREAD, Judged
-from warptui.engine.model.item import FRAMES, MOVIE, Choice, Item, ItemId, State, root_name_of
+from warptui.engine.model.item import FRAMES, MOVIE, Item, ItemId, State, root_name_of
 from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import Astigmatism
 from warptui.engine.model.stored import StageRecord, StoredItem, digest
-from warptui.engine.planning.members import Member, Standing, used
+from warptui.engine.planning.members import Member, used
 from warptui.engine.planning.plan import Blocked, Plan, Ready, Step, UpToDate, refusal
 from warptui.engine.planning.target import Wanted, stage_and_field
 from warptui.engine.project.paths import ProjectPaths
@@ -207,7 +208,7 @@ class Roster:
 
     def plan(self, entry: Entry) -> Plan:
         """Stages that must run, and why; or why they cannot."""
-        return self._plan(entry, self._members(entry))
+        return self._plan(entry, members_of(entry, self))
 
     def steps(self, entry: Entry) -> tuple[Step, ...]:
         """Stages that must run and can, and why."""
@@ -221,40 +222,10 @@ class Roster:
         steps = planner.all_stages("asked for")
         return Ready(steps) if steps else UpToDate()
 
-    def _members(self, entry: Entry) -> tuple[Member, ...]:
-        """The members of an item as they are now."""
-        if not entry.item.members:
-            return ()
-        needed = self.wanted.planner(entry.item.kind).of_members
-        return tuple(
-            self._member(member, number, needed)
-            for number, member in enumerate(entry.item.members, 1)
-        )
-
-    def _member(self, item: ItemId, number: int, needed: tuple[str, ...]) -> Member:
-        entry = self._by_id.get(item)
-        if entry is None:
-            return Member(item, number, True, Standing.NOT_ARRIVED, {})
-        records = entry.stored.records
-        keys = {stage: records[stage].key for stage in needed if stage in records}
-        included = entry.stored.choice is not Choice.EXCLUDE
-        return Member(item, number, included, self._member_standing(entry, needed), keys)
-
-    def _member_standing(self, entry: Entry, needed: tuple[str, ...]) -> Standing:
-        found = self.plan(entry)
-        if not isinstance(found, Blocked) and entry.waiting is None:
-            if not any(step.stage in needed for step in found.steps):
-                return Standing.READY
-            if not entry.present and not entry.running:
-                return Standing.MISSING
-            if self._failed(entry) and not entry.running:
-                return Standing.FAILED
-        return Standing.IN_PROGRESS
-
     def judge(self, entry: Entry) -> tuple[Step, ...]:
         """Decide where an item stands that does not run; the steps that it needs now."""
         if entry.item.members:
-            entry.members = self._members(entry)
+            entry.members = members_of(entry, self)
             needed = self.wanted.planner(entry.item.kind).of_members
             entry.members_digest = digest(used(entry.members, needed))
         entry.state, entry.reason, steps = self._standing(entry)
@@ -270,7 +241,7 @@ class Roster:
             return State.MISSING, f"the raw file {entry.path} is gone", ()
         if entry.waiting is not None:
             return State.WAITING, entry.waiting, ()
-        if failed := self._failed(entry):
+        if failed := self.failed(entry):
             return State.FAILED, failed, ()
         found = self._plan(entry, entry.members)
         if isinstance(found, Blocked):
@@ -286,7 +257,7 @@ class Roster:
             return State.QUEUED, entry.delayed, steps
         return State.OUTDATED, reason, steps
 
-    def _failed(self, entry: Entry) -> str:
+    def failed(self, entry: Entry) -> str:
         """Why an item failed, if it would fail again by itself; else ""."""
         failure = entry.stored.failure
         if failure is None or entry.asked:
@@ -437,10 +408,11 @@ class Roster:
         return ", ".join(parts)
 
     def judged_values(self, entry: Entry) -> dict[str, Any]:
-        """What of a row `judge` and `select` change: a fifth of the cost of making it anew."""
+        """What of a row a choice and `judge` change: a fifth of the cost of making it anew."""
         selection = entry.selection
         return {
             "state": entry.state,
+            "choice": entry.stored.choice,
             "selected": selection.selected,
             "reason": _reason(entry),
             "filtered": selection.filtered,

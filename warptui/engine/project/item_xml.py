@@ -113,6 +113,13 @@ def processed_by(root: Element, item: StoredItem) -> str:
     return "processed by Warp, not by warptui"
 
 
+def with_choice(data: bytes, choice: Choice) -> bytes | None:
+    """A document of ours with another choice; None where only `write_item` can put it in."""
+    if b"<Warptui" not in data:
+        return None  # Warp's alone: it is to name its raw file from now on
+    return xml.with_unselect_manual(data, _BY_CHOICE[choice])
+
+
 def salvage_choice(data: bytes) -> Choice | None:
     """The user's choice in a damaged document: it stands near its start."""
     found = re.search(rb'UnselectManual="(True|False)"', data[:8192], re.IGNORECASE)
