@@ -32,9 +32,10 @@ from warptui.engine.exporters.report import Facts
 from warptui.engine.exporting.jobs import Exports
 from warptui.engine.exporting.live_lists import LiveLists
 from warptui.engine.formats.writing import TEMPORARY_SUFFIX
+from warptui.engine.items.choice_writer import ChoiceWriter
+from warptui.engine.items.detail import KnownDetail
 from warptui.engine.items.picks import read_marks
 from warptui.engine.items.table import Roster
-from warptui.engine.model.detail import ItemDetail
 from warptui.engine.model.exports import ExportRequest
 from warptui.engine.model.item import root_name_of
 from warptui.engine.model.item_columns import Columns
@@ -138,6 +139,7 @@ class Works:
             with suppress(OSError):
                 leftover.unlink()
         self._store = Store(self._paths)
+        self._choice_writer = ChoiceWriter(self._store)
         self._exports = Exports(self._paths, self._store.load)
         self._reference_files = ReferenceFiles(self.project, self._config)
         references, problem = self._reference_files.look()
@@ -315,11 +317,11 @@ class Works:
         log.info("paused" if paused else "running")
         self._publish_status()
 
-    def _detail(self, name: str) -> ItemDetail:
+    def _known_detail(self, name: str) -> KnownDetail:
         entry = self._foreman.roster.entries.get(name)
         if entry is None:
             raise KeyError(f"no item is called {name!r}")
-        return self._foreman.roster.detail(entry, self._store.load(name))
+        return self._foreman.roster.known_detail(entry)
 
     def _export(self, request: ExportRequest) -> str:
         kind, target = kind_of(request).given(self._facts), target_of(request, self._paths)
@@ -446,6 +448,7 @@ class Works:
             self._live.close()
         if hasattr(self, "_store"):
             self._exports.close()
+            self._choice_writer.close()
             self._store.close()
         self._lock.release()
         self._herald.close()

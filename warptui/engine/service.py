@@ -25,6 +25,7 @@ from warptui.engine.exporters.base import (
     target_of,
 )
 from warptui.engine.exporters.optics_groups.beam_shifts import Gathering, number_as_they_come
+from warptui.engine.items.detail import read_detail
 from warptui.engine.model.detail import ItemDetail, Trial
 from warptui.engine.model.edits import Edits
 from warptui.engine.model.exports import ExportRequest
@@ -85,8 +86,12 @@ class Session(Works):
         return self._broadcast.rows()
 
     def item(self, name: str) -> ItemDetail:
-        """Everything about one item. Raises KeyError when it is unknown."""
-        return self._ask(lambda: self._detail(name))
+        """Everything about one item. Raises KeyError when it is unknown.
+
+        Its files are read in the asking thread: a disk that hangs holds up nothing else.
+        """
+        known = self._ask(lambda: self._known_detail(name))
+        return read_detail(known, self._paths, self._store.load)
 
     def start(self) -> None:
         """Process what is queued, now and later."""

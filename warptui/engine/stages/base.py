@@ -312,15 +312,22 @@ class Bench(Protocol):
     def progress(self, fraction: float) -> None: ...
 
 
+class Needs(NamedTuple):
+    """Stages whose results a stage reads."""
+
+    own: tuple[str, ...] = ()  # of the same item
+    members: tuple[str, ...] = ()  # of every member of the item
+
+
 class Stage(NamedTuple):
     """A step, described."""
 
     name: str  # also its [section] in config.toml
-    kind: type  # Movie or TiltSeries
+    kind: str  # of the items that it works on: "movie" or "series"
     Settings: type[StageSettings]
     Result: type[StageResult]
     run: Callable[[Any, Any, Any], StageResult]  # (item, bench, settings) -> Result
-    needs: tuple[str, ...] = ()  # stages whose results it reads; a change there makes it stale
+    needs: Needs = Needs()  # whose results it reads; a change there makes it outdated
     # Sections beside its own that it depends on; "optics.cs" is one setting of a section, or one
     # value that the section derives from several, and counts even where it affects no other stage.
     sections: tuple[str, ...] = ("input",)
@@ -343,8 +350,8 @@ class Stage(NamedTuple):
         return item.records.get(self.name)
 
     def needed(self, config: SettingsView) -> tuple[str, ...]:
-        """Those of ``needs`` that it reads with these settings; all of them unless it says so."""
-        return self.needs if self.needs_with is None else self.needs_with(config)
+        """Those of ``needs.own`` that it reads with these settings; all unless it says so."""
+        return self.needs.own if self.needs_with is None else self.needs_with(config)
 
     def reference_files(self) -> tuple[Reference, ...]:
         """The references that decide about its results: its own, and those of its sections."""

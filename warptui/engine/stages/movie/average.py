@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from warptui.engine.errors import StageError
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE, Item
 from warptui.engine.stages.base import (
+    Needs,
     Product,
     Stage,
     StageResult,
@@ -97,7 +98,7 @@ class AverageResult(StageResult):
     notes: list[str] = []
 
 
-def run(item: Movie, bench: Bench, settings: AverageSettings) -> AverageResult:
+def run(item: Item, bench: Bench, settings: AverageSettings) -> AverageResult:
     """Write the average of ``item``, its halves if wanted, and the preview.
 
     Every pixel is shifted by the motion model's interpolants at that pixel and frame. The
@@ -328,11 +329,11 @@ def _preview(average: torch.Tensor, pixel_size: float) -> torch.Tensor:
 
 STAGE = Stage(
     "average",
-    Movie,
+    MOVIE,
     AverageSettings,
     AverageResult,
     run,
-    needs=("motion",),
+    needs=Needs(("motion",)),
     sections=("input", "optics.voltage"),
     products=(AVERAGE, ODD, EVEN, PREVIEW),
     xml=warp_average.PART,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from warptui.engine.errors import StageError
 from warptui.engine.formats.boxnet_model import find_model, hash_model
 from warptui.engine.model.edits import Chosen, Edits
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE, Item
 from warptui.engine.ops.picking.choice import choose
 from warptui.engine.stages.base import (
+    Needs,
     Product,
     Reference,
     Role,
@@ -101,7 +102,7 @@ class PickingResult(StageResult):
     notes: list[str] = []
 
 
-def run(item: Movie, bench: Bench, settings: PickingSettings) -> PickingResult:
+def run(item: Item, bench: Bench, settings: PickingSettings) -> PickingResult:
     """Pick particles in the average of ``item`` and mask what is no specimen.
 
     The average is brought to 8 Å/px and labelled tile by tile. Connected particle pixels make a
@@ -242,7 +243,7 @@ def _check_extent(name: str, average: AverageResult) -> None:
 
 
 def _find(
-    item: Movie, bench: Bench, settings: PickingSettings, average: AverageResult
+    item: Item, bench: Bench, settings: PickingSettings, average: AverageResult
 ) -> Candidates:
     import numpy as np
     import torch
@@ -300,11 +301,11 @@ def use_model(name: str) -> dict[str, dict[str, Any]]:
 
 STAGE = Stage(
     "picking",
-    Movie,
+    MOVIE,
     PickingSettings,
     PickingResult,
     run,
-    needs=("average",),
+    needs=Needs(("average",)),
     sections=(),
     products=(CANDIDATES, CANDIDATES_KEY, MASK, MASK_PREVIEW, PICKS, FALSE_POSITIVES),
     xml=warp_picking.PART,
