@@ -11,7 +11,7 @@ import numpy as np
 
 from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.formats.mrc import read_shape_and_pixel_size
-from warptui.engine.formats.star.tables import read_positions
+from warptui.engine.formats.star.foreign import read_positions
 from warptui.engine.model.edits import Edits, Spot
 from warptui.engine.model.training import TrainingExample, TrainingRequest
 from warptui.engine.ops.picking.choice import choose
@@ -208,6 +208,8 @@ def _with_positions(marked: Marked, folder: Path, root: str) -> Marked:
         return replace(marked, problem=_NO_AVERAGE)
     except InputError as trouble:
         return replace(marked, problem=str(trouble))
-    added = tuple(Spot(y_angstrom=y * pixel_size, x_angstrom=x * pixel_size) for y, x in places)
+    added = tuple(
+        Spot(y_angstrom=y * pixel_size, x_angstrom=x * pixel_size) for y, x in places.tolist()
+    )
     edits = marked.edits.model_copy(update={"added": added, "removed": (), "train_mask": False})
     return replace(marked, edits=edits, candidates_path="", mask_path="")

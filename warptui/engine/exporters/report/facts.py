@@ -129,3 +129,9 @@ def limit_words(summary: Summary, low: float | None, high: float | None) -> str:
     ends = [f"< {low:g}"] if low is not None else []
     ends += [f"> {high:g}"] if high is not None else []
     return f"{summary.label} {' or '.join(ends)}{unit}"
+
+
+def in_words(value: float, summary: Summary) -> str:
+    """A value with the digits and the unit that its stage declares."""
+    unit = f" {summary.unit}" if summary.unit else ""
+    return f"{value:,.{summary.digits}f}{unit}"
