@@ -126,6 +126,9 @@ def test_it_is_planned_again_when_settings_version_or_reference_change(session: 
     (session.folder / "usual.txt").write_text("7.0\n")
     assert reasons() == {"brightness": "file with the usual brightness replaced"}
     (session.folder / "usual.txt").write_text("6.0\n")
+    (session.folder / "moved.txt").write_text("6.0\n")
+    session.write(own=OWN.replace("usual.txt", "moved.txt"))
+    assert reasons() == {}  # the content decides
     session.write(own=OWN + "[average]\nskip_first = 1\n")
     assert reasons()["brightness"] == "needs average, which must run"
     session.write()

@@ -168,7 +168,7 @@ class _Goal:
     models: dict[str, BaseModel]  # the sections that both are from, by name
     needed: dict[str, bool]  # stages that it reads, and whether they are switched on
     of_members: tuple[str, ...]  # stages of members that it reads
-    files: dict[tuple[str, str], str]  # section and key of a hash: what file it is of
+    files: dict[tuple[str, str], Reference]  # by section and key of the hash
 
     @classmethod
     def of(cls, stage: Stage, config: Config, references: References) -> _Goal:
@@ -181,7 +181,7 @@ class _Goal:
             {name: config.section(name) for name in (stage.name, *sections)},
             {need: config.stage(need).enabled for need in stage.needed(config)},
             stage.needs.members,
-            {(file.section, file.hash_key): file.label for file in stage.reference_files()},
+            {(file.section, file.hash_key): file for file in stage.reference_files()},
         )
 
 
@@ -319,7 +319,7 @@ def _reason(
         if fingerprint and before and before != fingerprint:
             return f"{_INPUTS.get(role, role)} replaced"
     if record.settings != goal.settings or record.sections != goal.sections:
-        changes = _changes(goal, record.settings)
+        changes = _changes(goal, record)
         for section, wanted in goal.sections.items():
             if section == goal.name and changes:
                 continue  # another model's content is another, too
@@ -348,16 +348,27 @@ def _need_reason(
     return ""
 
 
-def _changes(goal: _Goal, was: Mapping[str, Any]) -> list[str]:
+def _changes(goal: _Goal, record: StageRecord) -> list[str]:
     """Differences of a stage's own settings; a key that the record lacks had its default."""
+    was = record.settings
     if was == goal.settings:
         return []
     defaults = affecting(type(goal.models[goal.name])())
     return [
         f"{goal.name}.{key} {_shown(was.get(key, defaults[key]))} -> {_shown(now)}"
         for key, now in goal.settings.items()
-        if was.get(key, defaults[key]) != now
+        if was.get(key, defaults[key]) != now and not _same_content(goal, record, key)
     ]
+
+
+def _same_content(goal: _Goal, record: StageRecord, key: str) -> bool:
+    """Whether a stage's setting names a file whose content is known and as it was."""
+    hash_key = f"{key}_hash"
+    file = goal.files.get((goal.name, hash_key))
+    if file is None or not file.by_content:
+        return False
+    content = goal.sections[goal.name].get(hash_key)
+    return bool(content) and record.sections.get(goal.name, {}).get(hash_key) == content
 
 
 def _section_changes(
@@ -372,12 +383,12 @@ def _section_changes(
     changes = []
     for key, now in wanted.items():
         before = was[key] if key in was else _value(type(goal.models[section])(), key)
-        label = goal.files.get((section, key))
-        if label is not None:
+        file = goal.files.get((section, key))
+        if file is not None:
             reference = key.removesuffix("_hash")
             same_name = was.get(reference) == wanted.get(reference)
             if same_name and before and now and before != now:
-                changes.append(f"{label} replaced")
+                changes.append(f"{file.label} replaced")
         elif before != now:
             content = wanted.get(f"{key}_hash")
             if not content or was.get(f"{key}_hash") != content:

@@ -123,7 +123,7 @@ def told(wanted: Wanted) -> tuple[Summary, ...]:
     """
     names = wanted.enabled
     stages = ((s, wanted.config.stage(s.name)) for s in wanted.stages if s.name in names)
-    return _minor_last(entry for stage, own in stages for entry in stage.told_with(own))
+    return _minor_last(entry for stage, own in stages for entry in stage.visible_with(own))
 
 
 def _minor_last(found: Iterable[Summary]) -> tuple[Summary, ...]:

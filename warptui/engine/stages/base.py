@@ -125,7 +125,7 @@ def summary(
     """A result value that tables, plots and filters show; None is unknown.
 
     ``filter_min`` and ``filter_max`` declare the keys of [filters] that limit it; ``only_with``
-    the setting of the stage without which it tells nothing, and is not shown. ``minor`` ones come
+    the setting of the stage without which it has no meaning, and is not shown. ``minor`` ones come
     after all others, as lists have no room for all. ``role``: see `Role`.
     """
     shown: dict[str, Any] = {"label": label, "unit": unit, "digits": digits, "minor": minor}
@@ -167,6 +167,7 @@ class Reference(NamedTuple):
     key: str
     label: str  # "gain reference"
     blocks: bool = False  # processing waits while the file cannot be read
+    by_content: bool = True  # another name of a file with equal content changes nothing
     # Path of the file from the setting's value and the project folder; raises InputError.
     find: Callable[[str, Path], Path] | None = None  # None: relative to the project folder
     content_hash: Callable[[Path], str] | None = None  # None: SHA-1 of the bytes
@@ -358,14 +359,14 @@ class Stage(NamedTuple):
         found = (*INPUT_REFERENCES, *self.references)
         return tuple(r for r in found if r.section == self.name or r.section in self.sections)
 
-    def told_with(self, settings: BaseModel) -> tuple[Summary, ...]:
-        """Those of `summaries` that tell something with these settings of the stage."""
-        silent = {
+    def visible_with(self, settings: BaseModel) -> tuple[Summary, ...]:
+        """Those of `summaries` that have a meaning with these settings of the stage."""
+        hidden = {
             f"{self.name}.{name}"
             for name, extra in self._declared()
             if extra.get("only_with") and not getattr(settings, extra["only_with"])
         }
-        return tuple(entry for entry in self.summaries() if entry.key not in silent)
+        return tuple(entry for entry in self.summaries() if entry.key not in hidden)
 
     def carried(self) -> tuple[str, ...]:
         """Keys of the values that rows bring along beside `summaries` (see `carried`)."""

@@ -41,7 +41,14 @@ SMALLEST_FIELD_PX = 16  # at 8 Å/px
 DECIMALS = 4
 PLACE_DECIMALS, SCORE_DECIMALS = 1, 3  # of a px of the average
 
-MODEL = Reference("picking", "model", "BoxNet model", find=find_model, content_hash=hash_model)
+MODEL = Reference(
+    "picking",
+    "model",
+    "BoxNet model",
+    by_content=False,  # the files of its picks have its name
+    find=find_model,
+    content_hash=hash_model,
+)
 CANDIDATES = Product("candidates", "thumbnails/candidates", ".npy", shown=True)  # y, x, score, area
 CANDIDATES_KEY = Product("candidates key", "thumbnails/candidates", ".json")
 MASK = Product("mask", "mask", ".tif")
