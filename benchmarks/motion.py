@@ -158,7 +158,7 @@ def serve_child(job: dict) -> int:
 
     from warptui.engine.config.sections import InputSettings
     from warptui.engine.config.settings import Config
-    from warptui.engine.model.item import Movie
+    from warptui.engine.model.item import Item
     from warptui.engine.project.paths import ProjectPaths
     from warptui.engine.stages.movie import average, motion
     from warptui.engine.worker.bench import MovieBench
@@ -175,7 +175,7 @@ def serve_child(job: dict) -> int:
     for _ in sys.stdin:
         marks, cpu = [time.monotonic()], time.process_time()
         with MovieBench(
-            Movie(Path(job["movie"])),
+            Item.movie(Path(job["movie"])),
             project,
             config,
             "cpu",
