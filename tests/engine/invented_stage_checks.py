@@ -6,11 +6,11 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from docs import generate
 from warptui.commands import offline
 from warptui.engine.config import file
 from warptui.engine.config.checks import SECTIONS
@@ -184,13 +184,8 @@ def test_the_report_shows_its_values(session: Session):
     assert "darkest average" not in page  # no limit is set
 
 
-def rows_of_the_settings_page() -> list[str]:
-    """Lines of the generated table of settings, where this checkout generates one."""
-    generate: Any = pytest.importorskip("docs.generate")
-    values = Config().to_json()
-    return list(generate.settings_rows("brightness", SECTIONS["brightness"], values))
-
-
-def test_its_settings_are_rows_of_the_generated_page():
-    rows = rows_of_the_settings_page()
-    assert any("`blocks`" in row and "blocks along each side of the picture" in row for row in rows)
+def test_its_settings_and_values_are_rows_of_the_generated_pages():
+    settings, values = generate.settings_page(), generate.values_page()
+    assert "| `brightness.blocks` | `8` | blocks | blocks along each side of the pic" in settings
+    assert "| `filters.unevenness_max` | not set |  | most uneven lighting |" in settings
+    assert "| `brightness.mean` | bright | e/px | mean of the average |" in values

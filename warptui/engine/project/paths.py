@@ -100,13 +100,19 @@ class ProjectPaths:
         """A file that a stage writes for an item; ``model`` is the suffix of the picking model."""
         return product.path(self.root, root_name, model)
 
+    def _named(self, name: str, root_name: str, model: str = "") -> Path:
+        """The same by the product's name."""
+        from warptui.engine.stages.registry import product_named  # pydantic: not for the app
+
+        return product_named(name).path(self.root, root_name, model)
+
     def average(self, root_name: str) -> Path:
         """Motion-corrected, dose-weighted average."""
-        return self.root / "average" / f"{root_name}.mrc"
+        return self._named("average", root_name)
 
     def average_half(self, root_name: str, half: str) -> Path:
         """Average of the ``odd`` or ``even`` frames."""
-        return self.root / "average" / half / f"{root_name}.mrc"
+        return self._named(f"average/{half}", root_name)
 
     def average_float32(self, root_name: str) -> Path:
         """Copy of the average for programs that read no half precision."""
@@ -118,19 +124,19 @@ class ProjectPaths:
 
     def power_spectrum(self, root_name: str) -> Path:
         """Power spectrum of a movie, its upper half."""
-        return self.root / "powerspectrum" / f"{root_name}.mrc"
+        return self._named("powerspectrum", root_name)
 
     def deconvolved(self, root_name: str) -> Path:
         """Deconvolved average."""
-        return self.root / "deconv" / f"{root_name}.mrc"
+        return self._named("deconv", root_name)
 
     def picks(self, root_name: str, suffix: str) -> Path:
         """Particle positions, as Warp and RELION read them; ``suffix`` names the model."""
-        return self.root / "matching" / f"{root_name}_{suffix}.star"
+        return self._named("picks", root_name, suffix)
 
     def false_positives(self, root_name: str, suffix: str) -> Path:
         """What the model picked and a person removed."""
-        return self.root / "matching" / f"{root_name}_{suffix}_falsepositives.star"
+        return self._named("false positives", root_name, suffix)
 
     def edits(self, root_name: str) -> Path:
         """What a person changed about an item's picks."""
@@ -138,20 +144,19 @@ class ProjectPaths:
 
     def particles(self, root_name: str, suffix: str, half: str = "") -> Path:
         """Stack of the particles of one micrograph; ``half`` is "", "odd" or "even"."""
-        ending = f"_{half}" if half else ""
-        return self.root / "particles" / f"{root_name}_{suffix}{ending}.mrcs"
+        return self._named(f"particles {half}".rstrip(), root_name, suffix)
 
     def particles_star(self, root_name: str, suffix: str) -> Path:
         """Where these particles are and what their CTFs are, as RELION reads it."""
-        return self.root / "particles" / f"{root_name}_{suffix}.star"
+        return self._named("particles list", root_name, suffix)
 
     def mask(self, root_name: str) -> Path:
         """What is no specimen, at 8 Å/px."""
-        return self.root / "mask" / f"{root_name}.tif"
+        return self._named("mask", root_name)
 
     def candidates(self, root_name: str) -> Path:
         """Everything that might be a particle, with its score, for the app (``.npy``)."""
-        return self.root / "thumbnails" / "candidates" / f"{root_name}.npy"
+        return self._named("candidates", root_name)
 
     @property
     def models(self) -> Path:
@@ -176,17 +181,16 @@ class ProjectPaths:
 
     def candidates_key(self, root_name: str) -> Path:
         """What the candidates were found in and by."""
-        return self.candidates(root_name).with_suffix(".json")
+        return self._named("candidates key", root_name)
 
     def mask_preview(self, root_name: str) -> Path:
         """The mask for the app: uint8, 0 and 1, at 8 Å/px (``.npy``)."""
-        return self.preview(root_name, "mask")
+        return self._named("mask preview", root_name)
 
     def preview(self, root_name: str, product: str = "average") -> Path:
         """Small uint8 picture of a product, for the app (``.npy``)."""
-        folder = self.root / "thumbnails"
-        folder = folder if product == "average" else folder / product
-        return folder / f"{root_name}.npy"
+        names = {"average": "preview", "mask": "mask preview"}
+        return self._named(names.get(product, product), root_name)
 
 
 def project_key(project: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from warptui.engine.stages.added import added_modules
-from warptui.engine.stages.base import Role, Stage
+from warptui.engine.stages.base import Product, Role, Stage
 from warptui.engine.stages.movie import average, ctf, motion, particles, picking
 
 STAGES: tuple[Stage, ...] = (
@@ -14,6 +14,13 @@ STAGES: tuple[Stage, ...] = (
     particles.STAGE,
     *(module.STAGE for module in added_modules()),
 )
+
+_PRODUCTS = {product.name: product for stage in STAGES for product in stage.products}
+
+
+def product_named(name: str) -> Product:
+    """The product of any stage by its name. Raises KeyError if no stage declares it."""
+    return _PRODUCTS[name]
 
 
 def field_of(role: Role) -> tuple[str, str]:
