@@ -15,6 +15,9 @@ from warptui.engine.model.exports import ExportRequest
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project import filesystem
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie.average import STAGE as AVERAGE_STAGE
+from warptui.engine.stages.movie.particles import STAGE as PARTICLES_STAGE
+from warptui.engine.stages.movie.picking import STAGE as PICKING_STAGE
 
 NO_ENTRY = {errno.EACCES, errno.EPERM}
 HASHES = ("gain_hash", "defects_hash")
@@ -134,10 +137,10 @@ class Cutter:
             "input": sections["input"],
             "optics": {**optics, **sections.get("optics", {})},
         }
-        for name in ("average", "picking", "particles"):
+        for name in (AVERAGE_STAGE.name, PICKING_STAGE.name, PARTICLES_STAGE.name):
             if name in records:
                 config[name] = dict(records[name].settings)
-        particles = config.setdefault("particles", {})
+        particles = config.setdefault(PARTICLES_STAGE.name, {})
         if box := int(number_of(request, "box_size_px")):
             particles["box_size_px"] = box
         if pixel_size := number_of(request, "pixel_size"):
@@ -145,11 +148,9 @@ class Cutter:
             if not box:
                 particles["box_size_px"] = 0
         results = {
-            name: record.result
-            for name, record in records.items()
-            if name in ("motion", "average", "ctf", "picking")
+            name: record.result for name, record in records.items() if name in PARTICLES_STAGE.needs
         }
-        results.setdefault("picking", {"suffix": "export"})
+        results.setdefault(PICKING_STAGE.name, {"suffix": "export"})
         return {
             "project": str(self._project.root), "raw_path": item.raw_path, "config": config,
             "results": results, "places": places, "folder": str(self._folder),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from warptui.engine.model.edits import Chosen, Edits
     from warptui.engine.model.item import Movie
     from warptui.engine.nets.boxnet import BoxNet
-    from warptui.engine.ops.particles.extraction import Counts
+    from warptui.engine.ops.frames.counts import Counts
     from warptui.engine.stages.base import InputView, OpticsView, Product, StageResult
     from warptui.engine.stages.movie.average import AverageSettings
 

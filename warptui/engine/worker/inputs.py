@@ -10,9 +10,9 @@ import torch
 
 from warptui.engine.config.sections import InputSettings
 from warptui.engine.errors import InputError
-from warptui.engine.formats.defects import read_defects
-from warptui.engine.formats.gain import orientation_score, read_gain
-from warptui.engine.formats.mdoc import MovieFacts, movie_facts
+from warptui.engine.formats.acquisition.mdoc import MovieFacts, movie_facts
+from warptui.engine.formats.camera.defects import read_defects
+from warptui.engine.formats.camera.gain import orientation_score, read_gain
 from warptui.engine.formats.movie import MovieReader, open_movie
 from warptui.engine.worker.frames import Frames
 
