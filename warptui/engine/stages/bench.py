@@ -5,7 +5,7 @@ function, as a protocol made of these::
 
     class PickingBench(Bench, HasPicks, HasModels, Protocol): ...
 
-    def run(item: Movie, bench: PickingBench, settings: PickingSettings) -> PickingResult: ...
+    def run(item: Item, bench: PickingBench, settings: PickingSettings) -> PickingResult: ...
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from warptui.engine.formats.star.particles import ParticleOptics, ParticleTable
     from warptui.engine.formats.star.picks import Candidates
     from warptui.engine.model.edits import Chosen, Edits
-    from warptui.engine.model.item import Movie
+    from warptui.engine.model.item import Item
     from warptui.engine.nets.boxnet import BoxNet
     from warptui.engine.ops.frames.counts import Counts
     from warptui.engine.stages.base import InputView, OpticsView, Product, StageResult
@@ -55,7 +55,7 @@ class Bench(Protocol):
     """What every stage has."""
 
     @property
-    def item(self) -> Movie: ...
+    def item(self) -> Item: ...
     @property
     def device(self) -> torch.device: ...
     @property

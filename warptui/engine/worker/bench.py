@@ -10,7 +10,7 @@ import torch
 
 from warptui.engine.config.sections import InputSettings, OpticsSettings
 from warptui.engine.config.settings import Config
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.base import StageResult
 from warptui.engine.stages.bench import ParticleStore, PickStore, Products
@@ -27,7 +27,7 @@ from warptui.engine.worker.products import ProductFiles
 class MovieBench:
     """One movie on one device; see `warptui.engine.stages.bench` for the capabilities."""
 
-    item: Movie
+    item: Item
     device: torch.device
     input: InputSettings
     optics: OpticsSettings
@@ -57,7 +57,7 @@ class MovieBench:
 
 
 def open_bench(
-    item: Movie,
+    item: Item,
     project: ProjectPaths,
     config: Config,
     device: str,

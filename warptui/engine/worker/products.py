@@ -11,14 +11,14 @@ from torch import Tensor
 from warptui.engine.errors import InputError
 from warptui.engine.formats.array import write_array
 from warptui.engine.formats.mrc import read_mrc, write_mrc
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.stages.base import Product
 
 
 class ProductFiles:
     """Saves, loads and discards the products of one item."""
 
-    def __init__(self, project: Path, item: Movie, device: torch.device) -> None:
+    def __init__(self, project: Path, item: Item, device: torch.device) -> None:
         self._project, self._item, self._device = project, item, device
 
     def save(self, product: Product, image: Tensor, pixel_size: float = 0.0) -> str:

@@ -14,7 +14,7 @@ from warptui.engine.config.settings import Config
 from warptui.engine.formats.array import write_array
 from warptui.engine.formats.star.picks import Candidates, model_suffix
 from warptui.engine.model.edits import Chosen
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.base import Product
 from warptui.engine.worker.bench import MovieBench, open_bench
@@ -83,7 +83,7 @@ class TrialPicks:
 
 
 def open_trial_bench(
-    item: Movie,
+    item: Item,
     project: ProjectPaths,
     config: Config,
     device: str,
