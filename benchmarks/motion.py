@@ -161,7 +161,7 @@ def serve_child(job: dict) -> int:
     from warptui.engine.model.item import Item
     from warptui.engine.project.paths import ProjectPaths
     from warptui.engine.stages.movie import average, motion
-    from warptui.engine.worker.bench import MovieBench
+    from warptui.engine.worker.bench import open_bench
 
     config = Config(
         input=InputSettings(
@@ -174,7 +174,7 @@ def serve_child(job: dict) -> int:
     project = ProjectPaths(Path(job["project"]))
     for _ in sys.stdin:
         marks, cpu = [time.monotonic()], time.process_time()
-        with MovieBench(
+        with open_bench(
             Item.movie(Path(job["movie"])),
             project,
             config,
@@ -182,7 +182,7 @@ def serve_child(job: dict) -> int:
             threads=os.cpu_count() or 1,
             on_progress=lambda fraction: None,
         ) as bench:
-            bench.frames()
+            bench.frames.open()
             marks.append(time.monotonic())
             result = motion.run(bench.item, bench, motion.MotionSettings())
             marks.append(time.monotonic())

@@ -35,7 +35,7 @@ from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie import picking
 from warptui.engine.stages.movie.average import AverageResult
 from warptui.engine.stages.movie.picking import PickingResult, PickingSettings
-from warptui.engine.worker.bench import MovieBench
+from warptui.engine.worker.bench import open_bench
 
 SHAPE = (3838, 3710)
 PIXEL = 1.0
@@ -61,7 +61,7 @@ def made_up_average(seed: int = 5) -> np.ndarray:
 def pick(folder: Path, threads: int, settings: PickingSettings) -> PickingResult:
     """The stage on the average in ``folder``."""
     item = Item.movie(folder / "made_up.tif")
-    with MovieBench(
+    with open_bench(
         item, ProjectPaths(folder), Config(), "cpu", threads=threads, on_progress=lambda done: None
     ) as bench:
         bench.results["average"] = AverageResult(

@@ -75,6 +75,9 @@ class TrialBench(Bench):
         """Nothing is written."""
 
 
+open_bench, open_trial_bench = Bench, TrialBench
+
+
 def _misbehave(name: str) -> None:
     if "corrupt" in name:
         raise CorruptError(f"{name}: frame 3 of 7 does not decode; copy the file again")

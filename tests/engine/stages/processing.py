@@ -18,7 +18,7 @@ from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.truth import Truth
 from warptui.engine.stages.movie import motion
 from warptui.engine.stages.movie.motion import MotionResult, MotionSettings
-from warptui.engine.worker.bench import MovieBench
+from warptui.engine.worker.bench import MovieBench, open_bench
 
 Places = tuple[np.ndarray, np.ndarray]
 
@@ -36,7 +36,7 @@ def on_bench(
 ) -> Iterator[MovieBench]:
     """A bench with one movie; ``settings`` are those of [input]."""
     config = Config(input=InputSettings(**settings), optics=OpticsSettings(voltage=voltage))
-    with MovieBench(
+    with open_bench(
         Item.movie(movie),
         ProjectPaths(project),
         config,

@@ -36,8 +36,8 @@ from warptui.engine.stages.movie import picking
 from warptui.engine.stages.movie.average import AverageResult
 from warptui.engine.stages.movie.picking import PickingResult, PickingSettings
 from warptui.engine.worker import models
-from warptui.engine.worker.bench import MovieBench
-from warptui.engine.worker.trial_bench import TrialBench
+from warptui.engine.worker.bench import open_bench
+from warptui.engine.worker.trial_bench import open_trial_bench
 
 PIXEL = 2.0
 SHAPE = (1200, 1000)
@@ -106,7 +106,7 @@ class Project:
     ) -> PickingResult:
         settings = self.settings.model_copy(update=changes)
         item = Item.movie(self.paths.root / "spots.tif")  # there is no such file: nobody reads it
-        with MovieBench(
+        with open_bench(
             item, self.paths, Config(), "cpu", threads=threads, on_progress=on_progress
         ) as bench:
             bench.results["average"] = AverageResult(
@@ -403,7 +403,7 @@ def test_a_trial_writes_nothing_of_what_is_stored(project: Project, tmp_path: Pa
     kept = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     item, folder = Item.movie(tmp_path / "spots.tif"), tmp_path / "trial"
     for changes in ({"min_score": 0.9}, {"invert_contrast": True}):
-        with TrialBench(
+        with open_trial_bench(
             item, project.paths, Config(), "cpu", threads=2, on_progress=lambda fraction: None,
             folder=folder,
         ) as bench:  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -15,17 +15,9 @@ from warptui.engine.model.summary import Summary
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
 
-    from warptui.engine.formats.mrc import StackWriter
-    from warptui.engine.formats.star.particles import ParticleOptics, ParticleTable
-    from warptui.engine.formats.star.picks import Candidates
     from warptui.engine.formats.warp.xml import Element
-    from warptui.engine.model.edits import Chosen, Edits
     from warptui.engine.model.stored import StageRecord, StoredItem
-    from warptui.engine.nets.boxnet import BoxNet
-    from warptui.engine.ops.frames.counts import Counts
-    from warptui.engine.stages.movie.average import AverageSettings
 
 
 class StageSettings(BaseModel):
@@ -235,17 +227,6 @@ class Product(NamedTuple):
         return project / self.folder / f"{root_name}{between}{self.suffix}"
 
 
-class Frames(Protocol):
-    """The corrected frames of a movie, made one at a time: all of them would fill the memory."""
-
-    n_frames: int
-    shape_yx: tuple[int, int]
-
-    def __getitem__(self, index: int) -> torch.Tensor: ...
-    def read(self, index: int, out: torch.Tensor | None) -> torch.Tensor: ...
-    def counts(self) -> Counts | None: ...
-
-
 class InputView(Protocol):
     """What stages read of [input]."""
 
@@ -265,52 +246,6 @@ class OpticsView(Protocol):
     def cs(self) -> float: ...  # mm
     @property
     def amplitude_contrast(self) -> float: ...
-
-
-class Bench(Protocol):
-    """What a stage works on: one item's frames on one device, and a place for its products."""
-
-    device: torch.device
-    input: InputView
-    optics: OpticsView
-    deconvolution: list[float]  # strength, fall-off and high-pass; empty = none is wanted
-    averaging: AverageSettings  # how frames are added up and weighted, wherever that is done
-    diameter_angstrom: float  # of the particle
-    results: dict[str, StageResult]  # of the stages that ran before, by name
-    pixel_size: float  # Å/px of the raw frames; known after `frames`
-    dose_per_frame: float | None  # e/Å²; None = unknown; known after `frames`
-    notes: list[str]  # what the user should know about the input
-
-    @property
-    def tilt_deg(self) -> float | None: ...  # of the stage; None = unknown
-    def frames(self) -> Frames: ...
-    def image(self, name: str) -> torch.Tensor: ...
-    def save(self, name: str, image: torch.Tensor, pixel_size: float) -> Path: ...
-    def discard(self, name: str) -> None: ...
-    def boxnet(self, name: str) -> BoxNet: ...
-    def boxnet_hash(self, name: str) -> str: ...
-    def identity(self, name: str) -> list[int]: ...
-    def edits(self) -> Edits: ...
-    def candidates(self, key: Mapping[str, Any]) -> Candidates | None: ...
-    def save_candidates(self, found: Candidates, key: Mapping[str, Any]) -> None: ...
-    def save_picks(
-        self, model: str, chosen: Chosen, pixel_size: float, micrograph: str
-    ) -> Path: ...
-    def picks(self, path: str) -> tuple[np.ndarray, np.ndarray]: ...
-    def particle_stack(
-        self, suffix: str, half: str, box_px: int, pixel_size: float
-    ) -> StackWriter: ...
-    def save_particles(
-        self, suffix: str, table: ParticleTable, optics: ParticleOptics, made_of: str
-    ) -> Path: ...
-    def has_particles(self, suffix: str, made_of: str, halves: Sequence[str]) -> bool: ...
-    def sources(self) -> list[list[int]]: ...
-    def particle_path(self, suffix: str) -> Path: ...
-    def discard_particles(self, suffix: str) -> None: ...
-    def save_mask(self, mask: np.ndarray) -> Path: ...
-    def save_preview(self, picture: torch.Tensor, product: str = "average") -> Path: ...
-    def relative(self, path: Path) -> str: ...
-    def progress(self, fraction: float) -> None: ...
 
 
 class Needs(NamedTuple):

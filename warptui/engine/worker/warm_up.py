@@ -31,7 +31,7 @@ def warm_up(device: str, threads: int) -> float:
     Exception
         Whatever a stage raises: a device that cannot do this will fail on real movies too.
     """
-    from warptui.engine.worker.bench import MovieBench  # loads torch
+    from warptui.engine.worker.bench import open_bench  # loads torch
 
     began = time.monotonic()
     frames = (_frame(index) for index in range(N_FRAMES))
@@ -40,7 +40,7 @@ def warm_up(device: str, threads: int) -> float:
         write_tiff_movie(path, frames, pixel_size=1.0)
         config = Config(input=InputSettings(dose_per_frame=1.0))
         project = ProjectPaths(Path(folder))
-        with MovieBench(
+        with open_bench(
             Item.movie(path),
             project,
             config,
