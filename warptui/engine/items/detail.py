@@ -13,6 +13,7 @@ from warptui.engine.model.row import ItemRow
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.edits_file import read_edits
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.base import Product
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class KnownDetail:
     raw_path: str
     outdated: dict[str, str]  # per stage: why it must run
     has_edits: bool
+    products: tuple[Product, ...]  # that are shown
 
 
 def read_detail(
@@ -36,13 +38,7 @@ def read_detail(
     """
     stored = load(known.stored.name) or known.stored
     root_name = known.root_name
-    products = {
-        "preview_path": project.preview(root_name),
-        "average_path": project.average(root_name),
-        "candidates_path": project.candidates(root_name),
-        "mask_preview_path": project.mask_preview(root_name),
-        "spectrum_path": project.preview(root_name, "spectrum"),
-    }
+    shown = {product.name: project.product(product, root_name) for product in known.products}
     edits, problem = _edits(known, project)
     failure = known.stored.failure
     return ItemDetail(
@@ -60,7 +56,7 @@ def read_detail(
         failed_stage=failure.stage if failure else "",
         log_tail=failure.log_tail if failure else "",
         traceback=failure.traceback if failure else "",
-        **{key: str(path) if path.exists() else "" for key, path in products.items()},
+        paths={name: str(path) for name, path in shown.items() if path.exists()},
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from warptui.engine.formats.squares import square_of_parts
+from warptui.engine.formats.acquisition.squares import square_of_parts
 from warptui.engine.items.detail import KnownDetail
 from warptui.engine.items.entry import Entry
 from warptui.engine.items.members import members_of
@@ -436,6 +436,13 @@ class Roster:
                 else {}
             ),
             has_edits=self.mark(entry) is not NO_MARK,
+            products=tuple(
+                product
+                for stage in self.wanted.stages
+                if stage.kind == entry.item.kind
+                for product in stage.products
+                if product.shown
+            ),
         )
 
     def counts(self) -> tuple[dict[str, int], dict[str, int]]:
