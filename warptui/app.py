@@ -30,9 +30,10 @@ from warptui.screens.dialogs.prompts import keeping, leaving
 from warptui.screens.dialogs.windows import TextDialog
 from warptui.screens.item.screen import ItemScreen
 from warptui.screens.jobs.screen import Jobs
-from warptui.screens.keys.bindings import APP_BINDINGS, all_bindings, clashes
+from warptui.screens.keys.bindings import clashes, unknown
 from warptui.screens.keys.command_list import Palette, key_commands
 from warptui.screens.keys.help import help_text
+from warptui.screens.keys.tables.app import APP
 from warptui.screens.leaving import UnwaitedThreads
 from warptui.screens.link.calls import CallingApp
 from warptui.screens.link.feed import Engine, Feed, Found, Lost
@@ -54,7 +55,7 @@ class WarptuiApp(CallingApp):
     TITLE = "warptui"
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
-    BINDINGS = list(APP_BINDINGS)
+    BINDINGS = list(APP)
 
     def __init__(
         self,
@@ -160,8 +161,7 @@ class WarptuiApp(CallingApp):
     def _take_config(self, config: dict[str, Any]) -> None:
         before, self.workspace.config = self.workspace.config, config
         keys = {str(name): str(key) for name, key in config.get("keys", {}).items()}
-        known = {binding.id for binding in all_bindings()} if keys else set()
-        if strange := sorted(set(keys) - known):
+        if strange := unknown(keys) if keys else []:
             lists = f"{self.workspace.key('help')} lists them"
             self.notify(
                 f"[keys] in config.toml: no binding is called {', '.join(strange)}; {lists}",

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
@@ -15,6 +14,7 @@ from textual.widgets import Static
 from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import EngineStatus
 from warptui.screens import words
+from warptui.screens.keys.tables.app import PAGE
 from warptui.screens.link.mirror import Changes
 from warptui.screens.widgets.bars.key_bar import KeyBar
 from warptui.screens.widgets.bars.navigation_bar import NavigationBar
@@ -34,11 +34,7 @@ class Page(Screen[None]):
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
-    BINDINGS = [
-        Binding("tab", "pane(1)", "pane", id="pane.next", show=False),
-        Binding("shift+tab", "pane(-1)", "pane", id="pane.previous", show=False),
-        Binding("z", "zoom_pane", "zoom pane", id="pane.zoom", show=False),
-    ]
+    BINDINGS = list(PAGE)
     PANES: tuple[str, ...] = ()  # ids; side by side where there is room, else one at a time
     HIDDEN: frozenset[str] = frozenset()  # actions of the app that make no sense here
     NOTICE_LINES = 1  # at most, of the newest notice

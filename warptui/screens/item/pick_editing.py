@@ -10,8 +10,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from textual.binding import Binding
-
 from warptui.screens.item import picks
 from warptui.screens.item.picks import Done, Field, Place
 from warptui.screens.link.edit_sending import EditSender
@@ -22,91 +20,6 @@ from warptui.screens.widgets.pictures.image import Image
 
 if TYPE_CHECKING:
     from warptui.engine.model.edits import Edits
-
-GROUP = Binding.Group("threshold", compact=True)
-PICK_KEYS = [
-    Binding("a", "add_pick", "add", id="picks.add", tooltip="a pick at the crosshair"),
-    Binding(
-        "x", "remove_pick", "remove", id="picks.remove", tooltip="the pick nearest to the crosshair"
-    ),
-    Binding("u", "undo_edit", "undo", id="picks.undo", tooltip="the last edit of this item"),
-    Binding("U", "redo_edit", "redo", id="picks.redo", tooltip="what was undone", show=False),
-    Binding(
-        "left_square_bracket",
-        "threshold(-1)",
-        "lower threshold",
-        id="picks.lower",
-        tooltip="more picks on this item: from a lower score on",
-        key_display="[",
-        group=GROUP,
-    ),
-    Binding(
-        "right_square_bracket",
-        "threshold(1)",
-        "higher threshold",
-        id="picks.higher",
-        tooltip="fewer picks on this item: from a higher score on",
-        key_display="]",
-        group=GROUP,
-    ),
-    Binding(
-        "backslash",
-        "adopt_threshold",
-        "threshold for all",
-        id="picks.adopt",
-        tooltip="this item's threshold for all items: opens the settings, which tell the cost",
-        key_display="\\",
-        show=False,
-    ),
-    Binding(
-        "b",
-        "paint('uncertain')",
-        "uncertain area",
-        id="picks.uncertain",
-        tooltip="an area about the crosshair that teaches nothing; again: takes it away",
-        show=False,
-    ),
-    Binding(
-        "B",
-        "paint('certain')",
-        "certain area",
-        id="picks.certain",
-        tooltip="an area about the crosshair that counts more; again: takes it away",
-        show=False,
-    ),
-    Binding(
-        "left_parenthesis",
-        "brush(-1)",
-        "smaller brush",
-        id="picks.smaller-brush",
-        key_display="(",
-        show=False,
-    ),
-    Binding(
-        "right_parenthesis",
-        "brush(1)",
-        "larger brush",
-        id="picks.larger-brush",
-        key_display=")",
-        show=False,
-    ),
-    Binding(
-        "E",
-        "mark_training",
-        "training",
-        id="picks.training",
-        tooltip="for the training of BoxNet: an example, held out to measure on, none",
-        show=False,
-    ),
-    Binding(
-        "V",
-        "mark_mask",
-        "mask teaches",
-        id="picks.teach-mask",
-        tooltip="whether an example's mask is learned in training, too",
-        show=False,
-    ),
-]
 
 
 class PickEditor(Page):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from textual.binding import Binding
 from textual.containers import Container, Horizontal, Vertical
 from textual.strip import Strip
 from textual.widget import Widget
@@ -15,8 +14,9 @@ from warptui.screens import words
 from warptui.screens.dialogs.windows import TextDialog
 from warptui.screens.item import text as item_text
 from warptui.screens.item.comparison import Comparison
-from warptui.screens.item.pick_editing import PICK_KEYS, PickEditor
+from warptui.screens.item.pick_editing import PickEditor
 from warptui.screens.item.picks import Field
+from warptui.screens.keys.tables.item import ITEM
 from warptui.screens.link import prefetch
 from warptui.screens.link.feed import Engine
 from warptui.screens.link.mirror import Changes
@@ -34,21 +34,6 @@ from warptui.screens.workspace import Workspace
 MICROGRAPH = PickEditor.MICROGRAPH
 SPARE_LINES = 9  # of a pane that is shown only where there is room to spare
 TALL = 46  # lines from which there is room in any case
-
-
-_LAYERS = Binding.Group("layers", compact=True)
-_SWITCHES = [switch for view in VIEWS for switch in view.layers]
-
-
-def _key_of(switch: LayerSwitch) -> Binding:
-    return Binding(
-        switch.key,
-        f"layer('{switch.id}')",
-        switch.label,
-        id=f"layer.{switch.id}",
-        tooltip=f"{switch.label}: shown or hidden on the picture",
-        group=None if switch.named else _LAYERS,
-    )
 
 
 def drawn_by(switch: LayerSwitch, loaded: Loaded) -> tuple[Layer, ...]:
@@ -88,44 +73,7 @@ class HeadLine(LineWidget):
 class ItemScreen(PickEditor):
     """The current item; ←/→ go to its neighbours."""
 
-    BINDINGS = [
-        Binding("right", "app.step(1)", "item", id="item.next", key_display="←/→"),
-        Binding("left", "app.step(-1)", "previous item", id="item.previous", show=False),
-        *(_key_of(switch) for switch in _SWITCHES if switch.named),
-        *PICK_KEYS,
-        *(_key_of(switch) for switch in _SWITCHES if not switch.named),
-        Binding(
-            "T",
-            "app.try_settings('ctf')",
-            "try CTF settings",
-            id="item.try-ctf",
-            tooltip="other settings of the CTF, on this item alone; nothing is stored",
-            show=False,
-        ),
-        Binding(
-            "H",
-            "compare",
-            "compare",
-            id="item.compare",
-            tooltip="where this item's values stand among those of all items",
-        ),
-        Binding(
-            "i,enter",
-            "details",
-            "details",
-            id="details",
-            tooltip="every number and setting; of a failure the log and the traceback",
-            show=False,
-        ),
-        Binding(
-            "Y",
-            "app.copy_path(True)",
-            "copy raw path",
-            id="copy-raw-path",
-            tooltip="copy the path of the raw file",
-            show=False,
-        ),
-    ]
+    BINDINGS = list(ITEM)
     topic = "item"
 
     def __init__(

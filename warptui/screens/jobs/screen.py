@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.events import Key
 from textual.message import Message
@@ -21,6 +20,7 @@ from warptui.engine.model.row import ItemRow
 from warptui.screens.dialogs.windows import Question, TextDialog
 from warptui.screens.exporting.optics_groups_dialog import BeamDialog
 from warptui.screens.jobs.dialogs import FailureDialog, RetryQuestion
+from warptui.screens.keys.tables.jobs import JOBS
 from warptui.screens.link.mirror import Changes
 from warptui.screens.page import Page
 from warptui.screens.widgets.lists.exports_pane import ExportsPane, account
@@ -38,32 +38,7 @@ _CANCELLABLE = (State.RUNNING, State.QUEUED, State.OUTDATED)
 class Jobs(Page):
     """Workers, lists of items by what became of them, exports, and the log."""
 
-    BINDINGS = [
-        Binding("l,right", "turn(1)", "next list", id="jobs.next-list", show=False),
-        Binding("h,left", "turn(-1)", "previous list", id="jobs.previous-list", show=False),
-        Binding(
-            "P",
-            "app.reprocess",
-            "try again",
-            id="reprocess",
-            tooltip="process again, also for a range; failed: this one or all",
-        ),
-        Binding(
-            "x",
-            "cancel",
-            "cancel",
-            id="jobs.cancel",
-            tooltip="stop what runs or waits; it counts as failed until P; also an export",
-        ),
-        Binding(
-            "V",
-            "level",
-            "log level",
-            id="log.level",
-            tooltip="log: debug, info, warning, error and above",
-        ),
-        Binding("slash", "search", "search log", id="log.search", key_display="/"),
-    ]
+    BINDINGS = list(JOBS)
     PANES = ("Jobs", "Log")
     NOTICE_LINES = 4
     topic = "jobs"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, Static
@@ -15,6 +14,7 @@ from textual.widgets import Footer, Static
 from warptui.engine.errors import SettingsError, WarptuiError
 from warptui.engine.project.paths import CONFIG_NAME
 from warptui.screens.dialogs.windows import TextDialog
+from warptui.screens.keys.tables.settings import FIRST_RUN
 from warptui.screens.look.app import LookApp
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.settings.form import Draft, Field, Kind, Values, all_fields
@@ -83,13 +83,7 @@ class FirstRun(Screen[Path | None]):
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-low"), (32, "-high")]
-    BINDINGS = [
-        Binding("s", "begin", "write config.toml and begin", id="first.begin"),
-        Binding("u", "undo", "undo", id="first.undo", tooltip="back to what is proposed"),
-        Binding("G", "gain", "next gain", id="first.gain", tooltip="another file that fits"),
-        Binding("question_mark", "help", "help", id="first.help", key_display="?"),
-        Binding("q,escape", "leave", "leave", id="first.leave"),
-    ]
+    BINDINGS = list(FIRST_RUN)
     DEFAULT_CSS = """
     #first-title { height: 1; padding: 0 1; text-style: bold; background: $surface; }
     FirstRun #found { height: 10; border: round $foreground 25%; }

@@ -13,6 +13,7 @@ from textual.timer import Timer
 from warptui.engine.errors import WarptuiError
 from warptui.engine.model.training import ModelInfo, TrainingExample
 from warptui.screens.keys.names import key_name
+from warptui.screens.keys.tables.training import TRAINING
 from warptui.screens.link.feed import Engine
 from warptui.screens.link.mirror import Changes
 from warptui.screens.page import Page
@@ -20,7 +21,6 @@ from warptui.screens.training import words as said
 from warptui.screens.training.account import Shown
 from warptui.screens.training.curves import MEASURES
 from warptui.screens.training.form import make_request, training_draft
-from warptui.screens.training.keys import TRAINING_KEYS
 from warptui.screens.training.pictures import Compared, read_compared
 from warptui.screens.workspace import Workspace
 
@@ -256,7 +256,7 @@ class TrainingPage(Page):
     @property
     def _keys(self) -> dict[str, str]:
         keys = self.workspace.config.get("keys", {})
-        own = tuple(TRAINING_KEYS)
+        own = TRAINING
         names = ("start", "stop", "use", "discard", "resume")
         found = {name: key_name(keys, f"training.{name}", own) for name in names}
         return found | {"train": found["start"]}

@@ -11,12 +11,12 @@ from textual.widgets import Static
 
 from warptui.engine.model.detail import ItemDetail
 from warptui.engine.model.row import ItemRow
+from warptui.screens.keys.tables.training import TRAINING
 from warptui.screens.link.mirror import Changes
 from warptui.screens.training import words as said
 from warptui.screens.training.account import Shown, account
 from warptui.screens.training.actions import TrainingActions
 from warptui.screens.training.curves import NAMES, loss_plot, scores_plot
-from warptui.screens.training.keys import TRAINING_KEYS, how_to_mark
 from warptui.screens.training.pictures import Compared
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.lists.example_list import ExampleList
@@ -35,7 +35,7 @@ MOST_MODELS = 6  # that are seen without scrolling
 class TrainingScreen(TrainingActions):
     """One page for all that belongs to a training."""
 
-    BINDINGS = list(TRAINING_KEYS)
+    BINDINGS = list(TRAINING)
     PANES = ("Examples", "Settings", "Run", "Curves", "Pictures", "Models")
     HIDDEN = frozenset({"choose", "exclude", "problem", "export"})
     topic = "training"
@@ -154,7 +154,7 @@ class TrainingScreen(TrainingActions):
         if self._examples is None:
             return waiting
         keys = self.workspace.config.get("keys", {})
-        return how_to_mark(keys)
+        return said.how_to_mark(keys)
 
     def _about_field(self, form: FormPane) -> list[list[Piece]]:
         entry, colours = form.current, self.query_one(Advice).colours
