@@ -127,7 +127,7 @@ async def test_what_is_typed_at_once_after_a_dialog_opens_goes_into_it(driven) -
 
 async def test_a_key_is_given_out_although_the_one_before_got_lost(driven) -> None:
     async with driven(FakeEngine(50)) as (app, pilot):
-        app._given_at = time.monotonic()  # a widget went away with the messenger
+        app.key_order._given_at = time.monotonic()  # a widget went away with the messenger
         burst(app, "g", "f")
         await until(pilot, lambda: app.workspace.mirror.rows[0].choice == "exclude")
 

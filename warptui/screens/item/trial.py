@@ -25,7 +25,7 @@ from warptui.screens.settings.applying import apply
 from warptui.screens.settings.cost import cost
 from warptui.screens.settings.form import Draft, Values, all_fields
 from warptui.screens.stages.view import Fact, Loaded, Pane, Side, StageView
-from warptui.screens.widgets.line import BOLD, PLAIN, Piece
+from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 from warptui.screens.widgets.lists.form_pane import Advice, FormPane
 from warptui.screens.widgets.lists.text_pane import TextPane
 from warptui.screens.widgets.pictures.image import Image
@@ -91,9 +91,8 @@ class TrialScreen(ModalScreen[None]):
             yield pane.widget(id=f"{which}-{pane.id}", classes="pane")
 
     def on_mount(self) -> None:
-        for widget in self.query("*"):
-            if hasattr(type(widget), "drawing"):
-                widget.drawing = self._workspace.drawing  # pyright: ignore[reportAttributeAccessIssue]
+        for widget in self.query(LineWidget):
+            widget.drawing = self._workspace.drawing
         for which in (STORED, TRIAL):
             for pane in self._panes:
                 widget, title = self.query_one(f"#{which}-{pane.id}"), f"{which}: {pane.title}"

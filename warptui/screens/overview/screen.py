@@ -239,7 +239,9 @@ class Overview(Page):
                 f"{workspace.key('back')} clears it"
             )
         elif status is None:
-            answers = "No engine" if workspace.stranger is None else "No engine of this version"
+            answers = (
+                "No engine" if workspace.other_version is None else "No engine of this version"
+            )
             waiting = (
                 f"{answers} answers.\n\n{workspace.key('start-pause')} starts it    "
                 f"{workspace.key('palette')} shows its log    {workspace.key('detach')} leaves"

@@ -45,10 +45,15 @@ class SettingsScreen(Page):
     topic = "settings"
 
     def __init__(
-        self, workspace: Workspace, client: Callable[[], Engine | None], project: Path
+        self,
+        workspace: Workspace,
+        client: Callable[[], Engine | None],
+        project: Path,
+        ask_about_draft: Callable[[], object],
     ) -> None:
         super().__init__(workspace)
         self._client, self._project = client, project
+        self._ask_about_draft = ask_about_draft  # when the screen was left with changes
         self.draft = Draft(all_fields(), workspace.draft, project)
         self._disk: OnDisk | None = None
         self._hints: dict[str, str] = {}
@@ -69,12 +74,7 @@ class SettingsScreen(Page):
 
     def on_unmount(self) -> None:
         if self.draft.n_changes and self.app.return_code is None:
-            self.app.call_later(self._left_with_changes)
-
-    def _left_with_changes(self) -> None:
-        ask = getattr(self.app, "ask_about_draft", None)
-        if ask is not None:
-            ask()
+            self.app.call_later(self._ask_about_draft)
 
     def targets(self) -> list:
         return []  # no key acts on an item that is not seen here
