@@ -30,7 +30,9 @@ async def opened(pilot) -> TrainingScreen:
     await pilot.press("4")
     await until(pilot, lambda: isinstance(pilot.app.screen, TrainingScreen))
     page = pilot.app.screen
-    await until(pilot, lambda: page.data.examples is not None and page.data.models and page.data.preview)
+    await until(
+        pilot, lambda: page.data.examples is not None and page.data.models and page.data.preview
+    )
     await pilot.pause()
     return page
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.app import App
 
-from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.detail import AVERAGE, ItemDetail
 from warptui.screens.link.calls import Calls
 from warptui.screens.page import RAW, page_of
 from warptui.screens.workspace import Workspace
@@ -29,7 +29,7 @@ class PathCopier:
             self._copy(kind, paths)
 
     def _copy_of(self, detail: ItemDetail) -> None:
-        average = detail.average_path
+        average = detail.path(AVERAGE)
         self._copy("average" if average else RAW, [average or detail.raw_path])
 
     def _copy(self, kind: str, paths: list[str]) -> None:

@@ -38,6 +38,7 @@ from warptui.engine.stages.movie.average import AverageSettings
 from warptui.engine.stages.movie.picking import PickingSettings
 from warptui.engine.worker import models
 from warptui.engine.worker.frames import Frames
+from warptui.engine.worker.products import ProductFiles
 
 MIN_SIZE_PX = 64
 MAX_BAD_SHARE = 0.1
@@ -73,6 +74,7 @@ class MovieBench:
         self.notes: list[str] = []
         self.pixel_size = 0.0  # Å/px of the raw frames
         self.dose_per_frame: float | None = None  # e/Å²
+        self.products = ProductFiles(project.root, item.name, item.root_name, self.device)
         self._project = project
         self._threads = threads
         self._on_progress = on_progress

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from warptui.engine.ops.common.fourier import crop_spectrum, frequencies_yx, shift_phases
@@ -204,14 +205,18 @@ def _interpolated(
         factors.flatten(1).numpy(),
         geometry.cut_px,
     )
-    spectra = torch.fft.rfft2(torch.from_numpy(boxes)).unflatten(1, (len(job.parts), -1))
+    spectra = rearrange(
+        torch.fft.rfft2(torch.from_numpy(boxes)),
+        "particle (part rank) ky kx -> particle part rank ky kx",
+        part=len(job.parts),
+    )
     size, small = geometry.cut_px, geometry.small_px
     if small != size:
         spectra = crop_spectrum(spectra, (size, size), (small, small))
     total = spectra[:, :, 0] * weighting.waves[0]
     for index in range(1, len(weighting.waves)):
         total.addcmul_(spectra[:, :, index], weighting.waves[index])
-    return total.transpose(0, 1)
+    return rearrange(total, "particle part ky kx -> part particle ky kx")
 
 
 def _transformed(
