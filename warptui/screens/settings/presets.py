@@ -93,7 +93,9 @@ def _portable(values: dict[str, Any], base: Path) -> Values:
                 own.pop(key, None)
     for section, model in SECTIONS.items():
         entries = found.get(section)
-        for key, info in model.model_fields.items() if isinstance(entries, dict) else ():
+        if not isinstance(entries, dict):
+            continue
+        for key, info in model.model_fields.items():
             if is_path(info) and isinstance(entries.get(key), str) and entries[key]:
                 path = base / Path(entries[key]).expanduser()
                 entries[key] = os.path.normpath(path.absolute())
