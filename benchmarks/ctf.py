@@ -28,7 +28,7 @@ from scipy.interpolate import RectBivariateSpline
 
 from warptui.engine.config.sections import InputSettings, OpticsSettings
 from warptui.engine.config.settings import Config
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.ops.common.splines import grid_weights
 from warptui.engine.ops.ctf.transfer_function import Optics
 from warptui.engine.project.paths import ProjectPaths
@@ -178,7 +178,7 @@ def measure(
     wanted = CtfSettings(fit_phase_shift=fit_phase)
     times: dict[str, float] = {}
     with MovieBench(
-        Movie(folder / f"{name}.mrc"),
+        Item.movie(folder / f"{name}.mrc"),
         ProjectPaths(folder),
         config,
         "cpu",
@@ -336,7 +336,7 @@ def show(row: dict[str, Any]) -> None:
 
 
 def markdown(rows: list[dict[str, Any]], full: list[dict[str, Any]], size: int) -> str:
-    """The tables for the README."""
+    """The tables for docs/science/benchmarks.md."""
     lines = [
         f"{date.today().isoformat()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
         f"movies of {size} x {size} px (tilted ones {2 * size}), 30-40 e/Å²; errors in Å and °",

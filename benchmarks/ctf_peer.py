@@ -23,7 +23,7 @@ from ctf import FULL, compare, full_settings, simulated
 
 from warptui.engine.config.sections import InputSettings
 from warptui.engine.config.settings import Config
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.ops.ctf.transfer_function import Optics
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.settings import MovieSettings
@@ -78,7 +78,7 @@ def summed(settings: MovieSettings, folder: Path) -> torch.Tensor:
         input=InputSettings(pixel_size=settings.pixel_size, gain=f"{settings.name}_gain.mrc")
     )
     with MovieBench(
-        Movie(folder / f"{settings.name}.mrc"),
+        Item.movie(folder / f"{settings.name}.mrc"),
         ProjectPaths(folder),
         config,
         "cpu",

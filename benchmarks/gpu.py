@@ -36,7 +36,7 @@ import torch
 from warptui.engine.config.file import new_settings, write_config
 from warptui.engine.config.settings import Config
 from warptui.engine.formats.mrc import read_mrc
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE, Item
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.density import bundled_particle
 from warptui.engine.simulation.files import Format, write_movie
@@ -119,12 +119,12 @@ def run_chain(movie: Path, config: Config, project: Path, device: str, threads: 
     if on_cuda:
         torch.cuda.reset_peak_memory_stats(device)
     with MovieBench(
-        Movie(movie), paths, config, device, threads=threads, on_progress=lambda done: None
+        Item.movie(movie), paths, config, device, threads=threads, on_progress=lambda done: None
     ) as bench:
         run.seconds["reading"] = _timed(device, bench.frames)
         for stage in STAGES:
             settings = config.stage(stage.name)
-            if stage.kind is not Movie or not settings.enabled:
+            if stage.kind != MOVIE or not settings.enabled:
                 continue
             found: list[StageResult] = []
             run.seconds[stage.name] = _timed(

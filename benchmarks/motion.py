@@ -158,7 +158,7 @@ def serve_child(job: dict) -> int:
 
     from warptui.engine.config.sections import InputSettings
     from warptui.engine.config.settings import Config
-    from warptui.engine.model.item import Movie
+    from warptui.engine.model.item import Item
     from warptui.engine.project.paths import ProjectPaths
     from warptui.engine.stages.movie import average, motion
     from warptui.engine.worker.bench import MovieBench
@@ -175,7 +175,7 @@ def serve_child(job: dict) -> int:
     for _ in sys.stdin:
         marks, cpu = [time.monotonic()], time.process_time()
         with MovieBench(
-            Movie(Path(job["movie"])),
+            Item.movie(Path(job["movie"])),
             project,
             config,
             "cpu",
@@ -311,7 +311,7 @@ def rms(difference: np.ndarray) -> float:
 
 
 def markdown(rows: list[dict]) -> str:
-    """The table for the README."""
+    """The table for docs/science/benchmarks.md."""
     lines = [
         f"{date.today().isoformat()}, {os.cpu_count()} cores {cpu_name()}, "
         f"Python {platform.python_version()}; medians",

@@ -32,7 +32,7 @@ from warptui.engine.config.sections import InputSettings
 from warptui.engine.config.settings import Config
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.picks import write_picks
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie import particles
 from warptui.engine.stages.movie.average import AverageResult
@@ -104,7 +104,7 @@ def open_bench(folder: Path, n_frames: int, threads: int) -> MovieBench:
     picking = Config().stage("picking").model_copy(update={"diameter_angstrom": DIAMETER})
     config = Config(input=given, stages={"picking": picking})
     return MovieBench(
-        Movie(folder / "m.mrc"), ProjectPaths(folder), config, "cpu", threads=threads,
+        Item.movie(folder / "m.mrc"), ProjectPaths(folder), config, "cpu", threads=threads,
         on_progress=lambda done: None,
     )  # fmt: skip
 

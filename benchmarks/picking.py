@@ -29,7 +29,7 @@ import numpy as np
 from warptui.engine.config.settings import Config
 from warptui.engine.formats.boxnet_model import write_boxnet
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.nets.boxnet import BoxNet
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie import picking
@@ -60,7 +60,7 @@ def made_up_average(seed: int = 5) -> np.ndarray:
 
 def pick(folder: Path, threads: int, settings: PickingSettings) -> PickingResult:
     """The stage on the average in ``folder``."""
-    item = Movie(folder / "made_up.tif")
+    item = Item.movie(folder / "made_up.tif")
     with MovieBench(
         item, ProjectPaths(folder), Config(), "cpu", threads=threads, on_progress=lambda done: None
     ) as bench:

@@ -6,11 +6,11 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from docs.generate import settings_rows
 from warptui.commands import offline
 from warptui.engine.config import file
 from warptui.engine.config.checks import SECTIONS
@@ -18,6 +18,7 @@ from warptui.engine.config.settings import Config
 from warptui.engine.errors import SettingsError
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.writing import temporary
+from warptui.engine.items.detail import read_detail
 from warptui.engine.items.table import Roster
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
@@ -125,6 +126,9 @@ def test_it_is_planned_again_when_settings_version_or_reference_change(session: 
     (session.folder / "usual.txt").write_text("7.0\n")
     assert reasons() == {"brightness": "file with the usual brightness replaced"}
     (session.folder / "usual.txt").write_text("6.0\n")
+    (session.folder / "moved.txt").write_text("6.0\n")
+    session.write(own=OWN.replace("usual.txt", "moved.txt"))
+    assert reasons() == {}  # the content decides
     session.write(own=OWN + "[average]\nskip_first = 1\n")
     assert reasons()["brightness"] == "needs average, which must run"
     session.write()
@@ -151,9 +155,10 @@ def test_its_part_of_warps_xml_is_written_before_our_own(session: Session):
 
 def test_the_item_screen_shows_its_picture(session: Session):
     roster = session.roster()
-    entry = roster.entries["a.mrc"]
-    store = Store(ProjectPaths(session.folder))
-    detail = roster.detail(entry, store.load("a.mrc"))
+    known = roster.known_detail(roster.entries["a.mrc"])
+    paths = ProjectPaths(session.folder)
+    store = Store(paths)
+    detail = read_detail(known, paths, store.load)
     store.close()
     assert detail.path("brightness map").endswith("thumbnails/brightness/a.npy")
     view = next(view for view in VIEWS if view.stage == "brightness")
@@ -180,12 +185,14 @@ def test_the_report_shows_its_values(session: Session):
 
 
 def rows_of_the_settings_page() -> list[str]:
-    """Lines of the generated table of settings, where this checkout generates one."""
-    generate: Any = pytest.importorskip("docs.generate")
+    """Lines of the generated table of settings."""
     values = Config().to_json()
-    return list(generate.settings_rows("brightness", SECTIONS["brightness"], values))
+    return list(settings_rows("brightness", SECTIONS["brightness"], values))
 
 
 def test_its_settings_are_rows_of_the_generated_page():
     rows = rows_of_the_settings_page()
-    assert any("`blocks`" in row and "blocks along each side of the picture" in row for row in rows)
+    assert any(
+        "brightness.blocks" in row and "blocks along each side of the picture" in row
+        for row in rows
+    )

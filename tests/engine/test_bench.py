@@ -17,7 +17,7 @@ from warptui.engine.config.settings import Config
 from warptui.engine.errors import Cancelled, GainError, InputError, OutputError
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.tiff.writing import write_tiff_movie
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.worker.bench import MovieBench
 
@@ -31,7 +31,7 @@ def bench_of(
     **settings: Any,
 ) -> Iterator[MovieBench]:
     with MovieBench(
-        Movie(movie),
+        Item.movie(movie),
         ProjectPaths(movie.parent),
         Config(input=InputSettings(**settings)),
         "cpu",

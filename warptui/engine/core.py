@@ -32,9 +32,10 @@ from warptui.engine.exporters.report import Facts
 from warptui.engine.exporting.jobs import Exports
 from warptui.engine.exporting.live_lists import LiveLists
 from warptui.engine.formats.writing import TEMPORARY_SUFFIX
+from warptui.engine.items.choice_writer import ChoiceWriter
+from warptui.engine.items.detail import KnownDetail
 from warptui.engine.items.picks import read_marks
 from warptui.engine.items.table import Roster
-from warptui.engine.model.detail import ItemDetail
 from warptui.engine.model.exports import ExportRequest
 from warptui.engine.model.item import root_name_of
 from warptui.engine.model.item_columns import Columns
@@ -48,6 +49,7 @@ from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS, find_leftovers
 from warptui.engine.stages.base import Stage
+from warptui.engine.stages.movie.picking import use_model
 from warptui.engine.training import models
 from warptui.engine.training.request import used_model
 from warptui.engine.training.task import Task
@@ -137,6 +139,7 @@ class Works:
             with suppress(OSError):
                 leftover.unlink()
         self._store = Store(self._paths)
+        self._choice_writer = ChoiceWriter(self._store)
         self._exports = Exports(self._paths, self._store.load)
         self._reference_files = ReferenceFiles(self.project, self._config)
         references, problem = self._reference_files.look()
@@ -314,11 +317,11 @@ class Works:
         log.info("paused" if paused else "running")
         self._publish_status()
 
-    def _detail(self, name: str) -> ItemDetail:
+    def _known_detail(self, name: str) -> KnownDetail:
         entry = self._foreman.roster.entries.get(name)
         if entry is None:
             raise KeyError(f"no item is called {name!r}")
-        return self._foreman.roster.detail(entry, self._store.load(name))
+        return self._foreman.roster.known_detail(entry)
 
     def _export(self, request: ExportRequest) -> str:
         kind, target = kind_of(request).given(self._facts), target_of(request, self._paths)
@@ -371,7 +374,7 @@ class Works:
         if task is None or status is None or status.phase != "done" or not task.request.use:
             return
         try:
-            self._change({"picking": {"model": status.model}})
+            self._change(use_model(status.model))
         except WarptuiError as problem:
             log.error("%s is ready, but it could not be put to use: %s", status.model, problem)
 
@@ -445,6 +448,7 @@ class Works:
             self._live.close()
         if hasattr(self, "_store"):
             self._exports.close()
+            self._choice_writer.close()
             self._store.close()
         self._lock.release()
         self._herald.close()

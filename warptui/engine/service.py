@@ -25,6 +25,7 @@ from warptui.engine.exporters.base import (
     target_of,
 )
 from warptui.engine.exporters.optics_groups.beam_shifts import Gathering, number_as_they_come
+from warptui.engine.items.detail import read_detail
 from warptui.engine.model.detail import ItemDetail, Trial
 from warptui.engine.model.edits import Edits
 from warptui.engine.model.exports import ExportRequest
@@ -35,6 +36,7 @@ from warptui.engine.model.training import ModelInfo, TrainingExample, TrainingRe
 from warptui.engine.planning.forecast import Forecast, forecast
 from warptui.engine.planning.references import ReferenceFiles
 from warptui.engine.planning.target import Wanted, as_json
+from warptui.engine.stages.movie.picking import use_model
 from warptui.engine.training import models
 from warptui.engine.training import request as order
 
@@ -84,8 +86,12 @@ class Session(Works):
         return self._broadcast.rows()
 
     def item(self, name: str) -> ItemDetail:
-        """Everything about one item. Raises KeyError when it is unknown."""
-        return self._ask(lambda: self._detail(name))
+        """Everything about one item. Raises KeyError when it is unknown.
+
+        Its files are read in the asking thread: a disk that hangs holds up nothing else.
+        """
+        known = self._ask(lambda: self._known_detail(name))
+        return read_detail(known, self._paths, self._store.load)
 
     def start(self) -> None:
         """Process what is queued, now and later."""
@@ -311,7 +317,7 @@ class Session(Works):
         Raises InputError when there is no such model or nothing can be picked with it.
         """
         models.check_usable(self._paths, name)
-        self.change({"picking": {"model": name}})
+        self.change(use_model(name))
 
     def discard_model(self, name: str) -> None:
         """Remove a model that was trained here, and all that is known of its training.

@@ -13,7 +13,7 @@ from scipy.interpolate import CubicSpline
 from warptui.engine.config.sections import InputSettings, OpticsSettings
 from warptui.engine.config.settings import Config
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.truth import Truth
 from warptui.engine.stages.movie import motion
@@ -37,7 +37,7 @@ def on_bench(
     """A bench with one movie; ``settings`` are those of [input]."""
     config = Config(input=InputSettings(**settings), optics=OpticsSettings(voltage=voltage))
     with MovieBench(
-        Movie(movie),
+        Item.movie(movie),
         ProjectPaths(project),
         config,
         device,

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from warptui.engine.config.settings import Config
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.ops.ctf.transfer_function import Optics, calculate_ctf_image
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie.average import AverageResult, AverageSettings
@@ -38,7 +38,7 @@ def bench(tmp_path: Path) -> Iterator[MovieBench]:
     """A bench with an average, where deconvolution is wanted."""
     average = AverageSettings(deconvolve=True, deconvolution_strength=0.9)
     with MovieBench(
-        Movie(tmp_path / "a.tif"),
+        Item.movie(tmp_path / "a.tif"),
         ProjectPaths(tmp_path),
         Config(stages={"average": average}),
         "cpu",

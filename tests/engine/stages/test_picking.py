@@ -26,7 +26,7 @@ from warptui.engine.errors import Cancelled, InputError, StageError
 from warptui.engine.formats.boxnet_model import bundled_folder, read_boxnet, write_boxnet
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.model.edits import Edits, Spot
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.ops.picking.choice import choose
 from warptui.engine.ops.picking.picks import find_components
 from warptui.engine.project.edits_file import write_edits
@@ -105,7 +105,7 @@ class Project:
         **changes: Any,
     ) -> PickingResult:
         settings = self.settings.model_copy(update=changes)
-        item = Movie(self.paths.root / "spots.tif")  # there is no such file: nobody reads it
+        item = Item.movie(self.paths.root / "spots.tif")  # there is no such file: nobody reads it
         with MovieBench(
             item, self.paths, Config(), "cpu", threads=threads, on_progress=on_progress
         ) as bench:
@@ -401,7 +401,7 @@ def test_edits_that_cannot_be_read_stop_this_item(project: Project) -> None:
 def test_a_trial_writes_nothing_of_what_is_stored(project: Project, tmp_path: Path) -> None:
     project.pick()
     kept = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    item, folder = Movie(tmp_path / "spots.tif"), tmp_path / "trial"
+    item, folder = Item.movie(tmp_path / "spots.tif"), tmp_path / "trial"
     for changes in ({"min_score": 0.9}, {"invert_contrast": True}):
         with TrialBench(
             item, project.paths, Config(), "cpu", threads=2, on_progress=lambda fraction: None,

@@ -23,11 +23,13 @@ from warptui.engine.config.settings import Config
 from warptui.engine.errors import ItemError
 from warptui.engine.execution.local_pool import Died, Pool, Said, Slot, log_tail
 from warptui.engine.execution.trials import Trials
+from warptui.engine.items.entry import Entry
 from warptui.engine.items.service import Register
-from warptui.engine.items.table import Entry, Roster
+from warptui.engine.items.table import Roster
 from warptui.engine.model.detail import Trial
 from warptui.engine.model.item import State
 from warptui.engine.model.stored import Failure
+from warptui.engine.planning.members import Member
 from warptui.engine.planning.plan import NEVER_RUN, make_record
 from warptui.engine.planning.rates import Rates
 from warptui.engine.planning.target import Wanted
@@ -55,6 +57,7 @@ class _Running:
 
     name: str
     wanted: Wanted
+    members: tuple[Member, ...] = ()
     unsaved: str = ""  # why a result could not be stored
 
 
@@ -86,11 +89,11 @@ class Foreman(Register):
     @property
     def busy(self) -> bool:
         """Whether anything runs or waits for its turn."""
-        return bool(self._jobs or len(self.schedule) or self.schedule.n_later)
+        return bool(self._jobs or len(self.schedule) or self.schedule.n_later or len(self.due))
 
     def dispatch(self) -> None:
         """Give free workers the items that are next."""
-        self.schedule.ripen(time.monotonic())
+        self.ripen()
         if self.pool is not None:
             self.trials.dispatch(self.pool)  # somebody waits for it
         if self.paused or self.holds or self.pool is None:
@@ -236,7 +239,7 @@ class Foreman(Register):
         number, config = next(self._numbers), encode_config(wanted.config)
         job = Job(number, str(entry.path), str(self._project), names, config, results)
         limits = deadlines(wanted.stages, size)
-        self._jobs[number] = _Running(entry.name, wanted)
+        self._jobs[number] = _Running(entry.name, wanted, entry.members)
         entry.running, entry.stage, entry.fraction = True, names[0], 0.0
         entry.state = State.RUNNING
         reason = "; ".join(dict.fromkeys(step.reason for step in steps))
@@ -274,6 +277,7 @@ class Foreman(Register):
             device=slot.plan.device,
             program_version=warptui.__version__,
             stages=wanted.stages,
+            members=running.members,
         )
         crash_point(f"{stage}.unsaved")
         try:
@@ -383,7 +387,7 @@ class Foreman(Register):
             log_tail=log_tail,
             traceback=traceback,
             fingerprint=entry.fingerprint,
-            wanted=wanted.digest,
+            wanted=wanted.digest_of(entry.item.kind),
             cancelled=cancelled,
         )
         if not cancelled:

@@ -19,7 +19,7 @@ from warptui.engine.api.log_lines import about
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import EngineError, ItemError
 from warptui.engine.execution.local_pool import Pool, Slot
-from warptui.engine.items.table import Entry
+from warptui.engine.items.entry import Entry
 from warptui.engine.model.detail import Trial
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store

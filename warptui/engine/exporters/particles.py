@@ -345,7 +345,9 @@ class _Cutter:
             if not box:
                 particles["box_size_px"] = 0
         results = {
-            name: record.result for name, record in records.items() if name in PARTICLES_STAGE.needs
+            name: record.result
+            for name, record in records.items()
+            if name in PARTICLES_STAGE.needs.own
         }
         results.setdefault(PICKING_STAGE.name, {"suffix": "export"})
         return {

@@ -35,6 +35,11 @@ class StageSettings(BaseModel):
 
     enabled: bool = Field(default=True, description="run this stage")
 
+    @classmethod
+    def settings_behind(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings that give the ``values`` of a record; derived ones (properties) are undone."""
+        return dict(values)
+
 
 class StageResult(BaseModel):
     """Base of every stage's result. Fields made with `summary` become columns and plots."""
@@ -120,7 +125,7 @@ def summary(
     """A result value that tables, plots and filters show; None is unknown.
 
     ``filter_min`` and ``filter_max`` declare the keys of [filters] that limit it; ``only_with``
-    the setting of the stage without which it tells nothing, and is not shown. ``minor`` ones come
+    the setting of the stage without which it has no meaning, and is not shown. ``minor`` ones come
     after all others, as lists have no room for all. ``role``: see `Role`.
     """
     shown: dict[str, Any] = {"label": label, "unit": unit, "digits": digits, "minor": minor}
@@ -162,6 +167,7 @@ class Reference(NamedTuple):
     key: str
     label: str  # "gain reference"
     blocks: bool = False  # processing waits while the file cannot be read
+    by_content: bool = True  # another name of a file with equal content changes nothing
     # Path of the file from the setting's value and the project folder; raises InputError.
     find: Callable[[str, Path], Path] | None = None  # None: relative to the project folder
     content_hash: Callable[[Path], str] | None = None  # None: SHA-1 of the bytes
@@ -307,15 +313,22 @@ class Bench(Protocol):
     def progress(self, fraction: float) -> None: ...
 
 
+class Needs(NamedTuple):
+    """Stages whose results a stage reads."""
+
+    own: tuple[str, ...] = ()  # of the same item
+    members: tuple[str, ...] = ()  # of every member of the item
+
+
 class Stage(NamedTuple):
     """A step, described."""
 
     name: str  # also its [section] in config.toml
-    kind: type  # Movie or TiltSeries
+    kind: str  # of the items that it works on: "movie" or "series"
     Settings: type[StageSettings]
     Result: type[StageResult]
     run: Callable[[Any, Any, Any], StageResult]  # (item, bench, settings) -> Result
-    needs: tuple[str, ...] = ()  # stages whose results it reads; a change there makes it stale
+    needs: Needs = Needs()  # whose results it reads; a change there makes it outdated
     # Sections beside its own that it depends on; "optics.cs" is one setting of a section, or one
     # value that the section derives from several, and counts even where it affects no other stage.
     sections: tuple[str, ...] = ("input",)
@@ -338,22 +351,22 @@ class Stage(NamedTuple):
         return item.records.get(self.name)
 
     def needed(self, config: SettingsView) -> tuple[str, ...]:
-        """Those of ``needs`` that it reads with these settings; all of them unless it says so."""
-        return self.needs if self.needs_with is None else self.needs_with(config)
+        """Those of ``needs.own`` that it reads with these settings; all unless it says so."""
+        return self.needs.own if self.needs_with is None else self.needs_with(config)
 
     def reference_files(self) -> tuple[Reference, ...]:
         """The references that decide about its results: its own, and those of its sections."""
         found = (*INPUT_REFERENCES, *self.references)
         return tuple(r for r in found if r.section == self.name or r.section in self.sections)
 
-    def told_with(self, settings: BaseModel) -> tuple[Summary, ...]:
-        """Those of `summaries` that tell something with these settings of the stage."""
-        silent = {
+    def visible_with(self, settings: BaseModel) -> tuple[Summary, ...]:
+        """Those of `summaries` that have a meaning with these settings of the stage."""
+        hidden = {
             f"{self.name}.{name}"
             for name, extra in self._declared()
             if extra.get("only_with") and not getattr(settings, extra["only_with"])
         }
-        return tuple(entry for entry in self.summaries() if entry.key not in silent)
+        return tuple(entry for entry in self.summaries() if entry.key not in hidden)
 
     def carried(self) -> tuple[str, ...]:
         """Keys of the values that rows bring along beside `summaries` (see `carried`)."""

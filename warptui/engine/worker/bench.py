@@ -28,7 +28,7 @@ from warptui.engine.formats.star.particles import (
 )
 from warptui.engine.formats.star.picks import Candidates, read_picks
 from warptui.engine.model.edits import Chosen, Edits
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.nets.boxnet import BoxNet
 from warptui.engine.project.edits_file import read_edits
 from warptui.engine.project.paths import ProjectPaths
@@ -52,7 +52,7 @@ class MovieBench:
 
     def __init__(
         self,
-        item: Movie,
+        item: Item,
         project: ProjectPaths,
         config: Config,
         device: str,

@@ -27,7 +27,7 @@ from warptui.engine.formats.star.particles import (
     images_made_of,
     write_particles,
 )
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie.particles import STAGE, ParticleResult, ParticleSettings
 from warptui.engine.stages.registry import STAGES
@@ -96,7 +96,7 @@ def cut_item(task: dict[str, Any], on_progress: Callable[[float], None]) -> Part
     config = Config.from_json(task["config"])
     settings = config.stage("particles")
     assert isinstance(settings, ParticleSettings)
-    item, project = Movie(Path(task["raw_path"])), ProjectPaths(Path(task["project"]))
+    item, project = Item.movie(Path(task["raw_path"])), ProjectPaths(Path(task["project"]))
     if not item.path.is_file():
         raise FileNotFoundError(2, "the movie is gone", str(item.path))
     device = _device()

@@ -27,7 +27,7 @@ from warptui.engine.errors import (
     TransientError,
     WarptuiError,
 )
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.project import filesystem
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import fingerprint as calculate_fingerprint
@@ -165,7 +165,7 @@ def _run_stages(
             told = now
             voice.say("progress", stage=running.stage, fraction=fraction)
 
-    item = Movie(Path(job.path))
+    item = Item.movie(Path(job.path))
     project = ProjectPaths(Path(job.project))
     bench_class, more = load_bench(), {}
     if job.trial:

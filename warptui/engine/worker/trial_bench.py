@@ -13,7 +13,7 @@ from warptui.engine.config.settings import Config
 from warptui.engine.formats.array import write_array
 from warptui.engine.formats.star.picks import Candidates, model_suffix
 from warptui.engine.model.edits import Chosen
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.worker.bench import MovieBench, refuse_blank_product
 
@@ -23,7 +23,7 @@ class TrialBench(MovieBench):
 
     def __init__(
         self,
-        item: Movie,
+        item: Item,
         project: ProjectPaths,
         config: Config,
         device: str,

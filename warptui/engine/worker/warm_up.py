@@ -15,7 +15,7 @@ import numpy as np
 from warptui.engine.config.sections import InputSettings
 from warptui.engine.config.settings import Config
 from warptui.engine.formats.tiff.writing import write_tiff_movie
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.registry import STAGES
 
@@ -41,7 +41,12 @@ def warm_up(device: str, threads: int) -> float:
         config = Config(input=InputSettings(dose_per_frame=1.0))
         project = ProjectPaths(Path(folder))
         with MovieBench(
-            Movie(path), project, config, device, threads=threads, on_progress=lambda fraction: None
+            Item.movie(path),
+            project,
+            config,
+            device,
+            threads=threads,
+            on_progress=lambda fraction: None,
         ) as bench:
             for stage in STAGES:
                 bench.results[stage.name] = stage.run(bench.item, bench, stage.Settings())

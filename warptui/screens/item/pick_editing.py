@@ -64,7 +64,7 @@ class PickEditor:
 
     def with_edits(self, name: str | None, loaded: Loaded | None) -> Loaded | None:
         """What was read of an item, with the edits that were made here since."""
-        field = loaded.parts.get("picking") if loaded is not None else None
+        field = loaded.parts.get(picks.STAGE) if loaded is not None else None
         if name is None or loaded is None or not isinstance(field, Field):
             return loaded
         pending = self._pending
@@ -73,14 +73,14 @@ class PickEditor:
             return loaded
         known, before, why, made = self._edited_item
         if known is not loaded or before is not edits or why != unsaved:
-            parts = loaded.parts | {"picking": field.edited(edits, unsaved)}
+            parts = loaded.parts | {picks.STAGE: field.edited(edits, unsaved)}
             made = replace(loaded, parts=parts)
             self._edited_item = loaded, edits, unsaved, made
         return made
 
     def item_read(self, name: str, mark: int | None, loaded: Loaded) -> None:
         """An item was read: see `PendingEdits.read`."""
-        field = loaded.parts.get("picking")
+        field = loaded.parts.get(picks.STAGE)
         if isinstance(field, Field) and not field.problem:
             self._pending.read(name, mark, field.edits)
 
@@ -138,7 +138,7 @@ class PickEditor:
             same = f"{field.threshold:g} is the threshold of the settings"
             self._page.notify(f"{same}; [ and ] change that of this item", markup=False)
         else:
-            self._workspace.draft.setdefault("picking", {})["min_score"] = field.threshold
+            self._workspace.draft.setdefault(picks.STAGE, {})["min_score"] = field.threshold
             return True
         return False
 

@@ -9,6 +9,7 @@ from warptui.engine.errors import WarptuiError
 from warptui.engine.model.training import ModelInfo, TrainingRequest
 from warptui.screens.dialogs.prompts import Choose
 from warptui.screens.dialogs.windows import Question
+from warptui.screens.item import picks
 from warptui.screens.link.feed import Engine
 from warptui.screens.page import Page
 from warptui.screens.settings.form import Values
@@ -157,7 +158,9 @@ class TrainingActions:
                     lambda engine: engine.use_model(model.name), self._used(model.name)
                 )
 
-        changes: Values = {"picking": {"model": model.name}}
+        changes: Values = {picks.STAGE: {"model": model.name}}
+        self._fetch("preview", take, changes, quiet=False)
+        changes: Values = {picks.STAGE: {"model": model.name}}
         self._data.request(lambda engine: engine.preview(changes), take)
 
     def _used(self, name: str) -> Callable[[Any], None]:

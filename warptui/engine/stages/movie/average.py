@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from warptui.engine.errors import StageError
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE, Item
 from warptui.engine.stages.base import (
+    Needs,
     Product,
     Stage,
     StageResult,
@@ -63,6 +65,18 @@ class AverageSettings(StageSettings):
             return []
         return [self.deconvolution_strength, self.deconvolution_falloff, self.highpass_angstrom]
 
+    @classmethod
+    def settings_behind(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings behind what the CTF stage recorded of [average]; empty: not wanted."""
+        known = dict(values)
+        if "deconvolution" not in known:
+            return known
+        names = ("deconvolution_strength", "deconvolution_falloff", "highpass_angstrom")
+        derived = known.pop("deconvolution")
+        if not derived:
+            return known | {"deconvolve": False}
+        return known | {"deconvolve": True, **dict(zip(names, derived, strict=True))}
+
 
 class AverageResult(StageResult):
     """What was written."""
@@ -84,7 +98,7 @@ class AverageResult(StageResult):
     notes: list[str] = []
 
 
-def run(item: Movie, bench: Bench, settings: AverageSettings) -> AverageResult:
+def run(item: Item, bench: Bench, settings: AverageSettings) -> AverageResult:
     """Write the average of ``item``, its halves if wanted, and the preview.
 
     Every pixel is shifted by the motion model's interpolants at that pixel and frame. The
@@ -315,11 +329,11 @@ def _preview(average: torch.Tensor, pixel_size: float) -> torch.Tensor:
 
 STAGE = Stage(
     "average",
-    Movie,
+    MOVIE,
     AverageSettings,
     AverageResult,
     run,
-    needs=("motion",),
+    needs=Needs(("motion",)),
     sections=("input", "optics.voltage"),
     products=(AVERAGE, ODD, EVEN, PREVIEW),
     xml=warp_average.PART,

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import field_validator, model_validator
 
 from warptui.engine.errors import StageError
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE, Item
 from warptui.engine.stages.base import (
+    Needs,
     Role,
     SettingsView,
     Stage,
@@ -191,7 +192,7 @@ class CtfResult(StageResult):
     notes: list[str] = []
 
 
-def run(item: Movie, bench: Bench, settings: CtfSettings) -> CtfResult:
+def run(item: Item, bench: Bench, settings: CtfSettings) -> CtfResult:
     """Estimate the CTF of ``item``.
 
     Power spectra of overlapping patches of groups of frames (or of the average) are searched
@@ -409,11 +410,11 @@ def _needed(config: SettingsView) -> tuple[str, ...]:
 
 STAGE = Stage(
     "ctf",
-    Movie,
+    MOVIE,
     CtfSettings,
     CtfResult,
     run,
-    needs=("motion", "average"),
+    needs=Needs(("motion", "average")),
     sections=("input", "optics", "average.deconvolution"),
     needs_with=_needed,
     version=4,  # 2: rings beyond the first judge for themselves, groups of 8 e/Å², told tilts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE, Item
 from warptui.engine.stages.base import (
     Problem,
     Role,
@@ -108,7 +108,7 @@ class MotionResult(StageResult):
     notes: list[str] = []  # said to the user: dose unknown, EER frames left over, ...
 
 
-def run(item: Movie, bench: Bench, settings: MotionSettings) -> MotionResult:
+def run(item: Item, bench: Bench, settings: MotionSettings) -> MotionResult:
     """Estimate the motion of ``item``.
 
     Whole frames are searched and fitted first, then patches of the frames with the local
@@ -418,7 +418,7 @@ def _contradictions(settings: MotionSettings, _: SettingsView) -> list[Problem]:
 
 STAGE = Stage(
     "motion",
-    Movie,
+    MOVIE,
     MotionSettings,
     MotionResult,
     run,

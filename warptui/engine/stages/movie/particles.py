@@ -18,8 +18,9 @@ from warptui.engine.formats.star.particles import (
     local_ctf,
     particle_rows,
 )
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE, Item
 from warptui.engine.stages.base import (
+    Needs,
     Product,
     Stage,
     StageResult,
@@ -112,7 +113,7 @@ class Cut(NamedTuple):
     halves: bool = False
 
 
-def run(item: Movie, bench: Bench, settings: ParticleSettings) -> ParticleResult:
+def run(item: Item, bench: Bench, settings: ParticleSettings) -> ParticleResult:
     """Cut the picks of ``item`` from its frames, and write them with their own CTF.
 
     Where these very images are there already, only the list is written anew: another CTF takes
@@ -432,11 +433,11 @@ def _digest(positions: np.ndarray, scores: np.ndarray) -> str:
 
 STAGE = Stage(
     "particles",
-    Movie,
+    MOVIE,
     ParticleSettings,
     ParticleResult,
     run,
-    needs=("motion", "average", "ctf", "picking"),
+    needs=Needs(("motion", "average", "ctf", "picking")),
     sections=("input", "optics", "picking.diameter_angstrom"),
     products=(STACK, STACK_ODD, STACK_EVEN, LIST),
     xml=warp_particles.PART,

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from warptui.engine.errors import StageError
 from warptui.engine.formats.boxnet_model import find_model, hash_model
 from warptui.engine.model.edits import Chosen, Edits
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE, Item
 from warptui.engine.ops.picking.choice import choose
 from warptui.engine.stages.base import (
+    Needs,
     Product,
     Reference,
     Role,
+    SettingsView,
     Stage,
     StageResult,
     StageSettings,
@@ -39,7 +41,14 @@ SMALLEST_FIELD_PX = 16  # at 8 Å/px
 DECIMALS = 4
 PLACE_DECIMALS, SCORE_DECIMALS = 1, 3  # of a px of the average
 
-MODEL = Reference("picking", "model", "BoxNet model", find=find_model, content_hash=hash_model)
+MODEL = Reference(
+    "picking",
+    "model",
+    "BoxNet model",
+    by_content=False,  # the files of its picks have its name
+    find=find_model,
+    content_hash=hash_model,
+)
 CANDIDATES = Product("candidates", "thumbnails/candidates", ".npy", shown=True)  # y, x, score, area
 CANDIDATES_KEY = Product("candidates key", "thumbnails/candidates", ".json")
 MASK = Product("mask", "mask", ".tif")
@@ -55,7 +64,12 @@ class PickingSettings(StageSettings):
         "boxnet", "a bundled model's name, or that or the path of a retrained one", reported=True
     )
     diameter_angstrom: float = setting(
-        200.0, "of the particle: nearer picks are one", unit="Å", ge=10, le=5000, reported=True
+        200.0,
+        "particle diameter; of picks closer than 2/3 of it one is kept",
+        unit="Å",
+        ge=10,
+        le=5000,
+        reported=True,
     )
     min_score: float = setting(0.95, "lowest probability of a pick", ge=0.4, le=1, reported=True)
     min_mask_distance_angstrom: float = setting(
@@ -100,7 +114,7 @@ class PickingResult(StageResult):
     notes: list[str] = []
 
 
-def run(item: Movie, bench: Bench, settings: PickingSettings) -> PickingResult:
+def run(item: Item, bench: Bench, settings: PickingSettings) -> PickingResult:
     """Pick particles in the average of ``item`` and mask what is no specimen.
 
     The average is brought to 8 Å/px and labelled tile by tile. Connected particle pixels make a
@@ -241,7 +255,7 @@ def _check_extent(name: str, average: AverageResult) -> None:
 
 
 def _find(
-    item: Movie, bench: Bench, settings: PickingSettings, average: AverageResult
+    item: Item, bench: Bench, settings: PickingSettings, average: AverageResult
 ) -> Candidates:
     import numpy as np
     import torch
@@ -285,13 +299,25 @@ def _checked(name: str, image: torch.Tensor) -> torch.Tensor:
     return image
 
 
+def settings_of(config: SettingsView) -> PickingSettings:
+    """[picking] of a project."""
+    found = config.stage(STAGE.name)
+    assert isinstance(found, PickingSettings)
+    return found
+
+
+def use_model(name: str) -> dict[str, dict[str, Any]]:
+    """The change of settings after which the model ``name`` picks, by section and key."""
+    return {STAGE.name: {"model": name}}
+
+
 STAGE = Stage(
     "picking",
-    Movie,
+    MOVIE,
     PickingSettings,
     PickingResult,
     run,
-    needs=("average",),
+    needs=Needs(("average",)),
     sections=(),
     products=(CANDIDATES, CANDIDATES_KEY, MASK, MASK_PREVIEW, PICKS, FALSE_POSITIVES),
     xml=warp_picking.PART,
