@@ -72,7 +72,7 @@ def test_settings(snap_compare, frozen, tmp_path: Path, name, size) -> None:
         await pilot.press("l", "l", "j", "j", "j", "enter", *"5", "enter")
         await pilot.press("k", "enter", *"4.5", "enter")
         await pilot.press("j", "enter", "minus", *"200", "enter", "j")
-        await until(pilot, lambda: isinstance(pilot.app.screen._told, dict))
+        await until(pilot, lambda: isinstance(pilot.app.screen._effects, dict))
         await pilot.pause(0.2)
 
     assert snap_compare(app, terminal_size=size, run_before=changed)

@@ -198,8 +198,8 @@ class Page(Screen[None]):
                 f"[{name}]" if number == self._pane else f" {name} "
                 for number, name in enumerate(self.PANES)
             ]
-            said = " ".join(names) + "   tab: next"
-            tabs.update(said if len(" ".join(names)) <= self.size.width else "".join(names))
+            tabs_text = " ".join(names) + "   tab: next"
+            tabs.update(tabs_text if len(" ".join(names)) <= self.size.width else "".join(names))
 
     def action_zoom_pane(self) -> None:
         if self.maximized is not None:

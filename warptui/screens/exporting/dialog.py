@@ -44,7 +44,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
         self._names, self._preview, self._drawing = tuple(names), preview, drawing
         self._request = ExportRequest(items="named" if names else "selected")
         self._request = replace(self._request, names=self._names)
-        self._told: Preview = {}
+        self._answer: Preview = {}
         self._row = 0
         self._n_asked = 0
 
@@ -62,7 +62,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
 
     @property
     def _kind(self) -> dict[str, Any]:
-        kinds = self._told.get("kinds", ())
+        kinds = self._answer.get("kinds", ())
         return next((kind for kind in kinds if kind["name"] == self._request.kind), {})
 
     def _items(self) -> dict[str, str]:
@@ -72,7 +72,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
     def _choices(self) -> list[tuple[str, str, list[str]]]:
         """Title, present value and possible values of each row; none: it is typed."""
         request, kind = self._request, self._kind
-        kinds = [str(entry["label"]) for entry in self._told.get("kinds", ())]
+        kinds = [str(entry["label"]) for entry in self._answer.get("kinds", ())]
         items = self._items()
         typed = request.relative_to if self._starts() not in (PROJECT, BESIDE, FULL) else ""
         starts = [PROJECT, BESIDE, FULL, *([f"from {typed}"] if typed else [])]
@@ -99,7 +99,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
         return BESIDE if request.relative_to == self._folder() else f"from {request.relative_to}"
 
     def _folder(self) -> str:
-        return str(self._told.get("path", "")).rpartition("/")[0]
+        return str(self._answer.get("path", "")).rpartition("/")[0]
 
     # keys
 
@@ -143,7 +143,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
             self._change(replace(self._request, given=given))
 
     def _take(self, turned: str) -> None:
-        request, kinds = self._request, self._told.get("kinds", ())
+        request, kinds = self._request, self._answer.get("kinds", ())
         match self._choices()[self._row][0]:
             case "what":
                 name = next(kind["name"] for kind in kinds if kind["label"] == turned)
@@ -182,17 +182,17 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
     @property
     def _groups(self) -> dict[str, Any]:
         """By beam shift, as far as the engine told; {} = they are not."""
-        return self._told.get("groups") or {}
+        return self._answer.get("groups") or {}
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return bool(self._groups) if action == "groups" else True
 
     def action_write(self) -> None:
-        if problem := self._told.get("problem"):
+        if problem := self._answer.get("problem"):
             self.notify(str(problem), severity="error", markup=False)
-        elif self._told.get("n") == 0:
+        elif self._answer.get("n") == 0:
             self.notify("no item is as you ask for: nothing would be written")
-        elif self._told:
+        elif self._answer:
             names = self._names if self._request.items == "named" else ()
             self.dismiss(replace(self._request, names=names))
 
@@ -202,9 +202,9 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
         self._n_asked += 1
         number, kind = self._n_asked, self._request.kind
 
-        def take(told: Preview) -> None:
+        def take(answer: Preview) -> None:
             if number == self._n_asked:  # else a later question is under way
-                self._told = {**told, "of": kind}
+                self._answer = {**answer, "of": kind}
                 self._show()
                 self.refresh_bindings()
 
@@ -223,7 +223,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
         height = len(rows) + PREVIEW_LINES
         more = bool(self._groups) and height < self.size.height - FRAME_LINES
         pane.styles.height = height + more  # else the line about groups takes a row's place
-        shown = self._told if self._told.get("of") == self._request.kind else {}
+        shown = self._answer if self._answer.get("of") == self._request.kind else {}
         pane.show(rows, shown, list(self._kind.get("columns", ())))
 
 
@@ -233,12 +233,12 @@ class _Rows(LineWidget):
     def __init__(self) -> None:
         super().__init__()
         self._rows: list[tuple[str, str, bool]] = []
-        self._told: Preview = {}
+        self._answer: Preview = {}
         self._columns: list[str] = []
 
-    def show(self, rows: list[tuple[str, str, bool]], told: Preview, columns: list[str]) -> None:
+    def show(self, rows: list[tuple[str, str, bool]], answer: Preview, columns: list[str]) -> None:
         """Title, value, and whether the row is the one that is changed; and the preview."""
-        self._rows, self._told, self._columns = rows, told, columns
+        self._rows, self._answer, self._columns = rows, answer, columns
         self.repaint()
 
     def paint(self, width: int, height: int) -> list[Strip]:
@@ -264,33 +264,33 @@ class _Rows(LineWidget):
         return lines
 
     def _preview(self, width: int) -> list[Strip]:
-        told, muted = self._told, self.colours["muted"]
-        if not told:
+        answer, muted = self._answer, self.colours["muted"]
+        if not answer:
             return [self.line((" asking the engine", muted))]
-        if problem := told.get("problem"):
+        if problem := answer.get("problem"):
             alert = self.colours["alert"]
             lines = self.wrapped(f"! {problem}", width)
             return [self.line(*((text, alert) for text, _ in line)) for line in lines]
-        exists = "  (is there: will be replaced)" if told.get("exists") else ""
+        exists = "  (is there: will be replaced)" if answer.get("exists") else ""
         room = max(1, width - len(exists) - 5)
-        where = words.shorten_left(str(told["path"]), room, self.glyphs.ellipsis)
-        head: list[Piece] = [(f" {told['n']:,} items", BOLD), ("  the first rows:", muted)]
+        where = words.shorten_left(str(answer["path"]), room, self.glyphs.ellipsis)
+        head: list[Piece] = [(f" {answer['n']:,} items", BOLD), ("  the first rows:", muted)]
         groups: list[Piece] = [(" optics groups  ", muted)]
-        if (told.get("groups") or {}).get("groups"):
-            text = str(told["groups"]["said"]).replace("optics groups by", "by", 1)
+        if (answer.get("groups") or {}).get("groups"):
+            text = str(answer["groups"]["said"]).replace("optics groups by", "by", 1)
             room = max(1, width - len(groups[0][0]))
             groups.append((words.shorten_right(text, room, self.glyphs.ellipsis), PLAIN))
         return [
             self.line((" to ", muted), (where, PLAIN), (exists, self.colours["warning-text"])),
             *([self.line(*groups)] if len(groups) > 1 else []),
             self.line(*head),
-            *self._table(told["rows"], width),
+            *self._table(answer["rows"], width),
         ]
 
     def _table(self, rows: list[list[str]], width: int) -> list[Strip]:
         if not rows:
-            said = " none: the first of them have no result that can be listed"
-            return [self.line((said, self.colours["muted"]))]
+            sentence = " none: the first of them have no result that can be listed"
+            return [self.line((sentence, self.colours["muted"]))]
         shown = [self._columns, *rows]
         widths = [  # a column without any value takes no room
             max(map(len, column)) if any(column[1:]) else 0 for column in zip(*shown, strict=True)

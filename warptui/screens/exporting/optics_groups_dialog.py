@@ -20,9 +20,9 @@ class BeamDialog(ModalScreen[None]):
 
     BINDINGS = list(OPTICS_GROUPS)
 
-    def __init__(self, title: str, told: Mapping[str, Any], drawing: Drawing) -> None:
+    def __init__(self, title: str, groups: Mapping[str, Any], drawing: Drawing) -> None:
         super().__init__()
-        self._title, self._told, self._drawing = title, told, drawing
+        self._title, self._groups, self._drawing = title, groups, drawing
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog beam") as dialog:
@@ -32,7 +32,7 @@ class BeamDialog(ModalScreen[None]):
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
-        self.query_one(BeamPlot).show(self._told)
+        self.query_one(BeamPlot).show(self._groups)
 
     def action_rows(self, rows: int) -> None:
         self.query_one(BeamPlot).scroll_rows(rows)

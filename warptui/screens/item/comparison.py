@@ -51,8 +51,8 @@ class Comparison(ModalScreen[None]):
         summary = summaries[self._number]
         values = self._workspace.mirror.values(summary.key)
         own = self._row.summary.get(summary.key)
-        said = f"{self._number + 1}/{len(summaries)}  {standing(summary, own, values)}"
-        self.query_one("#comparison-text", Static).update(plain(said, self._workspace.drawing))
+        sentence = f"{self._number + 1}/{len(summaries)}  {standing(summary, own, values)}"
+        self.query_one("#comparison-text", Static).update(plain(sentence, self._workspace.drawing))
         chart.show(compared(summary, own, values))
 
 

@@ -193,19 +193,21 @@ def move_threshold(field: Field, step: int) -> Done | str:
 def mark(field: Field) -> Done:
     """The next use in training: an example, held out, none."""
     now = MARKS[(MARKS.index(field.edits.training) + 1) % len(MARKS)]
-    said = {
+    message = {
         "examples": "an example: BoxNet learns from its picks when it is trained",
         "held-out": "held out: a trained BoxNet is measured on it, and never learns from it",
         "": "takes no part in training",
     }
-    return _with(field.edits, training=now), said[now]
+    return _with(field.edits, training=now), message[now]
 
 
 def switch_mask(field: Field) -> Done:
     """Whether the mask of an example is to be learned, too."""
     teaches = not field.edits.train_mask
-    said = "its mask is learned in training" if teaches else "its mask is not learned in training"
-    return _with(field.edits, train_mask=teaches), said
+    message = (
+        "its mask is learned in training" if teaches else "its mask is not learned in training"
+    )
+    return _with(field.edits, train_mask=teaches), message
 
 
 def _with(edits: Edits, **changes: object) -> Edits:

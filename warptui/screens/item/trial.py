@@ -150,16 +150,16 @@ class TrialScreen(ModalScreen[None]):
 
         def work() -> None:
             try:
-                said = cost(client.preview(changes))
+                sentence = cost(client.preview(changes))
             except (WarptuiError, KeyError) as problem:
-                said = str(problem)
-            self.call_later(self._take_cost, changes, said)
+                sentence = str(problem)
+            self.call_later(self._take_cost, changes, sentence)
 
         self.run_worker(work, thread=True, group="preview", exclusive=True)
 
-    def _take_cost(self, changes: Values, said: str) -> None:
+    def _take_cost(self, changes: Values, sentence: str) -> None:
         if changes == self.draft.changes:
-            self._cost = said
+            self._cost = sentence
             self._show()
 
     # the trial
@@ -268,8 +268,8 @@ class TrialScreen(ModalScreen[None]):
             try:
                 apply(client, changes, locked=locked)
             except (WarptuiError, KeyError) as problem:
-                said = f"not applied: {problem}"
-                self.app.call_later(self.notify, said, severity="error", markup=False)
+                sentence = f"not applied: {problem}"
+                self.app.call_later(self.notify, sentence, severity="error", markup=False)
             else:
                 self.app.call_later(self._adopted)
 
@@ -333,8 +333,8 @@ class TrialScreen(ModalScreen[None]):
         if problem:
             return [[(" ! ", colours["alert"] + BOLD), (problem, colours["alert"])]]
         used = entry.show(self.draft.before(entry))
-        said = f"{entry.help} ({entry.allowed}; in use {used})"
-        return [[(f" {entry.key}  ", BOLD), (said, colours["muted"])]]
+        sentence = f"{entry.help} ({entry.allowed}; in use {used})"
+        return [[(f" {entry.key}  ", BOLD), (sentence, colours["muted"])]]
 
     def _outlook(self, colours: Palette) -> list[list[Piece]]:
         """Where the trial stands, and what adopting would cost."""
@@ -350,8 +350,8 @@ class TrialScreen(ModalScreen[None]):
             head = [(" trial of other settings: ", BOLD), ("t tries these", PLAIN)]
         else:
             took = f"{self._trial.seconds:.1f} s on {self._trial.device}"
-            said = f"{took}; nothing is stored. " + ("A adopts, esc discards" if n else "")
-            head = [(" trial: ", colours["state-done"] + BOLD), (said, PLAIN)]
+            sentence = f"{took}; nothing is stored. " + ("A adopts, esc discards" if n else "")
+            head = [(" trial: ", colours["state-done"] + BOLD), (sentence, PLAIN)]
         return [head, *([[(f" {adopting}", PLAIN)]] if adopting else ())]
 
 

@@ -42,10 +42,12 @@ def key_commands(app: App, screen: Screen) -> Iterable[SystemCommand]:
 def _command(app: App, node: DOMNode, binding: Binding) -> SystemCommand:
     key = app.get_key_display(mapped(app, binding))
     title = binding.description[:1].upper() + binding.description[1:]
-    said = binding.tooltip if binding.tooltip and binding.tooltip != binding.description else ""
+    explanation = (
+        binding.tooltip if binding.tooltip and binding.tooltip != binding.description else ""
+    )
     return SystemCommand(
         title,
-        "  ".join(filter(None, (key, said, f"id {binding.id}"))),
+        "  ".join(filter(None, (key, explanation, f"id {binding.id}"))),
         partial(app.run_action, binding.action, default_namespace=node),
     )
 

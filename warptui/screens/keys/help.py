@@ -67,8 +67,8 @@ def help_text(app: App, screen: Screen, drawing: Drawing, width: int = 100) -> s
     ):
         lines += ["", *textwrap.wrap(title, width)]
         for glyph, name, text in meanings:
-            said = f"  {glyph}  {name:10} {text}"
-            lines += textwrap.wrap(said, width, subsequent_indent=" " * 16)
+            line = f"  {glyph}  {name:10} {text}"
+            lines += textwrap.wrap(line, width, subsequent_indent=" " * 16)
     detach = key_name(app._keymap, "detach")
     lines += ["", *textwrap.wrap(_LAST.format(detach=detach), width)]
     return "\n".join(lines).strip("\n")

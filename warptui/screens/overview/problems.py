@@ -34,15 +34,15 @@ def without_signal(mirror: Mirror) -> np.ndarray:
 
 def words(row: ItemRow, summaries: tuple[Summary, ...]) -> str:
     """What there is to say about an item, so that a dash explains itself; empty for most."""
-    said = [row.reason] if row.reason else []
+    reasons = [row.reason] if row.reason else []
     if row.state in (State.DONE, State.OUTDATED):
         unknown = [entry.label for entry in summaries if row.summary.get(entry.key) is None]
         if unknown and not row.filtered:
-            said.append(f"no signal: {', '.join(unknown)} unknown")
+            reasons.append(f"no signal: {', '.join(unknown)} unknown")
     elif row.state in (State.FAILED, State.MISSING):
-        said = said or [str(row.state)]
+        reasons = reasons or [str(row.state)]
     if row.choice is Choice.EXCLUDE:
-        said.append("excluded by you")
+        reasons.append("excluded by you")
     elif row.choice is Choice.INCLUDE:
-        said.append("included by you")
-    return "; ".join(said)
+        reasons.append("included by you")
+    return "; ".join(reasons)

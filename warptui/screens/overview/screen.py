@@ -148,6 +148,10 @@ class Overview(Page):
         self._show_cursor()
         self._show_titles()
 
+    def set_drawing(self) -> None:
+        super().set_drawing()
+        self.table.drawing = self.workspace.drawing
+
     def draw_choices(self, names: set[str]) -> None:
         self.table.refresh_items(names)
         self._show_item()
@@ -193,9 +197,9 @@ class Overview(Page):
     def _show_titles(self) -> None:
         workspace = self.workspace
         shown, n = len(workspace.order), len(workspace.mirror)
-        said = f"{shown:,}/{n:,}" if workspace.filter else f"{n:,}"
+        counted = f"{shown:,}/{n:,}" if workspace.filter else f"{n:,}"
         if self.table.mark_from is not None:
-            said = f"{len(self.table.marked):,} marked"
+            counted = f"{len(self.table.marked):,} marked"
         title = "Items"
         if workspace.sort is not None and workspace.sort[0] == ARRIVAL:
             title = "Items  newest first"
@@ -205,14 +209,14 @@ class Overview(Page):
             title = f"Items  ! {self._filter_problem}"
         elif workspace.filter:
             title = f"Items  / {workspace.filter.text}"
-        look = (title, said, follow, self.narrow, self._pane, workspace.drawing)
+        look = (title, counted, follow, self.narrow, self._pane, workspace.drawing)
         if look == self._titles:
             return  # setting a title repaints the whole widget, even to the same words
         self._titles = look
         drawing = workspace.drawing
         for pane in (self.table, self.query_one("#empty")):
             pane.border_title = plain(title, drawing)
-            pane.border_subtitle = plain(f"{said}{follow}", drawing)
+            pane.border_subtitle = plain(f"{counted}{follow}", drawing)
         if self.narrow:
             tabs = self.query_one(".tabs", Static)
             names = (
@@ -220,7 +224,7 @@ class Overview(Page):
                 for number, name in enumerate(self.PANES)
             )
             extra = title.removeprefix("Items").strip()
-            tabs.update(plain(f"{' '.join(names)}  {said}{follow}  {extra}", drawing))
+            tabs.update(plain(f"{' '.join(names)}  {counted}{follow}  {extra}", drawing))
 
     def _show_empty(self) -> None:
         workspace = self.workspace

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def cost(told: Mapping[str, Any]) -> str:
+def cost(preview: Mapping[str, Any]) -> str:
     """The engine's preview in words: "12 items outdated: motion and average, about 2 min"."""
-    n_items, n_restored = told.get("n_items", 0), told.get("n_restored", 0)
+    n_items, n_restored = preview.get("n_items", 0), preview.get("n_restored", 0)
     phrases = []
     if n_items:
-        stages = [stage for stage, count in told.get("outdated", {}).items() if count]
+        stages = [stage for stage, count in preview.get("outdated", {}).items() if count]
         phrases.append(
             f"{n_items:,} {'item' if n_items == 1 else 'items'} outdated: "
-            f"{listed(stages)}, {about(told.get('seconds'))}"
+            f"{listed(stages)}, {about(preview.get('seconds'))}"
         )
     if n_restored:
         are = "item is" if n_restored == 1 else "items are"

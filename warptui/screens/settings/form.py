@@ -86,8 +86,10 @@ class Field:
             try:
                 return tomli.loads(f"value = {text}")["value"]
             except tomli.TOMLDecodeError as problem:
-                said = str(problem).partition(" (at")[0].lower()
-                raise SettingsError(f'no list as TOML has it, such as ["a", "b"]: {said}') from None
+                reason = str(problem).partition(" (at")[0].lower()
+                raise SettingsError(
+                    f'no list as TOML has it, such as ["a", "b"]: {reason}'
+                ) from None
         return text
 
     def next(self, value: Any) -> Any:

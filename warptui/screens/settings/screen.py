@@ -57,7 +57,9 @@ class SettingsScreen(Page):
         self.draft = Draft(all_fields(), workspace.draft, project)
         self._disk: OnDisk | None = None
         self._hints: dict[str, str] = {}
-        self._told: dict[str, Any] | str | None = None  # the engine's preview, or why there is none
+        self._effects: dict[str, Any] | str | None = (
+            None  # the engine's preview, or why there is none
+        )
         self._asked = 0  # numbers the previews: only the newest counts
         self._timer: Timer | None = None
         self._version = -1  # of the settings that were read last
@@ -136,7 +138,7 @@ class SettingsScreen(Page):
 
     def _draft_changed(self) -> None:
         self.draft.check()
-        self._told = None
+        self._effects = None
         self._asked += 1
         if self._timer is not None:
             self._timer.stop()
@@ -155,23 +157,23 @@ class SettingsScreen(Page):
 
         def work() -> None:
             hints = {entry.name: hint for entry, path in paths if (hint := missing(entry, path))}
-            told: dict[str, Any] | str | None = None
+            effects: dict[str, Any] | str | None = None
             if wanted and client is not None:
                 try:
-                    told = client.preview(changes)
+                    effects = client.preview(changes)
                 except (WarptuiError, KeyError) as problem:
-                    told = str(problem)
-            self.call_later(self._take_preview, number, hints, told)
+                    effects = str(problem)
+            self.call_later(self._take_preview, number, hints, effects)
 
         self.run_worker(work, thread=True, group="preview", exclusive=True)
 
     def _take_preview(
-        self, number: int, hints: dict[str, str], told: dict[str, Any] | str | None
+        self, number: int, hints: dict[str, str], effects: dict[str, Any] | str | None
     ) -> None:
         if number == self._asked:
-            self._hints, self._told = hints, told
-            if isinstance(told, dict):
-                self.draft.problems |= told["problems"]
+            self._hints, self._effects = hints, effects
+            if isinstance(effects, dict):
+                self.draft.problems |= effects["problems"]
             self._show()
 
     # showing
@@ -234,13 +236,13 @@ class SettingsScreen(Page):
         key = self._key()
         if self.workspace.lost:
             return [[head, (f"no engine runs: {key} writes config.toml for its next start", PLAIN)]]
-        match self._told:
+        match self._effects:
             case None:
                 text = "asking what it costs"
             case str(problem):
                 text = problem
-            case told:
-                text = cost(told)
+            case effects:
+                text = cost(effects)
         return [[head, (text, PLAIN)], [(f"   {self._key_words()}", BOLD)]]
 
     def _key(self) -> str:
@@ -417,12 +419,12 @@ class SettingsScreen(Page):
                 markup=False,
             )
         if not values:
-            said = f"{source} was not processed yet: there is nothing to adopt"
+            message = f"{source} was not processed yet: there is nothing to adopt"
         elif self.draft.changes == before:
-            said = f"nothing to change: these are the settings of {source}"
+            message = f"nothing to change: these are the settings of {source}"
         else:
-            said = f"settings of {source}: {_count(self.draft.n_changes, 'change')}, not applied"
-        self.notify(said, markup=False)
+            message = f"settings of {source}: {_count(self.draft.n_changes, 'change')}, not applied"
+        self.notify(message, markup=False)
 
 
 NOTHING = "enter edits, d compares, S and O save and load, A takes an item's settings"

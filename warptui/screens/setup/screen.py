@@ -231,9 +231,9 @@ class FirstRun(Screen[Path | None]):
         if not chosen and fitting:
             hints[gain.name] = f"G takes {Path(fitting[0]['path']).name}, which fits"
         elif chosen:
-            for told in self.found.gains:
-                if not told["fits"] and Path(told["path"]) == self.draft.path(chosen):
-                    hints[gain.name] = told["text"]
+            for gain_found in self.found.gains:
+                if not gain_found["fits"] and Path(gain_found["path"]) == self.draft.path(chosen):
+                    hints[gain.name] = gain_found["text"]
         return hints
 
     def _show(self) -> None:

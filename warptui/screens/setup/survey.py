@@ -67,8 +67,8 @@ def survey(project: Path, folder: Path, given: Values) -> Found:
     except subprocess.TimeoutExpired:
         raise EngineError(f"{folder} did not answer within {LIMIT_S:.0f} s") from None
     if done.returncode:
-        said = done.stderr.strip().rpartition("\n")[2].removeprefix("warptui: ")
-        raise EngineError(said or f"looking at {folder} ended with {done.returncode}")
+        reason = done.stderr.strip().rpartition("\n")[2].removeprefix("warptui: ")
+        raise EngineError(reason or f"looking at {folder} ended with {done.returncode}")
     return Found.from_json(json.loads(done.stdout))
 
 

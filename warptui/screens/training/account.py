@@ -57,8 +57,8 @@ class Shown:
     @property
     def verdict(self) -> str:
         """The engine's."""
-        said = self.status.verdict if self.status is not None else ""
-        return said or (self.model.verdict if self.model is not None else "")
+        parts = self.status.verdict if self.status is not None else ""
+        return parts or (self.model.verdict if self.model is not None else "")
 
 
 def account(shown: Shown, colours: Palette, glyphs: Glyphs) -> list[Line]:
@@ -76,8 +76,8 @@ def account(shown: Shown, colours: Palette, glyphs: Glyphs) -> list[Line]:
         lines += _table(shown, colours, glyphs)
     if has_scores or shown.verdict:
         ended = status is None or not status.active
-        said = judgement(shown.verdict, shown.n_held_out, ended=ended)
-        lines.append([(" verdict  ", BOLD), (said, PLAIN)])
+        parts = judgement(shown.verdict, shown.n_held_out, ended=ended)
+        lines.append([(" verdict  ", BOLD), (parts, PLAIN)])
     notes = doubts(shown.report, shown.n_held_out) if has_scores else []
     lines += [[("   ! ", colours["warning-text"]), (note, colours["muted"])] for note in notes]
     if shown.pictures:
@@ -119,17 +119,17 @@ def _training(
         ]
     elif status.phase != "done" and place(status):
         lines.append([(" ", PLAIN), (place(status), PLAIN)])
-    told: list[Line] = []
+    facts: list[Line] = []
     if status.message and status.phase == "failed":
         lines.append([(" ! ", colours["alert"] + BOLD), (status.message, PLAIN)])
     elif status.message:
-        told.append([(" ", PLAIN), (status.message, PLAIN)])
+        facts.append([(" ", PLAIN), (status.message, PLAIN)])
     start = f"from {status.start_from}: " if status.start_from else ""
-    told.append([(" ", muted), (f"{start}{made_of(status)}", muted)])
+    facts.append([(" ", muted), (f"{start}{made_of(status)}", muted)])
     if status.active and not shown.begun_here and not shown.lost:
-        said = f"not begun in this window; {shown.keys['stop']} stops it for all viewers"
-        told.append([(" ", muted), (said, muted)])
-    return lines, told
+        parts = f"not begun in this window; {shown.keys['stop']} stops it for all viewers"
+        facts.append([(" ", muted), (parts, muted)])
+    return lines, facts
 
 
 def _loss(status: TrainingStatus) -> str:
@@ -171,21 +171,21 @@ def _next(shown: Shown) -> list[Line]:
     if shown.lost:
         return []
     keys, status, model = shown.keys, shown.status, shown.model
-    said: list[str] = []
+    parts: list[str] = []
     if status is not None and status.active:
-        said.append(f"{keys['stop']} stops it")
+        parts.append(f"{keys['stop']} stops it")
     else:
         if (status is not None and status.resumable) or (
             model is not None and model.state == "interrupted"
         ):
-            said.append(f"{keys['resume']} goes on where it stood")
+            parts.append(f"{keys['resume']} goes on where it stood")
         ready = model is not None and model.state == READY
         used = (model is not None and model.used) or (status is not None and status.used)
         if ready and not used:
-            said.append(f"{keys['use']} uses it (says first what is picked again)")
+            parts.append(f"{keys['use']} uses it (says first what is picked again)")
         if model is not None and not model.bundled and not used:
-            said.append(f"{keys['discard']} discards it")
-    lines: list[Line] = [[(" ", PLAIN), ("; ".join(said), BOLD)]] if said else []
+            parts.append(f"{keys['discard']} discards it")
+    lines: list[Line] = [[(" ", PLAIN), ("; ".join(parts), BOLD)]] if parts else []
     if shown.cost and (status is None or not status.active):
         lines.append([(f" {keys['train']} trains a new one: ", BOLD), (shown.cost, PLAIN)])
     return lines

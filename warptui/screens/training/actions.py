@@ -159,8 +159,6 @@ class TrainingActions:
                 )
 
         changes: Values = {picks.STAGE: {"model": model.name}}
-        self._fetch("preview", take, changes, quiet=False)
-        changes: Values = {picks.STAGE: {"model": model.name}}
         self._data.request(lambda engine: engine.preview(changes), take)
 
     def _used(self, name: str) -> Callable[[Any], None]:

@@ -62,8 +62,8 @@ class Compared:
     @property
     def signs(self) -> str:
         """What the signs mean, and where."""
-        said = ", ".join(f"{shape.sign} {name}" for shape, name, _ in SIGNS)
-        return f"{said}; {Path(self.item).stem}"
+        meanings = ", ".join(f"{shape.sign} {name}" for shape, name, _ in SIGNS)
+        return f"{meanings}; {Path(self.item).stem}"
 
     def title(self, which: str) -> str:
         """For the frame."""

@@ -70,41 +70,41 @@ def count(n: int, noun: str) -> str:
 
 def totals(counts: Counts) -> str:
     """How many micrographs are marked for what."""
-    said = [f"{counts.learn:,} learn", f"{counts.held_out:,} held out"]
+    parts = [f"{counts.learn:,} learn", f"{counts.held_out:,} held out"]
     if counts.useless:
-        said.append(f"{counts.useless:,} none")
-    return ", ".join(said)
+        parts.append(f"{counts.useless:,} none")
+    return ", ".join(parts)
 
 
 # before it starts
 
 
-def task(told: Mapping[str, Any], batch: int | None) -> str:
+def task(preview: Mapping[str, Any], batch: int | None) -> str:
     """How much there is to do, from the engine's preview: steps, windows, time."""
-    steps = int(told.get("n_steps") or 0)
+    steps = int(preview.get("n_steps") or 0)
     if not steps:
         return f"how long it takes is not known: {words.UNKNOWN}"
     windows = f" ({steps * batch:,} windows)" if batch else ""
-    device = f" on {told['device']}" if told.get("device") else ""
-    return f"{count(steps, 'step')}{windows}{device}, {about(told.get('seconds'))}"
+    device = f" on {preview['device']}" if preview.get("device") else ""
+    return f"{count(steps, 'step')}{windows}{device}, {about(preview.get('seconds'))}"
 
 
-def stock(told: Mapping[str, Any]) -> str:
+def stock(preview: Mapping[str, Any]) -> str:
     """What it learns from and is measured on, from the engine's preview."""
-    learn = count(int(told.get("n_examples") or 0), "micrograph")
-    particles = count(int(told.get("n_particles") or 0), "particle")
-    held_out = int(told.get("n_held_out") or 0)
+    learn = count(int(preview.get("n_examples") or 0), "micrograph")
+    particles = count(int(preview.get("n_particles") or 0), "particle")
+    held_out = int(preview.get("n_held_out") or 0)
     kept = f"{held_out:,} held out" if held_out else "none held out"
     return f"{learn} with {particles} to learn from, {kept}"
 
 
-def question(told: Mapping[str, Any], batch: int | None, *, runs: bool, resume: bool) -> str:
+def question(preview: Mapping[str, Any], batch: int | None, *, runs: bool, resume: bool) -> str:
     """What is asked before a training starts."""
-    name, start = told.get("model") or words.UNKNOWN, told.get("start_from") or words.UNKNOWN
+    name, start = preview.get("model") or words.UNKNOWN, preview.get("start_from") or words.UNKNOWN
     head = f"Go on training {name}?" if resume else f"Train {name}, starting from {start}?"
-    lines = [head, "", f"{stock(told)}.", f"{task(told, batch)}."]
-    notes = list(told.get("notes") or ())
-    if not told.get("n_held_out") and not any("held out" in note for note in notes):
+    lines = [head, "", f"{stock(preview)}.", f"{task(preview, batch)}."]
+    notes = list(preview.get("notes") or ())
+    if not preview.get("n_held_out") and not any("held out" in note for note in notes):
         lines.append("! Without a held-out micrograph nobody will know whether it is better.")
     lines += [f"! {note}" for note in notes[:MOST_NOTES]]
     if len(notes) > MOST_NOTES:
@@ -118,21 +118,21 @@ def question(told: Mapping[str, Any], batch: int | None, *, runs: bool, resume: 
     return "\n".join(lines)
 
 
-def use_question(model: ModelInfo, told: Mapping[str, Any], *, runs: bool, key: str) -> str:
+def use_question(model: ModelInfo, preview: Mapping[str, Any], *, runs: bool, key: str) -> str:
     """What is asked before another model is used."""
     kind = " (it comes with the program)" if model.bundled else ""
     lines = [f"Pick with {model.name}{kind} from now on?", ""]
-    if problems := told.get("problems"):
+    if problems := preview.get("problems"):
         lines += [f"! {text}" for text in problems.values()]
     else:
-        again = int(told.get("n_items") or 0)
+        again = int(preview.get("n_items") or 0)
         if again:
             items = f"{count(again, 'item')} {'is' if again == 1 else 'are'}"
-            lines.append(f"{items} picked again, {about(told.get('seconds'))}.")
+            lines.append(f"{items} picked again, {about(preview.get('seconds'))}.")
             waits = "It begins at once." if runs else f"Processing is paused: {key} starts it."
             lines.append(waits)
         else:
-            lines.append(f"{cost(told)[:1].upper()}{cost(told)[1:]}.")
+            lines.append(f"{cost(preview)[:1].upper()}{cost(preview)[1:]}.")
     lines += ["", "Edits by hand are applied again. Any earlier model can be chosen again here."]
     return "\n".join(lines)
 

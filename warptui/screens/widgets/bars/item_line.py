@@ -45,14 +45,14 @@ class ItemLine(LineWidget):
         pieces: list[Piece] = [(f" {self.glyphs.states[row.state]}", colours.state(row.state))]
         pieces.append((f"{choice_glyph(row, self.glyphs)} ", colours.choice(row)))
         used = 4
-        said = problems.words(row, self._summaries)
-        if said:
+        problem = problems.words(row, self._summaries)
+        if problem:
             loud = row.state in (State.FAILED, State.MISSING)
             style = colours.state(row.state) if loud else PLAIN
-            if len(said) <= width - used:
-                return [self.line(*pieces, (said, style))]
+            if len(problem) <= width - used:
+                return [self.line(*pieces, (problem, style))]
             more = f" {self._key}: all"
-            text = words.shorten_right(said, width - used - len(more), self.glyphs.ellipsis)
+            text = words.shorten_right(problem, width - used - len(more), self.glyphs.ellipsis)
             return [self.line(*pieces, (text, style), (more, muted))]
         rest = [summary for summary in self._summaries if summary.key not in self._columns]
         for summary in rest if row.state in (State.DONE, State.OUTDATED) else ():

@@ -57,9 +57,9 @@ class StatusBar(LineWidget):
         status = self.mirror.status
         muted = self.colours["muted"]
         if status is None:
-            said = "connecting" if self.reachable else "engine not reachable"
+            sentence = "connecting" if self.reachable else "engine not reachable"
             alarm = PLAIN if self.reachable else self.colours["alert"] + Style(reverse=True)
-            return [_Group(0, [[(f" {said} ", BOLD + alarm)]])]
+            return [_Group(0, [[(f" {sentence} ", BOLD + alarm)]])]
         name = words.shorten_left(Path(status.project).name, NAME_WIDTH, self.glyphs.ellipsis)
         rate = words.number(status.rate_per_hour, 0, self.glyphs.unknown)
         n = f"{len(self.mirror):,}"

@@ -143,8 +143,10 @@ class StatusPanel(LineWidget):
             return []
         muted = self.colours["muted"]
         if not self.reachable:
-            said = "no engine: nothing is watched and nothing is processed"
-            return [[(f"   {words.shorten_right(said, width - 3, self.glyphs.ellipsis)}", muted)]]
+            sentence = "no engine: nothing is watched and nothing is processed"
+            return [
+                [(f"   {words.shorten_right(sentence, width - 3, self.glyphs.ellipsis)}", muted)]
+            ]
         watch = f"  by {status.watch_mode}" if status.watch_mode else ""
         room = max(8, width - len(watch) - 11)
         folder = words.shorten_left(str(Path(status.input_folder)), room, self.glyphs.ellipsis)

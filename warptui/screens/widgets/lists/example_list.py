@@ -57,8 +57,8 @@ class ExampleList(ListPane):
         head = f" {'use':{role}}{'micrograph':{name}}{'pos':>{NUMBER}}{'neg':>{NUMBER}}"
         head += f"{'unc':>{NUMBER}}{'mask':>{MASK}}" + (f"  {'seen':{SEEN}}" if seen else "")
         sums = (counts.positive, counts.negative, counts.uncertain)
-        said = words.shorten_right(totals(counts), role + name, self.glyphs.ellipsis)
-        total = f" {said:{role + name}}" + "".join(f"{n:>{NUMBER},}" for n in sums)
+        text = words.shorten_right(totals(counts), role + name, self.glyphs.ellipsis)
+        total = f" {text:{role + name}}" + "".join(f"{n:>{NUMBER},}" for n in sums)
         return [[(head, muted)], [(total, BOLD)]]
 
     def _columns(self, width: int) -> tuple[int, int, bool]:

@@ -62,10 +62,10 @@ class ExportsPane(ListPane):
         loud = self.colours["alert"] if export.state == "failed" else PLAIN
         head: Piece = (f" {glyph} {export.name} ", BOLD + loud)
         facts: Piece = (f" {state}  {words.short_clock(export.at)}  ", loud)
-        said = export.reason or export.path
+        text = export.reason or export.path
         room = max(0, width - len(head[0]) - len(facts[0]))
         shorten = words.shorten_right if export.reason else words.shorten_left
-        return [head, facts, (shorten(said, room, self.glyphs.ellipsis), self.colours["muted"])]
+        return [head, facts, (shorten(text, room, self.glyphs.ellipsis), self.colours["muted"])]
 
     def in_full(self) -> list[Piece]:
         return [(account(self.current).replace("\n", "  "), PLAIN)] if self.current else []
@@ -73,9 +73,9 @@ class ExportsPane(ListPane):
 
 def account(export: Export) -> str:
     """An export in full."""
-    told = {"running": f"{export.rows:,} of {export.total:,} items so far"}
+    progress = {"running": f"{export.rows:,} of {export.total:,} items so far"}
     lines = [
-        f"{export.kind}: {told.get(export.state, f'{export.rows:,} rows')}, {export.state}",
+        f"{export.kind}: {progress.get(export.state, f'{export.rows:,} rows')}, {export.state}",
         export.path,
         words.clock(export.at) + (f", by the {export.writer}" if export.writer else ""),
     ]

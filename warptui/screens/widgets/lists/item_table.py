@@ -348,8 +348,8 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
         values_width = sum(width for _, width in columns)
         name_width = self.width - MARKS_WIDTH - values_width
         stem = row.name.rpartition(".")[0] or row.name
-        said = _instead_of_numbers(row)
-        if said:  # words begin right after the name, and have the rest of the line
+        sentence = _instead_of_numbers(row)
+        if sentence:  # words begin right after the name, and have the rest of the line
             name_width = min(name_width, len(stem) + 2)
         name = words.shorten_name(stem, name_width - 1, characters.ellipsis).ljust(name_width)
         state = base + colours.state(row.state)
@@ -361,10 +361,10 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
             Segment(f"{training_glyph(row.training)} ", base + colours["strong"]),
             Segment(name, text),
         ]
-        if said:
+        if sentence:
             room = max(0, self.width - MARKS_WIDTH - name_width)
-            said = words.shorten_right(said, room, characters.ellipsis)
-            segments.append(Segment(plain(said.ljust(room), self.drawing), state))
+            sentence = words.shorten_right(sentence, room, characters.ellipsis)
+            segments.append(Segment(plain(sentence.ljust(room), self.drawing), state))
         else:
             values = (
                 words.summary_value(row, summary, characters.unknown).rjust(width)

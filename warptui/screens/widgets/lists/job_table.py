@@ -178,11 +178,11 @@ class JobTable(ListPane):
             low, high = self._range()
             if low <= position <= high:
                 marks = [(f">{marks[0][0][1:]}", marks[0][1] + Style(bold=True))]
-        head, said, quiet = self._said(row, position, width)
+        head, sentence, quiet = self._words(row, position, width)
         room = max(0, width - 3 - len(head))
         name_width = min(len(stem), NAME_WIDTH if width >= 70 else room // 3)
         name = words.shorten_name(stem, name_width, characters.ellipsis)
-        rest = words.shorten_right(said, max(0, room - len(name) - 2), characters.ellipsis)
+        rest = words.shorten_right(sentence, max(0, room - len(name) - 2), characters.ellipsis)
         muted = colours["muted"]
         return [*marks, (head, muted), (name, BOLD), (f"  {rest}", muted if quiet else PLAIN)]
 
@@ -194,7 +194,7 @@ class JobTable(ListPane):
         reason = why or row.reason
         return [(f" {row.name}  ", BOLD), (reason, PLAIN)] if reason else [(f" {row.name}", BOLD)]
 
-    def _said(self, row: ItemRow, position: int, width: int) -> tuple[str, str, bool]:
+    def _words(self, row: ItemRow, position: int, width: int) -> tuple[str, str, bool]:
         """What stands before and after the name, and whether that is only a remark."""
         if self.tab is Tab.QUEUED:
             why = self._queue.get(row.name) or row.reason

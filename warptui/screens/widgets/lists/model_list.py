@@ -91,8 +91,8 @@ class ModelList(ListPane):
         model = self.current
         if model is None:
             return []
-        said = model.problem or model.verdict or model_made_of(model, self.glyphs.unknown)
-        return [(f" {model.name}  ", BOLD), (said, PLAIN)]
+        text = model.problem or model.verdict or model_made_of(model, self.glyphs.unknown)
+        return [(f" {model.name}  ", BOLD), (text, PLAIN)]
 
 
 def said_of(model: ModelInfo) -> str:

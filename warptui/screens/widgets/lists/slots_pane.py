@@ -51,12 +51,12 @@ class SlotsPane(ListPane):
         muted = self.colours["muted"]
         if problem := device.get("problem"):
             room = max(0, width - len(head[0]) - 2)
-            said = words.shorten_right(str(problem), room, self.glyphs.ellipsis)
-            return [head, (f"! {said}", self.colours["alert"])]
+            text = words.shorten_right(str(problem), room, self.glyphs.ellipsis)
+            return [head, (f"! {text}", self.colours["alert"])]
         item = str(device.get("item") or "")
         if not item:
-            said = "waits for items" if device.get("pid") else "starts"
-            return [head, (f"{self._glyph('queued')} {said}", muted)]
+            text = "waits for items" if device.get("pid") else "starts"
+            return [head, (f"{self._glyph('queued')} {text}", muted)]
         stage = str(device.get("stage") or "starting")
         fraction = float(device.get("fraction") or 0.0)
         usual = words.number(self._usual.get(stage), 1, self.glyphs.unknown)

@@ -93,14 +93,14 @@ class Image(LineWidget, can_focus=True):
         if self.picture is None:
             return ""
         share = CONTRASTS[self._contrast]
-        said = [f"zoom {self.zoom}"]
+        parts = [f"zoom {self.zoom}"]
         if self.crosshair:
             ny, nx = self.picture.pixels.shape
             to_um = self.picture.pixel_angstrom / 1e4
             y, x = self.centre_yx[0] * ny * to_um, self.centre_yx[1] * nx * to_um
-            said.append(f"x {x:.3f} y {y:.3f} µm" if to_um else "moved")
-        said.append(f"grey {share:g}…{100 - share:g} %")
-        return "  ".join(said)
+            parts.append(f"x {x:.3f} y {y:.3f} µm" if to_um else "moved")
+        parts.append(f"grey {share:g}…{100 - share:g} %")
+        return "  ".join(parts)
 
     @property
     def legend(self) -> list[Piece]:
@@ -215,10 +215,10 @@ class Image(LineWidget, can_focus=True):
         if self.picture is None:
             return self._paint_message(width, height)
         if (picture_height := self._picture_height(height)) < height:
-            said = [(text, self.colours["muted"] + style) for text, style in self.legend]
+            parts = [(text, self.colours["muted"] + style) for text, style in self.legend]
             return [
                 *self._paint_picture(self.picture, width, picture_height),
-                self.line((f"{self.caption}  ", self.colours["muted"]), *said),
+                self.line((f"{self.caption}  ", self.colours["muted"]), *parts),
             ]
         return self._paint_picture(self.picture, width, height)
 

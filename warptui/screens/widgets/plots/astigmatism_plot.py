@@ -195,8 +195,8 @@ class AstigmatismPlot(LineWidget, can_focus=True):
             return []
         title = self._title(data, judged, width)
         if not self._known.any():
-            said = [(" no item has a CTF yet", self.colours["muted"])]
-            return [title, self.line(*said)][:height]
+            label = [(" no item has a CTF yet", self.colours["muted"])]
+            return [title, self.line(*label)][:height]
         if height < LEAST_HEIGHT or width < LEAST_WIDTH:
             return [title]
         made_for = (width, height, self.drawing)
@@ -298,8 +298,8 @@ class AstigmatismPlot(LineWidget, can_focus=True):
             cursor: Piece = (f"{self.glyphs.point} ", self.colours["plot-cursor"])
             right.append((2, [cursor, (f"{math.hypot(x, y):.3f}", BOLD)]))
             right.append((3, [(f" {angle}", BOLD)]))
-            said = words.number(float(data.sigmas[place]), 1, self.glyphs.unknown)
-            right.append((6, [(f" {said} σ", BOLD)]))
+            label = words.number(float(data.sigmas[place]), 1, self.glyphs.unknown)
+            right.append((6, [(f" {label} σ", BOLD)]))
         return self.line(*fitted(left, right, width))
 
     def _style(self, front: int, back: int) -> Style:

@@ -29,29 +29,29 @@ class BeamPlot(LineWidget):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._told: Mapping[str, Any] = {}
+        self._answer: Mapping[str, Any] = {}
         self._first = 0  # row of the table that is the topmost
 
-    def show(self, told: Mapping[str, Any]) -> None:
+    def show(self, answer: Mapping[str, Any]) -> None:
         """Show groups, points and what is said of them, as the engine tells them."""
-        self._told = told
+        self._answer = answer
         self.repaint()
 
     def scroll_rows(self, rows: int) -> None:
         """Show other rows of the table."""
-        last = max(0, len(self._told.get("groups", ())) - 1)
+        last = max(0, len(self._answer.get("groups", ())) - 1)
         self._first = min(max(0, self._first + rows), last)
         self.repaint()
 
     def paint(self, width: int, height: int) -> list[Strip]:
-        told = self._told
-        if not told.get("groups"):
-            said = "no optics groups by beam shift: export.optics_groups is not beam_shift"
-            return [self.line(*line) for line in self.wrapped(said, width)][:height]
-        said = [self.line(*line) for line in self.wrapped(str(told["said"]), width)]
-        said = said[: max(2, height // 4)]
-        room = height - len(said) - 1
-        n_groups = len(told["groups"])
+        answer = self._answer
+        if not answer.get("groups"):
+            head = "no optics groups by beam shift: export.optics_groups is not beam_shift"
+            return [self.line(*line) for line in self.wrapped(head, width)][:height]
+        head = [self.line(*line) for line in self.wrapped(str(answer["said"]), width)]
+        head = head[: max(2, height // 4)]
+        room = height - len(head) - 1
+        n_groups = len(answer["groups"])
         if width >= LEAST_BESIDE:
             plot = self._plot(width - TABLE_WIDTH, room)
             table = self._table(room)
@@ -64,12 +64,12 @@ class BeamPlot(LineWidget):
             below = min(n_groups + 1, max(4, room // 3))
             plot = self._plot(width, room - below) if room - below >= LEAST_PLOT else []
             body = [*plot, *self._table(below if plot else room)]
-        return [*said, self.line(), *body][:height]
+        return [*head, self.line(), *body][:height]
 
     def _table(self, height: int) -> list[Strip]:
         head = f" {'group':>5} {'items':>7} {'shift x':>10} {'shift y':>10}"
         lines = [self.line((head, self.colours["muted"]))]
-        rows = self._told["groups"]
+        rows = self._answer["groups"]
         first = min(self._first, max(0, len(rows) - (height - 1)))
         for row in rows[first : first + height - 1]:
             place = "  no position of its own" if row["unit"] else "  no beam shift told"
@@ -84,25 +84,25 @@ class BeamPlot(LineWidget):
         return lines
 
     def _plot(self, width: int, height: int) -> list[Strip]:
-        return beam_cells(self._told, height, width - 1, self.drawing).strips(self._style)
+        return beam_cells(self._answer, height, width - 1, self.drawing).strips(self._style)
 
     def _style(self, front: int, back: int) -> Style:
         bold = BOLD if front == _NUMBER else Style()
         return self.rich_style + (self.colours[_COLOURS[front]] + bold if front >= 0 else Style())
 
 
-def beam_cells(told: Mapping[str, Any], height: int, width: int, drawing: Drawing) -> Cells:
+def beam_cells(answer: Mapping[str, Any], height: int, width: int, drawing: Drawing) -> Cells:
     """The points with their groups' numbers, x to the right and y upwards at the same scale.
 
     Where shifts of two units were told, those of the more usual one.
     """
     cells = Cells.blank(height, width)
-    units = {row["number"]: row["unit"] for row in told["groups"]}
-    usual = Counter(units[number] for *_, number in told["points"]).most_common(1)
+    units = {row["number"]: row["unit"] for row in answer["groups"]}
+    usual = Counter(units[number] for *_, number in answer["points"]).most_common(1)
     if not usual:
         return cells
     unit = usual[0][0]
-    points = np.array([point for point in told["points"] if units[point[2]] == unit], float)
+    points = np.array([point for point in answer["points"] if units[point[2]] == unit], float)
     low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
     rows = height - 1  # the last tells the scale
     per_column = max((high[0] - low[0]) / width, (high[1] - low[1]) / (2 * rows))
@@ -110,7 +110,7 @@ def beam_cells(told: Mapping[str, Any], height: int, width: int, drawing: Drawin
     left, top = (low + high) / 2 + np.array([-0.5, 1.0]) * per_column * np.array([width, rows])
     x = (points[:, 0] - left) / (per_column * width)
     y = (top - points[:, 1]) / (2 * per_column * rows)
-    settled = [row for row in told["groups"] if row["x"] is not None and row["unit"] == unit]
+    settled = [row for row in answer["groups"] if row["x"] is not None and row["unit"] == unit]
     inside = np.isin(points[:, 2], [row["number"] for row in settled])
     layers = (Layer(~inside, _ASTRAY, "x"), Layer(inside, _DOTS, "."))
     part = dot_cells(y, x, layers, (rows, width), drawing)

@@ -43,8 +43,8 @@ class CtfPlot(LineWidget):
             (2, [(f" {self._n:,}", muted)]),
         ]
         if not len(self._heights):
-            said = " unknown" if self._n else " unknown: no good items"
-            return [self.line(*fitted(left, [], width)), self.line((said, muted))][:height]
+            sentence = " unknown" if self._n else " unknown: no good items"
+            return [self.line(*fitted(left, [], width)), self.line((sentence, muted))][:height]
         least, at = weakest(self._k, self._heights)
         right: list[tuple[int, list[Piece]]] = [
             (1, [(f"least {least:.2f} at {at:.1f} Å", Style())])

@@ -79,8 +79,8 @@ class ScatterPlot(LineWidget, can_focus=True):
         title = self._title(self._x, self._y, width)
         both = np.isfinite(self._x.values) & np.isfinite(self._y.values)
         if height < 4 or width < 3 * AXIS_WIDTH or not both.any():
-            said = "" if both.any() else " no item has both values yet"
-            return [title, self.line((said, self.colours["muted"]))][:height]
+            sentence = "" if both.any() else " no item has both values yet"
+            return [title, self.line((sentence, self.colours["muted"]))][:height]
         made_for = (width, height, self.drawing)
         if self._plot is None or self._plot[0] != made_for:
             cells, edges = self._draw(self._x, self._y, both, width, height - 1)
