@@ -362,4 +362,4 @@ async def test_no_key_acts_on_an_item_that_is_not_seen(driven, engine) -> None:
         await opened(app, pilot)
         await pilot.press("f", "P", "space")
         await pilot.pause()
-        assert not [call for call in engine.calls if call[0] in ("override", "reprocess", "retry")]
+        assert not [call for call in engine.calls if call[0] in ("choose", "reprocess", "retry")]

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from warptui.commands import optics_groups, report
 from warptui.commands.output import DONE, SOME_FAILED, print_json, say
@@ -14,6 +14,7 @@ from warptui.engine.config import file
 from warptui.engine.errors import ExportError, WarptuiError
 from warptui.engine.exporters.base import PARTICLES, by_settings, target_of
 from warptui.engine.exporting.records import ExportRecords, export_id, reason_of
+from warptui.engine.model import codec
 from warptui.engine.model.exports import Export, ExportRequest
 from warptui.engine.model.item import State
 from warptui.engine.model.stored import StoredItem
@@ -77,7 +78,7 @@ def run(call: argparse.Namespace) -> int:
     finally:
         store.close()
     if call.json:
-        print_json(asdict(ended) | {"groups": optics_groups.without_points(made.groups)})
+        print_json(codec.encode(ended) | {"groups": optics_groups.without_points(made.groups)})
     if made.rows:
         say(f"{made.rows:,} particles of {len(names):,} items: {target}")
     for line in optics_groups.table(made.groups):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -30,7 +30,7 @@ class Engine(Protocol):
     """The part of `engine.session.Session` and `client.Client` that is needed here."""
 
     def status(self) -> EngineStatus: ...
-    def items(self) -> list[ItemRow]: ...
+    def items(self) -> Sequence[ItemRow]: ...
     def start(self) -> None: ...
 
 
@@ -113,7 +113,7 @@ def _follow(engine: Engine, n_files: int, arriving: Callable[[], bool]) -> list[
             say(line)
             shown, shown_at = line, now
         if finished:
-            return engine.items()
+            return list(engine.items())
         time.sleep(LOOK_S)
 
 

@@ -10,6 +10,7 @@ from warptui.client import running
 from warptui.commands import offline
 from warptui.commands.output import DONE, one_line, print_json, print_table, say
 from warptui.engine.config import file
+from warptui.engine.model import codec
 from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.summary import Summary
@@ -21,9 +22,9 @@ def status(project: Path, *, items: bool, as_json: bool) -> int:
         say(f"config.toml: {note}")
     found, rows = read(project, items=items)
     if as_json:
-        record: dict[str, Any] = found.to_json()
+        record: dict[str, Any] = codec.encode(found)
         if items:
-            record["items"] = [row.to_json() for row in rows]
+            record["items"] = [codec.encode(row) for row in rows]
         print_json(record)
         return DONE
     for line in lines(found):
@@ -42,7 +43,7 @@ def read(project: Path, *, items: bool) -> tuple[EngineStatus, list[ItemRow]]:
         rows = [roster.row(entry) for entry in roster.entries.values()] if items else []
         return offline.status(project, roster, problem), rows
     with client:
-        return client.status(), client.items() if items else []
+        return client.status(), list(client.items()) if items else []
 
 
 def lines(status: EngineStatus) -> list[str]:

@@ -109,7 +109,7 @@ def select(project: Path, names: Sequence[str], choice: Choice, *, as_json: bool
     else:
         with client:
             chosen = expand(names, [row.name for row in client.items()])
-            client.override(chosen, choice)
+            client.choose(chosen, choice)
     if as_json:
         print_json({"choice": str(choice), "items": chosen})
     say(f"{len(chosen)} item{'s' if len(chosen) != 1 else ''}: {choice}")

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from warptui.commands import steer
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, print_table, say
 from warptui.engine.config import file
 from warptui.engine.errors import EngineError, TrainingError
+from warptui.engine.model import codec
 from warptui.engine.model.item import root_name_of
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.training import ModelInfo, TrainingRequest, TrainingStatus
@@ -82,7 +83,7 @@ def show_models(project: Path, *, as_json: bool) -> int:
         used = order.used_model(file.read_config(project))
         found = models.list_models(ProjectPaths(project.resolve()), used)
     if as_json:
-        print_json([asdict(info) for info in found])
+        print_json([codec.encode(info) for info in found])
         return DONE
     print_table([["", "model", "state", "F1", "micrographs", "from"], *map(_model_line, found)])
     for info in found:
@@ -300,14 +301,14 @@ def _tell_plan(plan: dict[str, Any]) -> None:
 def _conclude(paths: ProjectPaths, status: TrainingStatus, *, as_json: bool) -> int:
     if status.phase != "done":
         if as_json:
-            print_json(status.to_json())
+            print_json(codec.encode(status))
         say(f"{status.model}: {status.message}")
         if status.resumable:
             say(f"go on with it: warptui train {paths.root} --resume {status.model}")
         return SOME_FAILED
     report = read_report(paths.training_report(status.model))
     if as_json:
-        print_json({**status.to_json(), "report": report})
+        print_json({**codec.encode(status), "report": report})
     _tell_metrics(paths, status.model, report)
     say(f"{status.message}, after {_minutes(status.seconds)}")
     say(f"verdict: {status.verdict}")

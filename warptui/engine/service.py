@@ -102,7 +102,7 @@ class Session(Works):
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
-    def override(self, names: Sequence[str], choice: Choice) -> None:
+    def choose(self, names: Sequence[str], choice: Choice) -> None:
         """Set the user's choice for items. Raises KeyError, changing nothing, for unknown ones."""
         self._ask(lambda: self._foreman.choose(names, choice))
 

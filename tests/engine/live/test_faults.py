@@ -177,7 +177,7 @@ def test_a_user_s_choice_during_a_run_is_kept(engine: Engine) -> None:
     engine.add("a.mrc")
     engine.start(PRETEND_SECONDS="1")
     engine.wait_for("a.mrc", State.RUNNING)
-    engine.client.override(["a.mrc"], Choice.EXCLUDE)
+    engine.client.choose(["a.mrc"], Choice.EXCLUDE)
     row = engine.wait_for("a.mrc", State.DONE)
     assert row.choice is Choice.EXCLUDE and not row.selected
     engine.end()

@@ -15,9 +15,9 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 
+from warptui.engine.model import codec
 from warptui.engine.model.notices import Notice
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Hook:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _attend(self, command: str, notice: Notice, limit_s: float) -> None:
-        record = asdict(notice) | {"project": str(self._project)}
+        record = codec.encode(notice) | {"project": str(self._project)}
         given = {
             "WARPTUI_RULE": notice.rule,
             "WARPTUI_LEVEL": notice.level,

@@ -25,6 +25,7 @@ from warptui.engine.execution.local_pool import (
     cause_of_death,
     log_tail,
 )
+from warptui.engine.model import codec
 from warptui.engine.model.training import TrainingStatus
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.training import models
@@ -164,7 +165,7 @@ class Trainer:
         with process.stdout as lines:
             for line in lines:
                 if line.endswith(b"\n"):  # else it died in the middle of a word
-                    status = TrainingStatus.from_json(json.loads(line))
+                    status = codec.decode(TrainingStatus, json.loads(line))
                     self._deliver(Heard(generation, status))
         self._deliver(Heard(generation, None, process.wait()))
 

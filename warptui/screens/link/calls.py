@@ -93,7 +93,7 @@ class CallingApp(EditSender):
         if isinstance(page, Page):
             page.clear_marks()
             page.show_choices(set(names))
-        self.ask("override", names, choice, said=said)
+        self.ask("choose", names, choice, said=said)
 
     def action_choose(self) -> None:
         rows = self._targets()

@@ -68,7 +68,7 @@ class EditSender(LookApp):
         def work() -> None:
             problem = ""
             try:
-                client.edit(name, edits.model_dump(mode="json"))
+                client.edit(name, edits)
             except (WarptuiError, KeyError) as refusal:
                 problem = str(refusal)
             self.call_later(self._answered, name, problem)
