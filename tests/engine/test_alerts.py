@@ -12,6 +12,7 @@ from warptui.engine.alerts.inbox import Unseen
 from warptui.engine.alerts.rules import AGAIN_S, WINDOW_S, Alerts, Facts
 from warptui.engine.alerts.service import Herald
 from warptui.engine.config.sections import AlertSettings
+from warptui.engine.execution.executor import Places
 from warptui.engine.execution.trainer import HOLD as TRAINING
 from warptui.engine.model.notices import Notice
 
@@ -218,16 +219,16 @@ def test_notices_that_cannot_be_kept_are_no_obstacle(tmp_path: Path) -> None:
 
 def test_a_training_is_no_trouble_but_what_else_holds_is(tmp_path: Path) -> None:
     herald = Herald(tmp_path, AlertSettings())
-    foreman: Any = SimpleNamespace(
-        roster=SimpleNamespace(newest=lambda: None),
+    holds = {TRAINING: "BoxNet is being trained"}
+    dispatcher: Any = SimpleNamespace(
+        items=SimpleNamespace(roster=SimpleNamespace(newest=lambda: None), holds=holds),
         rates=SimpleNamespace(disk_hours_left=lambda: None),
-        pool=None,
-        holds={TRAINING: "BoxNet is being trained"},
+        places=Places(),
     )
-    herald.look(foreman, None)
+    herald.look(dispatcher, None)
     assert not herald.alerts.unseen
-    foreman.holds["storage"] = "the disk is full"
-    herald.look(foreman, None)
+    holds["storage"] = "the disk is full"
+    herald.look(dispatcher, None)
     assert [notice.text for notice in herald.alerts.unseen] == [
         "processing stands still: the disk is full"
     ]

@@ -19,13 +19,13 @@ from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages import registry
 
 STAGES = registry.STAGES[:2]  # two are enough to tell one from the other
-REFERENCES = References("a" * 40, "")
+REFERENCES = References({"input.gain": "a" * 40})
 SECONDS = {"motion": 6.0, "average": 2.0}
 
 
 def wanted(values: dict[str, Any] | None = None, gain_hash: str = "a" * 40) -> Wanted:
     config = Config.from_json(values or {})
-    return Wanted.of(config, References(gain_hash, ""), STAGES)
+    return Wanted.of(config, References({"input.gain": gain_hash}), STAGES)
 
 
 def processed(name: str, made_with: Wanted, sequence: int = 1) -> StoredItem:

@@ -247,21 +247,21 @@ def test_what_becomes_of_items_is_told_to_the_lists(project) -> None:
     }
     wanted = SimpleNamespace(enabled={"picking", "particles"})
     roster = SimpleNamespace(entries=entries, wanted=wanted)
-    foreman = SimpleNamespace(roster=roster, touched=set())
-    lists = LiveLists(project, foreman, nothing)
+    items = SimpleNamespace(roster=roster, touched=set())
+    lists = LiveLists(project, items, nothing)
     config = Config(export=QUICK)
     lists.apply(config)
     lists.tell()
-    assert not foreman.touched
+    assert not items.touched
     until(lambda: lists.look() and lists.look()[0].rows == 6)
     assert lists.look()[0].path == str(project.root / "particles_boxnet.star")
     assert lists.look()[1].path == str(project.root / "particles_boxnet_last.star")
     entries["b.mrc"].selection.selected = False
-    foreman.touched.add("b.mrc")
+    items.touched.add("b.mrc")
     lists.tell()
     until(lambda: lists.look()[0].rows == 3)
     del entries["m00001.mrc"]
-    foreman.touched.add("m00001.mrc")
+    items.touched.add("m00001.mrc")
     lists.tell()
     until(lambda: lists.look()[0].rows == 0)
     assert b"_rlnImageName" in (project.root / "particles_boxnet.star").read_bytes()

@@ -17,7 +17,6 @@ from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.events import ItemChanged
 from warptui.engine.config.sections import FilterSettings
 from warptui.engine.config.settings import Config
-from warptui.engine.execution.dispatcher import Foreman
 from warptui.engine.items.service import Register
 from warptui.engine.items.table import Roster
 from warptui.engine.model import codec
@@ -56,28 +55,30 @@ def stored(number: int, motion: float | None, choice: Choice = Choice.AUTO) -> S
     return item
 
 
-def foreman_of(project: Path, items: list[StoredItem]) -> Foreman:
+def items_of(project: Path, items: list[StoredItem]) -> Register:
     roster = Roster(ProjectPaths(project), Wanted.of(Config(), References(), STAGES))
     roster.adopt(items)
     said = Broadcast(EngineStatus("idle", str(project), ""))
     nothing = cast(Any, None)
-    foreman = Foreman(roster, nothing, said, project, lambda path: None, lambda path: None, nothing)
-    foreman.judge_all()
-    return foreman
+    register = Register(roster, nothing, said, project, lambda path: None)
+    register.judge_all()
+    return register
 
 
-def shown(foreman: Foreman) -> dict[str, tuple[bool, bool, str]]:
-    return {row.name: (row.selected, row.filtered, row.reason) for row in foreman._broadcast.rows()}
+def shown(register: Register) -> dict[str, tuple[bool, bool, str]]:
+    return {
+        row.name: (row.selected, row.filtered, row.reason) for row in register._broadcast.rows()
+    }
 
 
-def set_filters(foreman: Foreman, **filters: float) -> None:
-    foreman.roster.wanted = foreman.roster.wanted.with_filters(config(**filters))
-    foreman.reselect_all()
+def set_filters(register: Register, **filters: float) -> None:
+    register.roster.wanted = register.roster.wanted.with_filters(config(**filters))
+    register.reselect_all()
 
 
-def news(foreman: Foreman, after: int) -> list[ItemRow]:
+def news(register: Register, after: int) -> list[ItemRow]:
     """What viewers hear that know all up to ``after``."""
-    batch = foreman._broadcast._since(after)
+    batch = register._broadcast._since(after)
     return [event.row for _, event in batch if isinstance(event, ItemChanged)]
 
 
@@ -86,7 +87,7 @@ def test_the_newest_file_is_known_after_a_restart(tmp_path: Path) -> None:
     record = replace(young.records["ctf"], finished_at=time.time() - 300.0)
     history = ({"stage": "ctf", "finished_at": record.finished_at},)
     young = replace(young, records={**young.records, "ctf": record}, history=history)
-    roster = foreman_of(tmp_path, [young, old]).roster
+    roster = items_of(tmp_path, [young, old]).roster
     newest = roster.newest()
     assert newest is not None and newest.name == young.name
     assert time.monotonic() - newest.arrived == pytest.approx(300.0, abs=5.0)
@@ -95,30 +96,30 @@ def test_the_newest_file_is_known_after_a_restart(tmp_path: Path) -> None:
 
 def test_a_limit_takes_out_and_its_removal_brings_back(tmp_path: Path) -> None:
     items = [stored(0, 0.5), stored(1, 4.1), stored(2, None), stored(3, 9.0, Choice.INCLUDE)]
-    foreman = foreman_of(tmp_path, items)
-    before = shown(foreman)
+    register = items_of(tmp_path, items)
+    before = shown(register)
     assert all(selected for selected, _, _ in before.values())
-    set_filters(foreman, motion_max=1.5)
-    assert list(shown(foreman).values()) == [
+    set_filters(register, motion_max=1.5)
+    assert list(shown(register).values()) == [
         (True, False, ""),
         (False, True, "filtered: motion 4.10 > 1.5 Å/frame"),
         (False, True, "filtered: motion unknown"),
         (True, False, ""),
     ]
-    _, choices = foreman.roster.counts()
+    _, choices = register.roster.counts()
     assert (choices["selected"], choices["filtered"], choices["include"]) == (2, 2, 1)
-    set_filters(foreman)
-    assert shown(foreman) == before
+    set_filters(register)
+    assert shown(register) == before
 
 
 def test_limits_make_nothing_outdated(tmp_path: Path) -> None:
-    foreman = foreman_of(tmp_path, [stored(0, 4.1)])
-    digest = foreman.roster.wanted.digest
-    set_filters(foreman, motion_max=1.5)
-    assert foreman.roster.wanted.digest == digest
-    foreman.judge_all()
-    assert [row.state for row in foreman._broadcast.rows()] == [State.DONE]
-    assert not foreman.busy
+    register = items_of(tmp_path, [stored(0, 4.1)])
+    digest = register.roster.wanted.digest
+    set_filters(register, motion_max=1.5)
+    assert register.roster.wanted.digest == digest
+    register.judge_all()
+    assert [row.state for row in register._broadcast.rows()] == [State.DONE]
+    assert not len(register.schedule)
 
 
 def test_a_limit_of_a_stage_that_is_off_judges_nothing(tmp_path: Path) -> None:
@@ -129,35 +130,35 @@ def test_a_limit_of_a_stage_that_is_off_judges_nothing(tmp_path: Path) -> None:
 
 
 def test_viewers_hear_only_of_items_that_change(tmp_path: Path) -> None:
-    foreman = foreman_of(tmp_path, [stored(n, 0.1 * n) for n in range(30)])
-    before = foreman._broadcast._sequence
-    set_filters(foreman, motion_max=2.45)
-    assert [row.name for row in news(foreman, before)] == [f"m{n:06}.tif" for n in range(25, 30)]
+    register = items_of(tmp_path, [stored(n, 0.1 * n) for n in range(30)])
+    before = register._broadcast._sequence
+    set_filters(register, motion_max=2.45)
+    assert [row.name for row in news(register, before)] == [f"m{n:06}.tif" for n in range(25, 30)]
 
 
 def test_the_counts_are_told_before_the_reasons_of_thousands_are_worded(tmp_path: Path) -> None:
-    foreman = foreman_of(tmp_path, [stored(n, 0.1 * n) for n in range(30)])
-    roster, before, told = foreman.roster, foreman._broadcast._sequence, []
+    register = items_of(tmp_path, [stored(n, 0.1 * n) for n in range(30)])
+    roster, before, told = register.roster, register._broadcast._sequence, []
     roster.wanted = roster.wanted.with_filters(config(motion_max=2.45))
 
     def tell() -> None:
-        told.append((roster.counts()[1], len(news(foreman, before))))
+        told.append((roster.counts()[1], len(news(register, before))))
 
-    foreman.reselect_all(tell)
+    register.reselect_all(tell)
     assert [(choices["filtered"], n_told) for choices, n_told in told] == [(5, 0)]
     assert roster.counts()[1] == told[0][0]
-    assert len(news(foreman, before)) == 5
+    assert len(news(register, before)) == 5
 
 
 def test_reasons_follow_limits_that_came_with_other_settings(tmp_path: Path) -> None:
-    foreman = foreman_of(tmp_path, [stored(0, 4.0)])
-    set_filters(foreman, motion_max=1.5)
-    roster = foreman.roster
+    register = items_of(tmp_path, [stored(0, 4.0)])
+    set_filters(register, motion_max=1.5)
+    roster = register.roster
     changed = Config.from_json({"compute": {"threads": 2}, "filters": {"motion_max": 1.0}})
     roster.wanted = Wanted.of(changed, References(), STAGES)
-    foreman.judge_all()
-    set_filters(foreman, motion_max=1.5)
-    assert [row.reason for row in foreman._broadcast.rows()] == [
+    register.judge_all()
+    set_filters(register, motion_max=1.5)
+    assert [row.reason for row in register._broadcast.rows()] == [
         "filtered: motion 4.00 > 1.5 Å/frame"
     ]
 
@@ -190,10 +191,10 @@ def test_judging_in_columns_is_judging_one_by_one(items, steps, data) -> None:
         ctf = replace(item.records["ctf"], result={**found, "astigmatism_angle_deg": 30.0})
         records = {**item.records, "ctf": ctf} if has_result else {}
         made.append(replace(item, records=records))
-    foreman = foreman_of(Path("/nowhere"), made)
-    roster = foreman.roster
+    register = items_of(Path("/nowhere"), made)
+    roster = register.roster
     for filters in steps:
-        set_filters(foreman, **filters)
+        set_filters(register, **filters)
         told = {entry.name: entry.selection for entry in roster.entries.values()}
         counted = roster.counts()
         for entry in roster.entries.values():
@@ -209,13 +210,13 @@ def test_judging_in_columns_is_judging_one_by_one(items, steps, data) -> None:
         entry = data.draw(st.sampled_from(entries))
         if data.draw(st.booleans()) and len(entries) > 1:
             roster.remove(entry)
-            foreman._removed(entry)
+            register._removed(entry)
         else:
             entry.stored = replace(stored(entry.sequence - 1, data.draw(VALUES)), name=entry.name)
-            foreman.settle(entry)
+            register.settle(entry)
         if data.draw(st.booleans()):
             arrived = roster.arrive(Path(f"/raw/late{len(entries)}.tif"), at_start=False)
-            foreman.settle(arrived)
+            register.settle(arrived)
 
 
 def test_every_value_of_every_stage_can_be_limited() -> None:
@@ -227,11 +228,11 @@ def test_every_value_of_every_stage_can_be_limited() -> None:
 
 @pytest.mark.slow
 def test_20_000_items_are_judged_by_other_limits_within_50_ms(tmp_path: Path) -> None:
-    foreman = foreman_of(tmp_path, [stored(n, 0.0001 * n) for n in range(20_000)])
+    register = items_of(tmp_path, [stored(n, 0.0001 * n) for n in range(20_000)])
     spent = []
     for limit in (1.9, 1.8, 1.9, 1.8, 1.9):  # a step of a key: 1,000 items
         began = time.process_time()
-        set_filters(foreman, motion_max=limit)
+        set_filters(register, motion_max=limit)
         spent.append(time.process_time() - began)
     assert sorted(spent)[2] < 0.05, spent
 
@@ -239,30 +240,30 @@ def test_20_000_items_are_judged_by_other_limits_within_50_ms(tmp_path: Path) ->
 def test_another_setting_is_told_of_items_that_it_concerns_and_of_no_others(
     tmp_path: Path,
 ) -> None:
-    foreman = foreman_of(tmp_path, [stored(0, 0.5), stored(1, 0.6, Choice.EXCLUDE), stored(2, 9.0)])
-    before = foreman._broadcast._sequence
-    foreman.judge_all()
-    assert news(foreman, before) == []
-    roster = foreman.roster
+    register = items_of(tmp_path, [stored(0, 0.5), stored(1, 0.6, Choice.EXCLUDE), stored(2, 9.0)])
+    before = register._broadcast._sequence
+    register.judge_all()
+    assert news(register, before) == []
+    roster = register.roster
     changed = Config.from_json({"motion": {"b_factor": -200.0}, "filters": {"motion_max": 1.0}})
     roster.wanted = Wanted.of(changed, References(), STAGES)
-    foreman.judge_all()
-    said = news(foreman, before)
+    register.judge_all()
+    said = news(register, before)
     assert [(row.name, row.state, row.filtered) for row in said] == [
         ("m000000.tif", State.OUTDATED, False),
         ("m000001.tif", State.OUTDATED, False),
         ("m000002.tif", State.OUTDATED, True),
     ]
     assert "motion.b_factor -100 -> -200" in said[0].reason
-    assert foreman.queue(5)[0] == (
+    assert register.queue(5)[0] == (
         "m000002.tif",
         f"outdated: {roster.entries['m000002.tif'].reason}",
     )
-    before = foreman._broadcast._sequence
+    before = register._broadcast._sequence
     roster.wanted = Wanted.of(Config(), References(), STAGES)  # and back
-    foreman.judge_all()
-    assert [row.state for row in news(foreman, before)] == [State.DONE] * 3
-    assert not foreman.queue(5)
+    register.judge_all()
+    assert [row.state for row in news(register, before)] == [State.DONE] * 3
+    assert not register.queue(5)
 
 
 def test_an_item_that_waits_is_told_of_though_nothing_about_it_changed(tmp_path: Path) -> None:
@@ -279,13 +280,13 @@ def test_an_item_that_waits_is_told_of_though_nothing_about_it_changed(tmp_path:
 
 @pytest.mark.slow
 def test_20_000_items_are_compared_with_other_settings_within_half_a_second(tmp_path: Path) -> None:
-    foreman = foreman_of(tmp_path, [stored(n, 0.5) for n in range(20_000)])
+    register = items_of(tmp_path, [stored(n, 0.5) for n in range(20_000)])
     spent = []
     for threads in (1, 2, 3):  # changes no result
         changed = Config.from_json({"compute": {"threads": threads}})
         began = time.process_time()
-        foreman.roster.wanted = Wanted.of(changed, References(), STAGES)
-        foreman.judge_all()
+        register.roster.wanted = Wanted.of(changed, References(), STAGES)
+        register.judge_all()
         spent.append(time.process_time() - began)
     assert sorted(spent)[1] < 0.5, spent
 
@@ -363,7 +364,7 @@ def test_a_value_of_a_stage_that_is_off_is_not_shown() -> None:
 
 
 def test_a_value_that_is_not_fitted_is_not_shown(tmp_path: Path) -> None:
-    wanted = foreman_of(tmp_path, []).roster.wanted
+    wanted = items_of(tmp_path, []).roster.wanted
     assert "ctf.phase_shift_deg" not in {entry.key for entry in told(wanted)}
     fitted = next(stage for stage in STAGES if stage.name == "ctf").Settings(fit_phase_shift=True)
     stages = {**wanted.config.stages, "ctf": fitted}

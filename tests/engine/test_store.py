@@ -69,7 +69,7 @@ def item(name: str = "a.mrc", sequence: int = 1, **changes: Any) -> StoredItem:
     made = StoredItem(name, sequence, raw_path=f"/raw/{name}", fingerprint="9:f")
     for stage, result in (("motion", MOTION), ("average", AVERAGE)):
         record = make_record(
-            stage, made, Config(), References("gain-hash"), "9:f", result=result,
+            stage, made, Config(), References({"input.gain": "gain-hash"}), "9:f", result=result,
             finished_at=1700000000.123456 + sequence, seconds=2.5, device="cuda:0",
             program_version="0.1",
         )  # fmt: skip
@@ -119,7 +119,7 @@ def test_an_abridged_result_whose_file_is_gone_is_run_again(store: Store, projec
     (abridged,) = store.load_all().values()
     project.metadata("a").unlink()
     written = store.save(abridged)
-    steps = plan(written, Config(), References("gain-hash"), "9:f")
+    steps = plan(written, Config(), References({"input.gain": "gain-hash"}), "9:f")
     assert [step.stage for step in steps] == [stage.name for stage in STAGES]
 
 
@@ -156,7 +156,7 @@ def test_warp_finds_the_extraction_in_its_own_terms(store: Store, project: Proje
         "pixel_size": 2.4,
     }  # fmt: skip
     record = make_record(
-        "particles", cut, Config(), References("gain-hash"), "9:f", result=result,
+        "particles", cut, Config(), References({"input.gain": "gain-hash"}), "9:f", result=result,
         finished_at=1.0, seconds=1.0, device="cpu", program_version="0",
     )  # fmt: skip
     store.save(cut.with_record(record))
@@ -179,7 +179,7 @@ def test_warp_finds_the_picking_in_its_own_terms(store: Store, project: ProjectP
         "min_score": 0.9, "pixel_size": 1.2, "shape_yx": [20, 30],
     }  # fmt: skip
     record = make_record(
-        "picking", picked, Config(), References("gain-hash"), "9:f", result=result,
+        "picking", picked, Config(), References({"input.gain": "gain-hash"}), "9:f", result=result,
         finished_at=1.0, seconds=1.0, device="cpu", program_version="0",
     )  # fmt: skip
     store.save(picked.with_record(record))
@@ -325,7 +325,7 @@ def test_a_damaged_file_without_backup_is_outdated_with_a_reason(
     assert set(store.load_all()) == {"b.mrc"}
     found = store.load("a.mrc")
     assert found is not None
-    steps = plan(found, Config(), References("gain-hash"), "9:f")
+    steps = plan(found, Config(), References({"input.gain": "gain-hash"}), "9:f")
     assert [step.stage for step in steps] == [stage.name for stage in STAGES]
     assert steps[0].reason.startswith("a.xml: ")
 

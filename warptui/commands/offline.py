@@ -20,7 +20,7 @@ from warptui.engine.project.paths import CONFIG_NAME, ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS
 from warptui.engine.watching.scanner import Patterns, never_movies
-from warptui.engine.worker.protocol import load_stages
+from warptui.engine.worker.loading import load_stages
 
 
 def find_movies(settings: InputSettings) -> Iterator[Path]:

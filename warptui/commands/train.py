@@ -219,12 +219,12 @@ def progress_line(status: TrainingStatus, width: int) -> str:
 
 def _train_here(paths: ProjectPaths, request: TrainingRequest) -> TrainingStatus:
     """Without an engine: the lock is held meanwhile, so that none begins."""
-    from warptui.engine.execution.trainer import Heard, Trainer
+    from warptui.engine.execution.trainer import Trainer, TrainerMessage
     from warptui.engine.training import request as order
     from warptui.engine.worker.devices import cpu_count, plan_slots
 
     settings = file.read_config(paths.root)
-    inbox: queue.SimpleQueue[Heard] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[TrainerMessage] = queue.SimpleQueue()
     with _locked(paths):
         slots, note = plan_slots(settings.compute)
         if note:
@@ -237,13 +237,13 @@ def _train_here(paths: ProjectPaths, request: TrainingRequest) -> TrainingStatus
         trainer.begin(order.make_task(paths, settings, items, request, *place))
         shown = _Shown()
         try:
-            while not trainer.hear(inbox.get()):
+            while not trainer.take(inbox.get()):
                 shown.show(trainer.status)
         except KeyboardInterrupt:
             say("\nstopping; a checkpoint is written")
             trainer.cancel(keep_best=False)
             deadline = time.monotonic() + CANCEL_S
-            while time.monotonic() < deadline and not trainer.hear(inbox.get(timeout=CANCEL_S)):
+            while time.monotonic() < deadline and not trainer.take(inbox.get(timeout=CANCEL_S)):
                 continue
         shown.end()
         assert trainer.status is not None

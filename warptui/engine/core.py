@@ -24,15 +24,18 @@ from warptui.engine.api.log_lines import LogLines
 from warptui.engine.api.status import Vitals
 from warptui.engine.config.settings import Changes, Config, ReadConfig, WriteConfig
 from warptui.engine.errors import EngineError, WarptuiError
-from warptui.engine.execution.dispatcher import Foreman
-from warptui.engine.execution.local_pool import Died, Patience, Pool, Said, boot_clock
-from warptui.engine.execution.trainer import HOLD, Heard, Trainer
+from warptui.engine.execution.dispatcher import Dispatcher
+from warptui.engine.execution.executor import ExecutorMessage
+from warptui.engine.execution.failures import STORAGE
+from warptui.engine.execution.local_pool import LocalPool
+from warptui.engine.execution.trainer import HOLD, Trainer, TrainerMessage
 from warptui.engine.exporters.base import by_settings, kind_of, settled, target_of
 from warptui.engine.exporters.report import Facts
 from warptui.engine.exporting.jobs import Exports
 from warptui.engine.exporting.live_lists import LiveLists
 from warptui.engine.formats.writing import TEMPORARY_SUFFIX
 from warptui.engine.items.picks import read_marks
+from warptui.engine.items.service import Register
 from warptui.engine.items.table import Roster
 from warptui.engine.model.detail import ItemDetail
 from warptui.engine.model.exports import ExportRequest
@@ -60,7 +63,8 @@ from warptui.engine.watching.scanner import (
 )
 from warptui.engine.watching.thread import Lookout
 from warptui.engine.worker.devices import cpu_count, plan_slots
-from warptui.engine.worker.protocol import load_stages
+from warptui.engine.worker.loading import load_stages
+from warptui.engine.worker.roots import Roots
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +77,7 @@ MANY = 1000  # items; what is remembered of 20,000 takes 0.2 s to look through f
 
 
 class Works:
-    """Lock, store, watch, foreman and pool of one project folder, in a thread of their own."""
+    """Lock, store, watch, items and dispatcher of one project folder, in a thread of their own."""
 
     def __init__(
         self,
@@ -123,7 +127,7 @@ class Works:
             self.problem = f"the engine failed: {type(problem).__name__}: {problem}"
             log.critical("%s", self.problem, exc_info=True)
             self._herald.alerts.died(self.problem)
-            self._herald.look(self._foreman, self._vitals.free_bytes)
+            self._herald.look(self._dispatcher, self._vitals.free_bytes)
         finally:
             self._close()
 
@@ -147,50 +151,48 @@ class Works:
             roster.marks = read_marks(self._paths)
             for problem in (mark.problem for mark in roster.marks.values() if mark.problem):
                 log.warning("%s", problem)
-            self._foreman = Foreman(
-                roster,
-                self._store,
-                self._broadcast,
-                self.project,
-                self._recheck,
-                self._suspect,
-                self._herald.alerts,
+            self._items = Register(
+                roster, self._store, self._broadcast, self.project, self._recheck
+            )
+            self._dispatcher = Dispatcher(
+                self._items, self.project, self._recheck, self._suspect, self._herald.alerts
             )
             now = time.time()
             ages = (now - finished for finished in roster.finished_at())
-            self._foreman.rates.restore(time.monotonic(), ages)
+            self._dispatcher.rates.restore(time.monotonic(), ages)
             if problem:
-                self._foreman.holds["references"] = problem
-            self._foreman.judge_all()
-            self._foreman.catch_up_all()
+                self._items.holds["references"] = problem
+            self._items.judge_all()
+            self._items.catch_up_all()
             if len(roster.entries) >= MANY:
                 gc.freeze()  # else each collection would hold the engine up to look at them all
         self._trainer = Trainer(self._paths, self._inbox.put)
         if self._trainer.status is not None and self._trainer.status.phase == "failed":
             log.warning("%s", self._trainer.status.message)
-        self._patience = Patience()
-        self._vitals = Vitals(self.project, self._foreman, self._broadcast, self._stages)
+        self._vitals = Vitals(self.project, self._dispatcher, self._broadcast, self._stages)
         self._next_references = time.monotonic() + REFERENCES_S
-        self._live = LiveLists(self._paths, self._foreman, self._store.load)
+        self._live = LiveLists(self._paths, self._items, self._store.load)
         self._live.apply(self._config)
-        self._new_pool()
+        self._new_executor()
         self._new_lookout()
         self._publish_status()
         log.info("watching %s with %d known items", self._config.input.folder, len(roster.entries))
 
-    def _new_pool(self) -> None:
+    def _new_executor(self) -> None:
         plans, note = plan_slots(self._config.compute)
         if note:
             log.warning("%s", note)
-        self._foreman.pool = Pool(plans, self.project, self._paths.worker_logs, self._inbox.put)
-        self._foreman.pool.start()
+        roots = Roots(self.project, self._input_folder)
+        pool = LocalPool(plans, roots, self._paths.worker_logs, self._inbox.put)
+        self._dispatcher.use(pool, roots)
+        pool.start()
 
     def _new_lookout(self) -> None:
         if self._lookout is not None:
             self._lookout.stop()
         settings = self._config.input
-        folder = (self.project / settings.folder).absolute()
-        entries = self._foreman.roster.entries.values()
+        folder = self._input_folder
+        entries = self._items.roster.entries.values()
         watch = FolderWatch(
             folder,
             Patterns(
@@ -213,6 +215,10 @@ class Works:
                 self._lookout.suspect(entry.path)
         self._lookout.start()
 
+    @property
+    def _input_folder(self) -> Path:
+        return (self.project / self._config.input.folder).absolute()
+
     def _loop(self) -> None:
         next_tick = 0.0
         while not self._stopping:
@@ -220,7 +226,7 @@ class Works:
                 self._take(self._inbox.get(timeout=max(0.0, next_tick - time.monotonic())))
                 while time.monotonic() < next_tick:
                     self._take(self._inbox.get_nowait())
-            self._foreman.dispatch()
+            self._dispatcher.dispatch()
             if time.monotonic() >= next_tick:
                 self._tick()
                 next_tick = time.monotonic() + TICK_S
@@ -229,10 +235,10 @@ class Works:
         match message:
             case None:
                 self._stopping = True
-            case Said() | Died() | list():
+            case ExecutorMessage() | list():
                 self._note(message)
-            case Heard():
-                if self._trainer.hear(message):
+            case TrainerMessage():
+                if self._trainer.take(message):
                     self._training_over()
                 self._publish_status()
             case (request, Future() as answer):
@@ -241,54 +247,52 @@ class Works:
                 except Exception as problem:  # noqa: BLE001 - whoever asked gets it
                     answer.set_exception(problem)
 
-    def _note(self, message: Said | Died | list[Sighting]) -> None:
+    def _note(self, message: ExecutorMessage | list[Sighting]) -> None:
         try:
             match message:
-                case Said():
-                    self._foreman.hear(message)
-                case Died():
-                    self._foreman.bury(message)
+                case ExecutorMessage() if self._dispatcher.executor is not None:
+                    for event in self._dispatcher.executor.take(message):
+                        self._dispatcher.take(event)
                 case list():
-                    self._foreman.see(message)
+                    self._items.see(message)
         except Exception:  # one item's trouble must not end the work on the others
             log.exception("a mistake in the program: please report it with these lines")
 
     def _tick(self) -> None:
         now = time.monotonic()
-        if self._foreman.pool is not None:
-            self._foreman.pool.check(self._patience.look(now, boot_clock()))
+        if self._dispatcher.executor is not None:
+            self._dispatcher.executor.check()
         if now >= self._next_references:
             self._next_references = now + REFERENCES_S
             self._look_at_references()
-        if "storage" in self._foreman.holds and now >= self._foreman.storage_retry:
+        if STORAGE in self._items.holds and now >= self._dispatcher.failures.storage_retry:
             self._try_storage()
-        self._herald.look(self._foreman, self._vitals.free_bytes)
+        self._herald.look(self._dispatcher, self._vitals.free_bytes)
         self._live.tell()
         self._publish_status()
 
     def _look_at_references(self) -> None:
         references, problem = self._reference_files.look()
-        foreman = self._foreman
-        if problem and foreman.holds.get("references") != problem:
+        if problem and self._items.holds.get("references") != problem:
             log.warning("%s", problem)
         if problem:
-            foreman.holds["references"] = problem
+            self._items.holds["references"] = problem
             return
-        foreman.holds.pop("references", None)
-        if references != foreman.roster.wanted.references:
+        self._items.holds.pop("references", None)
+        if references != self._items.roster.wanted.references:
             log.info("a reference file changed")
-            foreman.roster.wanted = Wanted.of(self._config, references, self._stages)
-            foreman.judge_all()
+            self._items.roster.wanted = Wanted.of(self._config, references, self._stages)
+            self._items.judge_all()
 
     def _try_storage(self) -> None:
         """Write a little: only the next item proves that there is room for its results."""
         probe = self._paths.lock.with_name(f"probe.{os.getpid()}{TEMPORARY_SUFFIX}")
         if problem := filesystem.try_writing(probe):
-            self._foreman.storage_retry = time.monotonic() + 2.0
+            self._dispatcher.failures.storage_retry = time.monotonic() + 2.0
             log.debug("still no room: %s", problem)
             return
         log.info("there is room again: processing goes on")
-        self._foreman.holds.pop("storage", None)
+        self._items.holds.pop(STORAGE, None)
 
     def _publish_status(self) -> None:
         self._vitals.publish(
@@ -308,22 +312,22 @@ class Works:
         time.sleep(SENDING_S)
 
     def _set_paused(self, paused: bool) -> None:
-        self._foreman.paused = paused
-        if not paused and self._foreman.pool is not None:
-            self._foreman.pool.start()
+        self._dispatcher.paused = paused
+        if not paused and self._dispatcher.executor is not None:
+            self._dispatcher.executor.start()
         log.info("paused" if paused else "running")
         self._publish_status()
 
     def _detail(self, name: str) -> ItemDetail:
-        entry = self._foreman.roster.entries.get(name)
+        entry = self._items.roster.entries.get(name)
         if entry is None:
             raise KeyError(f"no item is called {name!r}")
-        return self._foreman.roster.detail(entry, self._store.load(name))
+        return self._items.roster.detail(entry, self._store.load(name))
 
     def _export(self, request: ExportRequest) -> str:
         kind, target = kind_of(request).given(self._facts), target_of(request, self._paths)
         request = by_settings(request, self._config.export)
-        names = self._foreman.asked_for(settled(request))
+        names = self._items.asked_for(settled(request))
         optics = self._config.optics.model_dump()
         return self._exports.begin(kind, request, target, names, optics)
 
@@ -340,12 +344,11 @@ class Works:
 
     def _root_names(self) -> dict[str, str]:
         """The items' names by the root names of their files."""
-        return {root_name_of(name): name for name in self._foreman.roster.entries}
+        return {root_name_of(name): name for name in self._items.roster.entries}
 
     def _training_place(self) -> tuple[str, int]:
         """The device to train on, and how many threads: workers do nothing meanwhile."""
-        slots = self._foreman.pool.slots.values() if self._foreman.pool else ()
-        device = next((slot.plan.device for slot in slots), "cpu")
+        device = next((place.device for place in self._dispatcher.places), "cpu")
         return device, self._config.compute.threads or cpu_count()
 
     def _discard_model(self, name: str) -> None:
@@ -358,7 +361,7 @@ class Works:
 
     def _train(self, task: Task) -> str:
         self._trainer.begin(task)
-        self._foreman.holds[HOLD] = (
+        self._items.holds[HOLD] = (
             f"BoxNet is being trained ({task.request.model}): processing waits until it is done"
         )
         self._publish_status()
@@ -366,7 +369,7 @@ class Works:
 
     def _training_over(self) -> None:
         """Processing goes on, with the new model if that was asked for."""
-        self._foreman.holds.pop(HOLD, None)
+        self._items.holds.pop(HOLD, None)
         task, status = self._trainer.task, self._trainer.status
         if task is None or status is None or status.phase != "done" or not task.request.use:
             return
@@ -386,31 +389,31 @@ class Works:
 
     def _apply(self, config: Config) -> None:
         before, self._config = self._config, config
-        foreman = self._foreman
-        foreman.settings_version += 1
+        self._dispatcher.settings_version += 1
         self._herald.alerts.settings = config.alerts
         light = {name: getattr(config, name) for name in LIGHT}
         if config == before.model_copy(update=light):
-            foreman.roster.wanted = foreman.roster.wanted.with_filters(config)
+            self._items.roster.wanted = self._items.roster.wanted.with_filters(config)
             if config.filters != before.filters:
-                foreman.reselect_all(self._publish_fresh)
+                self._items.reselect_all(self._publish_fresh)
             self._live.apply(config)
             self._publish_status()
             log.info("settings applied")
             return
         self._reference_files = ReferenceFiles(self.project, config)
         references, problem = self._reference_files.look()
-        foreman.holds.pop("references", None)
+        self._items.holds.pop("references", None)
         if problem:
-            foreman.holds["references"] = problem
-        foreman.roster.wanted = Wanted.of(config, references, self._stages)
-        if config.compute != before.compute and foreman.pool is not None:
-            foreman.pool.close(STOP_GRACE_S)
-            self._new_pool()
-            foreman.requeue_running()
+            self._items.holds["references"] = problem
+        self._items.roster.wanted = Wanted.of(config, references, self._stages)
+        moved = config.input.folder != before.input.folder  # jobs name raw files from there
+        if (moved or config.compute != before.compute) and self._dispatcher.executor is not None:
+            self._dispatcher.executor.close(STOP_GRACE_S)
+            self._new_executor()
+            self._dispatcher.requeue_running()
         if config.input != before.input:
             self._new_lookout()
-        foreman.judge_all()
+        self._items.judge_all()
         self._live.apply(config)
         self._publish_status()
         log.info("settings applied")
@@ -434,11 +437,11 @@ class Works:
         if self._lookout is not None:
             self._lookout.stop()
         if hasattr(self, "_vitals"):
-            self._foreman.paused = True
+            self._dispatcher.paused = True
             self._drain()
-            if self._foreman.pool is not None:
-                self._foreman.pool.close(STOP_GRACE_S)
-            self._foreman.trials.close()
+            if self._dispatcher.executor is not None:
+                self._dispatcher.executor.close(STOP_GRACE_S)
+            self._dispatcher.trials.close()
             self._trainer.close()
             self._publish_status()
         if hasattr(self, "_live"):
@@ -458,7 +461,7 @@ class Works:
         with suppress(queue.Empty):
             while time.monotonic() < until:
                 message = self._inbox.get_nowait()
-                if isinstance(message, Said):
+                if isinstance(message, ExecutorMessage) and not message.loses_place:
                     self._note(message)
                 elif isinstance(message, tuple):
                     message[1].set_exception(EngineError("the engine is stopping"))

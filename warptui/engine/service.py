@@ -104,15 +104,15 @@ class Session(Works):
 
     def choose(self, names: Sequence[str], choice: Choice) -> None:
         """Set the user's choice for items. Raises KeyError, changing nothing, for unknown ones."""
-        self._ask(lambda: self._foreman.choose(names, choice))
+        self._ask(lambda: self._items.choose(names, choice))
 
     def retry(self, names: Sequence[str]) -> None:
         """Forget the failures of items and queue them again."""
-        self._ask(lambda: self._foreman.retry(names))
+        self._ask(lambda: self._dispatcher.retry(names))
 
     def reprocess(self, names: Sequence[str]) -> None:
         """Run all stages of items again, also where nothing changed."""
-        self._ask(lambda: self._foreman.reprocess(names))
+        self._ask(lambda: self._dispatcher.reprocess(names))
 
     def cancel(self, names: Sequence[str]) -> None:
         """Stop what runs or waits of items; they count as failed until they are retried.
@@ -120,11 +120,11 @@ class Session(Works):
         A job that runs ends at its next progress call. Items that have nothing to do stay as they
         are. Raises KeyError, changing nothing, for unknown ones.
         """
-        self._ask(lambda: self._foreman.cancel(names))
+        self._ask(lambda: self._dispatcher.cancel(names))
 
     def queue(self, limit: int = 1000) -> list[tuple[str, str]]:
         """Names of the items that are next, in the order in which they will run, and why."""
-        return self._ask(lambda: self._foreman.queue(limit))
+        return self._ask(lambda: self._items.queue(limit))
 
     def acknowledge(self, ids: Sequence[int]) -> None:
         """Somebody saw these notices: no viewer shows them any more."""
@@ -136,7 +136,7 @@ class Session(Works):
         Its picks are written anew at once, without the network. Raises KeyError when the item is
         unknown, ItemError when something cannot be written.
         """
-        self._ask(lambda: self._foreman.edit(name, edits))
+        self._ask(lambda: self._items.edit(name, edits))
 
     def apply(self, config: Config) -> None:
         """Work with other settings from now on; what differs becomes outdated."""
@@ -164,16 +164,16 @@ class Session(Works):
             if not problem.problems:
                 raise
             return {"problems": problem.problems, **Forecast({}).to_json()}
-        roster, pool = self._foreman.roster, self._foreman.pool
+        roster, places = self._items.roster, self._dispatcher.places
         references = roster.wanted.references
         if config.input != self._config.input or config.stages != self._config.stages:
             references, _ = ReferenceFiles(self.project, config).look()
-        n_workers = len(pool.slots) - len(pool.given_up) if pool else 1
+        n_workers = len(places) - len(places.problems) if places else 1
         told = forecast(
             list(roster.entries.values()),
             roster.wanted,
             Wanted.of(config, references, self._stages),
-            self._foreman.rates.seconds_per_stage(),
+            self._dispatcher.rates.seconds_per_stage(),
             n_workers,
         )
         return {"problems": {}, **told.to_json()}
@@ -183,7 +183,7 @@ class Session(Works):
 
         ``kinds`` are all that could be asked for. Raises KeyError for unknown names.
         """
-        names = self._ask(lambda: self._foreman.asked_for(settled(request)))
+        names = self._ask(lambda: self._items.asked_for(settled(request)))
         told: dict[str, Any] = {
             "kinds": [], "n": len(names), "rows": [], "path": "", "exists": False,
             "problem": "", "groups": {},
@@ -210,7 +210,7 @@ class Session(Works):
         some = names[:PREVIEW_GROUPED]
         paths, shifts = self._ask(
             lambda: (
-                {name: str(self._foreman.roster.entries[name].path) for name in some},
+                {name: str(self._items.roster.entries[name].path) for name in some},
                 self._live.shifts,
             )
         )
@@ -267,11 +267,11 @@ class Session(Works):
             )
         (stage,) = changes
         config = self._read_config(self.project, changes)
-        return self._ask(lambda: self._foreman.try_stage(name, stage, config)).result()
+        return self._ask(lambda: self._dispatcher.try_stage(name, stage, config)).result()
 
     def drop_trial(self, name: str) -> None:
         """Stop the trials of an item; those who wait for them get an ItemError."""
-        self._ask(lambda: self._foreman.drop_trial(name))
+        self._ask(lambda: self._dispatcher.drop_trial(name))
 
     def training_examples(self) -> list[TrainingExample]:
         """The micrographs that are marked for training, or for measuring a training."""

@@ -15,7 +15,8 @@ from warptui.engine.formats.warp import ctf as warp_ctf
 from warptui.engine.formats.warp import xml
 from warptui.engine.formats.warp.ctf import WarpCtf
 from warptui.engine.model.stored import StageRecord, StoredItem
-from warptui.engine.stages.warp import movie
+from warptui.engine.stages.registry import STAGES
+from warptui.engine.stages.warp.results import set_results
 
 OPTICS = {"voltage": 200.0, "cs": 1.4, "amplitude_contrast": 0.1}
 RESULT: dict[str, Any] = {
@@ -46,7 +47,7 @@ def record(stage: str = "ctf", result: dict[str, Any] = RESULT, at: float = 1.0,
 def document(*records: StageRecord) -> xml.Element:
     root = xml.new_movie()
     item = StoredItem("a.mrc", 1, records={entry.stage: entry for entry in records})
-    movie.set_results(root, item)
+    set_results(root, item, STAGES)
     return xml.parse(xml.to_bytes(root))
 
 
@@ -127,7 +128,7 @@ def test_the_options_are_warps():
 def test_no_ctf_is_no_number():
     root = document(record())
     nothing = record(result={"pixel_size": 2.0, "window_px": 8, "defocus_um": None}, at=2.0)
-    movie.set_results(root, StoredItem("a.mrc", 1, records={"ctf": nothing}))
+    set_results(root, StoredItem("a.mrc", 1, records={"ctf": nothing}), STAGES)
     assert warp_ctf.read_ctf(root) is None
     assert root.get("CTFResolutionEstimate") == "0"
     assert root.find("GridCTF") is None and root.find("PS1D") is None
@@ -150,7 +151,7 @@ def test_what_others_refined_stays_while_our_result_is_the_same():
     assert refined is not None
     warp_ctf.set_ctf(root, replace(refined, defocus_um=1.3))
     item = StoredItem("a.mrc", 1, records={"ctf": record()})
-    movie.set_results(root, item, unchanged={"ctf"})
+    set_results(root, item, STAGES, unchanged={"ctf"})
     found = warp_ctf.read_ctf(root)
     assert found is not None and found.defocus_um == 1.3
 

@@ -18,6 +18,7 @@ from typing import Any
 from warptui.engine.errors import CorruptError, TransientError
 from warptui.engine.formats.writing import temporary
 from warptui.engine.model.item import Movie
+from warptui.engine.stages.base import Resources
 from warptui.engine.stages.movie import average as real_average
 from warptui.engine.stages.movie import motion as real_motion
 from warptui.engine.worker.fault_injection import crash_point
@@ -74,6 +75,9 @@ class TrialBench(Bench):
         """Nothing is written."""
 
 
+open_bench, open_trial_bench = Bench, TrialBench
+
+
 def _misbehave(name: str) -> None:
     if "corrupt" in name:
         raise CorruptError(f"{name}: frame 3 of 7 does not decode; copy the file again")
@@ -125,6 +129,6 @@ def run_average(item: Movie, bench: Bench, settings: Any) -> Any:
 
 DEADLINE_S = float(os.environ.get("PRETEND_DEADLINE", "30"))
 STAGES = (
-    real_motion.STAGE._replace(run=run_motion, deadline_s=DEADLINE_S),
-    real_average.STAGE._replace(run=run_average, deadline_s=DEADLINE_S),
+    real_motion.STAGE._replace(run=run_motion, resources=Resources(deadline_s=DEADLINE_S)),
+    real_average.STAGE._replace(run=run_average, resources=Resources(deadline_s=DEADLINE_S)),
 )

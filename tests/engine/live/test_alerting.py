@@ -11,7 +11,7 @@ import pytest
 from pretend_project import Engine, until
 
 from warptui.client import Client
-from warptui.engine.alerts.command import Hook
+from warptui.engine.alerts.command import AlertCommand
 from warptui.engine.api.events import LogLine
 from warptui.engine.api.log_lines import earlier_lines
 from warptui.engine.model.item import State
@@ -110,9 +110,9 @@ def test_the_log_begins_with_what_earlier_engines_wrote(engine: Engine) -> None:
 
 
 def run(command: str, tmp_path: Path, limit_s: float = 10.0) -> None:
-    hook = Hook(tmp_path)
-    hook.run(command, NOTICE, limit_s)
-    hook.close(15.0)
+    alert_command = AlertCommand(tmp_path)
+    alert_command.run(command, NOTICE, limit_s)
+    alert_command.close(15.0)
 
 
 def test_odd_texts_reach_the_command_as_they_are(tmp_path: Path) -> None:
@@ -144,12 +144,12 @@ def test_a_command_may_leave_something_behind(tmp_path: Path, caplog) -> None:
 
 
 def test_a_flood_of_hanging_commands_is_refused(tmp_path: Path, caplog) -> None:
-    hook = Hook(tmp_path)
+    alert_command = AlertCommand(tmp_path)
     with caplog.at_level(logging.WARNING):
         for _ in range(6):
-            hook.run("sleep 2", NOTICE, 10.0)
+            alert_command.run("sleep 2", NOTICE, 10.0)
     assert caplog.text.count("not run") == 2
-    hook.close(10.0)
+    alert_command.close(10.0)
 
 
 @pytest.mark.parametrize("command", ["exit 0", "true < /dev/null"])

@@ -9,50 +9,56 @@ import pytest
 
 from warptui.engine.config.sections import ComputeSettings
 from warptui.engine.config.settings import Config
-from warptui.engine.execution.local_pool import Patience, cause_of_death, log_tail
+from warptui.engine.execution.child_process import LogFile, describe_exit
+from warptui.engine.execution.suspend_clock import SuspendClock
 from warptui.engine.planning.rates import Rates
 from warptui.engine.planning.schedule import Schedule, Urgency
 from warptui.engine.project.filesystem import deepest_mount, is_remote
 from warptui.engine.stages.registry import STAGES
 from warptui.engine.worker.devices import plan_slots
 from warptui.engine.worker.protocol import Job, decode_config, encode_config
+from warptui.engine.worker.roots import RawFile
 
 
 def test_a_busy_loop_is_forgiven_nothing() -> None:
-    patience = Patience()
-    assert [patience.look(100 + t, 500 + t) for t in (0, 0.25, 3, 9)] == [0, 0, 0, 0]
+    clock = SuspendClock()
+    assert [clock.missed(100 + t, 500 + t) for t in (0, 0.25, 3, 9)] == [0, 0, 0, 0]
 
 
 def test_a_stopped_engine_forgives_its_workers_the_time_that_it_did_not_see() -> None:
-    patience = Patience()
-    patience.look(100, 500)
-    assert patience.look(3700, 4100) == 3600
+    clock = SuspendClock()
+    clock.missed(100, 500)
+    assert clock.missed(3700, 4100) == 3600
 
 
 def test_a_suspended_machine_gets_grace_though_the_monotonic_clock_stood_still() -> None:
-    patience = Patience()
-    patience.look(100, 500)
-    assert patience.look(100.3, 4100) == Patience.GRACE_S
+    clock = SuspendClock()
+    clock.missed(100, 500)
+    assert clock.missed(100.3, 4100) == SuspendClock.GRACE_S
 
 
 def test_signals_are_named() -> None:
-    assert "SIGSEGV" in cause_of_death(-11)
-    assert "memory" in cause_of_death(-9)
-    assert "status 3" in cause_of_death(3)
+    assert "SIGSEGV" in describe_exit(-11)
+    assert "memory" in describe_exit(-9)
+    assert "status 3" in describe_exit(3)
 
 
 def test_the_end_of_a_log_is_that_of_the_job(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    log.write_text("earlier\nmine\n")
-    assert log_tail(log, len("earlier\n")) == "mine"
-    assert log_tail(tmp_path / "none", 0) == ""
+    log = LogFile(tmp_path / "log")
+    log.path.write_text("earlier\n")
+    log.mark()
+    with log.path.open("a") as file:
+        file.write("mine\n")
+    assert log.tail() == "mine"
+    assert LogFile(tmp_path / "absent").tail() == ""
 
 
 def test_jobs_and_settings_survive_the_wire() -> None:
     motion = STAGES[0].Settings(enabled=False)
     config = Config(stages={"motion": motion})
-    job = Job(1, "/a b/ü.mrc", "/p", ("motion",), encode_config(config), {"motion": {"x": 1.0}})
-    again = Job.from_json(json.loads(job.line()))
+    raw = RawFile("input", "a b/ü.mrc")
+    job = Job(1, raw, ("motion",), encode_config(config), {"motion": {"x": 1.0}}, {"motion": 9.0})
+    again = Job.from_json(json.loads(json.dumps(job.to_json())))
     assert again == job
     decoded = decode_config(again.config, STAGES)
     assert decoded.stage("motion") == motion and decoded.input == config.input

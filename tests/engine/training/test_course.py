@@ -15,7 +15,7 @@ from training_project import DIAMETER, Project
 
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError, TrainingError
-from warptui.engine.execution.trainer import Heard, Trainer
+from warptui.engine.execution.trainer import Trainer, TrainerMessage
 from warptui.engine.formats.boxnet_model import read_boxnet
 from warptui.engine.model import codec
 from warptui.engine.model.training import TrainingRequest, TrainingStatus
@@ -234,14 +234,14 @@ class Listener:
     """A trainer and what it hears, as the session's thread would."""
 
     def __init__(self, project: Project) -> None:
-        self.inbox: queue.SimpleQueue[Heard] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[TrainerMessage] = queue.SimpleQueue()
         self.trainer = Trainer(project.paths, self.inbox.put)
 
     def until(self, phase: str = "", seconds: float = 240.0) -> TrainingStatus:
         """Until it is in a phase, or over."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            over = self.trainer.hear(self.inbox.get(timeout=seconds))
+            over = self.trainer.take(self.inbox.get(timeout=seconds))
             assert self.trainer.status is not None
             if over or (phase and self.trainer.status.phase == phase):
                 return self.trainer.status

@@ -6,27 +6,23 @@ The command gets ``WARPTUI_RULE``, ``WARPTUI_LEVEL``, ``WARPTUI_TEXT``, ``WARPTU
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import select
-import signal
-import subprocess
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
+from warptui.engine.execution.child_process import ChildProcess
 from warptui.engine.model import codec
 from warptui.engine.model.notices import Notice
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 4  # commands; more would mean that they hang
-KEPT_BYTES = 2000  # of what a command writes to stderr
+MAX_RUNNING = 4  # commands; more would mean that they hang
+LONGEST_LINE = 2000  # bytes of what a command writes to stderr
+LAST_LINE_S = 0.1  # for what is still in the pipe when the command has ended
 
 
-class Hook:
+class AlertCommand:
     """The command of one project."""
 
     def __init__(self, project: Path) -> None:
@@ -36,11 +32,11 @@ class Hook:
     def run(self, command: str, notice: Notice, limit_s: float) -> None:
         """Start ``command`` and return; what goes wrong with it is logged."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
-        if len(self._threads) >= AT_ONCE:
-            log.warning("alerts.command not run: %d of them run already", AT_ONCE)
+        if len(self._threads) >= MAX_RUNNING:
+            log.warning("alerts.command not run: %d of them run already", MAX_RUNNING)
             return
         thread = threading.Thread(
-            target=self._attend, args=(command, notice, limit_s), name="hook", daemon=True
+            target=self._attend, args=(command, notice, limit_s), name="alert command", daemon=True
         )
         self._threads.append(thread)
         thread.start()
@@ -60,46 +56,38 @@ class Hook:
             "WARPTUI_ITEM": notice.item,
             "WARPTUI_PROJECT": str(self._project),
         }
+        last = _LastLine()
         try:
-            process = subprocess.Popen(
+            process = ChildProcess(
                 ["/bin/sh", "-c", command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env=os.environ | {name: text.replace("\0", "") for name, text in given.items()},
+                on_line=last.put,
+                answers="stderr",
+                environment={name: text.replace("\0", "") for name, text in given.items()},
                 cwd=self._project,
-                start_new_session=True,
+                longest_line=LONGEST_LINE,
+                name="alert command's output",
             )
         except OSError as problem:
             log.warning("alerts.command could not be run: %s", problem)
             return
-        assert process.stdin is not None and process.stderr is not None
-        with process.stderr:
-            with suppress(BrokenPipeError):  # it need not read
-                process.stdin.write(json.dumps(record).encode() + b"\n")
-                process.stdin.close()
-            said = _listen(process, process.stderr.fileno(), time.monotonic() + limit_s)
-        code = process.poll()
-        if code is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        process.send(record)
+        process.close_input()
+        status = process.wait(limit_s)
+        if status is None:
+            process.kill()
             process.wait()
             log.warning("alerts.command was ended: it took longer than %g s", limit_s)
-        elif code:
-            log.warning("alerts.command ended with status %d%s", code, f": {said}" if said else "")
+        elif status:
+            process.read_rest(LAST_LINE_S)  # what it started may hold the pipe open for longer
+            words = f": {last.text}" if last.text else ""
+            log.warning("alerts.command ended with status %d%s", status, words)
 
 
-def _listen(process: subprocess.Popen[bytes], stderr: int, deadline: float) -> str:
-    """The last line on stderr, once the process has ended or its time is up."""
-    kept, open_end = b"", True
-    while time.monotonic() < deadline:
-        if open_end and select.select([stderr], [], [], 0.1)[0]:
-            piece = os.read(stderr, 65536)
-            open_end = bool(piece)
-            kept = (kept + piece)[-KEPT_BYTES:]
-        elif process.poll() is not None:  # a grandchild may hold stderr open
-            break
-        elif not open_end:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, deadline - time.monotonic()))
-    return kept.decode(errors="replace").strip().rpartition("\n")[2]
+class _LastLine:
+    """The last line of a command's output that is not blank."""
+
+    text = ""
+
+    def put(self, line: bytes) -> None:
+        """Take the next line."""
+        self.text = line.decode(errors="replace").strip() or self.text

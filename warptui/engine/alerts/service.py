@@ -7,11 +7,11 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from warptui.engine.alerts.command import Hook
+from warptui.engine.alerts.command import AlertCommand
 from warptui.engine.alerts.inbox import Unseen
 from warptui.engine.alerts.rules import Alerts, Facts
 from warptui.engine.config.sections import AlertSettings
-from warptui.engine.execution.dispatcher import Foreman
+from warptui.engine.execution.dispatcher import Dispatcher
 from warptui.engine.execution.trainer import HOLD as TRAINING
 from warptui.engine.project.paths import ProjectPaths
 
@@ -25,7 +25,7 @@ class Herald:
 
     def __init__(self, project: Path, settings: AlertSettings) -> None:
         self.alerts = Alerts(settings)
-        self._hook = Hook(project)
+        self._command = AlertCommand(project)
         self._unseen = Unseen(ProjectPaths(project).notices)
         self._began = time.monotonic()
 
@@ -38,27 +38,26 @@ class Herald:
         self.alerts.acknowledge(ids)
         self._unseen.keep(self.alerts.unseen)
 
-    def look(self, foreman: Foreman, free_bytes: int | None) -> None:
+    def look(self, dispatcher: Dispatcher, free_bytes: int | None) -> None:
         """Apply the rules, and start the command for what they tell."""
-        now, newest = time.monotonic(), foreman.roster.newest()
-        given_up = foreman.pool.given_up if foreman.pool is not None else []
+        now, newest = time.monotonic(), dispatcher.items.roster.newest()
         # a training was asked for: that processing waits for it surprises nobody
-        unwanted = [why for name, why in foreman.holds.items() if name != TRAINING]
+        unwanted = [why for name, why in dispatcher.items.holds.items() if name != TRAINING]
         facts = Facts(
             # what came before the watch began, it could not miss
             newest_age_s=now - max(newest.arrived if newest else self._began, self._began),
             newest_name=newest.name if newest else "",
             free_bytes=free_bytes,
-            hours_left=foreman.rates.disk_hours_left(),
-            trouble="; ".join((*unwanted, *given_up)),
+            hours_left=dispatcher.rates.disk_hours_left(),
+            trouble="; ".join((*unwanted, *dispatcher.places.problems)),
         )
         settings = self.alerts.settings
         for notice in self.alerts.look(now, time.time(), facts):
             log.debug("notice (%s): %s", notice.rule, notice.text)
             if settings.command:
-                self._hook.run(settings.command, notice, settings.command_seconds)
+                self._command.run(settings.command, notice, settings.command_seconds)
         self._unseen.keep(self.alerts.unseen)
 
     def close(self) -> None:
         """Commands that run go on without the engine."""
-        self._hook.close(GRACE_S)
+        self._command.close(GRACE_S)

@@ -10,7 +10,7 @@ from pathlib import Path
 import warptui
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.events import StatusChanged
-from warptui.engine.execution.dispatcher import Foreman
+from warptui.engine.execution.dispatcher import Dispatcher
 from warptui.engine.items.table import Entry
 from warptui.engine.model.exports import Export
 from warptui.engine.model.notices import Notice
@@ -29,12 +29,12 @@ class Vitals:
     """Publishes the status. Used from the session's thread."""
 
     def __init__(
-        self, project: Path, foreman: Foreman, broadcast: Broadcast, stages: tuple[Stage, ...]
+        self, project: Path, dispatcher: Dispatcher, broadcast: Broadcast, stages: tuple[Stage, ...]
     ) -> None:
         self.free_bytes: int | None = None
-        self._project, self._foreman, self._broadcast = project, foreman, broadcast
-        self._counts = foreman.roster.counts()
-        self._counted_at = (foreman.n_shown, 0.0)
+        self._project, self._dispatcher, self._broadcast = project, dispatcher, broadcast
+        self._counts = dispatcher.items.roster.counts()
+        self._counted_at = (dispatcher.items.n_shown, 0.0)
         self._rate, self._hours = Trend(0), Trend(1)
 
     def publish(
@@ -49,13 +49,14 @@ class Vitals:
         training: TrainingStatus | None = None,
     ) -> None:
         """Tell the viewers, if anything changed that is worth a message."""
-        foreman, now = self._foreman, time.monotonic()
+        dispatcher, now = self._dispatcher, time.monotonic()
+        items, places = dispatcher.items, dispatcher.places
         self.free_bytes = filesystem.free_bytes(self._project)
         if self.free_bytes is not None:
-            foreman.rates.disk_seen(now, self.free_bytes)
+            dispatcher.rates.disk_seen(now, self.free_bytes)
         counts, choices = self._count(now)
-        newest, pool = foreman.roster.newest(), foreman.pool
-        problems = [*(pool.given_up if pool else ()), *([problem] if problem else ())]
+        newest = items.roster.newest()
+        problems = [*places.problems, *([problem] if problem else ())]
         self._broadcast.publish(
             StatusChanged(
                 EngineStatus(
@@ -64,24 +65,24 @@ class Vitals:
                     input_folder=str(self._project / input_folder),
                     counts=counts,
                     choices=choices,
-                    rate_per_hour=self._rate.said(foreman.rates.per_hour(now)),
+                    rate_per_hour=self._rate.said(dispatcher.rates.per_hour(now)),
                     newest_age_s=_coarse(newest, now),
                     newest_name=newest.name if newest else "",
                     disk_free_bytes=_coarse_bytes(self.free_bytes),
-                    disk_hours_left=self._hours.said(foreman.rates.disk_hours_left()),
-                    devices=pool.describe() if pool else (),
-                    seconds_per_stage=foreman.rates.seconds_per_stage(),
+                    disk_hours_left=self._hours.said(dispatcher.rates.disk_hours_left()),
+                    devices=tuple(place.to_json() for place in places),
+                    seconds_per_stage=dispatcher.rates.seconds_per_stage(),
                     watch_mode=watch_mode,
-                    message="; ".join([*foreman.holds.values(), *problems]),
+                    message="; ".join([*items.holds.values(), *problems]),
                     pid=os.getpid(),
                     host=socket.gethostname(),
                     version=warptui.__version__,
-                    summaries=told(foreman.roster.wanted),
+                    summaries=told(items.roster.wanted),
                     notices=notices,
                     exports=exports,
-                    settings_version=foreman.settings_version,
-                    filters=foreman.roster.wanted.config.filters.limits(),
-                    astigmatism=foreman.roster.session_astigmatism(),
+                    settings_version=dispatcher.settings_version,
+                    filters=items.roster.wanted.config.filters.limits(),
+                    astigmatism=items.roster.session_astigmatism(),
                     training=training,
                 )
             )
@@ -93,9 +94,9 @@ class Vitals:
 
     def _count(self, now: float) -> tuple[dict[str, int], dict[str, int]]:
         """Counts as they are, or as they were a moment ago where counting takes long."""
-        n_shown = self._foreman.n_shown
+        n_shown = self._dispatcher.items.n_shown
         if n_shown != self._counted_at[0] and now >= self._counted_at[1]:
-            self._counts = self._foreman.roster.counts()
+            self._counts = self._dispatcher.items.roster.counts()
             end = time.monotonic()
             self._counted_at = (n_shown, end + COUNTING_SHARE * (end - now))
         return self._counts
@@ -103,13 +104,13 @@ class Vitals:
     def _state(self, stopping: bool) -> str:
         if stopping:
             return "stopped"
-        if "storage" in self._foreman.holds:
+        dispatcher = self._dispatcher
+        if "storage" in dispatcher.items.holds:
             return "disk full"
-        pool = self._foreman.pool
-        broken = pool is not None and len(pool.given_up) == len(pool.slots)
-        if self._foreman.paused or self._foreman.holds or broken:
+        broken = dispatcher.executor is not None and dispatcher.places.unusable
+        if dispatcher.paused or dispatcher.items.holds or broken:
             return "paused"
-        return "running" if self._foreman.busy else "idle"
+        return "running" if dispatcher.busy else "idle"
 
 
 def _coarse(newest: Entry | None, now: float) -> float | None:

@@ -6,7 +6,7 @@ import difflib
 import json
 from collections.abc import Mapping
 from types import NoneType
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import tomlkit
 from pydantic import BaseModel, ValidationError
@@ -22,6 +22,7 @@ from warptui.engine.config.sections import (
     TrainingSettings,
 )
 from warptui.engine.config.settings import Config
+from warptui.engine.stages.base import Problem
 from warptui.engine.stages.registry import STAGES
 
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -34,20 +35,6 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "training": TrainingSettings,
     "export": ExportSettings,
 }
-
-
-MAX_LOCAL_NODES = 64
-
-
-class Problem(NamedTuple):
-    """What is wrong with a setting."""
-
-    key: str  # "motion.b_factor"
-    found: str  # as TOML; "" where it is not the value that is wrong
-    text: str  # what is allowed
-
-    def __str__(self) -> str:
-        return f"{self.key} = {self.found}: {self.text}" if self.found else self.text
 
 
 def check(section: str, values: Mapping[str, Any]) -> list[Problem]:
@@ -90,29 +77,18 @@ def check_keys(values: dict[str, Any], problems: list[Problem]) -> dict[str, str
 
 
 def contradictions(config: Config) -> list[Problem]:
-    """What no single value shows."""
-    problems = []
-    motion = config.stage("motion").model_dump()
-    low, high = motion["fit_min_resolution"], motion["fit_max_resolution"]
-    if high >= low:
-        text = (
-            f"expected less than motion.fit_min_resolution = {low:g} "
-            "(Å: a smaller number is a higher resolution)"
-        )
-        problems.append(Problem("motion.fit_max_resolution", f"{high:g}", text))
-    if not all(1 <= nodes <= MAX_LOCAL_NODES for nodes in motion["local_grid"]):
-        text = f"expected three whole numbers from 1 to {MAX_LOCAL_NODES}: x, y, time"
-        problems.append(Problem("motion.local_grid", as_toml(motion["local_grid"]), text))
+    """What no single value shows: what the stages declare, and what is in the other sections."""
+    problems = [
+        problem
+        for stage in STAGES
+        if stage.check is not None
+        for problem in stage.check(config.stage(stage.name), config)
+    ]
     if not config.input.pattern or not all(config.input.pattern):
         text = 'expected at least one file name pattern, such as ["*.tif"]'
         problems.append(Problem("input.pattern", as_toml(config.input.pattern), text))
     limits = config.filters.limits()
-    for low, high in (
-        ("defocus_min_um", "defocus_max_um"),
-        ("phase_shift_min_deg", "phase_shift_max_deg"),
-        ("electrons_min", "electrons_max"),
-        ("particles_min", "particles_max"),
-    ):
+    for low, high in _limit_pairs():
         if low in limits and high in limits and limits[low] > limits[high]:
             text = f"expected at most filters.{high} = {limits[high]:g}"
             problems.append(Problem(f"filters.{low}", f"{limits[low]:g}", text))
@@ -123,6 +99,14 @@ def contradictions(config: Config) -> list[Problem]:
         text = f"expected {allowed(ComputeSettings.model_fields['devices'])}"
         problems.append(Problem("compute.devices", as_toml(devices), text))
     return problems
+
+
+def _limit_pairs() -> list[tuple[str, str]]:
+    """Keys of [filters] that limit one value from below and from above, in their order."""
+    entries = [entry for stage in STAGES for entry in stage.summaries()]
+    pairs = [(e.filter_min, e.filter_max) for e in entries if e.filter_min and e.filter_max]
+    order = list(FilterSettings.model_fields)
+    return sorted(pairs, key=lambda pair: order.index(pair[0]))
 
 
 def idle_limits(config: Config) -> list[str]:
@@ -206,6 +190,12 @@ def unit(info: FieldInfo) -> str:
     """The unit of a setting; "" where it has none."""
     extra = info.json_schema_extra
     return str(extra.get("unit") or "") if isinstance(extra, dict) else ""
+
+
+def is_path(info: FieldInfo) -> bool:
+    """Whether a setting names a file or folder, which may be relative to that of config.toml."""
+    extra = info.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("path"))
 
 
 def as_toml(value: Any) -> str:

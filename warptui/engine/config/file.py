@@ -12,10 +12,11 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tomli
 import tomlkit
+from pydantic import BaseModel
 
 from warptui.engine.config.checks import (
     SECTIONS,
@@ -25,6 +26,7 @@ from warptui.engine.config.checks import (
     check_section,
     contradictions,
     idle_limits,
+    is_path,
     unit,
     unknown_section,
 )
@@ -38,8 +40,7 @@ from warptui.engine.model.changes import NO_CHANGES, Changes
 from warptui.engine.project.paths import CONFIG_NAME
 from warptui.engine.stages.registry import STAGES
 
-# Sections of the documented settings that this version has no use for yet.
-PATHS = ("folder", "gain", "defects")  # of [input]; relative to the folder of config.toml
+S = TypeVar("S", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,10 @@ def interpret(document: dict[str, Any], path: Path) -> Loaded:
         else:
             sections[name] = check_section(name, values, problems)
     _refuse(problems, path)
-    stages = {stage.name: sections.pop(stage.name, stage.Settings()) for stage in STAGES}
+    stages = {
+        stage.name: _resolved(sections.pop(stage.name, stage.Settings()), path.parent)
+        for stage in STAGES
+    }
     sections["input"] = _resolved(sections.get("input") or InputSettings(), path.parent)
     config = Config(**sections, stages=stages)
     _refuse(contradictions(config), path)
@@ -253,10 +257,11 @@ def _refuse(problems: Iterable[Problem], path: Path) -> None:
         raise SettingsError("\n".join(f"{path}: {problem}" for problem in problems), found)
 
 
-def _resolved(section: InputSettings, folder: Path) -> InputSettings:
+def _resolved(section: S, folder: Path) -> S:
     """Absolute paths: the engine and its workers run in other folders."""
     base = folder.absolute()
-    given = {key: getattr(section, key) for key in PATHS}
+    paths = [key for key, info in type(section).model_fields.items() if is_path(info)]
+    given = {key: getattr(section, key) for key in paths}
     found = {
         key: os.path.normpath(base / Path(value).expanduser())
         for key, value in given.items()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, create_model
 
-from warptui.engine.stages.base import setting
+from warptui.engine.stages.base import Stage, setting
+from warptui.engine.stages.registry import STAGES
 
 
 class Section(BaseModel):
@@ -18,7 +20,7 @@ class Section(BaseModel):
 class InputSettings(Section):
     """[input]: where the movies are and how to read them."""
 
-    folder: str = setting(".", "where the acquisition software writes", affects=False)
+    folder: str = setting(".", "where the acquisition software writes", affects=False, path=True)
     pattern: tuple[str, ...] = setting(
         ("*.mrc", "*.mrcs", "*.tif", "*.tiff", "*.eer"), "file names to take", affects=False
     )
@@ -35,11 +37,13 @@ class InputSettings(Section):
         0.0, "dose per raw frame (EER: per group); 0 = unknown", unit="e/Å²", ge=0, le=10000
     )
     pre_exposure: float = setting(0.0, "dose before the first frame", unit="e/Å²", ge=0, le=100000)
-    gain: str = setting("", "gain reference to multiply with; empty = corrected already")
+    gain: str = setting("", "gain reference to multiply with; empty = corrected already", path=True)
     gain_flip_x: bool = setting(False, "mirror the gain left-right")
     gain_flip_y: bool = setting(False, "mirror the gain top-bottom")
     gain_transpose: bool = setting(False, "swap the gain's axes, after the flips")
-    defects: str = setting("", "mask image (non-zero = bad) or text file 'x y w h' a line")
+    defects: str = setting(
+        "", "mask image (non-zero = bad) or text file 'x y w h' a line", path=True
+    )
     eer_frames_per_group: int = setting(32, "EER raw frames summed to one frame", ge=1, le=100000)
     eer_upsampling: int = setting(1, "EER rendering: 1 = 4k, 2 = 8k", ge=1, le=2)
     settle_seconds: float = setting(
@@ -63,40 +67,35 @@ class OpticsSettings(Section):
     amplitude_contrast: float = setting(0.07, "amplitude contrast", ge=0, le=1)
 
 
-def limit(help: str, example: float, *, unit: str = "", **bounds: float) -> Any:
-    """A limit of [filters]; absent means that there is none."""
-    return setting(None, help, unit=unit, affects=False, examples=[example], **bounds)
-
-
-class FilterSettings(Section):
+class Filters(Section):
     """[filters]: which items go into exports. Judges results, so that it makes none outdated."""
-
-    defocus_min_um: float | None = limit("lowest defocus", 0.3, unit="µm", ge=-100, le=100)
-    defocus_max_um: float | None = limit("highest defocus", 5.0, unit="µm", ge=-100, le=100)
-    astigmatism_max_sigma: float | None = limit(
-        "farthest astigmatism from the session's mean", 3.0, unit="σ", ge=0, le=1000
-    )
-    astigmatism_max_um: float | None = limit("most astigmatism", 0.1, unit="µm", ge=0, le=100)
-    phase_shift_min_deg: float | None = limit("lowest phase shift", 0.0, unit="°", ge=0, le=180)
-    phase_shift_max_deg: float | None = limit("highest phase shift", 180.0, unit="°", ge=0, le=180)
-    resolution_max: float | None = limit("worst resolution", 8.0, unit="Å", ge=0, le=1000)
-    ctf_confidence_min: float | None = limit("least confidence in the CTF", 0.9, ge=0, le=1)
-    quality_min: float | None = limit("least quality of the film", 0.2, ge=0, le=1)
-    ice_ring_max: float | None = limit("strongest ice ring; 1 = none", 1.5, ge=0, le=1000)
-    motion_max: float | None = limit("most early motion", 1.5, unit="Å/frame", ge=0, le=1000)
-    total_motion_max: float | None = limit("most motion in all", 50.0, unit="Å", ge=0, le=100_000)
-    shift_error_max: float | None = limit("largest error of shifts", 1.0, unit="Å", ge=0, le=1000)
-    motion_confidence_min: float | None = limit("least confidence in the motion", 0.9, ge=0, le=1)
-    electrons_min: float | None = limit("fewest electrons", 10.0, unit="e/px", ge=0, le=1e6)
-    electrons_max: float | None = limit("most electrons", 60.0, unit="e/px", ge=0, le=1e6)
-    particles_min: int | None = limit("fewest particles", 1, ge=0, le=10_000_000)
-    particles_max: int | None = limit("most particles", 2000, ge=0, le=10_000_000)
-    extracted_min: int | None = limit("fewest particles cut out", 1, ge=0, le=10_000_000)
-    mask_max_percent: float | None = limit("most masked area", 10.0, unit="%", ge=0, le=100)
 
     def limits(self) -> dict[str, float]:
         """The limits that are set."""
         return {key: value for key, value in self if value is not None}
+
+
+def filter_settings(stages: Sequence[Stage]) -> type[Filters]:
+    """The model of [filters]: one optional number for each limit that the stages declare."""
+    declared = sorted((e for stage in stages for e in stage.limits()), key=lambda e: e.order)
+    fields: dict[str, Any] = {}
+    for entry in declared:
+        kind = int | None if entry.whole else float | None
+        bounds: dict[str, Any] = {**entry.bounds, "examples": [entry.example]}
+        unit = entry.unit or ""
+        fields[entry.key] = (kind, setting(None, entry.help, unit=unit, affects=False, **bounds))
+    return create_model("FilterSettings", __base__=Filters, __doc__=Filters.__doc__, **fields)
+
+
+if TYPE_CHECKING:
+
+    class FilterSettings(Filters):
+        """[filters], as far as a type checker sees: the keys are declared by the stages."""
+
+        def __init__(self, **limits: float | None) -> None: ...
+
+else:
+    FilterSettings = filter_settings(STAGES)
 
 
 class ComputeSettings(Section):

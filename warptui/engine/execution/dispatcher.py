@@ -1,6 +1,6 @@
-"""Brings every item into accord with the settings: sightings in, jobs out, results stored.
+"""Gives jobs to an executor, next item first, and stores what comes back.
 
-All of it happens in one thread, the session's, which is also the only writer of metadata: nothing
+All of it happens in one thread, the engine's, which is also the only writer of metadata: nothing
 can be lost between two writers.
 """
 
@@ -11,77 +11,85 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import warptui
-from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.log_lines import about
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import ItemError
-from warptui.engine.execution.local_pool import Died, Pool, Said, Slot, log_tail
+from warptui.engine.execution.executor import (
+    Done,
+    Event,
+    Executor,
+    Failed,
+    PlaceLost,
+    Places,
+    Progress,
+    StageFinished,
+    Started,
+    item_name,
+)
+from warptui.engine.execution.failures import FailurePolicy
 from warptui.engine.execution.trials import Trials
 from warptui.engine.items.service import Register
-from warptui.engine.items.table import Entry, Roster
+from warptui.engine.items.table import Entry
 from warptui.engine.model.detail import Trial
 from warptui.engine.model.item import State
-from warptui.engine.model.stored import Failure
-from warptui.engine.planning.plan import NEVER_RUN, make_record
+from warptui.engine.planning.plan import NEVER_RUN, Step, make_record
 from warptui.engine.planning.rates import Rates
 from warptui.engine.planning.target import Wanted
-from warptui.engine.planning.urgency import urgency
-from warptui.engine.project.store import Store
-from warptui.engine.project.temporary_files import find_leftovers
 from warptui.engine.worker.fault_injection import crash_point
-from warptui.engine.worker.protocol import FailureKind, Job, deadlines, encode_config
+from warptui.engine.worker.protocol import Job, deadlines, encode_config
+from warptui.engine.worker.roots import Roots
 
 if TYPE_CHECKING:
     from warptui.engine.alerts.rules import Alerts
 
 log = logging.getLogger(__name__)
 
-MAX_DEATHS = 3  # workers that an item may take with it before it is poisoned
-MAX_HICCUPS = 20  # transient failures in a row, a quarter of an hour, before it counts as failed
-MAX_MEMORY = 3
-LONGEST_BACKOFF_S = 60.0
-CANCELLED = "cancelled by the user, until somebody has it processed again"
-
 
 @dataclass
 class _Running:
     """A job as it was started: a changed setting meanwhile must not enter its records."""
 
-    name: str
+    entry: Entry
     wanted: Wanted
     unsaved: str = ""  # why a result could not be stored
 
 
-class Foreman(Register):
-    """The engine's work, without its threads. Used from one thread."""
+class Dispatcher:
+    """Work on the items of one project. Used from one thread."""
 
     def __init__(
         self,
-        roster: Roster,
-        store: Store,
-        broadcast: Broadcast,
+        items: Register,
         project: Path,
         recheck: Callable[[Path], None],
         suspect: Callable[[Path], None],
         alerts: Alerts,
     ) -> None:
-        super().__init__(roster, store, broadcast, project, recheck)
-        self.pool: Pool | None = None
+        self.items, self.schedule = items, items.schedule
+        self.failures = FailurePolicy(items, alerts, recheck, suspect)
+        self.trials = Trials(project, items.store, items.roster.wanted.stages)
+        self.rates = Rates(time.monotonic())
+        self.executor: Executor | None = None
         self.paused = False
         self.settings_version = 0  # counts the settings that were applied
-        self.storage_retry = 0.0  # monotonic: when to try writing again
-        self.rates = Rates(time.monotonic())
-        self.trials = Trials(project, store, roster.wanted.stages)
-        self._project, self._suspect, self._alerts = project, suspect, alerts
+        self._roots = Roots(project, project)
+        self._recheck, self._alerts = recheck, alerts
         self._jobs: dict[int, _Running] = {}
         self._numbers = itertools.count(1)
-        self._storage_backoff_s = 2.0
+
+    def use(self, executor: Executor, roots: Roots) -> None:
+        """Run jobs with ``executor`` from now on, and name raw files from ``roots``."""
+        self.executor, self._roots = executor, roots
+
+    @property
+    def places(self) -> Places:
+        """Where jobs run; empty before there is an executor."""
+        return self.executor.capacity() if self.executor is not None else Places()
 
     @property
     def busy(self) -> bool:
@@ -89,319 +97,217 @@ class Foreman(Register):
         return bool(self._jobs or len(self.schedule) or self.schedule.n_later)
 
     def dispatch(self) -> None:
-        """Give free workers the items that are next."""
+        """Fill free places with the items that are next."""
         self.schedule.ripen(time.monotonic())
-        if self.pool is not None:
-            self.trials.dispatch(self.pool)  # somebody waits for it
-        if self.paused or self.holds or self.pool is None:
+        if self.executor is None:
             return
-        for slot in self.pool.free_slots():
+        self.trials.dispatch(self.executor, self._roots)  # a person waits for it
+        if self.paused or self.items.holds:
+            return
+        for _ in range(self.executor.capacity().n_free):
             while (name := self.schedule.pop()) is not None:
-                entry = self.roster.entries.get(name)
-                if entry is not None and not entry.running and self._start(slot, entry):
+                entry = self.items.roster.entries.get(name)
+                if entry is not None and not entry.running and self._start(self.executor, entry):
                     break
 
-    def hear(self, said: Said) -> None:
-        """Take note of a worker's answer."""
-        slot = self.pool.hear(said) if self.pool else None
-        if slot is None or slot.job is None:
+    def take(self, event: Event) -> None:
+        """Act on an event of the executor."""
+        if isinstance(event, PlaceLost):
+            self._lose_place(event)
             return
-        if slot.job.trial:
-            if self.trials.hear(slot, said.record) and self.pool is not None:
-                self.pool.release(slot)
+        if self.trials.take(event):
             return
-        running = self._jobs[slot.job.number]
-        entry = self.roster.entries[running.name]
-        record = said.record
-        match record["is"]:
-            case "started" | "progress":
-                entry.stage, entry.fraction = record["stage"], record.get("fraction", 0.0)
-                self.show(entry)
-            case "finished":
-                self._keep_result(slot, entry, running, record)
-            case "done" if running.unsaved:
-                self._end_job(slot, entry)
-                self._fail(entry, running.wanted, "", running.unsaved, 1)
-            case "done":
-                entry.fingerprint = record["fingerprint"] or entry.fingerprint
-                entry.asked, entry.delayed, entry.deaths, entry.hiccups = False, "", 0, 0
-                self._storage_backoff_s = 2.0
-                self.rates.item_done(time.monotonic())
-                self._end_job(slot, entry)
-                for other in self.roster.survey(entry):
-                    self.show(other)
-                self._alerts.item_done(entry.sequence, self.roster.motion(entry))
-                text = self.roster.account(entry)
-                log.info("%s: done%s", entry.name, text, extra=about(entry.name))
-            case "failed":
-                self._take_failure(slot, entry, running, record)
-
-    def bury(self, died: Died) -> None:
-        """Take note of a worker's death."""
-        dead = self.pool.bury(died) if self.pool else None
-        if dead is None:
+        running = self._jobs.get(event.job)
+        if running is None:  # of an executor that was replaced
             return
-        stage, reason = dead.stage, dead.reason
-        said = f"{died.slot}: {reason}{f' at {stage}' if stage else ''}"
-        log.warning("%s", said)
-        self._alerts.died(said, Path(dead.job.path).name if dead.job else "")
-        with suppress(OSError):  # else the next start removes them
-            for leftover in find_leftovers(self._project, dead.pid):
-                leftover.unlink(missing_ok=True)
-        if dead.job is None:
-            return
-        if dead.job.trial:
-            self.trials.fail(dead.job.number, reason)
-            return
-        running = self._jobs.pop(dead.job.number)
-        entry = self.roster.entries[running.name]
-        entry.running, entry.deaths = False, entry.deaths + 1
-        if entry.cancelled:
-            self._cancelled(entry, stage)
-        elif entry.deaths < MAX_DEATHS:
-            entry.delayed = f"{reason}; tried again"
-            self._fail_later(entry, entry.deaths)
-        else:
-            reason = f"{reason}, {entry.deaths} times: not tried again by itself"
-            self._fail(entry, running.wanted, stage, reason, entry.deaths, log_tail=dead.log_tail)
+        entry = running.entry
+        match event:
+            case Started(_, stage):
+                entry.stage, entry.fraction = stage, 0.0
+                self.items.show(entry)
+            case Progress(_, stage, fraction):
+                entry.stage, entry.fraction = stage, fraction
+                self.items.show(entry)
+            case StageFinished():
+                self._keep_result(running, event)
+            case Done():
+                self._finish(running, event)
+            case Failed():
+                self._take_failure(running, event)
 
     def retry(self, names: Iterable[str]) -> None:
         """Forget failures."""
-        for entry in self._named(names):
+        for entry in self.items.named(names):
             if entry.stored.failure is not None:
-                entry.stored = self._save(replace(entry.stored, failure=None))
+                entry.stored = self.items.save(replace(entry.stored, failure=None))
             entry.deaths = entry.hiccups = 0
             entry.delayed = ""
             if not entry.present or entry.refused:
                 self._recheck(entry.path)
-            self.settle(entry, asked=True)
+            self.items.settle(entry, asked=True)
 
     def reprocess(self, names: Iterable[str]) -> None:
         """Run all stages again. Raises ItemError, naming them, when raw files are missing."""
-        entries = self._named(names)
+        entries = self.items.named(names)
         missing = [entry.name for entry in entries if not entry.present]
         if missing:
             raise ItemError(f"the raw files are gone: {', '.join(missing[:5])}")
         for entry in entries:
             entry.asked, entry.deaths, entry.hiccups = True, 0, 0
-            self.settle(entry, asked=True)
+            self.items.settle(entry, asked=True)
 
     def cancel(self, names: Iterable[str]) -> None:
-        """Stop what runs or waits; what has nothing to do stays as it is."""
-        numbers = {running.name: number for number, running in self._jobs.items()}
-        for entry in self._named(names):
-            if entry.running and self.pool is not None:
+        """Stop jobs that run or wait; items without work stay as they are."""
+        numbers = {running.entry.name: number for number, running in self._jobs.items()}
+        for entry in self.items.named(names):
+            if entry.running and self.executor is not None:
                 entry.cancelled = True
-                self.pool.cancel(numbers[entry.name])
+                self.executor.cancel(numbers[entry.name])
             elif entry.state in (State.QUEUED, State.OUTDATED):
-                self._cancelled(entry, "")
+                self.failures.cancel(entry, "")
 
     def try_stage(self, name: str, stage: str, config: Config) -> Future[Trial]:
-        """Run one stage on one item with other settings, to be looked at (see `Trials.ask`)."""
-        (entry,) = self._named([name])
-        described = next(known for known in self.roster.wanted.stages if known.name == stage)
-        return self.trials.ask(next(self._numbers), entry, described, config, self.pool)
+        """Run one stage on one item with other settings, only to show the result (`Trials.ask`)."""
+        (entry,) = self.items.named([name])
+        described = next(known for known in self.items.roster.wanted.stages if known.name == stage)
+        return self.trials.ask(next(self._numbers), entry, described, config, self.places)
 
     def drop_trial(self, name: str) -> None:
         """Stop the trials of an item."""
-        (entry,) = self._named([name])
-        self.trials.drop(entry.path, self.pool)
+        self.items.named([name])
+        self.trials.drop(name, self.executor)
 
     def requeue_running(self) -> None:
-        """The pool is gone: what ran must run again."""
+        """The executor is gone: its jobs must run again."""
         self.trials.requeue()
         for running in self._jobs.values():
-            entry = self.roster.entries[running.name]
+            entry = running.entry
             entry.running = False
             if entry.cancelled:
-                self._cancelled(entry, "")
-            self.settle(entry)
+                self.failures.cancel(entry, "")
+            self.items.settle(entry)
         self._jobs.clear()
 
-    def _start(self, slot: Slot, entry: Entry) -> bool:
-        steps = self.roster.judge(entry)
-        if not steps or self.pool is None:
-            self.show(entry)
+    def _start(self, executor: Executor, entry: Entry) -> bool:
+        steps = self.items.roster.judge(entry)
+        if not steps:
+            self.items.show(entry)
             return False
-        wanted = self.roster.wanted
-        names = tuple(step.stage for step in steps)
         try:
-            size = entry.path.stat().st_size
-            full = self.store.load(entry.name) if set(entry.stored.records) - set(names) else None
+            job = self._make_job(entry, steps)
         except OSError as problem:
-            self._blame_file(entry, problem)
+            self.failures.cannot_read(entry, problem)
             return False
-        records = full.records.items() if full else ()
-        results = {name: record.result for name, record in records if name not in names}
-        number, config = next(self._numbers), encode_config(wanted.config)
-        job = Job(number, str(entry.path), str(self._project), names, config, results)
-        limits = deadlines(wanted.stages, size)
-        self._jobs[number] = _Running(entry.name, wanted)
-        entry.running, entry.stage, entry.fraction = True, names[0], 0.0
+        self._jobs[job.number] = _Running(entry, self.items.roster.wanted)
+        entry.running, entry.stage, entry.fraction = True, job.stages[0], 0.0
         entry.state = State.RUNNING
         reason = "; ".join(dict.fromkeys(step.reason for step in steps))
         entry.reason = "" if reason == NEVER_RUN else reason  # that it is new goes without saying
-        self.pool.submit(slot, job, limits)
-        begun = f"begun on {slot.plan.name}: {reason}"
+        begun = f"begun on {executor.submit(job)}: {reason}"
         log.debug("%s: %s", entry.name, begun, extra=about(entry.name))
-        self.show(entry)
+        self.items.show(entry)
         return True
 
-    def _blame_file(self, entry: Entry, problem: OSError) -> None:
-        if isinstance(problem, FileNotFoundError):
-            entry.present = False
-            self._recheck(entry.path)
-            self.settle(entry)
-            return
-        entry.hiccups += 1
-        entry.delayed = f"{problem.strerror or problem}; tried again"
-        self._fail_later(entry, entry.hiccups)
+    def _make_job(self, entry: Entry, steps: Iterable[Step]) -> Job:
+        """The job of an item's steps. Raises OSError if its files cannot be looked at."""
+        wanted, names = self.items.roster.wanted, tuple(step.stage for step in steps)
+        size = entry.path.stat().st_size
+        others = set(entry.stored.records) - set(names)
+        full = self.items.store.load(entry.name) if others else None
+        records = full.records.items() if full else ()
+        return Job(
+            next(self._numbers),
+            self._roots.relative(entry.path),
+            names,
+            encode_config(wanted.config),
+            {name: record.result for name, record in records if name not in names},
+            deadlines(wanted.stages, size),
+        )
 
-    def _keep_result(
-        self, slot: Slot, entry: Entry, running: _Running, record: dict[str, Any]
-    ) -> None:
-        stage = record["stage"]
-        wanted = running.wanted
+    def _keep_result(self, running: _Running, finished: StageFinished) -> None:
+        entry, wanted, stage = running.entry, running.wanted, finished.stage
         made = make_record(
             stage,
             entry.stored,
             wanted.config,
             wanted.references,
-            record["fingerprint"],
-            result=record["result"],
+            finished.fingerprint,
+            result=finished.result,
             finished_at=time.time(),
-            seconds=record["seconds"],
-            device=slot.plan.device,
+            seconds=finished.seconds,
+            device=finished.device,
             program_version=warptui.__version__,
             stages=wanted.stages,
         )
         crash_point(f"{stage}.unsaved")
         try:
             raw_path = str(entry.path)
-            entry.stored = self._save(replace(entry.stored.with_record(made), raw_path=raw_path))
+            entry.stored = self.items.save(
+                replace(entry.stored.with_record(made), raw_path=raw_path)
+            )
         except OSError as problem:  # the stage runs again when metadata can be written
-            self._hold_storage(f"{problem.strerror}: metadata of {entry.name}")
+            self.failures.hold_storage(f"{problem.strerror}: metadata of {entry.name}")
         except ItemError as problem:
             running.unsaved = str(problem)
         crash_point(f"{stage}.saved")
-        self.rates.stage_done(stage, record["seconds"])
-        took = f"{stage} took {record['seconds']:.1f} s on {slot.plan.name}"
+        self.rates.stage_done(stage, finished.seconds)
+        took = f"{stage} took {finished.seconds:.1f} s on {finished.place}"
         log.debug("%s: %s", entry.name, took, extra=about(entry.name))
-        self.show(entry)
+        self.items.show(entry)
 
-    def _end_job(self, slot: Slot, entry: Entry) -> None:
-        if self.pool is not None and slot.job is not None:
-            self._jobs.pop(slot.job.number, None)
-            self.pool.release(slot)
+    def _finish(self, running: _Running, done: Done) -> None:
+        """All stages of an item have run."""
+        entry = running.entry
+        if running.unsaved:
+            self._end_job(done.job, entry)
+            self.failures.fail(entry, running.wanted, "", running.unsaved, 1)
+            return
+        entry.fingerprint = done.fingerprint or entry.fingerprint
+        entry.asked, entry.delayed, entry.deaths, entry.hiccups = False, "", 0, 0
+        self.failures.succeeded()
+        self.rates.item_done(time.monotonic())
+        self._end_job(done.job, entry)
+        roster = self.items.roster
+        for other in roster.survey(entry):
+            self.items.show(other)
+        self._alerts.item_done(entry.sequence, roster.motion(entry))
+        log.info("%s: done%s", entry.name, roster.account(entry), extra=about(entry.name))
+
+    def _end_job(self, number: int, entry: Entry) -> None:
+        self._jobs.pop(number)
         entry.running = entry.cancelled = False
         try:
-            self.catch_up(entry)  # somebody may have edited meanwhile
+            self.items.catch_up(entry)  # its picks may have been edited meanwhile
         except (ItemError, OSError) as problem:
             log.warning("%s", problem, extra=about(entry.name))
-        self.settle(entry)
+        self.items.settle(entry)
 
-    def _take_failure(
-        self, slot: Slot, entry: Entry, running: _Running, record: dict[str, Any]
-    ) -> None:
-        kind, reason = FailureKind(record["kind"]), record["reason"]
-        entry.fingerprint = record["fingerprint"] or entry.fingerprint
+    def _take_failure(self, running: _Running, failed: Failed) -> None:
+        entry = running.entry
+        entry.fingerprint = failed.fingerprint or entry.fingerprint
         if entry.cancelled:
-            self._end_job(slot, entry)
-            self._cancelled(entry, record["stage"])
+            self._end_job(failed.job, entry)
+            self.failures.cancel(entry, failed.stage)
             return
-        said = reason.removeprefix(f"{entry.name}: ")
-        extra = about(entry.name)
-        log.warning("%s: %s: %s", entry.name, record["stage"] or "reading", said, extra=extra)
-        match kind:
-            case FailureKind.STORAGE:
-                self._hold_storage(reason)
-                self._end_job(slot, entry)
-            case FailureKind.MISSING:
-                entry.present = False
-                self._recheck(entry.path)
-                self._end_job(slot, entry)
-            case FailureKind.CHANGED:
-                entry.waiting = reason
-                self._recheck(entry.path)
-                self._end_job(slot, entry)
-            case FailureKind.CANCELLED:
-                self._end_job(slot, entry)
-            case FailureKind.TRANSIENT | FailureKind.MEMORY:
-                limit = MAX_HICCUPS if kind is FailureKind.TRANSIENT else MAX_MEMORY
-                self._end_job(slot, entry)
-                entry.hiccups += 1
-                if entry.hiccups < limit:
-                    entry.delayed = f"{reason}; tried again"
-                    self._fail_later(entry, entry.hiccups)
-                else:
-                    self._fail(entry, running.wanted, record["stage"], reason, entry.hiccups)
-            case FailureKind.ITEM:
-                tail = log_tail(slot.log, slot.log_start)
-                self._end_job(slot, entry)
-                tries = 1 + (entry.stored.failure.tries if entry.stored.failure else 0)
-                self._fail(
-                    entry,
-                    running.wanted,
-                    record["stage"],
-                    reason,
-                    tries,
-                    log_tail=tail,
-                    traceback=record["traceback"],
-                )
+        reason, extra = failed.reason.removeprefix(f"{entry.name}: "), about(entry.name)
+        log.warning("%s: %s: %s", entry.name, failed.stage or "reading", reason, extra=extra)
+        self.failures.before_settling(failed, entry)
+        self._end_job(failed.job, entry)
+        self.failures.after(failed, entry, running.wanted)
 
-    def _fail_later(self, entry: Entry, times: int) -> None:
-        self.settle(entry)
-        due = time.monotonic() + min(LONGEST_BACKOFF_S, 2.0 ** (times - 1))
-        self.schedule.push_later(entry.name, due, urgency(entry, False), entry.sequence)
-
-    def _cancelled(self, entry: Entry, stage: str) -> None:
-        """The user wants nothing more done with it for now."""
-        entry.asked = entry.cancelled = False
-        log.info("%s: cancelled", entry.name, extra=about(entry.name))
-        if entry.stored.failure is None and not self.roster.steps(entry):
-            self.settle(entry)  # it was only asked for: what is stored is up to date
+    def _lose_place(self, lost: PlaceLost) -> None:
+        at = f" at {lost.stage}" if lost.stage else ""
+        text = f"{lost.place}: {lost.reason}{at}"
+        log.warning("%s", text)
+        self._alerts.died(text, item_name(lost.job))
+        if lost.job is None:
             return
-        self._fail(entry, self.roster.wanted, stage, CANCELLED, entry.tries, cancelled=True)
-
-    def _fail(
-        self,
-        entry: Entry,
-        wanted: Wanted,
-        stage: str,
-        reason: str,
-        tries: int,
-        *,
-        log_tail: str = "",
-        traceback: str = "",
-        cancelled: bool = False,
-    ) -> None:
-        failure = Failure(
-            stage=stage,
-            reason=reason.removeprefix(f"{entry.name}: "),  # it stands beside the name anyway
-            tries=tries,
-            at=time.time(),
-            log_tail=log_tail,
-            traceback=traceback,
-            fingerprint=entry.fingerprint,
-            wanted=wanted.digest,
-            cancelled=cancelled,
-        )
-        if not cancelled:
-            self._alerts.item_failed(entry.name, failure.reason)
-        entry.asked, entry.delayed = False, ""
-        entry.stored = replace(entry.stored, failure=failure, raw_path=str(entry.path))
-        try:
-            self._save(entry.stored)
-        except OSError as problem:  # known in memory; after a restart it fails once more
-            self._hold_storage(f"{problem.strerror}: metadata of {entry.name}")
-        except ItemError as problem:
-            log.warning("%s: %s", entry.name, problem)
-        self._suspect(entry.path)
-        self.settle(entry)
-
-    def _hold_storage(self, reason: str) -> None:
-        if "storage" not in self.holds:
-            log.error("processing pauses: %s", reason)
-        self.holds["storage"] = reason
-        self.storage_retry = time.monotonic() + self._storage_backoff_s
-        self._storage_backoff_s = min(LONGEST_BACKOFF_S, 2 * self._storage_backoff_s)
+        if lost.job.trial:
+            self.trials.fail(lost.job.number, lost.reason)
+            return
+        running = self._jobs.pop(lost.job.number, None)
+        if running is None:
+            return
+        entry = running.entry
+        entry.running = False
+        self.failures.worker_died(entry, running.wanted, lost.stage, lost.reason, lost.log)

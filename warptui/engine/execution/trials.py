@@ -11,25 +11,34 @@ import shutil
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from warptui.engine.api.log_lines import about
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import EngineError, ItemError
-from warptui.engine.execution.local_pool import Pool, Slot
+from warptui.engine.execution.executor import (
+    Done,
+    Event,
+    Executor,
+    Failed,
+    PlaceLost,
+    Places,
+    StageFinished,
+)
 from warptui.engine.items.table import Entry
 from warptui.engine.model.detail import Trial
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.stages.base import Stage
 from warptui.engine.worker.protocol import FailureKind, Job, deadlines, encode_config
+from warptui.engine.worker.roots import RawFile, Roots
 
 log = logging.getLogger(__name__)
 
 KEPT = 8  # trials whose pictures stay
 DROPPED = "the trial was stopped"
+_UNPLACED = RawFile("input", "")  # until the trial is submitted
 
 
 @dataclass
@@ -37,10 +46,10 @@ class _Asked:
     """A trial that waits or runs."""
 
     name: str  # of the item
+    path: Path  # of its raw file
     job: Job
-    limits_s: dict[str, float]
     answer: Future[Trial]
-    finished: dict[str, Any] | None = None  # what the worker said of the result
+    finished: StageFinished | None = None
 
 
 class Trials:
@@ -54,7 +63,7 @@ class Trials:
         shutil.rmtree(ProjectPaths(project).trials, ignore_errors=True)
 
     def ask(
-        self, number: int, entry: Entry, stage: Stage, config: Config, pool: Pool | None
+        self, number: int, entry: Entry, stage: Stage, config: Config, places: Places
     ) -> Future[Trial]:
         """Put a trial in the queue, or say why there can be none.
 
@@ -67,75 +76,76 @@ class Trials:
         """
         if obstacle := _obstacle(entry, stage, config):
             raise ItemError(f"{entry.name}: {obstacle}")
-        if pool is None or _is_dead(pool):
-            raise EngineError("; ".join(["no worker runs", *(pool.given_up if pool else ())]))
+        if places.unusable:
+            raise EngineError("; ".join(["no worker runs", *places.problems]))
         full = self._store.load(entry.name)
         records = full.records.items() if full else ()
         results = {name: record.result for name, record in records if name != stage.name}
+        size = entry.path.stat().st_size if entry.present else 0
         job = Job(
             number,
-            str(entry.path),
-            str(self._project),
+            _UNPLACED,
             (stage.name,),
             encode_config(config),
             results,
+            deadlines(self._stages, size),
             trial=True,
         )
-        size = entry.path.stat().st_size if entry.present else 0
-        asked = _Asked(entry.name, job, deadlines(self._stages, size), Future())
+        asked = _Asked(entry.name, entry.path, job, Future())
         self._waiting.append(asked)
         return asked.answer
 
-    def dispatch(self, pool: Pool) -> None:
-        """Give free workers what waits."""
-        if self._waiting and _is_dead(pool):
-            self.end("; ".join(["no worker runs", *pool.given_up]))
-        for slot in pool.free_slots() if self._waiting else ():
-            if not self._waiting:
-                return
+    def dispatch(self, executor: Executor, roots: Roots) -> None:
+        """Fill free places with the trials that wait."""
+        if not self._waiting:
+            return
+        places = executor.capacity()
+        if places.unusable:
+            self.end("; ".join(["no worker runs", *places.problems]))
+        for _ in range(min(places.n_free, len(self._waiting))):
             asked = self._waiting.popleft()
+            asked.job = replace(asked.job, raw=roots.relative(asked.path))
             self._running[asked.job.number] = asked
-            pool.submit(slot, asked.job, asked.limits_s)
-            begun = f"trial of {asked.job.stages[0]} on {slot.plan.name}"
+            begun = f"trial of {asked.job.stages[0]} on {executor.submit(asked.job)}"
             log.debug("%s: %s", asked.name, begun, extra=about(asked.name))
 
-    def hear(self, slot: Slot, record: dict[str, Any]) -> bool:
-        """Take note of a worker's answer; whether the job is over."""
-        assert slot.job is not None
-        asked = self._running[slot.job.number]
-        match record["is"]:
-            case "finished":
-                asked.finished = record
-            case "done":
-                self._running.pop(slot.job.number)
-                self._succeed(asked, slot.plan.device)
-                return True
-            case "failed":
-                kind, said = FailureKind(record["kind"]), record["reason"]
+    def take(self, event: Event) -> bool:
+        """Act on an event of a trial; False if it is of another job."""
+        if isinstance(event, PlaceLost) or event.job not in self._running:
+            return False
+        asked = self._running[event.job]
+        match event:
+            case StageFinished():
+                asked.finished = event
+            case Done():
+                self._running.pop(event.job)
+                self._succeed(asked)
+            case Failed(kind=kind, reason=reason):
                 if kind is FailureKind.MISSING:
-                    said = f"the raw file {asked.job.path} is gone: nothing can be tried without"
-                self.fail(slot.job.number, DROPPED if kind is FailureKind.CANCELLED else said)
-                return True
-        return False
+                    reason = f"the raw file {asked.path} is gone: nothing can be tried without"
+                self.fail(event.job, DROPPED if kind is FailureKind.CANCELLED else reason)
+        return True
 
     def fail(self, number: int, reason: str) -> None:
         """The trial ended without a result."""
-        asked = self._running.pop(number)
-        said = reason.removeprefix(f"{asked.name}: ")
-        log.info("%s: trial: %s", asked.name, said, extra=about(asked.name))
-        _refuse(asked, ItemError(f"{asked.name}: {said}"))
+        asked = self._running.pop(number, None)
+        if asked is None:  # it was requeued, as its executor was replaced
+            return
+        text = reason.removeprefix(f"{asked.name}: ")
+        log.info("%s: trial: %s", asked.name, text, extra=about(asked.name))
+        _refuse(asked, ItemError(f"{asked.name}: {text}"))
 
-    def drop(self, path: Path, pool: Pool | None) -> None:
-        """Stop what waits or runs for the item with this raw file."""
-        for asked in [asked for asked in self._waiting if asked.job.path == str(path)]:
+    def drop(self, name: str, executor: Executor | None) -> None:
+        """Stop the trials that wait or run for the item with this name."""
+        for asked in [asked for asked in self._waiting if asked.name == name]:
             self._waiting.remove(asked)
             _refuse(asked, ItemError(f"{asked.name}: {DROPPED}"))
         for number, asked in self._running.items():
-            if asked.job.path == str(path) and pool is not None:
-                pool.cancel(number)
+            if asked.name == name and executor is not None:
+                executor.cancel(number)
 
     def requeue(self) -> None:
-        """The pool is gone: what ran must run again."""
+        """The executor is gone: the trials that ran must run again."""
         self._waiting.extendleft(reversed(self._running.values()))
         self._running.clear()
 
@@ -155,25 +165,26 @@ class Trials:
         yield from self._waiting
         yield from self._running.values()
 
-    def _succeed(self, asked: _Asked, device: str) -> None:
+    def _succeed(self, asked: _Asked) -> None:
         made, stage = asked.finished, asked.job.stages[0]
         if made is None:
             _refuse(asked, ItemError(f"{asked.name}: the worker gave no result"))
             return
         self._keep(ProjectPaths(self._project).trial(asked.job.number))
-        settings = asked.job.config["stages"][stage]
         asked.answer.set_result(
             Trial(
                 name=asked.name,
                 stage=stage,
-                settings=settings,
-                result=made["result"],
-                pictures=made.get("pictures", {}),
-                seconds=made["seconds"],
-                device=device,
+                settings=asked.job.config["stages"][stage],
+                result=made.result,
+                pictures={
+                    product: str(self._project / path) for product, path in made.pictures.items()
+                },
+                seconds=made.seconds,
+                device=made.device,
             )
         )
-        took = f"trial of {stage} took {made['seconds']:.1f} s; nothing was stored"
+        took = f"trial of {stage} took {made.seconds:.1f} s; nothing was stored"
         log.info("%s: %s", asked.name, took, extra=about(asked.name))
 
     def _keep(self, folder: Path) -> None:
@@ -191,10 +202,6 @@ def _obstacle(entry: Entry, stage: Stage, config: Config) -> str:
             why = f" ({entry.reason})" if entry.reason else ""
             return f"{stage.name} needs its {need}, which is not known yet{why}"
     return ""
-
-
-def _is_dead(pool: Pool) -> bool:
-    return len(pool.given_up) == len(pool.slots)
 
 
 def _refuse(asked: _Asked, problem: Exception) -> None:

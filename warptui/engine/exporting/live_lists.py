@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from warptui.engine.config.settings import Config
-from warptui.engine.execution.dispatcher import Foreman
 from warptui.engine.exporters.optics_groups.beam_shifts import BeamShifts
 from warptui.engine.exporters.rows import Source, source_of
 from warptui.engine.exporting.live import Live
 from warptui.engine.formats.star.picks import model_suffix
+from warptui.engine.items.service import Register
 from warptui.engine.model.exports import Export
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
@@ -22,9 +22,9 @@ class LiveLists:
     """Used from the session's thread."""
 
     def __init__(
-        self, project: ProjectPaths, foreman: Foreman, load: Callable[[str], StoredItem | None]
+        self, project: ProjectPaths, items: Register, load: Callable[[str], StoredItem | None]
     ) -> None:
-        self._project, self._foreman, self._load = project, foreman, load
+        self._project, self._items, self._load = project, items, load
         self._live: Live | None = None
         self.shifts = BeamShifts()
         self._config: Config | None = None
@@ -35,7 +35,7 @@ class LiveLists:
         if before is not None and config == before.model_copy(update={"filters": config.filters}):
             return
         settings, suffix = config.export, model_suffix(used_model(config))
-        wanted = settings.live and "picking" in self._foreman.roster.wanted.enabled
+        wanted = settings.live and "picking" in self._items.roster.wanted.enabled
         if self._live is not None and (not wanted or self._live.suffix != suffix):
             self._live.close(wait=False)
             self._live = None
@@ -47,14 +47,14 @@ class LiveLists:
             self._live.configure(settings, self.shifts)
         elif wanted:
             self._live = Live(self._project, suffix, settings, self._load, self.shifts)
-        self._foreman.touched.update(self._foreman.roster.entries)
+        self._items.touched.update(self._items.roster.entries)
 
     def tell(self) -> None:
         """Say which items belong into the lists now, of those that something became of."""
-        names, self._foreman.touched = self._foreman.touched, set()
+        names, self._items.touched = self._items.touched, set()
         if self._live is None or self._config is None or not names:
             return
-        roster = self._foreman.roster
+        roster = self._items.roster
         extracting = "particles" in roster.wanted.enabled
         optics = self._config.optics.model_dump()
         sources: dict[str, Source | None] = dict.fromkeys(names)

@@ -122,8 +122,8 @@ class Register:
 
     def choose(self, names: Iterable[str], choice: Choice) -> None:
         """Set and store the user's choice. Raises KeyError before anything is changed."""
-        for entry in self._named(names):
-            entry.stored = self._save(replace(entry.stored, choice=choice))
+        for entry in self.named(names):
+            entry.stored = self.save(replace(entry.stored, choice=choice))
             self.settle(entry)
 
     def edit(self, name: str, edits: Edits) -> None:
@@ -131,7 +131,7 @@ class Register:
 
         Raises KeyError for an unknown item, ItemError when something cannot be written.
         """
-        (entry,) = self._named([name])
+        (entry,) = self.named([name])
         if entry.refused:
             raise ItemError(f"{name}: {entry.refused}")
         root_name = root_name_of(entry.path.name)
@@ -163,7 +163,7 @@ class Register:
             return
         changed = repick(self.project, entry.name, root_name_of(entry.path.name), record)
         records = {**entry.stored.records, "picking": changed}
-        entry.stored = self._save(replace(entry.stored, records=records))
+        entry.stored = self.save(replace(entry.stored, records=records))
         self.roster.select(entry)
 
     def catch_up_all(self) -> None:
@@ -188,7 +188,7 @@ class Register:
 
         Raises KeyError for unknown names.
         """
-        named = {entry.name for entry in self._named(request.names)}
+        named = {entry.name for entry in self.named(request.names)}
         found = [
             entry
             for entry in self.roster.entries.values()
@@ -199,7 +199,8 @@ class Register:
         ]
         return [entry.name for entry in sorted(found, key=lambda entry: entry.sequence)]
 
-    def _named(self, names: Iterable[str]) -> list[Entry]:
+    def named(self, names: Iterable[str]) -> list[Entry]:
+        """The items with these names. Raises KeyError for an unknown one."""
         unknown = [name for name in names if name not in self.roster.entries]
         if unknown:
             raise KeyError(f"no item is called {unknown[0]!r}")
@@ -258,7 +259,7 @@ class Register:
         if not stored.raw_path or stored.raw_path == str(entry.path) or not stored.history:
             return
         try:
-            entry.stored = self._save(replace(stored, raw_path=str(entry.path)))
+            entry.stored = self.save(replace(stored, raw_path=str(entry.path)))
         except (OSError, ItemError) as problem:
             log.warning("%s: its new place cannot be stored: %s", entry.name, problem)
 
@@ -277,5 +278,6 @@ class Register:
                 found.abridged(), sequence=entry.sequence, raw_path=str(entry.path)
             )
 
-    def _save(self, stored: StoredItem) -> StoredItem:
+    def save(self, stored: StoredItem) -> StoredItem:
+        """Store an item's metadata; returns what is kept in memory. Raises OSError, ItemError."""
         return self.store.save(stored).abridged()

@@ -17,3 +17,4 @@ class Summary:
     filter_min: str = ""  # the key of [filters] that limits it from below; empty = none does
     filter_max: str = ""
     minor: bool = False  # comes after all others where there is no room for all
+    role: str = ""  # its meaning to parts that know no stage; see `stages.base.Role`

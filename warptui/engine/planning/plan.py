@@ -7,7 +7,7 @@ reference or raw file and a new version of a stage all are "stored differs from 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from warptui.engine.config.settings import Config, affecting
 from warptui.engine.model.item import Movie, root_name_of
 from warptui.engine.model.stored import StageRecord, StoredItem, digest
-from warptui.engine.stages.base import Stage
+from warptui.engine.stages.base import Reference, Stage
 from warptui.engine.stages.registry import STAGES
 
 LONGEST_SUFFIX = len(".mrc")  # of a result's name, after the root name
@@ -27,11 +27,13 @@ NEVER_RUN = "never run"  # why a stage runs on an item that is new
 
 @dataclass(frozen=True)
 class References:
-    """Hashes of the files that the settings name; "" = none, or unreadable at the moment."""
+    """Hashes of the files that the settings name, by `Reference.name` ("input.gain")."""
 
-    gain_hash: str = ""
-    defects_hash: str = ""
-    model_hash: str = ""  # of BoxNet
+    hashes: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, reference: Reference) -> str:
+        """The hash of its content; "" = no file is named, or it is unreadable at the moment."""
+        return self.hashes.get(reference.name, "")
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class _Goal:
     sections: dict[str, dict[str, Any]]  # shared ones, as a record has them
     models: dict[str, BaseModel]  # the sections that both are from, by name
     needed: dict[str, bool]  # stages that it reads, and whether they are switched on
+    files: dict[tuple[str, str], str]  # section and key of a hash: what file it is of
 
     @classmethod
     def of(cls, stage: Stage, config: Config, references: References) -> _Goal:
@@ -102,6 +105,7 @@ class _Goal:
             sections,
             {name: config.section(name) for name in (stage.name, *sections)},
             {need: config.stage(need).enabled for need in stage.needed(config)},
+            {(file.section, file.hash_key): file.label for file in stage.reference_files()},
         )
 
 
@@ -209,12 +213,8 @@ def _wanted_sections(
             wanted.setdefault(section, {})[key] = _value(model, key)
         else:
             wanted[section] = affecting(model)
-    hashes = {"gain": references.gain_hash, "defects": references.defects_hash}
-    for name, reference_hash in hashes.items():
-        if name in wanted.get("input", {}):
-            wanted["input"][f"{name}_hash"] = reference_hash
-    if "model_hash" in wanted.get("picking", {}):
-        wanted["picking"]["model_hash"] = references.model_hash
+    for reference in stage.reference_files():
+        wanted.setdefault(reference.section, {})[reference.hash_key] = references.of(reference)
     return wanted
 
 
@@ -240,7 +240,7 @@ def _reason(
             if section == goal.name and changes:
                 continue  # another model's content is another, too
             was = record.sections.get(section, {})
-            changes += _section_changes(section, was, wanted, goal.models[section])
+            changes += _section_changes(section, was, wanted, goal)
         if changes:
             return ", ".join(changes)
     return _need_reason(goal, stored, record, steps)
@@ -277,7 +277,7 @@ def _changes(goal: _Goal, was: Mapping[str, Any]) -> list[str]:
 
 
 def _section_changes(
-    section: str, was: Mapping[str, Any], wanted: Mapping[str, Any], model: Any
+    section: str, was: Mapping[str, Any], wanted: Mapping[str, Any], goal: _Goal
 ) -> list[str]:
     """Differences of a shared section. Reference files are compared by content where it is known.
 
@@ -287,20 +287,18 @@ def _section_changes(
         return []
     changes = []
     for key, now in wanted.items():
-        before = was[key] if key in was else _value(type(model)(), key)
-        reference = key.removesuffix("_hash")
-        if key != reference:
+        before = was[key] if key in was else _value(type(goal.models[section])(), key)
+        label = goal.files.get((section, key))
+        if label is not None:
+            reference = key.removesuffix("_hash")
             same_name = was.get(reference) == wanted.get(reference)
             if same_name and before and now and before != now:
-                changes.append(f"{_REFERENCES[reference]} replaced")
+                changes.append(f"{label} replaced")
         elif before != now:
             content = wanted.get(f"{key}_hash")
             if not content or was.get(f"{key}_hash") != content:
                 changes.append(f"{section}.{key} {_shown(before)} -> {_shown(now)}")
     return changes
-
-
-_REFERENCES = {"gain": "gain reference", "defects": "defect map", "model": "BoxNet model"}
 
 
 def _shown(value: Any) -> str:

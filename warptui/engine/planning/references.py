@@ -1,20 +1,20 @@
 """The files that settings name, whose content decides whether results are up to date.
 
-The gain reference, the defect map, and the network that picks.
+The stages declare them (`stages.base.Reference`): gain reference, defect map, network that picks.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError
-from warptui.engine.formats.boxnet_model import find_model, hash_model
 from warptui.engine.planning.plan import References
-from warptui.engine.stages.movie.picking import PickingSettings
+from warptui.engine.stages.base import INPUT_REFERENCES, Stage
+from warptui.engine.stages.registry import STAGES
 
 BLOCK_BYTES = 1 << 20
 
@@ -22,49 +22,49 @@ BLOCK_BYTES = 1 << 20
 class ReferenceFiles:
     """Knows the hashes of the files that the settings name, and reads them again when changed."""
 
-    def __init__(self, project: Path, config: Config) -> None:
-        named = {"gain": config.input.gain, "defects": config.input.defects}
-        self.paths = {kind: project / name for kind, name in named.items() if name}
-        picking = config.stages.get("picking", PickingSettings())
-        assert isinstance(picking, PickingSettings)
-        self._project, self._model = project, picking.model if picking.enabled else ""
+    def __init__(self, project: Path, config: Config, stages: Sequence[Stage] = STAGES) -> None:
+        declared = [*INPUT_REFERENCES]
+        for stage in stages:
+            if config.stage(stage.name).enabled:
+                declared += stage.references
+        named = {r: str(getattr(config.section(r.section), r.key)) for r in declared}
+        self._named = {reference: value for reference, value in named.items() if value}
+        self._project = project
         self._seen: dict[str, tuple[tuple[int, int, int], str]] = {}
 
     def look(self) -> tuple[References, str]:
         """The hashes now, and what is wrong: a sentence that names the file, or "".
 
-        A network that is not there is no reason to stop: all but the picking goes on, and says so.
+        Only files that block processing are complained about. A network that is not there is no
+        reason to stop: everything but the picking goes on, and the picking reports it.
         """
         hashes: dict[str, str] = {}
         problems = []
-        for kind, path in self.paths.items():
+        for reference, value in self._named.items():
+            path = self._project / value
             try:
-                hashes[kind] = self._hash(kind, path, hash_file)
-            except OSError as problem:
-                said = "is not there" if isinstance(problem, FileNotFoundError) else str(problem)
-                what = "gain reference" if kind == "gain" else "defect map"
-                problems.append(f"the {what} {path} {said}: bring it back or change [input] {kind}")
-        references = References(
-            hashes.get("gain", ""), hashes.get("defects", ""), self._model_hash()
-        )
-        return references, "; ".join(problems)
+                if reference.find is not None:
+                    path = reference.find(value, self._project)
+                content_hash = reference.content_hash or hash_file
+                hashes[reference.name] = self._hash(reference.name, path, content_hash)
+            except (InputError, OSError) as problem:
+                if not reference.blocks:
+                    continue
+                absent = isinstance(problem, FileNotFoundError)
+                cause = "is not there" if absent else str(problem)
+                problems.append(
+                    f"the {reference.label} {path} {cause}: bring it back or change "
+                    f"[{reference.section}] {reference.key}"
+                )
+        return References(hashes), "; ".join(problems)
 
-    def _model_hash(self) -> str:
-        if not self._model:
-            return ""
-        try:
-            path = find_model(self._model, self._project)
-            return self._hash("model", path, hash_model)
-        except (InputError, OSError):
-            return ""
-
-    def _hash(self, kind: str, path: Path, hash_content: Callable[[Path], str]) -> str:
+    def _hash(self, name: str, path: Path, hash_content: Callable[[Path], str]) -> str:
         found = os.stat(path)  # noqa: PTH116 - one call, three numbers
         stamp = (found.st_size, found.st_mtime_ns, found.st_ino)
-        known = self._seen.get(kind)
+        known = self._seen.get(name)
         if known is None or known[0] != stamp:
             known = (stamp, hash_content(path))
-            self._seen[kind] = known
+            self._seen[name] = known
         return known[1]
 
 

@@ -19,7 +19,8 @@ from warptui.engine.formats.warp import xml
 from warptui.engine.formats.warp.xml import Element
 from warptui.engine.model.item import Choice
 from warptui.engine.model.stored import StoredItem, short_values
-from warptui.engine.stages.warp import movie
+from warptui.engine.stages.registry import STAGES
+from warptui.engine.stages.warp.results import set_results
 
 FORMAT = 1  # of the <Warptui> element
 
@@ -82,7 +83,7 @@ def write_item(root: Element, item: StoredItem, project_folder: Path) -> None:
     element = Element("Warptui", {"Format": str(FORMAT), "Version": warptui.__version__})
     for tag, attributes, value in texts:
         ElementTree.SubElement(element, tag, attributes).text = _json(value, item.name)
-    movie.set_results(root, item, _same_records(old, element))
+    set_results(root, item, STAGES, _same_records(old, element))
     known = {"ItemRecord", "StageRecord", "StageLists", "FailureRecord", "HistoryRecord"}
     element.extend([child for child in old if child.tag not in known] if old is not None else [])
     xml.place(root, element)

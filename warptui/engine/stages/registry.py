@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from warptui.engine.stages.added import added_modules
 from warptui.engine.stages.base import Stage
 from warptui.engine.stages.movie import average, ctf, motion, particles, picking
 
@@ -11,4 +12,5 @@ STAGES: tuple[Stage, ...] = (
     ctf.STAGE,
     picking.STAGE,
     particles.STAGE,
+    *(module.STAGE for module in added_modules()),
 )

@@ -1,4 +1,4 @@
-"""A program that runs stages: receives `Job` lines on stdin, answers on a descriptor of its own.
+"""A program that runs stages: receives jobs on stdin, answers on a descriptor of its own.
 
 ``python -m warptui.engine.worker.main --device cpu --threads 2`` and a job on stdin runs by hand.
 Stdout and stderr are the log, also for libraries that print from C. It ends when stdin closes, so
@@ -21,33 +21,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from warptui.engine.errors import (
-    Cancelled,
-    DiskFullError,
-    TransientError,
-    WarptuiError,
-)
-from warptui.engine.model.item import Movie
-from warptui.engine.project import filesystem
-from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.project.store import fingerprint as calculate_fingerprint
-from warptui.engine.worker.fault_injection import crash_point
+from warptui.engine.errors import Cancelled
+from warptui.engine.worker.job_runner import JobRunner
+from warptui.engine.worker.loading import STAGES_VARIABLE, load_bench
 from warptui.engine.worker.parent import die_with_parent
-from warptui.engine.worker.protocol import (
-    BEAT_S,
-    STAGES_VARIABLE,
-    FailureKind,
-    Job,
-    decode_config,
-    load_bench,
-    load_stages,
-    load_trial_bench,
-)
+from warptui.engine.worker.protocol import BEAT_S, Job
+from warptui.engine.worker.roots import Roots
 
 NICE = 5  # below the app and the engine
-PROGRESS_S = 0.2  # no progress is told more often
 CANCEL_GRACE_S = 4.0  # for unwinding after stdin closed; then the process ends anyway
-DEVICE_LOST = "CUDA error"  # after one, every call of the process fails
 
 
 def note(text: str) -> None:
@@ -57,16 +39,16 @@ def note(text: str) -> None:
         sys.stderr.flush()
 
 
-class Voice:
+class Reporter:
     """Writes answers; safe to use from the beating thread."""
 
     def __init__(self, output: BinaryIO) -> None:
         self._output = output
         self._turn = threading.Lock()
 
-    def say(self, what: str, /, **values: Any) -> None:
-        """Send one answer. When nobody listens any more, the process ends."""
-        line = json.dumps({"is": what, **values}, allow_nan=True).encode() + b"\n"
+    def __call__(self, kind: str, /, **values: Any) -> None:
+        """Write one answer. If the engine reads no more, the process ends."""
+        line = json.dumps({"is": kind, **values}, allow_nan=True).encode() + b"\n"
         try:
             with self._turn:
                 self._output.write(line)
@@ -75,168 +57,40 @@ class Voice:
             os._exit(1)
 
 
-class Inbox:
+class JobQueue:
     """Jobs from stdin, read by a thread so that its end is seen in the middle of a stage."""
 
     def __init__(self, source: BinaryIO) -> None:
         self.jobs: queue.Queue[Job | None] = queue.Queue()
-        self.closed = threading.Event()
-        self.cancelled = 0  # number of the job that is to stop
+        self._closed = threading.Event()
+        self._cancelled = 0  # number of the job that must stop
         self._source = source
         threading.Thread(target=self._read, daemon=True).start()
+
+    def stop(self, number: int) -> None:
+        """Raise Cancelled if the job with this number must end."""
+        if self._closed.is_set():
+            raise Cancelled("the engine stops")
+        if self._cancelled == number:
+            raise Cancelled("cancelled by the user")
 
     def _read(self) -> None:
         for line in self._source:
             record = json.loads(line)
             if "cancel" in record:
-                self.cancelled = record["cancel"]
+                self._cancelled = record["cancel"]
             else:
                 self.jobs.put(Job.from_json(record))
-        self.closed.set()
+        self._closed.set()
         self.jobs.put(None)
         time.sleep(CANCEL_GRACE_S)
         os._exit(1)
 
 
-def run_job(job: Job, inbox: Inbox, voice: Voice, device: str, threads: int) -> bool:
-    """Run the stages of ``job``; every outcome is said, none is raised.
-
-    Returns whether this process is fit for another job.
-    """
-    running = Running()
-    try:
-        if job.trial:  # nothing is kept that a replaced raw file could make wrong
-            _run_stages(job, inbox, voice, device, threads, running)
-            voice.say("done", fingerprint="")
-            return True
-        running.fingerprint = calculate_fingerprint(Path(job.path))
-        _run_stages(job, inbox, voice, device, threads, running)
-        if calculate_fingerprint(Path(job.path)) != running.fingerprint:
-            voice.say(
-                "failed",
-                stage=running.stage,
-                kind=FailureKind.CHANGED,
-                reason="the raw file changed while it was processed",
-                traceback="",
-                fingerprint=running.fingerprint,
-            )
-            return True
-    except Exception as problem:  # noqa: BLE001 - the one place where any failure becomes a record
-        kind, reason = classify(problem, job)
-        fit = DEVICE_LOST not in str(problem)
-        text = traceback.format_exc()
-        note(text)
-        voice.say(
-            "failed",
-            stage=running.stage,
-            kind=kind,
-            reason=reason,
-            traceback="" if isinstance(problem, WarptuiError) else text,
-            fingerprint=running.fingerprint,
-            leaves=not fit,
-        )
-        return fit
-    voice.say("done", fingerprint=running.fingerprint)
-    return True
-
-
-class Running:
-    """Where a job stands, for the account of its failure."""
-
-    stage = ""
-    fingerprint = ""
-
-
-def _run_stages(
-    job: Job, inbox: Inbox, voice: Voice, device: str, threads: int, running: Running
-) -> None:
-    stages = load_stages()
-    config = decode_config(job.config, stages)
-    told = 0.0
-
-    def on_progress(fraction: float) -> None:
-        nonlocal told
-        if inbox.closed.is_set():
-            raise Cancelled("the engine stops")
-        if inbox.cancelled == job.number:
-            raise Cancelled("cancelled by the user")
-        now = time.monotonic()
-        if now - told >= PROGRESS_S:
-            told = now
-            voice.say("progress", stage=running.stage, fraction=fraction)
-
-    item = Movie(Path(job.path))
-    project = ProjectPaths(Path(job.project))
-    bench_class, more = load_bench(), {}
-    if job.trial:
-        bench_class, more = load_trial_bench(), {"folder": project.trial(job.number)}
-    with bench_class(
-        item, project, config, device, threads=threads, on_progress=on_progress, **more
-    ) as bench:
-        for stage in stages:
-            if stage.name in job.results:
-                bench.results[stage.name] = stage.Result.model_validate(job.results[stage.name])
-        for stage in (stage for stage in stages if stage.name in job.stages):
-            running.stage = stage.name
-            crash_point(f"{stage.name}.before")
-            voice.say("started", stage=stage.name)
-            began = time.monotonic()
-            on_progress(0.0)
-            result = stage.run(item, bench, config.stage(stage.name))
-            crash_point(f"{stage.name}.after")
-            bench.results[stage.name] = result
-            voice.say(
-                "finished",
-                stage=stage.name,
-                result=result.model_dump(mode="json"),
-                seconds=time.monotonic() - began,
-                fingerprint=running.fingerprint,
-                **({"pictures": bench.pictures} if job.trial else {}),
-            )
-            crash_point(f"{stage.name}.said")
-
-
-def classify(problem: Exception, job: Job) -> tuple[FailureKind, str]:
-    """What a failure means, and the sentence that the user reads."""
-    said = str(problem) or type(problem).__name__
-    match problem:
-        case Cancelled():
-            return FailureKind.CANCELLED, said
-        case TransientError():
-            return FailureKind.TRANSIENT, said
-        case DiskFullError():
-            return FailureKind.STORAGE, said
-        case WarptuiError():
-            return FailureKind.ITEM, said
-        case MemoryError():
-            return FailureKind.MEMORY, f"not enough memory: {said}"
-        case OSError():
-            return _classify_os_error(problem, job)
-    if "out of memory" in said.lower() or "can't allocate memory" in said.lower():
-        return FailureKind.MEMORY, said.splitlines()[0]
-    if DEVICE_LOST in said:
-        return FailureKind.TRANSIENT, said.splitlines()[0]
-    return FailureKind.ITEM, f"{type(problem).__name__}: {said}"
-
-
-def _classify_os_error(problem: OSError, job: Job) -> tuple[FailureKind, str]:
-    path = str(problem.filename or "")
-    said = f"{path}: {problem.strerror}" if path else str(problem)
-    if problem.errno in filesystem.UNWRITABLE:
-        return FailureKind.STORAGE, f"{filesystem.UNWRITABLE[problem.errno]}: {path or job.project}"
-    if filesystem.is_transient(problem):
-        return FailureKind.TRANSIENT, said
-    if isinstance(problem, FileNotFoundError) and path == job.path:
-        return FailureKind.MISSING, "the raw file is gone"
-    if isinstance(problem, PermissionError) and path and path != job.path:
-        return FailureKind.STORAGE, f"no permission to write {path}: change its owner or mode"
-    return FailureKind.ITEM, said
-
-
-def _beat(voice: Voice) -> None:
+def _beat(report: Reporter) -> None:
     while True:
         time.sleep(BEAT_S)
-        voice.say("beat")
+        report("beat")
 
 
 def _warm_up(device: str, threads: int) -> None:
@@ -253,6 +107,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="warptui.engine.worker.main", description=__doc__)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--project", type=Path, default=Path(), help="project folder of the jobs")
+    parser.add_argument("--input", type=Path, default=Path(), help="input folder of the jobs")
     parser.add_argument("--answers", type=int, default=1, help="descriptor to answer on")
     parser.add_argument("--parent", type=int, default=0, help="process to die with")
     options = parser.parse_args(arguments)
@@ -264,16 +120,17 @@ def main(arguments: list[str] | None = None) -> int:
     output = os.fdopen(os.dup(options.answers), "wb")
     if options.answers == 1:
         os.dup2(2, 1)
-    voice = Voice(output)
-    inbox = Inbox(sys.stdin.buffer)
-    threading.Thread(target=_beat, args=(voice,), daemon=True).start()
+    report, queued = Reporter(output), JobQueue(sys.stdin.buffer)
+    roots = Roots(options.project.absolute(), options.input.absolute())
+    runner = JobRunner(roots, options.device, options.threads, report, queued.stop, note)
+    threading.Thread(target=_beat, args=(report,), daemon=True).start()
     load_bench()  # imports torch once; the process stays warm
-    voice.say("ready", device=options.device, pid=os.getpid())
-    if STAGES_VARIABLE not in os.environ and inbox.jobs.empty():
+    report("ready", device=options.device, pid=os.getpid())
+    if STAGES_VARIABLE not in os.environ and queued.jobs.empty():
         _warm_up(options.device, options.threads)
-    while (job := inbox.jobs.get()) is not None:
-        note(f"job {job.number}: {job.path}: {', '.join(job.stages)}")
-        if not run_job(job, inbox, voice, options.device, options.threads):
+    while (job := queued.jobs.get()) is not None:
+        note(f"job {job.number}: {job.raw.path}: {', '.join(job.stages)}")
+        if not runner.run(job):
             return 1
     return 0
 

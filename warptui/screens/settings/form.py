@@ -110,8 +110,7 @@ def all_fields() -> tuple[Field, ...]:
 
 
 def _field(section: str, key: str, info: FieldInfo) -> Field:
-    from warptui.engine.config.checks import allowed, unit
-    from warptui.engine.config.file import PATHS
+    from warptui.engine.config.checks import allowed, is_path, unit
 
     is_union = get_origin(info.annotation) in (Union, UnionType)
     members = set(get_args(info.annotation) if is_union else (info.annotation,)) - {NoneType}
@@ -122,7 +121,7 @@ def _field(section: str, key: str, info: FieldInfo) -> Field:
         kind = Kind.NUMBER
     elif choices:
         kind = Kind.CHOICE
-    elif section == "input" and key in PATHS:
+    elif is_path(info):
         kind = Kind.PATH
     else:
         kind = Kind.TEXT if members == {str} else Kind.TOML

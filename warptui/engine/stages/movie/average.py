@@ -6,8 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from warptui.engine.errors import StageError
 from warptui.engine.model.item import Movie
-from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.stages.base import (
+    Product,
+    Stage,
+    StageResult,
+    StageSettings,
+    limit,
+    refuse_blank,
+    setting,
+    summary,
+)
 from warptui.engine.stages.movie.motion import MotionResult
+from warptui.engine.stages.warp import average as warp_average
 
 if TYPE_CHECKING:
     import torch
@@ -16,6 +26,11 @@ if TYPE_CHECKING:
 
 PREVIEW_PX = 512
 PREVIEW_RESOLUTION = 20.0  # Å
+
+AVERAGE = Product("average", "average", shown=True, check=refuse_blank)
+ODD = Product("average/odd", "average/odd", check=refuse_blank)
+EVEN = Product("average/even", "average/even", check=refuse_blank)
+PREVIEW = Product("preview", "thumbnails", ".npy", preview=True, shown=True)
 
 
 class AverageSettings(StageSettings):
@@ -57,8 +72,8 @@ class AverageResult(StageResult):
         "mean counts per pixel of the frames that went in",
         unit="e/px",
         digits=1,
-        filter_min="electrons_min",
-        filter_max="electrons_max",
+        filter_min=limit("electrons_min", "fewest electrons", 10.0, order=150, ge=0, le=1e6),
+        filter_max=limit("electrons_max", "most electrons", 60.0, order=160, ge=0, le=1e6),
         minor=True,
     )
     pixel_size: float = 0.0  # Å/px of the average
@@ -306,4 +321,6 @@ STAGE = Stage(
     run,
     needs=("motion",),
     sections=("input", "optics.voltage"),
+    products=(AVERAGE, ODD, EVEN, PREVIEW),
+    xml=warp_average.PART,
 )

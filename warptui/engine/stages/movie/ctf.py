@@ -12,15 +12,31 @@ from pydantic import field_validator, model_validator
 
 from warptui.engine.errors import StageError
 from warptui.engine.model.item import Movie
-from warptui.engine.stages.base import Stage, StageResult, StageSettings, carried, setting, summary
+from warptui.engine.stages.base import (
+    Role,
+    SettingsView,
+    Stage,
+    StageResult,
+    StageSettings,
+    carried,
+    limit,
+    setting,
+    summary,
+)
 from warptui.engine.stages.movie.average import AverageSettings
-from warptui.engine.stages.movie.ctf_products import save_deconvolved, save_spectrum
+from warptui.engine.stages.movie.ctf_products import (
+    DECONVOLVED,
+    SPECTRUM,
+    SPECTRUM_PICTURE,
+    save_deconvolved,
+    save_spectrum,
+)
 from warptui.engine.stages.movie.ctf_spectra import Spectra, measure
+from warptui.engine.stages.warp import ctf as warp_ctf
 
 if TYPE_CHECKING:
     import torch
 
-    from warptui.engine.config.settings import Config
     from warptui.engine.ops.ctf.estimate import Estimate, Fitted, Wanted
     from warptui.engine.ops.ctf.transfer_function import Optics
     from warptui.engine.stages.base import Bench
@@ -79,51 +95,73 @@ class CtfResult(StageResult):
         "mean of u and v in the middle of what was fitted",
         unit="µm",
         digits=3,
-        filter_min="defocus_min_um",
-        filter_max="defocus_max_um",
+        filter_min=limit("defocus_min_um", "lowest defocus", 0.3, order=10, ge=-100, le=100),
+        filter_max=limit("defocus_max_um", "highest defocus", 5.0, order=20, ge=-100, le=100),
     )
     astigmatism_um: float | None = summary(
-        "astig u-v", "u - v", unit="µm", digits=3, filter_max="astigmatism_max_um", minor=True
+        "astig u-v",
+        "u - v",
+        role=Role.ASTIGMATISM,
+        unit="µm",
+        digits=3,
+        filter_max=limit("astigmatism_max_um", "most astigmatism", 0.1, order=40, ge=0, le=100),
+        minor=True,
     )
-    astigmatism_angle_deg: float | None = carried()
-    astigmatism_sigma: float | None = summary(  # known of all items together: see roster.py
+    astigmatism_angle_deg: float | None = carried(role=Role.ASTIGMATISM_ANGLE)
+    astigmatism_sigma: float | None = summary(  # known of all items together
         "astig σ",
         "how far the astigmatism is from the session's mean, in standard deviations",
+        role=Role.ASTIGMATISM_SIGMA,
         digits=1,
-        filter_max="astigmatism_max_sigma",
+        filter_max=limit(
+            "astigmatism_max_sigma",
+            "farthest astigmatism from the session's mean",
+            3.0,
+            unit="σ",
+            order=30,
+            ge=0,
+            le=1000,
+        ),
     )
     phase_shift_deg: float | None = summary(
         "phase",
         "of the phase plate",
         unit="°",
         digits=0,
-        filter_min="phase_shift_min_deg",
-        filter_max="phase_shift_max_deg",
+        filter_min=limit("phase_shift_min_deg", "lowest phase shift", 0.0, order=50, ge=0, le=180),
+        filter_max=limit(
+            "phase_shift_max_deg", "highest phase shift", 180.0, order=60, ge=0, le=180
+        ),
         only_with="fit_phase_shift",
     )
     resolution: float | None = summary(
         "CTF res",
         "where model and spectrum agree no longer",
+        role=Role.RESOLUTION,
         unit="Å",
         digits=1,
-        filter_max="resolution_max",
+        filter_max=limit("resolution_max", "worst resolution", 8.0, order=70, ge=0, le=1000),
     )
     quality: float | None = summary(
         "quality",
         "of the film, 0..1: low with dirt, crystals, thick ice, or no particles to see",
-        filter_min="quality_min",
+        filter_min=limit("quality_min", "least quality of the film", 0.2, order=90, ge=0, le=1),
         minor=True,
     )
     confidence: float | None = summary(
         "CTF conf",
         "how sure the CTF is, 0..1; below 0.5 there is none",
-        filter_min="ctf_confidence_min",
+        filter_min=limit(
+            "ctf_confidence_min", "least confidence in the CTF", 0.9, order=80, ge=0, le=1
+        ),
         minor=True,
     )
     ice_ring: float | None = summary(
         "ice",
         "power at 3.7 Å over that of its neighbourhood; 1 = no ring",
-        filter_max="ice_ring_max",
+        filter_max=limit(
+            "ice_ring_max", "strongest ice ring; 1 = none", 1.5, order=100, ge=0, le=1000
+        ),
         minor=True,
     )
     coarse: float | None = None  # power at 400 to 150 Å over that at 80 to 40 Å; clean films ~1
@@ -362,7 +400,7 @@ def _rounded(values: torch.Tensor) -> list[float]:
     return [round(value, DECIMALS) for value in values.tolist()]
 
 
-def _needed(config: Config) -> tuple[str, ...]:
+def _needed(config: SettingsView) -> tuple[str, ...]:
     average = config.stage("average")
     assert isinstance(average, AverageSettings)
     uses = getattr(config.stage("ctf"), "use_average", False) or average.deconvolve
@@ -381,4 +419,6 @@ STAGE = Stage(
     version=4,  # 2: rings beyond the first judge for themselves, groups of 8 e/Å², told tilts
     # 3: envelopes are expected to fall; 4: limits of confidence are those of such envelopes,
     # and where the phase shift is free, specimens' spectra may ripple
+    products=(SPECTRUM, SPECTRUM_PICTURE, DECONVOLVED),
+    xml=warp_ctf.PART,
 )

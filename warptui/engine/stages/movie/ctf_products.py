@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from warptui.engine.stages.base import Product, refuse_blank
+
 if TYPE_CHECKING:
     import torch
 
@@ -12,6 +14,14 @@ if TYPE_CHECKING:
     from warptui.engine.stages.base import Bench
     from warptui.engine.stages.movie.average import AverageResult
     from warptui.engine.stages.movie.ctf import CtfResult
+
+SPECTRUM = Product(
+    "powerspectrum", "powerspectrum", float16=False, check=refuse_blank
+)  # upper half
+SPECTRUM_PICTURE = Product(
+    "spectrum", "thumbnails/spectrum", ".npy", preview=True, shown=True
+)  # beside its model
+DECONVOLVED = Product("deconv", "deconv", check=refuse_blank)
 
 
 def save_spectrum(

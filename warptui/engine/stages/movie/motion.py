@@ -6,7 +6,18 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from warptui.engine.model.item import Movie
-from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.stages.base import (
+    Problem,
+    Role,
+    SettingsView,
+    Stage,
+    StageResult,
+    StageSettings,
+    limit,
+    setting,
+    summary,
+)
+from warptui.engine.stages.warp import motion as warp_motion
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +32,7 @@ MAX_PATCH_COEFFICIENTS = 45e6  # 360 MB
 SIGNIFICANT = 3.5  # standard errors at which an alignment is trusted as much as not
 CERTAIN = 7.0  # standard errors that need no second test
 DECIMALS = 6  # of an Å
+MAX_LOCAL_NODES = 64
 TRUSTED = 0.5  # confidence below which no motion is reported and none applied
 
 
@@ -51,28 +63,35 @@ class MotionResult(StageResult):
     early_motion: float | None = summary(
         "motion",
         "mean motion per frame over the first third of the movie",
+        role=Role.EARLY_MOTION,
         unit="Å/frame",
-        filter_max="motion_max",
+        filter_max=limit("motion_max", "most early motion", 1.5, order=110, ge=0, le=1000),
     )
     total_motion: float | None = summary(
         "total motion",
         "length of the global track",
         unit="Å",
         digits=1,
-        filter_max="total_motion_max",
+        filter_max=limit(
+            "total_motion_max", "most motion in all", 50.0, order=120, ge=0, le=100_000
+        ),
         minor=True,
     )
     shift_error: float | None = summary(
         "± shift",
         "estimated error of the shifts",
         unit="Å",
-        filter_max="shift_error_max",
+        filter_max=limit(
+            "shift_error_max", "largest error of shifts", 1.0, order=130, ge=0, le=1000
+        ),
         minor=True,
     )
     confidence: float | None = summary(
         "motion conf",
         "how sure the alignment is, 0..1; below 0.5 it is not to be trusted",
-        filter_min="motion_confidence_min",
+        filter_min=limit(
+            "motion_confidence_min", "least confidence in the motion", 0.9, order=140, ge=0, le=1
+        ),
         minor=True,
     )
     n_frames: int = 0
@@ -382,6 +401,28 @@ def _kept(size: int, pixel_yx: tuple[float, float], k_max: float) -> tuple[int, 
     return rows, columns
 
 
+def _contradictions(settings: MotionSettings, _: SettingsView) -> list[Problem]:
+    problems = []
+    low, high = settings.fit_min_resolution, settings.fit_max_resolution
+    if high >= low:
+        text = (
+            f"expected less than motion.fit_min_resolution = {low:g} "
+            "(Å: a smaller number is a higher resolution)"
+        )
+        problems.append(Problem("motion.fit_max_resolution", f"{high:g}", text))
+    if not all(1 <= nodes <= MAX_LOCAL_NODES for nodes in settings.local_grid):
+        text = f"expected three whole numbers from 1 to {MAX_LOCAL_NODES}: x, y, time"
+        problems.append(Problem("motion.local_grid", str(list(settings.local_grid)), text))
+    return problems
+
+
 STAGE = Stage(
-    "motion", Movie, MotionSettings, MotionResult, run, sections=("input", "optics.voltage")
+    "motion",
+    Movie,
+    MotionSettings,
+    MotionResult,
+    run,
+    sections=("input", "optics.voltage"),
+    xml=warp_motion.PART,
+    check=_contradictions,
 )

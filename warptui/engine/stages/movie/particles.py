@@ -19,11 +19,20 @@ from warptui.engine.formats.star.particles import (
     particle_rows,
 )
 from warptui.engine.model.item import Movie
-from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.stages.base import (
+    Product,
+    Stage,
+    StageResult,
+    StageSettings,
+    limit,
+    setting,
+    summary,
+)
 from warptui.engine.stages.movie.average import AverageResult, shift_nodes, unmoved
 from warptui.engine.stages.movie.ctf import CtfResult
 from warptui.engine.stages.movie.motion import MotionResult
 from warptui.engine.stages.movie.picking import PickingResult
+from warptui.engine.stages.warp import particles as warp_particles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +46,11 @@ __all__ = ["STAGE", "Cut", "ParticleResult", "ParticleSettings", "cut_particles"
 AUTOMATIC_SHARE = 1.5  # of the particle's diameter: signal that the defocus spreads stays in
 HALVES = ("odd", "even")
 VERSION = 1  # of what is made of frames; raise it when that changes
+
+STACK = Product("particles", "particles", ".mrcs", by_model=True)
+STACK_ODD = Product("particles odd", "particles", "_odd.mrcs", by_model=True)
+STACK_EVEN = Product("particles even", "particles", "_even.mrcs", by_model=True)
+LIST = Product("particles list", "particles", ".star", by_model=True)
 
 
 class ParticleSettings(StageSettings):
@@ -67,7 +81,12 @@ class ParticleResult(StageResult):
     """What was written."""
 
     n_particles: int | None = summary(
-        "extracted", "particles that were cut out", digits=0, filter_min="extracted_min"
+        "extracted",
+        "particles that were cut out",
+        digits=0,
+        filter_min=limit(
+            "extracted_min", "fewest particles cut out", 1, order=190, ge=0, le=10_000_000
+        ),
     )
     n_dropped: int = 0  # picks that were left out, at the edge or beyond it
     n_padded: int = 0  # whose boxes reach beyond the edge
@@ -419,4 +438,6 @@ STAGE = Stage(
     run,
     needs=("motion", "average", "ctf", "picking"),
     sections=("input", "optics", "picking.diameter_angstrom"),
+    products=(STACK, STACK_ODD, STACK_EVEN, LIST),
+    xml=warp_particles.PART,
 )

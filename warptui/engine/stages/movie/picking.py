@@ -5,11 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from warptui.engine.errors import StageError
+from warptui.engine.formats.boxnet_model import find_model, hash_model
 from warptui.engine.model.edits import Chosen, Edits
 from warptui.engine.model.item import Movie
 from warptui.engine.ops.picking.choice import choose
-from warptui.engine.stages.base import Stage, StageResult, StageSettings, setting, summary
+from warptui.engine.stages.base import (
+    Product,
+    Reference,
+    Role,
+    Stage,
+    StageResult,
+    StageSettings,
+    limit,
+    setting,
+    summary,
+)
 from warptui.engine.stages.movie.average import AverageResult
+from warptui.engine.stages.warp import picking as warp_picking
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +38,14 @@ COARSEST_PIXEL = 16.0  # Å/px: nothing that could be a particle is left beyond
 SMALLEST_FIELD_PX = 16  # at 8 Å/px
 DECIMALS = 4
 PLACE_DECIMALS, SCORE_DECIMALS = 1, 3  # of a px of the average
+
+MODEL = Reference("picking", "model", "BoxNet model", find=find_model, content_hash=hash_model)
+CANDIDATES = Product("candidates", "thumbnails/candidates", ".npy", shown=True)  # y, x, score, area
+CANDIDATES_KEY = Product("candidates key", "thumbnails/candidates", ".json")
+MASK = Product("mask", "mask", ".tif")
+MASK_PREVIEW = Product("mask preview", "thumbnails/mask", ".npy", preview=True, shown=True)
+PICKS = Product("picks", "matching", ".star", by_model=True)
+FALSE_POSITIVES = Product("false positives", "matching", "_falsepositives.star", by_model=True)
 
 
 class PickingSettings(StageSettings):
@@ -48,16 +68,17 @@ class PickingResult(StageResult):
     n_particles: int | None = summary(
         "particles",
         "picked with the score that is asked for",
+        role=Role.PARTICLES,
         digits=0,
-        filter_min="particles_min",
-        filter_max="particles_max",
+        filter_min=limit("particles_min", "fewest particles", 1, order=170, ge=0, le=10_000_000),
+        filter_max=limit("particles_max", "most particles", 2000, order=180, ge=0, le=10_000_000),
     )
     mask_percent: float | None = summary(
         "mask",
         "area of contamination, support and empty holes",
         unit="%",
         digits=1,
-        filter_max="mask_max_percent",
+        filter_max=limit("mask_max_percent", "most masked area", 10.0, order=200, ge=0, le=100),
     )
     mean_score: float | None = None
     implied_diameter_angstrom: float | None = None  # by the size of the marks
@@ -269,5 +290,8 @@ STAGE = Stage(
     PickingResult,
     run,
     needs=("average",),
-    sections=("picking.model_hash",),
+    sections=(),
+    products=(CANDIDATES, CANDIDATES_KEY, MASK, MASK_PREVIEW, PICKS, FALSE_POSITIVES),
+    xml=warp_picking.PART,
+    references=(MODEL,),
 )
