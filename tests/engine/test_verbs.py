@@ -113,6 +113,7 @@ def test_an_engine_that_answers_otherwise_is_named() -> None:
 @pytest.mark.parametrize("engine", [Session, ServedEngine, Client])
 def test_every_engine_has_all_verbs_with_the_signatures_of_the_table(engine: type) -> None:
     for name, verb in VERBS.items():
+        assert getattr(engine, name) is not verb.method, f"{name} is not implemented"
         expected = inspect.signature(verb.method)
         found = inspect.signature(getattr(engine, name))
         assert list(found.parameters.values()) == list(expected.parameters.values()), name
