@@ -25,7 +25,7 @@ from textual.screen import Screen
 
 from warptui import client as engine_client
 from warptui.engine.api.events import CatchingUp, LogLine, Snapshot
-from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.detail import AVERAGE, ItemDetail
 from warptui.screens.dialogs.prompts import keeping, leaving
 from warptui.screens.dialogs.windows import TextDialog
 from warptui.screens.item.screen import ItemScreen
@@ -359,7 +359,7 @@ class WarptuiApp(CallingApp):
             self._copy(kind, paths)
 
     def _copy_of(self, detail: ItemDetail) -> None:
-        average = detail.average_path
+        average = detail.path(AVERAGE)
         self._copy("average" if average else RAW, [average or detail.raw_path])
 
     def _copy(self, kind: str, paths: list[str]) -> None:

@@ -140,8 +140,8 @@ def test_the_details_have_what_the_app_needs(tmp_path: Path, book: Bookkeeper) -
     book.edit("a.tif", Edits(min_score=0.5, train_mask=False))
     detail = book.roster.detail(book.entry, book.store.load("a.tif"))
     assert Edits.model_validate(detail.edits) == Edits(min_score=0.5, train_mask=False)
-    assert np.load(detail.candidates_path).shape == (4, 4)
-    assert np.load(detail.mask_preview_path).dtype == np.uint8
+    assert np.load(detail.path("candidates")).shape == (4, 4)
+    assert np.load(detail.path("mask preview")).dtype == np.uint8
     assert detail.settings["picking"]["picking"]["diameter_angstrom"] == 200
     (tmp_path / "matching" / "a_edits.json").write_text("{")
     broken = book.roster.detail(book.entry, book.store.load("a.tif"))

@@ -579,6 +579,14 @@ def synthetic_notices() -> tuple[Notice, ...]:
     )
 
 
+def _pictures(folder: Path, row: ItemRow) -> dict[str, str]:
+    """Paths of the products that are files here, by name."""
+    pictures = {"preview": preview(folder, row.sequence), "spectrum": spectrum(folder, row)}
+    return {name: str(path) for name, path in pictures.items()} | picking_files(
+        folder, row.sequence
+    )
+
+
 def synthetic_detail(row: ItemRow, folder: Path | None, edits: Edits | None = None) -> ItemDetail:
     """Tracks of a specimen that drifts and domes, and a picture of round particles."""
     if row.state is State.FAILED:
@@ -656,11 +664,11 @@ def synthetic_detail(row: ItemRow, folder: Path | None, edits: Edits | None = No
             },
         ),
         raw_path=f"/data/k3/movies/{row.name}",
-        preview_path=str(preview(folder, row.sequence)) if folder else "",
-        spectrum_path=str(spectrum(folder, row)) if folder else "",
-        average_path=f"/data/k3/2026-11-22_apof/average/{Path(row.name).stem}.mrc",
+        paths={
+            "average": f"/data/k3/2026-11-22_apof/average/{Path(row.name).stem}.mrc",
+            **(_pictures(folder, row) if folder else {}),
+        },
         edits=edits.model_dump(mode="json") if edits is not None else {},
-        **(picking_files(folder, row.sequence) if folder else {}),
     )
 
 

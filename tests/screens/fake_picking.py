@@ -116,11 +116,11 @@ def picking_result(row: ItemRow, edits: Edits) -> dict[str, Any]:
 
 
 def picking_files(folder: Path, number: int) -> dict[str, str]:
-    """The files of `ItemDetail`, written once."""
+    """Paths of the products, which are written once."""
     made = {}
-    for key, make in (("candidates", candidates), ("mask_preview", mask)):
-        path = folder / f"{key}_{number}.npy"
+    for key, make in (("candidates", candidates), ("mask preview", mask)):
+        path = folder / f"{key.replace(' ', '_')}_{number}.npy"
         if not path.exists():
             np.save(path, make(number))
-        made[f"{key}_path"] = str(path)
+        made[key] = str(path)
     return made

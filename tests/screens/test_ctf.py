@@ -92,7 +92,7 @@ def test_before_the_stage_ran_that_is_said():
 
 def test_a_picture_that_cannot_be_read_is_told(tmp_path: Path):
     detail = synthetic_detail(synthetic_rows(260)[FOUND], tmp_path)
-    Path(detail.spectrum_path).write_bytes(b"no picture")
+    Path(detail.path("spectrum")).write_bytes(b"no picture")
     assert "cannot be read" in VIEW.read(detail)
 
 

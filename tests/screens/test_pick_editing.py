@@ -372,7 +372,7 @@ async def test_what_was_not_picked_yet_cannot_be_edited(driven) -> None:
     def without(name: str):
         detail = item(name)
         results = {stage: found for stage, found in detail.results.items() if stage != "picking"}
-        return replace(detail, results=results, candidates_path="", mask_preview_path="")
+        return replace(detail, results=results, paths={})
 
     engine.item = without
     async with driven(engine) as (app, pilot):
@@ -391,7 +391,9 @@ async def test_damaged_candidates_are_told(driven, tmp_path, content) -> None:
         path.write_bytes(content)
     else:
         np.save(path, content)
-    engine.item = lambda name: replace(item(name), candidates_path=str(path))
+    engine.item = lambda name: replace(
+        item(name), paths=item(name).paths | {"candidates": str(path)}
+    )
     async with driven(engine, (200, 60)) as (app, pilot):
         await opened(app, pilot)
         told = field(app)

@@ -215,7 +215,7 @@ def test_damaged_picks_are_a_sentence(tmp_path: Path) -> None:
     assert "cannot be read" in read_compared(engine, "boxnet_1")[1]
     np.save(report["after"], np.zeros(3))
     assert "no table of places" in read_compared(engine, "boxnet_1")[1]
-    gone = compare(report, replace(engine.item(report["item"]), preview_path=""))
+    gone = compare(report, replace(engine.item(report["item"]), paths={}))
     assert isinstance(gone, str) and "its average is gone" in gone
     engine.training_report = lambda name: {**report, "item": "gone.tif"}
     assert "gone.tif" in read_compared(engine, "boxnet_1")[1]

@@ -185,7 +185,7 @@ def look_at(movie: Path | None, folder: Path) -> Found:
 
 
 def _look_at_mdoc(movie: Path, shape_yx: tuple[int, int] | None, found: Found) -> None:
-    from warptui.engine.formats.mdoc import movie_facts
+    from warptui.engine.formats.acquisition.mdoc import movie_facts
 
     try:
         facts = movie_facts(movie)

@@ -212,8 +212,8 @@ def _input(config_: Config) -> list[Finding]:
 
 
 def _references(config_: Config, movie: Path | None) -> list[Finding]:
-    from warptui.engine.formats.defects import read_defects
-    from warptui.engine.formats.gain import read_gain
+    from warptui.engine.formats.camera.defects import read_defects
+    from warptui.engine.formats.camera.gain import read_gain
     from warptui.engine.formats.movie import open_movie
 
     given = config_.input

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from warptui.engine.config.sections import InputSettings
 from warptui.engine.errors import WarptuiError
-from warptui.engine.formats.gain import read_gain
+from warptui.engine.formats.camera.gain import read_gain
 from warptui.engine.formats.movie import open_movie
 from warptui.engine.project.paths import CONFIG_NAME
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS

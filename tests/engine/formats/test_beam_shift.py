@@ -8,7 +8,7 @@ import pytest
 
 from tests.engine.beam_patterns import EPU_XML, write_epu
 from warptui.engine.errors import InputError
-from warptui.engine.formats.acquisition import EPU, SERIALEM, BeamShift, BeamShiftFiles
+from warptui.engine.formats.acquisition.beam_shift import EPU, SERIALEM, BeamShift, BeamShiftFiles
 
 EXPOSURE = "FoilHole_18890345_Data_18881924_18881926_20200320_090200"
 MDOC = "[FrameSet = 0]\nSubFramePath = X:\\raw\\a_0001.tif\nImageShift = 1.43117 -0.941825\n"
@@ -34,7 +34,7 @@ def test_an_exposures_xml_is_found_whatever_its_movie_is_called(tmp_path: Path, 
 
 
 def test_in_another_folder_and_only_once_it_is_there(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("warptui.engine.formats.acquisition.AFRESH_S", 0.0)
+    monkeypatch.setattr("warptui.engine.formats.acquisition.beam_shift.AFRESH_S", 0.0)
     movie = tmp_path / "movies" / f"{EXPOSURE}_fractions.tiff"
     elsewhere = tmp_path / "EPU" / "Images-Disc1" / "GridSquare_1" / "Data"
     files = BeamShiftFiles(tmp_path / "EPU")

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from warptui.engine.errors import GainError
-from warptui.engine.formats.defects import read_defects
+from warptui.engine.formats.camera.defects import read_defects
 from warptui.engine.formats.image import orient
 from warptui.engine.formats.mrc import write_mrc
 

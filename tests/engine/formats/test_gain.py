@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warptui.engine.errors import GainError, InputError
-from warptui.engine.formats.gain import Orientation, orientation_score, read_gain
+from warptui.engine.formats.camera.gain import Orientation, orientation_score, read_gain
 from warptui.engine.formats.image import orient
 from warptui.engine.formats.movie import open_movie
 from warptui.engine.formats.mrc import write_mrc

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warptui.engine.errors import InputError
-from warptui.engine.formats.mdoc import (
+from warptui.engine.formats.acquisition.mdoc import (
     basename,
     find_mdoc,
     movie_facts,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from warptui.engine.formats.squares import (
+from warptui.engine.formats.acquisition.squares import (
     square_of_label,
     square_of_parts,
     square_told_beside,

@@ -260,3 +260,30 @@ def test_the_reference_movies_read_as_tifffile_reads_them(shared_data, name):
     with open_movie(path) as reader:
         assert reader.pixel_size == pytest.approx(1.0)
         np.testing.assert_array_equal(reader.read_all(), tifffile.imread(path)[:, ::-1])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_without_the_compiled_kernel_lzw_decodes_to_the_same(tmp_path, monkeypatch, dtype):
+    frames = counts(dtype=dtype)
+    write_pages(tmp_path / "a.tif", frames, compression="lzw", rowsperstrip=16)
+    monkeypatch.setattr("warptui.engine.formats.tiff.movie.lzw_kernels", lambda: None)
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), frames[:, ::-1])
+    damaged = bytearray((tmp_path / "a.tif").read_bytes())
+    damaged[300:400] = bytes(100)
+    (tmp_path / "b.tif").write_bytes(damaged)
+    with pytest.raises((CorruptError, TruncatedError)):
+        read(tmp_path / "b.tif")
+
+
+def test_the_kernel_compiles_here_and_its_failure_is_noticed(monkeypatch):
+    assert lzw_kernels.kernel_compiles()
+
+    def refuse(*_):
+        raise AttributeError("no such part of numba")
+
+    monkeypatch.setattr(lzw_kernels, "decode_lzw", refuse)
+    lzw_kernels.kernel_compiles.cache_clear()
+    try:
+        assert not lzw_kernels.kernel_compiles()
+    finally:
+        lzw_kernels.kernel_compiles.cache_clear()

@@ -86,7 +86,7 @@ def test_results_say_what_was_measured(real: Engine) -> None:
     real.wait_all(State.DONE, len(NAMES), TIMEOUT_S)
     detail = real.client.item("a.mrc")
     assert detail.row.summary["motion.early_motion"] is not None
-    assert Path(detail.average_path).stat().st_size > 256 * 256 * 2
+    assert Path(detail.path("average")).stat().st_size > 256 * 256 * 2
     until(lambda: real.client.status().state == "idle")
     stages = {"motion", "average", "ctf", "picking", "particles"}
     assert set(real.client.status().seconds_per_stage) == stages

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from warptui.engine.ops.common.fourier import frequencies_yx, shift_phases
-from warptui.engine.ops.motion.likelihood import Rings, make_rings
+from warptui.engine.ops.motion.rings import Rings, make_rings
 
 
 def rings_of(

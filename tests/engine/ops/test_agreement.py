@@ -11,13 +11,8 @@ from hypothesis import strategies as st
 from simulated_frames import rings_of
 
 from warptui.engine.ops.common.fourier import frequencies_yx, shift_phases
-from warptui.engine.ops.motion.likelihood import (
-    Rings,
-    evaluate,
-    evaluate_in_torch,
-    make_rings,
-    ring_mean,
-)
+from warptui.engine.ops.motion.likelihood import evaluate, evaluate_in_torch
+from warptui.engine.ops.motion.rings import Rings, make_rings, ring_mean
 
 PIXEL = 1.7
 SHAPES = [(24, 24), (25, 31), (18, 40), (33, 20)]

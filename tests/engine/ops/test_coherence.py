@@ -16,7 +16,7 @@ from warptui.engine.ops.motion.coherence import (
     likelihood_weights,
 )
 from warptui.engine.ops.motion.data_term import Comparison, make_comparison
-from warptui.engine.ops.motion.likelihood import ring_mean
+from warptui.engine.ops.motion.rings import ring_mean
 from warptui.engine.ops.motion.track import search_track
 
 PIXEL = 2.0

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warptui.engine.formats.gain import read_gain
+from warptui.engine.formats.camera.gain import read_gain
 from warptui.engine.formats.movie import open_movie
 from warptui.engine.ops.frames.defects import fill_defects, find_defects, plan_filling
 

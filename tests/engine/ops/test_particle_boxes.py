@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from warptui.engine.ops.common import prefetch
+from warptui.engine.ops.frames.counts import Counts
 from warptui.engine.ops.frames.dose import normalised_amplitudes
 from warptui.engine.ops.particles import extraction_cpu
 from warptui.engine.ops.particles.extraction import (
-    Counts,
     Geometry,
     Job,
     extract_particles,
@@ -225,3 +226,12 @@ def test_the_pixel_size_is_kept(box: int, pixel: float, raw: float) -> None:
 def test_a_pixel_finer_than_the_frames_is_refused() -> None:
     with pytest.raises(ValueError, match="finer"):
         plan_box(64, 0.9, 1.0)
+
+
+def test_a_hint_that_does_not_compile_is_left_out():
+    def made_for_another_numba():
+        raise AttributeError("no such part of numba")
+
+    hint = prefetch.choose_prefetch(made_for_another_numba)
+    hint(np.zeros(3, np.uint8), 7)  # does nothing, anywhere
+    assert hint is not prefetch.prefetch

@@ -378,7 +378,8 @@ def test_opposed_local_motion_is_seen_as_local(tmp_path: Path):
 def test_cuda_and_cpu_agree(tmp_path: Path):
     from warptui.engine.ops.common.fourier import frequencies_yx
     from warptui.engine.ops.frames.warping import add_warped
-    from warptui.engine.ops.motion.likelihood import evaluate, make_rings
+    from warptui.engine.ops.motion.likelihood import evaluate
+    from warptui.engine.ops.motion.rings import make_rings
 
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(3, 5, 96, 90, generator=generator)

@@ -198,6 +198,12 @@ def is_path(info: FieldInfo) -> bool:
     return isinstance(extra, dict) and bool(extra.get("path"))
 
 
+def is_reported(info: FieldInfo) -> bool:
+    """Whether a report lists the setting though it has its default."""
+    extra = info.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("reported"))
+
+
 def as_toml(value: Any) -> str:
     """A value as TOML writes it; numbers never depend on the locale."""
     if isinstance(value, list | tuple):

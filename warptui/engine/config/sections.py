@@ -20,7 +20,9 @@ class Section(BaseModel):
 class InputSettings(Section):
     """[input]: where the movies are and how to read them."""
 
-    folder: str = setting(".", "where the acquisition software writes", affects=False, path=True)
+    folder: str = setting(
+        ".", "where the acquisition software writes", affects=False, path=True, reported=True
+    )
     pattern: tuple[str, ...] = setting(
         ("*.mrc", "*.mrcs", "*.tif", "*.tiff", "*.eer"), "file names to take", affects=False
     )
@@ -31,13 +33,21 @@ class InputSettings(Section):
         unit="Å/px",
         ge=0,
         le=1000,
+        reported=True,
     )
-    binning: float = setting(1.0, "Fourier cropping factor", ge=1, le=64)
+    binning: float = setting(1.0, "Fourier cropping factor", ge=1, le=64, reported=True)
     dose_per_frame: float = setting(
-        0.0, "dose per raw frame (EER: per group); 0 = unknown", unit="e/Å²", ge=0, le=10000
+        0.0,
+        "dose per raw frame (EER: per group); 0 = unknown",
+        unit="e/Å²",
+        ge=0,
+        le=10000,
+        reported=True,
     )
     pre_exposure: float = setting(0.0, "dose before the first frame", unit="e/Å²", ge=0, le=100000)
-    gain: str = setting("", "gain reference to multiply with; empty = corrected already", path=True)
+    gain: str = setting(
+        "", "gain reference to multiply with; empty = corrected already", path=True, reported=True
+    )
     gain_flip_x: bool = setting(False, "mirror the gain left-right")
     gain_flip_y: bool = setting(False, "mirror the gain top-bottom")
     gain_transpose: bool = setting(False, "swap the gain's axes, after the flips")
@@ -62,9 +72,11 @@ class InputSettings(Section):
 class OpticsSettings(Section):
     """[optics]: the microscope."""
 
-    voltage: float = setting(300.0, "acceleration voltage", unit="kV", ge=10, le=2000)
-    cs: float = setting(2.7, "spherical aberration", unit="mm", ge=0, le=20)
-    amplitude_contrast: float = setting(0.07, "amplitude contrast", ge=0, le=1)
+    voltage: float = setting(
+        300.0, "acceleration voltage", unit="kV", ge=10, le=2000, reported=True
+    )
+    cs: float = setting(2.7, "spherical aberration", unit="mm", ge=0, le=20, reported=True)
+    amplitude_contrast: float = setting(0.07, "amplitude contrast", ge=0, le=1, reported=True)
 
 
 class Filters(Section):

@@ -14,6 +14,9 @@ from warptui.engine.exporters.optics_groups.beam_shifts import Grouping
 from warptui.engine.model.exports import ExportRequest
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie.average import AVERAGE
+from warptui.engine.stages.movie.particles import STACK
+from warptui.engine.stages.movie.picking import PICKS
 
 if TYPE_CHECKING:
     from warptui.engine.config.sections import ExportSettings
@@ -123,12 +126,12 @@ def target_of(request: ExportRequest, project: ProjectPaths) -> Path:
     path = (project.root / Path(given).expanduser()).absolute()
     if path.suffix != Path(kind.file_name).suffix:
         raise ExportError(f"{path.name}: the name must end with {Path(kind.file_name).suffix}")
-    if path.parent == project.particles("x", "x").parent:
+    if path.parent == project.product(STACK, "x").parent:
         raise ExportError(f"{path.parent} holds each item's particles: choose another folder")
     if kind.name == "particles" and path.parent == project.root:
         if path.match("particles_*.star"):
             raise ExportError(f"{path.name}: names that begin so are those of the live lists")
-        if (project.root / path.stem) in (project.particles("x", "x").parent, *_taken(project)):
+        if (project.root / path.stem) in (project.product(STACK, "x").parent, *_taken(project)):
             raise ExportError(f"{path.stem}/ is a folder of the session's: choose another name")
     if path.parent == project.motion("x").parent:
         raise ExportError(f"{path.parent} holds the movies' motion: choose another folder")
@@ -139,7 +142,7 @@ def target_of(request: ExportRequest, project: ProjectPaths) -> Path:
 
 def _taken(project: ProjectPaths) -> tuple[Path, ...]:
     """Folders that stacks of an export must not lie in."""
-    return project.average("x").parent, project.picks("x", "x").parent, project.models
+    return project.product(AVERAGE, "x").parent, project.product(PICKS, "x").parent, project.models
 
 
 def options_of(request: ExportRequest, project: ProjectPaths) -> micrographs.Options:

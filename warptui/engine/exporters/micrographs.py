@@ -20,6 +20,9 @@ from warptui.engine.formats.warp.ctf import positive_astigmatism
 from warptui.engine.model.item import root_name_of
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie.average import AVERAGE
+from warptui.engine.stages.movie.average import STAGE as AVERAGE_STAGE
+from warptui.engine.stages.movie.ctf import STAGE as CTF_STAGE
 
 CTF_LABELS = (
     "rlnDefocusU",
@@ -114,8 +117,11 @@ def export_micrographs(
             report.left_out[item.name] = reason
         if reason:
             continue
-        path, average = project.average(root_name_of(item.name)), item.records["average"]
-        ctf, found = item.records.get("ctf"), _found(item)
+        path, average = (
+            project.product(AVERAGE, root_name_of(item.name)),
+            item.records[AVERAGE_STAGE.name],
+        )
+        ctf, found = CTF_STAGE.record(item), _found(item)
         shown = _float32_copy(path, project) if options.float32 else path
         name = options.shown(shown, project)
         binning = float(average.sections.get("input", {}).get("binning", 1.0))
@@ -162,8 +168,8 @@ def export_micrographs(
 
 def why_not(item: StoredItem, project: ProjectPaths, options: Options) -> str:
     """Why an item cannot be in the list; "" where it can."""
-    path = project.average(root_name_of(item.name))
-    if "average" not in item.records or not path.is_file():
+    path = project.product(AVERAGE, root_name_of(item.name))
+    if AVERAGE_STAGE.name not in item.records or not path.is_file():
         return f"no average: {path} is not there"
     if not is_writable(options.shown(path, project)):
         return "RELION reads no names with blanks: rename the movie"
@@ -174,7 +180,10 @@ def preview_row(item: StoredItem, project: ProjectPaths, options: Options) -> li
     """Name, defocus along and across, resolution as they will stand there; None = left out."""
     if why_not(item, project, options):
         return None
-    name, found = options.shown(project.average(root_name_of(item.name)), project), _found(item)
+    name, found = (
+        options.shown(project.product(AVERAGE, root_name_of(item.name)), project),
+        _found(item),
+    )
     if options.without_ctf or found.get("defocus_um") is None:
         return [name, "", "", ""]
     values = _ctf_values(found)
@@ -182,7 +191,7 @@ def preview_row(item: StoredItem, project: ProjectPaths, options: Options) -> li
 
 
 def _found(item: StoredItem) -> Mapping[str, Any]:
-    ctf = item.records.get("ctf")
+    ctf = CTF_STAGE.record(item)
     return ctf.result if ctf is not None else {}
 
 

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.errors import WarptuiError
-from warptui.engine.formats.gain import read_gain
+from warptui.engine.formats.camera.gain import read_gain
 from warptui.engine.formats.movie import open_movie
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.tables import Pairs, Table, Value, is_writable, write_star
 from warptui.engine.model.item import root_name_of
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie.motion import STAGE as MOTION_STAGE
 
 LATTICE = 9  # places each way at which the local motion is compared
 GLOBAL_ONLY, POLYNOMIAL = 0, 1  # RELION's versions of a motion model
@@ -40,7 +41,7 @@ class MotionExport:
 
         "" where the motion is not known or cannot be told: polishing then leaves the movie out.
         """
-        record = item.records.get("motion")
+        record = MOTION_STAGE.record(item)
         movie = self._shown(Path(item.raw_path)) if item.raw_path else ""
         if record is None or not record.result.get("track_yx_angstrom") or not is_writable(movie):
             return "", 0.0

@@ -40,6 +40,10 @@ from warptui.engine.model.item import root_name_of
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project import filesystem
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie.average import AVERAGE
+from warptui.engine.stages.movie.average import STAGE as AVERAGE_STAGE
+from warptui.engine.stages.movie.particles import STAGE as PARTICLES_STAGE
+from warptui.engine.stages.movie.picking import STAGE as PICKING_STAGE
 
 NO_PICKS = "nothing was picked, or cut out, on it"
 NONE_THERE = "the coordinates name no particles on it"
@@ -172,17 +176,17 @@ def preview_particles(
         table = _wanted(item, project, places_of(request, project))
     except InputError:
         return []
-    micrograph = shown(project.average(root_name_of(item.name)))
+    micrograph = shown(project.product(AVERAGE, root_name_of(item.name)))
     return [[micrograph, f"{x:.1f}", f"{y:.1f}", f"{score:.3f}"] for y, x, score in table[:3]]
 
 
 def _wanted(item: StoredItem, project: ProjectPaths, places: Places | None) -> list[list[float]]:
     """y, x (px of the average) and score of the particles of an item."""
-    average = item.records.get("average")
+    average = AVERAGE_STAGE.record(item)
     if average is None:
         raise InputError("it has no average")
     if places is None:
-        picking = item.records.get("picking")
+        picking = PICKING_STAGE.record(item)
         if picking is None or not picking.result.get("picks_path"):
             raise InputError(NO_PICKS)
         positions, scores = read_picks(project.root / picking.result["picks_path"])
@@ -198,7 +202,7 @@ def _wanted(item: StoredItem, project: ProjectPaths, places: Places | None) -> l
 
 def _there(item: StoredItem, project: ProjectPaths, optics: Mapping[str, float]) -> Rows:
     """Rows of what the session has: particles that were cut out, else picks."""
-    picking = item.records.get("picking")
+    picking = PICKING_STAGE.record(item)
     suffix = str(picking.result.get("suffix")) if picking is not None else ""
     source = None
     for extracting in (True, False):
@@ -330,10 +334,10 @@ class _Cutter:
             "input": sections["input"],
             "optics": {**optics, **sections.get("optics", {})},
         }
-        for name in ("average", "picking", "particles"):
+        for name in (AVERAGE_STAGE.name, PICKING_STAGE.name, PARTICLES_STAGE.name):
             if name in records:
                 config[name] = dict(records[name].settings)
-        particles = config.setdefault("particles", {})
+        particles = config.setdefault(PARTICLES_STAGE.name, {})
         if box := int(number_of(request, "box_size_px")):
             particles["box_size_px"] = box
         if pixel_size := number_of(request, "pixel_size"):
@@ -341,11 +345,9 @@ class _Cutter:
             if not box:
                 particles["box_size_px"] = 0
         results = {
-            name: record.result
-            for name, record in records.items()
-            if name in ("motion", "average", "ctf", "picking")
+            name: record.result for name, record in records.items() if name in PARTICLES_STAGE.needs
         }
-        results.setdefault("picking", {"suffix": "export"})
+        results.setdefault(PICKING_STAGE.name, {"suffix": "export"})
         return {
             "project": str(self._project.root), "raw_path": item.raw_path, "config": config,
             "results": results, "places": places, "folder": str(self._folder),

@@ -13,6 +13,10 @@ from warptui.engine.formats.star.rows import Head, Rows, split_star
 from warptui.engine.model.item import root_name_of
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie.average import STAGE as AVERAGE_STAGE
+from warptui.engine.stages.movie.ctf import STAGE as CTF_STAGE
+from warptui.engine.stages.movie.particles import STAGE as PARTICLES_STAGE
+from warptui.engine.stages.movie.picking import STAGE as PICKING_STAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +35,18 @@ def source_of(
     stored: StoredItem, suffix: str, optics: Mapping[str, float], *, extracting: bool
 ) -> Source | None:
     """What an item's rows are made from; None where it has none of this model."""
-    picking = stored.records.get("picking")
+    picking = PICKING_STAGE.record(stored)
     if picking is None or picking.result.get("suffix") != suffix:
         return None
     if extracting:
-        record = stored.records.get("particles")
+        record = PARTICLES_STAGE.record(stored)
         if record is None or record.result.get("suffix") != suffix:
             return None
         path = str(record.result.get("star_path") or "")
         key = f"{record.key}:{record.result.get('picks_hash')}"
         source = Source(stored.name, stored.sequence, key, path, raw_path=stored.raw_path)
         return source if path else None
-    ctf, average = stored.records.get("ctf"), stored.records.get("average")
+    ctf, average = CTF_STAGE.record(stored), AVERAGE_STAGE.record(stored)
     if average is None or not picking.result.get("picks_path"):
         return None
     parts = [picking.key, picking.result.get("edits"), picking.result.get("n_particles")]
@@ -68,15 +72,15 @@ def rows_of(
         with open(f"{project.root}/{source.path}", "rb") as file:  # noqa: PTH123 - of many
             return split_star(file.read(), source.path)
     stored = load(source.name)
-    if stored is None or not {"picking", "average"} <= stored.records.keys():
+    if stored is None or not {PICKING_STAGE.name, AVERAGE_STAGE.name} <= stored.records.keys():
         raise InputError("its metadata is gone: process it again (P)")
-    picking, average = stored.records["picking"].result, stored.records["average"]
+    picking, average = stored.records[PICKING_STAGE.name].result, stored.records[AVERAGE_STAGE.name]
     micrograph = str(
         average.result.get("average_path") or f"average/{root_name_of(source.name)}.mrc"
     )
     if not can_be_named(micrograph):
         raise InputError("RELION reads no names with blanks: rename the movie")
-    ctf = stored.records.get("ctf")
+    ctf = CTF_STAGE.record(stored)
     positions, scores = read_picks(project.root / picking["picks_path"])
     table = particle_rows(
         average.result, ctf.result if ctf else {}, positions, scores, micrograph=micrograph

@@ -16,6 +16,7 @@ from warptui.engine.project.edits_file import read_edits
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.picks import read_candidates, write_chosen
 from warptui.engine.stages.movie import picking
+from warptui.engine.stages.movie.average import AVERAGE
 
 ENDING = "_edits.json"
 
@@ -84,7 +85,7 @@ def repick(project: ProjectPaths, name: str, root_name: str, record: StageRecord
             "processed again (P)"
         )
     chosen = picking.pick(found, record.settings, result, edits)
-    micrograph = project.average(root_name).name
+    micrograph = project.product(AVERAGE, root_name).name
     try:
         write_chosen(project, root_name, result["model"], chosen, result["pixel_size"], micrograph)
     except OSError as problem:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from warptui.engine.errors import InputError
-from warptui.engine.formats.squares import square_of_parts
+from warptui.engine.formats.acquisition.squares import square_of_parts
 from warptui.engine.items.picks import NO_MARK, Mark
 from warptui.engine.items.selection import NOT_PROCESSED, Selection, Spread, select
 from warptui.engine.items.selection_cache import ASTIGMATISM, FROM_SPREAD, Judged
@@ -381,11 +381,8 @@ class Roster:
         """Everything about an item; ``stored`` is its unabridged record."""
         stored = stored or entry.stored
         root_name = root_name_of(entry.path.name)
-        preview = self._project.preview(root_name)
-        spectrum = self._project.preview(root_name, "spectrum")
-        average = self._project.average(root_name)
-        candidates = self._project.candidates(root_name)
-        mask = self._project.mask_preview(root_name)
+        products = (product for stage in self.wanted.stages for product in stage.products)
+        shown = {p.name: self._project.product(p, root_name) for p in products if p.shown}
         edits, problem = {}, ""
         if self.mark(entry) is not NO_MARK:
             try:
@@ -405,13 +402,9 @@ class Roster:
             outdated={step.stage: step.reason for step in self.steps(entry)} if raw_there else {},
             history=stored.history,
             raw_path=str(entry.path),
-            preview_path=str(preview) if preview.exists() else "",
-            average_path=str(average) if average.exists() else "",
-            candidates_path=str(candidates) if candidates.exists() else "",
-            mask_preview_path=str(mask) if mask.exists() else "",
+            paths={name: str(path) for name, path in shown.items() if path.exists()},
             edits=edits,
             edits_problem=problem,
-            spectrum_path=str(spectrum) if spectrum.exists() else "",
             failed_stage=failure.stage if failure else "",
             log_tail=failure.log_tail if failure else "",
             traceback=failure.traceback if failure else "",

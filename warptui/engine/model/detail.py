@@ -7,6 +7,8 @@ from typing import Any
 
 from warptui.engine.model.row import ItemRow
 
+AVERAGE, PREVIEW = "average", "preview"  # products that the app needs beside the stages' views
+
 
 @dataclass(frozen=True)
 class ItemDetail:
@@ -18,16 +20,16 @@ class ItemDetail:
     outdated: dict[str, str] = field(default_factory=dict)  # per stage: why it must run
     history: tuple[dict[str, Any], ...] = ()  # stage, finished_at, device, seconds, version
     raw_path: str = ""
-    preview_path: str = ""  # empty while there is none
-    average_path: str = ""
-    spectrum_path: str = ""  # small picture of the power spectrum beside its model
-    candidates_path: str = ""  # what may be a particle: an array of y, x, score, area
-    mask_preview_path: str = ""  # small picture: where there is no specimen
+    paths: dict[str, str] = field(default_factory=dict)  # of products that are there, by name
     edits: dict[str, Any] = field(default_factory=dict)  # of the picks, by hand; see `edits.Edits`
     edits_problem: str = ""  # why the edits cannot be read
     failed_stage: str = ""  # where the last failure happened
     log_tail: str = ""  # of the worker that failed on it
     traceback: str = ""
+
+    def path(self, product: str) -> str:
+        """Path of a product that a stage declares as shown; "" while there is none."""
+        return self.paths.get(product, "")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,10 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from warptui.engine.stages.base import Product
 
 CONFIG_NAME = "config.toml"
 
@@ -86,6 +90,10 @@ class ProjectPaths:
     def metadata_unreadable(self, root_name: str) -> Path:
         """A damaged or too new XML file that had to be replaced, kept for its owner."""
         return self.root / ".warptui" / "unreadable" / f"{root_name}.xml"
+
+    def product(self, product: Product, root_name: str, model: str = "") -> Path:
+        """A file that a stage writes for an item; ``model`` is the suffix of the picking model."""
+        return product.path(self.root, root_name, model)
 
     def average(self, root_name: str) -> Path:
         """Motion-corrected, dose-weighted average."""

@@ -15,6 +15,13 @@ from warptui.engine.formats.tiff.writing import write_tiff_movie
 from warptui.engine.formats.writing import write_text
 from warptui.engine.model.edits import Chosen
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie.picking import (
+    CANDIDATES,
+    CANDIDATES_KEY,
+    FALSE_POSITIVES,
+    MASK_PREVIEW,
+    PICKS,
+)
 
 
 def write_candidates(
@@ -24,10 +31,12 @@ def write_candidates(
 
     The key is written last: what a crash left half-written is never taken for whole.
     """
-    key_path = project.candidates_key(root_name)
+    key_path = project.product(CANDIDATES_KEY, root_name)
     key_path.unlink(missing_ok=True)
-    write_array(project.candidates(root_name), found.table.astype(np.float32).reshape(-1, 4))
-    write_array(project.mask_preview(root_name), found.mask.astype(np.uint8))
+    write_array(
+        project.product(CANDIDATES, root_name), found.table.astype(np.float32).reshape(-1, 4)
+    )
+    write_array(project.product(MASK_PREVIEW, root_name), found.mask.astype(np.uint8))
     write_text(key_path, json.dumps(dict(key)) + "\n")
 
 
@@ -36,11 +45,11 @@ def read_candidates(
 ) -> Candidates | None:
     """What `write_candidates` kept, if it is there, whole and of this very ``key`` (None = any)."""
     try:
-        told = json.loads(project.candidates_key(root_name).read_text(encoding="utf-8"))
+        told = json.loads(project.product(CANDIDATES_KEY, root_name).read_text(encoding="utf-8"))
         if key is not None and told != dict(key):
             return None
-        table = np.load(project.candidates(root_name), allow_pickle=False)
-        mask = np.load(project.mask_preview(root_name), allow_pickle=False)
+        table = np.load(project.product(CANDIDATES, root_name), allow_pickle=False)
+        mask = np.load(project.product(MASK_PREVIEW, root_name), allow_pickle=False)
     except (OSError, ValueError, EOFError):  # gone or damaged: it can be made again
         return None
     if table.ndim != 2 or table.shape[1] != 4 or mask.ndim != 2 or not np.isfinite(table).all():
@@ -58,9 +67,9 @@ def write_chosen(
 ) -> Path:
     """Write the picks, and those removed by hand where there are any; the path of the picks."""
     suffix = model_suffix(model)
-    path = project.picks(root_name, suffix)
+    path = project.product(PICKS, root_name, suffix)
     write_picks(path, chosen.positions_yx_angstrom / pixel_size, chosen.scores, micrograph)
-    wrong = project.false_positives(root_name, suffix)
+    wrong = project.product(FALSE_POSITIVES, root_name, suffix)
     if len(chosen.removed_scores):
         places = chosen.removed_yx_angstrom / pixel_size
         write_picks(wrong, places, chosen.removed_scores, micrograph)

@@ -6,17 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from warptui.engine.formats.writing import TEMPORARY_SUFFIX
+from warptui.engine.stages.registry import STAGES
 
-PRODUCT_FOLDERS = (
-    "average",
-    "powerspectrum",
-    "matching",
-    "deconv",
-    "thumbnails",
-    "mask",
-    "motion",
-    "models",
-    "particles",
+OTHER_FOLDERS = ("motion", "models")  # of the motion's export, and of training
+_OF_STAGES = [product.folder for stage in STAGES for product in stage.products]
+# Folders in a project that hold results: no movies are looked for in them.
+PRODUCT_FOLDERS = tuple(
+    dict.fromkeys([*(folder.partition("/")[0] for folder in _OF_STAGES), *OTHER_FOLDERS])
 )
 
 

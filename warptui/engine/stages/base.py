@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from warptui.engine.formats.star.picks import Candidates
     from warptui.engine.formats.warp.xml import Element
     from warptui.engine.model.edits import Chosen, Edits
-    from warptui.engine.model.stored import StageRecord
+    from warptui.engine.model.stored import StageRecord, StoredItem
     from warptui.engine.nets.boxnet import BoxNet
-    from warptui.engine.ops.particles.extraction import Counts
+    from warptui.engine.ops.frames.counts import Counts
     from warptui.engine.stages.movie.average import AverageSettings
 
 
@@ -49,20 +49,19 @@ def setting(
     unit: str = "",
     affects: bool = True,
     path: bool = False,
+    reported: bool = False,
     **bounds: Any,
 ) -> Any:
     """A setting with its one-line help, unit and bounds (``ge``, ``le``, ...).
 
     ``affects=False`` marks what changes no result, so that no item becomes outdated by it;
-    ``path=True`` a file or folder, which may be relative to the folder of config.toml.
+    ``path=True`` a file or folder, which may be relative to the folder of config.toml;
+    ``reported=True`` what reports list even where it has its default.
     """
     extra: dict[str, Any] = {"unit": unit, "affects": affects}
-    return Field(
-        default,
-        description=help,
-        json_schema_extra=extra | {"path": True} if path else extra,
-        **bounds,
-    )
+    extra |= {"path": True} if path else {}
+    extra |= {"reported": True} if reported else {}
+    return Field(default, description=help, json_schema_extra=extra, **bounds)
 
 
 class FilterLimit(NamedTuple):
@@ -334,6 +333,10 @@ class Stage(NamedTuple):
         """Longest time that it may take on a small file."""
         return self.resources.deadline_s
 
+    def record(self, item: StoredItem) -> StageRecord | None:
+        """Its stored run on an item; None while there is none."""
+        return item.records.get(self.name)
+
     def needed(self, config: SettingsView) -> tuple[str, ...]:
         """Those of ``needs`` that it reads with these settings; all of them unless it says so."""
         return self.needs if self.needs_with is None else self.needs_with(config)
@@ -395,8 +398,3 @@ class Stage(NamedTuple):
         for name, info in self.Result.model_fields.items():
             if isinstance(info.json_schema_extra, dict):
                 yield name, dict(info.json_schema_extra)
-
-
-def field_with(role: Role, stages: Iterable[Stage]) -> tuple[str, str] | None:
-    """Stage and field of the first value with this role; None where no stage declares it."""
-    return next(((s.name, s.roles()[role]) for s in stages if role in s.roles()), None)

@@ -11,12 +11,14 @@ import numpy as np
 
 from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.formats.mrc import read_shape_and_pixel_size
-from warptui.engine.formats.star.tables import read_positions
+from warptui.engine.formats.star.foreign import read_positions
 from warptui.engine.model.edits import Edits, Spot
 from warptui.engine.model.training import TrainingExample, TrainingRequest
 from warptui.engine.ops.picking.choice import choose
 from warptui.engine.project.edits_file import read_edits
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie.average import AVERAGE
+from warptui.engine.stages.movie.picking import CANDIDATES, MASK_PREVIEW
 
 LEARN, MEASURE = "examples", "held-out"
 _NO_AVERAGE = "its average is gone: process it again (P)"
@@ -90,9 +92,9 @@ def find_marked(
             name,
             role or LEARN,
             edits,
-            str(paths.average(root)),
-            str(paths.candidates(root)),
-            str(paths.mask_preview(root)),
+            str(paths.product(AVERAGE, root)),
+            str(paths.product(CANDIDATES, root)),
+            str(paths.product(MASK_PREVIEW, root)),
             problem,
         )
         if request.positions:
@@ -206,6 +208,8 @@ def _with_positions(marked: Marked, folder: Path, root: str) -> Marked:
         return replace(marked, problem=_NO_AVERAGE)
     except InputError as trouble:
         return replace(marked, problem=str(trouble))
-    added = tuple(Spot(y_angstrom=y * pixel_size, x_angstrom=x * pixel_size) for y, x in places)
+    added = tuple(
+        Spot(y_angstrom=y * pixel_size, x_angstrom=x * pixel_size) for y, x in places.tolist()
+    )
     edits = marked.edits.model_copy(update={"added": added, "removed": (), "train_mask": False})
     return replace(marked, edits=edits, candidates_path="", mask_path="")

@@ -19,7 +19,7 @@ from pathlib import Path
 from time import monotonic
 
 from warptui.engine.errors import InputError, TransientError
-from warptui.engine.formats.squares import square_told_beside
+from warptui.engine.formats.acquisition.squares import square_told_beside
 from warptui.engine.project import filesystem
 
 IGNORED_SUFFIXES = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~", ".warptui-tmp")

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError, OutputError
+from warptui.engine.formats.acquisition.mdoc import movie_facts
 from warptui.engine.formats.array import write_array
 from warptui.engine.formats.boxnet_model import find_model
-from warptui.engine.formats.defects import read_defects
-from warptui.engine.formats.gain import orientation_score, read_gain
-from warptui.engine.formats.mdoc import movie_facts
+from warptui.engine.formats.camera.defects import read_defects
+from warptui.engine.formats.camera.gain import orientation_score, read_gain
 from warptui.engine.formats.movie import open_movie
 from warptui.engine.formats.mrc import StackWriter, read_mrc, write_mrc
 from warptui.engine.formats.star.particles import (
@@ -38,6 +38,7 @@ from warptui.engine.stages.movie.average import AverageSettings
 from warptui.engine.stages.movie.picking import PickingSettings
 from warptui.engine.worker import models
 from warptui.engine.worker.frames import Frames
+from warptui.engine.worker.products import ProductFiles
 
 MIN_SIZE_PX = 64
 MAX_BAD_SHARE = 0.1
@@ -73,6 +74,7 @@ class MovieBench:
         self.notes: list[str] = []
         self.pixel_size = 0.0  # Å/px of the raw frames
         self.dose_per_frame: float | None = None  # e/Å²
+        self.products = ProductFiles(project.root, item.name, item.root_name, self.device)
         self._project = project
         self._threads = threads
         self._on_progress = on_progress

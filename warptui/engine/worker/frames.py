@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from warptui.engine.ops.frames.counts import Counts
 from warptui.engine.ops.frames.defects import (
     Filling,
     fill_defects,
@@ -13,7 +14,6 @@ from warptui.engine.ops.frames.defects import (
     find_defects,
     plan_filling,
 )
-from warptui.engine.ops.particles.extraction import Counts
 
 SUM_ROWS = 64  # of the sum that stay in the cache while all frames are added to them
 

@@ -11,6 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
+from warptui.engine.model.detail import AVERAGE
 from warptui.screens import words
 from warptui.screens.dialogs.windows import TextDialog
 from warptui.screens.item import text as item_text
@@ -387,8 +388,8 @@ class ItemScreen(PickEditor):
     def paths(self, raw: bool = False) -> tuple[str, list[str]]:
         loaded = self.loaded
         detail = loaded.detail if loaded is not None else None
-        if detail is not None and detail.average_path and not raw:
-            return "average", [detail.average_path]
+        if detail is not None and detail.path(AVERAGE) and not raw:
+            return "average", [detail.path(AVERAGE)]
         if detail is not None and detail.raw_path:
             return RAW, [detail.raw_path]
         return super().paths(raw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.detail import AVERAGE, PREVIEW, ItemDetail
 from warptui.engine.model.item import Choice, State
 from warptui.engine.model.row import ItemRow
 from warptui.engine.model.summary import Summary
@@ -97,7 +97,7 @@ def failure(row: ItemRow, detail: ItemDetail | None, colours: Palette) -> Lines:
         [(f" {row.state}{tries}: ", colours.state(row.state) + BOLD), (row.reason, BOLD)],
     ]
     if detail is not None:
-        if detail.preview_path:
+        if detail.path(PREVIEW):
             lines += [[(f" {line}", muted)] for line in last_words(detail, LOG_LINES)]
         if detail.traceback or detail.log_tail:
             lines.append([(" i shows the whole log   P tries again", muted)])
@@ -128,7 +128,7 @@ def story(detail: ItemDetail, colours: Palette) -> Lines:
         version = entry.get("program_version") or entry.get("version", "")
         more = f"{seconds}  on {entry.get('device') or words.UNKNOWN}  {version}"
         lines.append([(f" {at}  ", muted), (f"{entry.get('stage', '?'):8} ", BOLD), (more, PLAIN)])
-    paths = [("raw", detail.raw_path), ("average", detail.average_path)]
+    paths = [("raw", detail.raw_path), ("average", detail.path(AVERAGE))]
     lines += [[(f" {name:8} ", muted), (path, PLAIN)] for name, path in paths if path]
     for stage, sections in detail.settings.items():
         for section, values in sections.items():

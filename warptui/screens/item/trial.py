@@ -213,7 +213,10 @@ class TrialScreen(ModalScreen[None]):
         detail = self._stored.detail
         assert detail is not None
         stage, results = self._view.stage, {**detail.results, self._view.stage: trial.result}
-        detail = replace(detail, results=results, spectrum_path=trial.pictures.get("spectrum", ""))
+        shown = self._view.pictures
+        paths = {name: path for name, path in detail.paths.items() if name not in shown}
+        paths |= {name: path for name, path in trial.pictures.items() if name in shown}
+        detail = replace(detail, results=results, paths=paths)
         parts = {**self._stored.parts, stage: self._view.read(detail)}
         return Loaded(detail, parts)
 

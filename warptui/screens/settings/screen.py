@@ -11,6 +11,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from warptui.engine.errors import SettingsError, WarptuiError
+from warptui.engine.project.paths import CONFIG_NAME
 from warptui.screens.dialogs.prompts import Ask, Choose
 from warptui.screens.dialogs.windows import TextDialog
 from warptui.screens.keys.names import key_name
@@ -113,8 +114,8 @@ class SettingsScreen(Page):
     def targets(self) -> list:
         return []  # no key acts on an item that is not seen here
 
-    def raw_paths(self) -> list[str]:
-        return [str(self._project / "config.toml")]
+    def paths(self, raw: bool = False) -> tuple[str, list[str]]:
+        return "settings file", [str(self._project / CONFIG_NAME)]
 
     def draw(self, changes: Changes) -> None:
         super().draw(changes)

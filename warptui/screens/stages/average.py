@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.detail import PREVIEW, ItemDetail
 from warptui.engine.model.item import State
 from warptui.screens import words
 from warptui.screens.link.previews import PreviewError, read_preview
@@ -26,9 +26,9 @@ _WAITING = {
 def _read(detail: ItemDetail) -> np.ndarray | str:
     """The preview, or why there is none."""
     row = detail.row
-    if detail.preview_path:
+    if detail.path(PREVIEW):
         try:
-            return read_preview(Path(detail.preview_path))
+            return read_preview(Path(detail.path(PREVIEW)))
         except PreviewError as problem:
             return str(problem)
     if row.state in (State.FAILED, State.MISSING):

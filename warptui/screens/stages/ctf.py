@@ -19,6 +19,7 @@ from warptui.screens.widgets.pictures.spline import evaluate_natural_spline
 from warptui.screens.widgets.plots.chart import Chart, Plot
 from warptui.screens.widgets.plots.line_plot import Curve
 
+SPECTRUM = "spectrum"  # product: a picture, beside its model
 REACH = 1.1  # how much farther than the fit the engine's picture goes
 RESOLVED = 0.3  # the quality at which the resolution is read
 BEYOND = 1.6  # how much farther than the resolution curves are shown
@@ -40,10 +41,10 @@ NO_CTF = (
 
 def _read(detail: ItemDetail) -> np.ndarray | str:
     """The picture of the spectrum, or why there is none."""
-    if not detail.spectrum_path:
+    if not detail.path(SPECTRUM):
         return ""
     try:
-        return read_preview(Path(detail.spectrum_path))
+        return read_preview(Path(detail.path(SPECTRUM)))
     except PreviewError as problem:
         return str(problem)
 
@@ -229,6 +230,7 @@ def _compared(result: dict[str, Any]) -> list[Fact]:
 VIEW = StageView(
     "ctf",
     read=_read,
+    pictures=(SPECTRUM,),
     panes=(
         Pane("spectrum", "Spectrum", Side.FOURIER, Image, _picture),
         Pane("rings", "Rings, by resolution in Å", Side.FOURIER, Chart, _curves),

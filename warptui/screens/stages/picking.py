@@ -16,6 +16,7 @@ from warptui.screens.widgets.pictures import layers
 from warptui.screens.widgets.pictures.layers import Layer, Marks, Mask
 from warptui.screens.widgets.pictures.shapes import Shape
 
+CANDIDATES, MASK = "candidates", "mask preview"  # products
 PICKS = "picks"  # of the layer
 HASH = 8  # characters of a model's that are shown
 TRAINING = {
@@ -34,7 +35,7 @@ def _read(detail: ItemDetail) -> Field | str:
     from warptui.engine.model.edits import Edits
 
     result, average = detail.results.get("picking", {}), detail.results.get("average", {})
-    if not result or not detail.candidates_path:
+    if not result or not detail.path(CANDIDATES):
         return ""
     shape, pixel = average.get("shape_yx"), average.get("pixel_size")
     settings = detail.settings.get("picking", {}).get("picking", {})
@@ -43,9 +44,9 @@ def _read(detail: ItemDetail) -> Field | str:
     mask_pixel = result.get("mask_pixel_yx") or (8.0, 8.0)
     mask, problem = None, detail.edits_problem
     try:
-        candidates = read_candidates(Path(detail.candidates_path))
-        if detail.mask_preview_path:
-            mask = read_preview(Path(detail.mask_preview_path))
+        candidates = read_candidates(Path(detail.path(CANDIDATES)))
+        if detail.path(MASK):
+            mask = read_preview(Path(detail.path(MASK)))
     except PreviewError as missing:
         return str(missing)
     try:

@@ -80,6 +80,7 @@ class StageView:
         None
     )  # in a thread: files, arrays; kept in `parts`
     panes: tuple[Pane, ...] = ()
+    pictures: tuple[str, ...] = ()  # products that the panes show: a trial brings its own
     layers: tuple[LayerSwitch, ...] = ()
     facts: Callable[[Loaded], list[Fact]] = (
         lambda _: []

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from warptui.engine.errors import WarptuiError
-from warptui.engine.model.detail import ItemDetail
+from warptui.engine.model.detail import PREVIEW, ItemDetail
 from warptui.screens import words
 from warptui.screens.link.feed import Engine
 from warptui.screens.link.previews import PreviewError, read_preview
@@ -112,7 +112,7 @@ def compare(report: Mapping[str, Any], detail: ItemDetail) -> Compared | str:
     average = detail.results.get("average", {})
     shape, pixel = average.get("shape_yx"), average.get("pixel_size")
     diameter = float(report.get("diameter_angstrom") or 0.0)
-    if not detail.preview_path or not shape or not pixel or not diameter:
+    if not detail.path(PREVIEW) or not shape or not pixel or not diameter:
         return f"{item}: its average is gone"
     extent = np.array(shape) * float(pixel)
     truth = _places(report["truth"])
@@ -129,7 +129,7 @@ def compare(report: Mapping[str, Any], detail: ItemDetail) -> Compared | str:
             None if f1 is None else float(f1),
         )
 
-    pixels = read_preview(Path(detail.preview_path))
+    pixels = read_preview(Path(detail.path(PREVIEW)))
     return Compared(
         item,
         pixels,

@@ -12,7 +12,7 @@ from typing import Any
 
 from warptui.engine.errors import InputError
 from warptui.engine.exporters.optics_groups.grouping import NO_SHIFT, BeamGroups
-from warptui.engine.formats.acquisition import BeamShift, BeamShiftFiles
+from warptui.engine.formats.acquisition.beam_shift import BeamShift, BeamShiftFiles
 
 MOST_POINTS = 2000  # that a picture of them needs
 

@@ -15,6 +15,7 @@ from warptui.engine.model.item_columns import CHOICE_NUMBERS, STATE_NUMBERS, Col
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.summary import Summary
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.base import Role
 
 _PROCESSED = [STATE_NUMBERS[state] for state in (State.DONE, State.OUTDATED)]
 
@@ -65,6 +66,10 @@ class Facts:
         """The lower and the upper limit of a value."""
         filters = self.status.filters
         return filters.get(summary.filter_min), filters.get(summary.filter_max)
+
+    def with_role(self, role: Role) -> Summary | None:
+        """The value with this meaning; None where the items have none."""
+        return next((entry for entry in self.summaries if entry.role == role), None)
 
     def in_state(self, state: State) -> np.ndarray:
         """Numbers of the items in a state."""
@@ -124,3 +129,9 @@ def limit_words(summary: Summary, low: float | None, high: float | None) -> str:
     ends = [f"< {low:g}"] if low is not None else []
     ends += [f"> {high:g}"] if high is not None else []
     return f"{summary.label} {' or '.join(ends)}{unit}"
+
+
+def in_words(value: float, summary: Summary) -> str:
+    """A value with the digits and the unit that its stage declares."""
+    unit = f" {summary.unit}" if summary.unit else ""
+    return f"{value:,.{summary.digits}f}{unit}"

@@ -97,6 +97,35 @@ def read_places(path: Path, pixel_size: float | None = None) -> Places:
     return Places({name: places[at] for name, at in rows.items()}, found, len(places))
 
 
+def read_positions(path: Path) -> np.ndarray:
+    """(n, 2) y, x px of the particles of one micrograph, as any picking program lists them.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, no table in it has coordinates, or one is no number.
+    """
+    import starfile  # with pandas: half a second, only where positions are given
+
+    try:
+        blocks = starfile.read(path, always_dict=True)
+    except (OSError, ValueError, KeyError, TypeError) as problem:  # TypeError: cut off
+        raise InputError(f"{path}: cannot be read as a STAR file: {problem}") from problem
+    tables = (block for block in blocks.values() if block is not None)  # None: cut off in its head
+    table = next((block for block in tables if X in block and Y in block), None)
+    if table is None:
+        raise InputError(f"{path}: no table in it has {X} and {Y}")
+    try:
+        found = np.column_stack([np.atleast_1d(table[Y]), np.atleast_1d(table[X])])
+        found = found.astype(np.float64)
+    except ValueError as problem:
+        raise InputError(f"{path}: a row has no coordinates ({problem})") from problem
+    if not np.isfinite(found).all():
+        row = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0]) + 1
+        raise InputError(f"{path}: row {row} has no coordinates")
+    return found
+
+
 def read_tables(lines: Iterable[str]) -> Iterator[Table]:
     """The tables with rows, whatever ends their lines and however they are spaced."""
     table: Table | None = None

@@ -55,17 +55,6 @@ def write_star(path: Path, blocks: Sequence[Pairs | Table]) -> None:
     write_text(path, text + "\n")
 
 
-def read_positions(path: Path) -> list[tuple[float, float]]:
-    """(y, x) px of every row of the first table that has rlnCoordinateX and rlnCoordinateY.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or has no such table.
-    """
-    return [(y, x) for x, y in read_columns(path, ("rlnCoordinateX", "rlnCoordinateY"))]
-
-
 def read_columns(
     path: Path, wanted: Sequence[str], optional: Sequence[str] = ()
 ) -> list[tuple[float, ...]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
 from typing import Any
 
 import imagecodecs
@@ -13,6 +16,8 @@ from warptui.engine.errors import CorruptError, InputError, TruncatedError
 from warptui.engine.formats.source import Frames, Source
 from warptui.engine.formats.tiff import structure as tags
 from warptui.engine.formats.tiff.structure import ByteOrder, Chain, Page
+
+log = logging.getLogger(__name__)
 
 LZW = 5
 # Decoders and the most bytes that one compressed byte may become: a lie about the image
@@ -201,15 +206,28 @@ def _decompress(data: np.ndarray, count: int, compression: int, scratch: np.ndar
     if compression == 1:
         return data[:count]
     if compression == LZW:
-        from warptui.engine.formats.tiff.lzw_kernels import OUTPUT_START, decode_lzw
-
-        n_bytes = decode_lzw(data, count, scratch, scratch.size - _MARGIN)
+        kernels = lzw_kernels()
+        if kernels is None:
+            room = scratch[: scratch.size - _MARGIN]
+            return np.frombuffer(imagecodecs.lzw_decode(data[:count], out=room), np.uint8)
+        n_bytes = kernels.decode_lzw(data, count, scratch, scratch.size - _MARGIN)
         if n_bytes < 0:
             raise ValueError("an impossible code")
-        return scratch[OUTPUT_START : OUTPUT_START + n_bytes]
+        return scratch[kernels.OUTPUT_START : kernels.OUTPUT_START + n_bytes]
     decoder = _DECODERS[compression][1]
     assert decoder is not None
     return np.frombuffer(decoder(data[:count], out=scratch[: scratch.size - _MARGIN]), np.uint8)
+
+
+@cache
+def lzw_kernels() -> ModuleType | None:
+    """The compiled LZW decoder; None where it does not compile, and imagecodecs decodes."""
+    try:
+        from warptui.engine.formats.tiff import lzw_kernels as kernels
+    except (ImportError, AttributeError) as problem:
+        log.warning("the LZW kernel cannot be loaded, imagecodecs decodes: %s", problem)
+        return None
+    return kernels if kernels.kernel_compiles() else None
 
 
 def _pixels(decoded: np.ndarray, layout: Layout) -> np.ndarray:

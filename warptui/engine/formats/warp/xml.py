@@ -148,9 +148,11 @@ def place(root: Element, element: Element) -> None:
     """Put ``element`` where Warp's order has it, in place of one of the same name."""
     for old in root.findall(element.tag):
         root.remove(old)
-    rank = MOVIE_ORDER.index(element.tag)
+    # elements that Warp does not know come last, before our own
+    rank = MOVIE_ORDER.index(element.tag if element.tag in MOVIE_ORDER else "Warptui")
+    last = rank - (element.tag not in MOVIE_ORDER)
     for index, child in enumerate(root):
-        if child.tag in MOVIE_ORDER and MOVIE_ORDER.index(child.tag) > rank:
+        if child.tag in MOVIE_ORDER and MOVIE_ORDER.index(child.tag) > last:
             root.insert(index, element)
             return
     root.append(element)

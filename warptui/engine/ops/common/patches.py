@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import torch
+from einops import repeat
 from torch import Tensor
 
 
@@ -34,8 +35,8 @@ def patch_grid(shape_yx: tuple[int, int], size: int, device=None) -> PatchGrid:
     starts_y, windows_y, centres_y, overlap_y = _axis(shape_yx[0], size)
     starts_x, windows_x, centres_x, overlap_x = _axis(shape_yx[1], size)
     n_y, n_x = len(starts_y), len(starts_x)
-    iy = torch.arange(n_y).repeat_interleave(n_x)
-    ix = torch.arange(n_x).repeat(n_y)
+    iy = repeat(torch.arange(n_y), "y -> (y x)", x=n_x)
+    ix = repeat(torch.arange(n_x), "x -> (y x)", y=n_y)
     return PatchGrid(
         torch.stack([starts_y[iy], starts_x[ix]], 1),
         torch.stack([centres_y[iy], centres_x[ix]], 1),
@@ -55,7 +56,7 @@ def _axis(n: int, size: int) -> tuple[Tensor, Tensor, Tensor, float]:
     cosine = 0.5 - 0.5 * torch.cos(2 * math.pi * phase)
     taper = max(2, size // 16)
     edge = 0.5 - 0.5 * torch.cos(math.pi * (torch.arange(taper) + 0.5) / taper)
-    windows = cosine.repeat(count, 1)
+    windows = repeat(cosine, "pixel -> patch pixel", patch=count).clone()
     half = size // 2
     windows[0, :half] = 1.0
     windows[0, :taper] = edge

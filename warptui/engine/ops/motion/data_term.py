@@ -14,7 +14,8 @@ from warptui.engine.ops.motion.coherence import (
     information,
     likelihood_weights,
 )
-from warptui.engine.ops.motion.likelihood import Agreement, Rings, evaluate, ring_mean
+from warptui.engine.ops.motion.likelihood import Agreement, evaluate
+from warptui.engine.ops.motion.rings import Rings, ring_mean
 
 
 @dataclass(frozen=True)

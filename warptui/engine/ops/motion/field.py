@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from einops import rearrange, repeat
 from torch import Tensor
 
 from warptui.engine.ops.common.patches import PatchGrid
@@ -81,14 +82,14 @@ def make_model(
     n_patches = len(centres)
     local = grid_weights(
         local_xyt,
-        x.repeat_interleave(n_frames),
-        y.repeat_interleave(n_frames),
-        time.repeat(n_patches),
+        repeat(x, "patch -> (patch frame)", frame=n_frames),
+        repeat(y, "patch -> (patch frame)", frame=n_frames),
+        repeat(time, "frame -> (patch frame)", patch=n_patches),
     )
     areas = grid.areas.cpu().to(torch.float64)
     return Model(
         spline_weights(n_global, time),
-        local.reshape(n_patches, n_frames, -1),
+        rearrange(local, "(patch frame) node -> patch frame node", patch=n_patches),
         areas / areas.mean(),
     )
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from warptui.engine.ops.common.threads import share_out
 
 if TYPE_CHECKING:
-    from warptui.engine.ops.motion.likelihood import Rings
+    from warptui.engine.ops.motion.rings import Rings
 
 ROWS_PER_TASK = 4096  # rows times frames: about a millisecond of work
 

@@ -13,8 +13,8 @@ from warptui.engine.ops.common.splines import spline_weights
 from warptui.engine.ops.motion import prior as motion_prior
 from warptui.engine.ops.motion.coherence import Coherence
 from warptui.engine.ops.motion.data_term import Comparison
-from warptui.engine.ops.motion.likelihood import make_rings, ring_mean
 from warptui.engine.ops.motion.prior import MotionPrior
+from warptui.engine.ops.motion.rings import make_rings, ring_mean
 
 SEARCH_RESOLUTION = 12.0  # Å; coarser than any drift's blur within a frame
 SEARCH_B_FACTOR = -1500.0  # Å²; the search must see one broad peak, not fringes

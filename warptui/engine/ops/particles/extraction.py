@@ -16,9 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from warptui.engine.ops.common.fourier import crop_spectrum, frequencies_yx, shift_phases
+from warptui.engine.ops.frames.counts import Counts
 from warptui.engine.ops.frames.warping import prefilter_yx
 from warptui.engine.ops.particles import extraction_cpu
 
@@ -30,17 +32,6 @@ CORNER_SHARE = 0.2  # of the error's weight, beyond Nyquist
 FINE = 2048  # frequencies at which weights are tabulated
 BATCH_BYTES = 16 << 20  # of boxes that are worked on together: what a cache holds
 SLOW_BATCH_BYTES = 1 << 30  # the same where each frame of a batch is read again
-
-
-class Counts(NamedTuple):
-    """A movie's frames as they are in memory, and what corrects them (numpy, for CPUs)."""
-
-    stack: np.ndarray  # (frame, y, x), of any number type
-    gain: np.ndarray | None  # (y, x) float32
-    row_start: np.ndarray  # (y + 1,) int64: where a row's bad pixels begin among those
-    bad_x: np.ndarray  # (bad,) int64
-    fills: np.ndarray  # (frame, bad) float32: what stands for them
-    means: np.ndarray  # (frame,) float32: what stands for what lies outside the image
 
 
 class Geometry(NamedTuple):
@@ -214,14 +205,18 @@ def _interpolated(
         factors.flatten(1).numpy(),
         geometry.cut_px,
     )
-    spectra = torch.fft.rfft2(torch.from_numpy(boxes)).unflatten(1, (len(job.parts), -1))
+    spectra = rearrange(
+        torch.fft.rfft2(torch.from_numpy(boxes)),
+        "particle (part rank) ky kx -> particle part rank ky kx",
+        part=len(job.parts),
+    )
     size, small = geometry.cut_px, geometry.small_px
     if small != size:
         spectra = crop_spectrum(spectra, (size, size), (small, small))
     total = spectra[:, :, 0] * weighting.waves[0]
     for index in range(1, len(weighting.waves)):
         total.addcmul_(spectra[:, :, index], weighting.waves[index])
-    return total.transpose(0, 1)
+    return rearrange(total, "particle part ky kx -> part particle ky kx")
 
 
 def _transformed(

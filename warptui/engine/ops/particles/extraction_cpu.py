@@ -18,7 +18,7 @@ from warptui.engine.ops.common.threads import share_out
 from warptui.engine.ops.frames.warping_cpu import _weights
 
 if TYPE_CHECKING:
-    from warptui.engine.ops.particles.extraction import Counts
+    from warptui.engine.ops.frames.counts import Counts
 
 TAPS = 6
 BAND_ROWS = 16  # a multiple of four

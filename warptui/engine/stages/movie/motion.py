@@ -258,7 +258,7 @@ def _compare_frames(
     """The whole frames as one patch."""
     from warptui.engine.ops.common.fourier import frequencies_yx
     from warptui.engine.ops.motion.data_term import make_comparison
-    from warptui.engine.ops.motion.likelihood import make_rings
+    from warptui.engine.ops.motion.rings import make_rings
 
     ky, kx = frequencies_yx(shape_yx, pixel_yx, bench.device)
     rings = make_rings(
@@ -334,7 +334,7 @@ def _fit_local(
     from warptui.engine.ops.common.splines import nodes_through
     from warptui.engine.ops.motion.data_term import make_comparison
     from warptui.engine.ops.motion.field import fit_field, make_model
-    from warptui.engine.ops.motion.likelihood import make_rings
+    from warptui.engine.ops.motion.rings import make_rings
 
     start = nodes_through(track.shifts_yx, n_global)
     if grid[0] * grid[1] == 1:

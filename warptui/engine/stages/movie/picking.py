@@ -51,11 +51,13 @@ FALSE_POSITIVES = Product("false positives", "matching", "_falsepositives.star",
 class PickingSettings(StageSettings):
     """[picking] of config.toml."""
 
-    model: str = setting("boxnet", "a bundled model's name, or that or the path of a retrained one")
-    diameter_angstrom: float = setting(
-        200.0, "of the particle: nearer picks are one", unit="Å", ge=10, le=5000
+    model: str = setting(
+        "boxnet", "a bundled model's name, or that or the path of a retrained one", reported=True
     )
-    min_score: float = setting(0.95, "lowest probability of a pick", ge=0.4, le=1)
+    diameter_angstrom: float = setting(
+        200.0, "of the particle: nearer picks are one", unit="Å", ge=10, le=5000, reported=True
+    )
+    min_score: float = setting(0.95, "lowest probability of a pick", ge=0.4, le=1, reported=True)
     min_mask_distance_angstrom: float = setting(
         0.0, "between a particle's edge and masked areas", unit="Å", ge=0, le=10000
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from warptui.engine.errors import InputError
-from warptui.engine.formats.mdoc import find_mdoc, movie_facts
+from warptui.engine.formats.acquisition.mdoc import find_mdoc, movie_facts
 
 EPU, SERIALEM = "EPU units", "µm"
 AFRESH_S = 20.0  # between looks through a folder of such files

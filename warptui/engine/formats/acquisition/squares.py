@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from warptui.engine.errors import InputError
-from warptui.engine.formats.mdoc import movie_facts
+from warptui.engine.formats.acquisition.mdoc import movie_facts
 
 _FOLDER = re.compile(r"^grid[ _-]?square[ _-]?(\d+)", re.IGNORECASE)  # EPU
 _IN_NAME = (
