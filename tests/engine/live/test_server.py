@@ -13,7 +13,7 @@ from pretend_project import Engine, until
 
 from warptui import client
 from warptui.client import Client
-from warptui.commands import steer
+from warptui.commands.engine.stop import stop
 from warptui.engine.api import protocol
 from warptui.engine.api.events import Event, ItemChanged, Snapshot
 from warptui.engine.api.verbs import Verb
@@ -192,7 +192,7 @@ def test_an_engine_of_another_version_is_ended_by_its_process(
         for command in (client.attach, client.running, client.launch_engine):
             with pytest.raises(OtherVersionError, match="`warptui stop` ends it"):
                 command(engine.project)
-    assert steer.stop(engine.project) == 0
+    assert stop(engine.project) == 0
     assert f"process {engine.process.pid}" in capsys.readouterr().err
     assert engine.process.wait(5) == 0
     assert not ProjectPaths(engine.project).lock.exists()

@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from warptui.commands import optics_groups, report
+from warptui.commands.export import optics_groups
+from warptui.commands.items import status
 from warptui.commands.output import DONE, SOME_FAILED, print_json, say
 from warptui.engine.config import file
 from warptui.engine.errors import ExportError, WarptuiError
@@ -41,14 +42,14 @@ def request_of(call: argparse.Namespace) -> ExportRequest:
     return optics_groups.asked_for(call, request)
 
 
-def run(call: argparse.Namespace) -> int:
+def export(call: argparse.Namespace) -> int:
     """Write the list; 1 if something was left out."""
     project, request = call.project, request_of(call)
     settings = file.read_config(project)
     request = by_settings(request, settings.export)
     paths = ProjectPaths(project.resolve())
     target = target_of(request, paths)
-    _, rows = report.read(project, items=True)
+    _, rows = status.read(project, items=True)
     done = request.items == "done"
     wanted = [row for row in rows if (row.state is State.DONE if done else row.selected)]
     names = [row.name for row in sorted(wanted, key=lambda row: row.sequence)]
