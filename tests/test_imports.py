@@ -19,7 +19,7 @@ HEAVY = ("torch", "scipy", "numba", "cupy")
         "warptui.engine.config.file",
         "warptui.engine.config.settings",
         "warptui.engine.service",
-        "warptui.engine.edits",
+        "warptui.engine.model.edits",
         "warptui.engine.planning.plan",
         "warptui.engine.project.store",
     ],

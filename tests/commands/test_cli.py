@@ -24,6 +24,7 @@ from warptui.commands.items import status as status_command
 from warptui.commands.setup import card, demo, doctor
 from warptui.engine.config import file
 from warptui.engine.formats.mrc import write_mrc
+from warptui.engine.model import codec
 from warptui.engine.model.item import Choice, State
 from warptui.engine.model.notices import Notice
 from warptui.engine.model.row import ItemRow
@@ -193,7 +194,7 @@ def test_status_prints_notices_that_nobody_has_seen():
     status = EngineStatus("running", "/p", "/r", notices=(notice,))
     (line,) = [line for line in status_command.lines(status) if line.startswith("notice")]
     assert line.endswith(r"a.tif failed: torn\noff")
-    assert status.to_json()["notices"][0]["rule"] == "failed_item"
+    assert codec.encode(status)["notices"][0]["rule"] == "failed_item"
 
 
 def test_status_without_an_engine_lists_what_waits_for_one(run: Run, project: Path):

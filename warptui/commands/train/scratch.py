@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import Any
 
 from warptui.commands.output import DONE, SOME_FAILED, say
+from warptui.commands.train.train import output_of, settings_of
 from warptui.engine.errors import TrainingError
 
 
-def train(call: argparse.Namespace, output: Path, settings: dict[str, Any]) -> int:
+def train(call: argparse.Namespace) -> int:
     """Train a network on simulated micrographs; 1 if it was interrupted."""
     from warptui.engine.config.sections import ComputeSettings
     from warptui.engine.worker.devices import cpu_count, plan_slots
@@ -18,6 +17,7 @@ def train(call: argparse.Namespace, output: Path, settings: dict[str, Any]) -> i
     if not call.data:
         raise TrainingError("--from-scratch needs --data FOLDER: models of particles, or bundles")
     device = call.device or plan_slots(ComputeSettings())[0][0].device
+    output = output_of(call, "from-scratch")
     if output.suffix != ".safetensors":
         raise TrainingError(f"{output}: expected the name of a .safetensors file")
 
@@ -27,6 +27,7 @@ def train(call: argparse.Namespace, output: Path, settings: dict[str, Any]) -> i
 
     if device == "cpu":
         torch.set_num_threads(cpu_count())
+    settings = settings_of(call)
     plan = scratch.Plan(
         tuple(call.data),
         output,

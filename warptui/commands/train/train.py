@@ -80,7 +80,7 @@ def run(call: argparse.Namespace) -> int:
     from warptui.commands.train import bundles, models, scratch, training
 
     if call.from_scratch:
-        return scratch.train(call, output_of(call, "from-scratch"), settings_of(call))
+        return scratch.train(call)
     if call.list is not None:
         return bundles.show_species(call.list, as_json=call.json)
     if call.merge:
