@@ -14,15 +14,16 @@ export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench proof screenshots story gpu clean
+.PHONY: help demo test check docs bench proof screenshots story gpu clean
 
 help:
 	@echo "make demo    simulate a small session and process it, in the app where there is a terminal"
 	@echo "make test    all tests but those for a GPU"
 	@echo "make check   formatting, lint, types, import contracts, quick tests"
-	@echo "make bench   the measurements of README.md"
+	@echo "make docs    the pages of docs/ as a site in build/docs; fails on a broken link"
+	@echo "make bench   the measurements of docs/science/benchmarks.md"
 	@echo "make proof   simulated movies through warptui into RELION, judged by the true map (ten minutes of CPU)"
-	@echo "make screenshots  the pictures of README.md, by the app itself"
+	@echo "make screenshots  the pictures of the documentation, by the app itself"
 	@echo "make story   a whole night in tmux at three sizes, every pane kept in build/story (half an hour)"
 	@echo "make gpu     a CUDA device against the CPU: the tests that need one, the time of every stage, a retraining"
 	@echo "make clean   remove .venv, the demo, caches"
@@ -40,6 +41,11 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 	$(PYTEST) -n $(JOBS) -m "not slow and not gpu"
 
+docs: $(STAMP)
+	$(BIN)/python -m docs.generate --check
+	$(BIN)/zensical build --clean --strict --config-file mkdocs.yml
+	@echo "open build/docs/index.html"
+
 bench: $(STAMP)
 	$(BIN)/python benchmarks/motion.py
 	$(BIN)/python benchmarks/ctf.py --full
@@ -52,7 +58,7 @@ proof: $(STAMP)
 	$(BIN)/python benchmarks/relion_proof.py
 
 screenshots: $(STAMP)
-	LANG=C.UTF-8 COLORTERM=truecolor PYTHONPATH=. $(BIN)/python benchmarks/screenshots.py docs
+	LANG=C.UTF-8 COLORTERM=truecolor PYTHONPATH=. $(BIN)/python benchmarks/screenshots.py docs/pictures
 
 story: $(STAMP)
 	for size in 80x24 120x40 200x60; do PYTHONPATH=. $(BIN)/python benchmarks/story.py --size $$size || exit 1; done
@@ -62,7 +68,7 @@ gpu: $(STAMP)
 	$(BIN)/python benchmarks/gpu.py --retrain
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo build .cache *.egg-info .pytest_cache .ruff_cache .hypothesis
 	rm -rf .import_linter_cache .grimp_cache snapshot_report.html
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

@@ -366,7 +366,7 @@ COLUMNS = {
 
 
 def markdown(rows: list[dict[str, float]], size: str) -> str:
-    """The table of the README."""
+    """The table for docs/science/benchmarks.md."""
     lines = [f"{date.today()}, {size}, {os.cpu_count()} cores, tmux, screen-256color", ""]
     lines.append("| " + " | ".join(title for title, _ in COLUMNS.values()) + " |")
     lines.append("|" + "---|" * len(COLUMNS))

@@ -28,7 +28,7 @@ from scipy.interpolate import RectBivariateSpline
 
 from warptui.engine.config.sections import InputSettings, OpticsSettings
 from warptui.engine.config.settings import Config
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.ops.common.splines import grid_weights
 from warptui.engine.ops.ctf.transfer_function import Optics
 from warptui.engine.project.paths import ProjectPaths
@@ -41,7 +41,7 @@ from warptui.engine.stages.movie import ctf, motion
 from warptui.engine.stages.movie.ctf import CtfResult, CtfSettings
 from warptui.engine.stages.movie.ctf_spectra import measure_image
 from warptui.engine.stages.movie.motion import MotionSettings
-from warptui.engine.worker.bench import MovieBench
+from warptui.engine.worker.bench import MovieBench, open_bench
 
 SEED = 4711
 FIRST = 1000  # movies below were looked at while the method was made
@@ -177,15 +177,15 @@ def measure(
     )
     wanted = CtfSettings(fit_phase_shift=fit_phase)
     times: dict[str, float] = {}
-    with MovieBench(
-        Movie(folder / f"{name}.mrc"),
+    with open_bench(
+        Item.movie(folder / f"{name}.mrc"),
         ProjectPaths(folder),
         config,
         "cpu",
         threads=2,
         on_progress=lambda fraction: None,
     ) as bench:
-        bench.frames()
+        bench.frames.open()
         bench.results["motion"] = motion.run(bench.item, bench, MotionSettings())
         result = ctf.run(bench.item, bench, wanted)
         for _ in range(3 if timed else 0):
@@ -205,7 +205,7 @@ def keep(times: dict[str, float], key: str, value: float) -> None:
 
 def time_average(bench: MovieBench, settings: MovieSettings) -> dict[str, float]:
     """CPU seconds for one image in memory on one thread: global alone, and with the 5x5 grid."""
-    frames = bench.frames()
+    frames = bench.frames.open()
     image = frames[0]
     for index in range(1, frames.n_frames):
         image += frames[index]
@@ -336,7 +336,7 @@ def show(row: dict[str, Any]) -> None:
 
 
 def markdown(rows: list[dict[str, Any]], full: list[dict[str, Any]], size: int) -> str:
-    """The tables for the README."""
+    """The tables for docs/science/benchmarks.md."""
     lines = [
         f"{date.today().isoformat()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
         f"movies of {size} x {size} px (tilted ones {2 * size}), 30-40 e/Å²; errors in Å and °",

@@ -23,7 +23,7 @@ from ctf import FULL, compare, full_settings, simulated
 
 from warptui.engine.config.sections import InputSettings
 from warptui.engine.config.settings import Config
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.ops.ctf.transfer_function import Optics
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.settings import MovieSettings
@@ -31,7 +31,7 @@ from warptui.engine.simulation.truth import Truth, read_truth
 from warptui.engine.stages.movie import ctf
 from warptui.engine.stages.movie.ctf import CtfResult, CtfSettings
 from warptui.engine.stages.movie.ctf_spectra import measure_image
-from warptui.engine.worker.bench import MovieBench
+from warptui.engine.worker.bench import open_bench
 
 Found = tuple[float, float, float]  # defocus and u - v in Å, angle in degrees
 GRIDS = ((1, 1, 1), (5, 5, 1))
@@ -77,15 +77,15 @@ def summed(settings: MovieSettings, folder: Path) -> torch.Tensor:
     config = Config(
         input=InputSettings(pixel_size=settings.pixel_size, gain=f"{settings.name}_gain.mrc")
     )
-    with MovieBench(
-        Movie(folder / f"{settings.name}.mrc"),
+    with open_bench(
+        Item.movie(folder / f"{settings.name}.mrc"),
         ProjectPaths(folder),
         config,
         "cpu",
         threads=1,
         on_progress=lambda fraction: None,
     ) as bench:
-        frames = bench.frames()
+        frames = bench.frames.open()
         image = frames[0].clone()
         for index in range(1, frames.n_frames):
             image += frames[index]

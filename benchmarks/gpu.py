@@ -36,7 +36,7 @@ import torch
 from warptui.engine.config.file import new_settings, write_config
 from warptui.engine.config.settings import Config
 from warptui.engine.formats.mrc import read_mrc
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE, Item
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.density import bundled_particle
 from warptui.engine.simulation.files import Format, write_movie
@@ -44,7 +44,7 @@ from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import PRESETS
 from warptui.engine.stages.base import StageResult
 from warptui.engine.stages.registry import STAGES
-from warptui.engine.worker.bench import MovieBench
+from warptui.engine.worker.bench import open_bench
 
 MOVIES: dict[str, tuple[str, Format, dict[str, Any]]] = {  # preset, file format, changes
     "small": ("small", "tif", {}),
@@ -118,13 +118,13 @@ def run_chain(movie: Path, config: Config, project: Path, device: str, threads: 
     on_cuda = torch.device(device).type == "cuda"
     if on_cuda:
         torch.cuda.reset_peak_memory_stats(device)
-    with MovieBench(
-        Movie(movie), paths, config, device, threads=threads, on_progress=lambda done: None
+    with open_bench(
+        Item.movie(movie), paths, config, device, threads=threads, on_progress=lambda done: None
     ) as bench:
-        run.seconds["reading"] = _timed(device, bench.frames)
+        run.seconds["reading"] = _timed(device, bench.frames.open)
         for stage in STAGES:
             settings = config.stage(stage.name)
-            if stage.kind is not Movie or not settings.enabled:
+            if stage.kind != MOVIE or not settings.enabled:
                 continue
             found: list[StageResult] = []
             run.seconds[stage.name] = _timed(
@@ -135,7 +135,7 @@ def run_chain(movie: Path, config: Config, project: Path, device: str, threads: 
             )
             bench.results[stage.name] = run.results[stage.name] = found[0]
         run.average = read_mrc(project / run.results["average"].average_path)[0]  # type: ignore[attr-defined]
-        run.picks_yx_px, _ = bench.picks(run.results["picking"].picks_path)  # type: ignore[attr-defined]
+        run.picks_yx_px, _ = bench.picks.load(run.results["picking"].picks_path)  # type: ignore[attr-defined]
     if on_cuda:
         run.memory_gb = torch.cuda.max_memory_allocated(device) / 1e9
     return run

@@ -158,10 +158,10 @@ def serve_child(job: dict) -> int:
 
     from warptui.engine.config.sections import InputSettings
     from warptui.engine.config.settings import Config
-    from warptui.engine.model.item import Movie
+    from warptui.engine.model.item import Item
     from warptui.engine.project.paths import ProjectPaths
     from warptui.engine.stages.movie import average, motion
-    from warptui.engine.worker.bench import MovieBench
+    from warptui.engine.worker.bench import open_bench
 
     config = Config(
         input=InputSettings(
@@ -174,15 +174,15 @@ def serve_child(job: dict) -> int:
     project = ProjectPaths(Path(job["project"]))
     for _ in sys.stdin:
         marks, cpu = [time.monotonic()], time.process_time()
-        with MovieBench(
-            Movie(Path(job["movie"])),
+        with open_bench(
+            Item.movie(Path(job["movie"])),
             project,
             config,
             "cpu",
             threads=os.cpu_count() or 1,
             on_progress=lambda fraction: None,
         ) as bench:
-            bench.frames()
+            bench.frames.open()
             marks.append(time.monotonic())
             result = motion.run(bench.item, bench, motion.MotionSettings())
             marks.append(time.monotonic())
@@ -311,7 +311,7 @@ def rms(difference: np.ndarray) -> float:
 
 
 def markdown(rows: list[dict]) -> str:
-    """The table for the README."""
+    """The table for docs/science/benchmarks.md."""
     lines = [
         f"{date.today().isoformat()}, {os.cpu_count()} cores {cpu_name()}, "
         f"Python {platform.python_version()}; medians",

@@ -32,14 +32,14 @@ from warptui.engine.config.sections import InputSettings
 from warptui.engine.config.settings import Config
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.picks import write_picks
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie import particles
 from warptui.engine.stages.movie.average import AverageResult
 from warptui.engine.stages.movie.motion import MotionResult
 from warptui.engine.stages.movie.particles import ParticleSettings
 from warptui.engine.stages.movie.picking import PickingResult
-from warptui.engine.worker.bench import MovieBench
+from warptui.engine.worker.bench import MovieBench, open_bench
 
 SHAPE = (3838, 3710)
 PIXEL = 1.0
@@ -98,13 +98,13 @@ def extract(folder: Path, n_frames: int, settings: ParticleSettings, bench: Movi
     particles.run(bench.item, bench, settings)
 
 
-def open_bench(folder: Path, n_frames: int, threads: int) -> MovieBench:
+def open_movie_bench(folder: Path, n_frames: int, threads: int) -> MovieBench:
     """The movie, as a worker opens it."""
     given = InputSettings(pixel_size=PIXEL, dose_per_frame=DOSE / n_frames, gain="gain.mrc")
     picking = Config().stage("picking").model_copy(update={"diameter_angstrom": DIAMETER})
     config = Config(input=given, stages={"picking": picking})
-    return MovieBench(
-        Movie(folder / "m.mrc"), ProjectPaths(folder), config, "cpu", threads=threads,
+    return open_bench(
+        Item.movie(folder / "m.mrc"), ProjectPaths(folder), config, "cpu", threads=threads,
         on_progress=lambda done: None,
     )  # fmt: skip
 
@@ -157,12 +157,12 @@ def main() -> None:
     n_frames, n = options.frames, options.particles
     make_movie(folder, n_frames, n, options.box)
     settings = ParticleSettings(box_size_px=options.box)
-    kept = open_bench(folder, n_frames, options.threads)
-    kept.frames()
+    kept = open_movie_bench(folder, n_frames, options.threads)
+    kept.frames.open()
     extract(folder, n_frames, settings, kept)  # libraries load themselves
 
     def anew() -> None:
-        with open_bench(folder, n_frames, options.threads) as bench:
+        with open_movie_bench(folder, n_frames, options.threads) as bench:
             extract(folder, n_frames, settings, bench)
 
     works: dict[str, Callable[[], Any]] = {

@@ -29,13 +29,13 @@ import numpy as np
 from warptui.engine.config.settings import Config
 from warptui.engine.formats.boxnet_model import write_boxnet
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.nets.boxnet import BoxNet
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie import picking
 from warptui.engine.stages.movie.average import AverageResult
 from warptui.engine.stages.movie.picking import PickingResult, PickingSettings
-from warptui.engine.worker.bench import MovieBench
+from warptui.engine.worker.bench import open_bench
 
 SHAPE = (3838, 3710)
 PIXEL = 1.0
@@ -60,8 +60,8 @@ def made_up_average(seed: int = 5) -> np.ndarray:
 
 def pick(folder: Path, threads: int, settings: PickingSettings) -> PickingResult:
     """The stage on the average in ``folder``."""
-    item = Movie(folder / "made_up.tif")
-    with MovieBench(
+    item = Item.movie(folder / "made_up.tif")
+    with open_bench(
         item, ProjectPaths(folder), Config(), "cpu", threads=threads, on_progress=lambda done: None
     ) as bench:
         bench.results["average"] = AverageResult(

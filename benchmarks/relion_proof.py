@@ -318,7 +318,7 @@ def _cpu_s() -> float:
 
 
 def markdown(told: dict[str, Any]) -> str:
-    """The tables for the README."""
+    """The tables for docs/science/benchmarks.md."""
     lines = [
         f"{told['date']}: {told['species']} ({told['mass_kda']} kDa, {told['symmetry']}), "
         + ", ".join(f"{n} {kind}" for kind, n in told["movies"].items())

@@ -1,4 +1,4 @@
-"""The README's pictures, of a small session that is really processed.
+"""The pictures of the documentation, of a small session that is really processed.
 
     python benchmarks/screenshots.py [FOLDER] [--session PROJECT]
 
@@ -44,7 +44,7 @@ PICTURES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("docs"))
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("docs/pictures"))
     parser.add_argument("--session", type=Path)
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
@@ -120,7 +120,9 @@ async def take_all(project: Path, folder: Path) -> None:
 
 
 def small(picture: str) -> str:
-    """The same picture in half as many bytes: shorter names, and no clipping of what fits."""
+    """The same picture in half as many bytes: shorter names, no clipping of what fits, no fonts
+    from the network."""
+    picture = re.sub(r"\s*@font-face \{.*?\}\n", "", picture, flags=re.DOTALL)
     picture = re.sub(r"terminal-\d+-", "t", picture)
     return re.sub(r' clip-path="url\(#tline-\d+\)"', "", picture)
 

@@ -309,7 +309,7 @@ def _metadata(project: Path, movie: Path) -> str:
     settings = file.read_config(project)
     store = Store(ProjectPaths(project))
     mark = store.cached_fingerprint(movie)
-    item = StoredItem(movie.name, 1, raw_path=str(movie), fingerprint=mark)
+    item = StoredItem(movie.name, 1, raw_path=str(movie), fingerprints={"frames": mark})
     curve = [round(0.001 * number, 4) for number in range(250)]
     results: dict[str, dict[str, Any]] = {
         "motion": {

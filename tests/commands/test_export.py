@@ -55,7 +55,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path = raw / f"{name}.mrc"
         item = StoredItem(path.name, number, raw_path=str(path))
         mark = fingerprint(path)
-        for step in plan(item, settings, References(), mark):
+        for step in plan(item, settings, References(), mark).steps:
             record = make_record(
                 step.stage, item, settings, References(), mark, result=RESULTS[step.stage],
                 finished_at=1.0, seconds=1.0, device="cpu", program_version="0",

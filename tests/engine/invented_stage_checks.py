@@ -18,6 +18,7 @@ from warptui.engine.config.settings import Config
 from warptui.engine.errors import SettingsError
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.writing import temporary
+from warptui.engine.items.detail import read_detail
 from warptui.engine.items.table import Roster
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
@@ -125,6 +126,9 @@ def test_it_is_planned_again_when_settings_version_or_reference_change(session: 
     (session.folder / "usual.txt").write_text("7.0\n")
     assert reasons() == {"brightness": "file with the usual brightness replaced"}
     (session.folder / "usual.txt").write_text("6.0\n")
+    (session.folder / "moved.txt").write_text("6.0\n")
+    session.write(own=OWN.replace("usual.txt", "moved.txt"))
+    assert reasons() == {}  # the content decides
     session.write(own=OWN + "[average]\nskip_first = 1\n")
     assert reasons()["brightness"] == "needs average, which must run"
     session.write()
@@ -151,9 +155,10 @@ def test_its_part_of_warps_xml_is_written_before_our_own(session: Session):
 
 def test_the_item_screen_shows_its_picture(session: Session):
     roster = session.roster()
-    entry = roster.entries["a.mrc"]
-    store = Store(ProjectPaths(session.folder))
-    detail = roster.detail(entry, store.load("a.mrc"))
+    known = roster.known_detail(roster.entries["a.mrc"])
+    paths = ProjectPaths(session.folder)
+    store = Store(paths)
+    detail = read_detail(known, paths, store.load)
     store.close()
     assert detail.path("brightness map").endswith("thumbnails/brightness/a.npy")
     view = next(view for view in VIEWS if view.stage == "brightness")

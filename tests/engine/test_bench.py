@@ -17,9 +17,12 @@ from warptui.engine.config.settings import Config
 from warptui.engine.errors import Cancelled, GainError, InputError, OutputError
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.tiff.writing import write_tiff_movie
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.worker.bench import MovieBench
+from warptui.engine.stages.base import Product
+from warptui.engine.stages.movie.average import AVERAGE, DECONVOLVED, EVEN, ODD, PREVIEW
+from warptui.engine.stages.movie.ctf_products import SPECTRUM
+from warptui.engine.worker.bench import MovieBench, open_bench
 
 SHAPE = (96, 112)
 
@@ -30,8 +33,8 @@ def bench_of(
     on_progress: Callable[[float], None] = lambda fraction: None,
     **settings: Any,
 ) -> Iterator[MovieBench]:
-    with MovieBench(
-        Movie(movie),
+    with open_bench(
+        Item.movie(movie),
         ProjectPaths(movie.parent),
         Config(input=InputSettings(**settings)),
         "cpu",
@@ -54,27 +57,27 @@ def movie(tmp_path: Path) -> Path:
 
 def test_frames_are_the_numbers_of_the_file(movie: Path):
     with bench_of(movie, dose_per_frame=2.0) as bench:
-        frames = bench.frames()
+        frames = bench.frames.open()
         assert frames.n_frames == 5 and frames.shape_yx == SHAPE
         for index, expected in enumerate(counts()):
             assert frames[index].dtype == torch.float32
             np.testing.assert_array_equal(frames[index], expected)
-        assert bench.pixel_size == pytest.approx(1.3, rel=1e-5)
-        assert bench.dose_per_frame == 2.0
+        assert bench.frames.pixel_size == pytest.approx(1.3, rel=1e-5)
+        assert bench.frames.dose_per_frame == 2.0
 
 
 def test_frames_are_read_from_disk_once(movie: Path):
     with bench_of(movie) as bench:
-        frames = bench.frames()
+        frames = bench.frames.open()
         movie.unlink()
-        assert bench.frames() is frames
+        assert bench.frames.open() is frames
         np.testing.assert_array_equal(frames[4], counts()[4])
 
 
 def test_reading_into_a_buffer_gives_the_same_frame(movie: Path):
     with bench_of(movie) as bench:
         buffer = torch.empty(SHAPE)
-        assert bench.frames().read(2, buffer) is buffer
+        assert bench.frames.open().read(2, buffer) is buffer
         np.testing.assert_array_equal(buffer, counts()[2])
 
 
@@ -83,20 +86,20 @@ def test_a_tiff_movie_is_the_mrc_movie(movie: Path):
     write_tiff_movie(other, iter(counts()), pixel_size=1.3)
     with bench_of(movie) as one, bench_of(other, pixel_size=1.3) as two:
         for index in range(5):
-            assert torch.equal(one.frames()[index], two.frames()[index])
+            assert torch.equal(one.frames.open()[index], two.frames.open()[index])
 
 
 def test_the_setting_of_the_pixel_size_wins_over_the_header(movie: Path):
     with bench_of(movie, pixel_size=0.7) as bench:
-        bench.frames()
-        assert bench.pixel_size == 0.7
+        bench.frames.open()
+        assert bench.frames.pixel_size == 0.7
 
 
 def test_an_unknown_pixel_size_is_an_error_that_names_the_setting(tmp_path: Path):
     path = tmp_path / "m.mrc"
     write_mrc(path, counts(), 0.0, "uint16")
     with bench_of(path) as bench, pytest.raises(InputError, match=r"m\.mrc.*input\.pixel_size"):
-        bench.frames()
+        bench.frames.open()
 
 
 def test_pixel_size_and_dose_come_from_the_mdoc_beside_the_movie(tmp_path: Path):
@@ -107,9 +110,9 @@ def test_pixel_size_and_dose_come_from_the_mdoc_beside_the_movie(tmp_path: Path)
         "PixelSpacing = 2.25\nExposureDose = 10\nNumSubFrames = 5\nBinning = 1\n"
     )
     with bench_of(path) as bench:
-        bench.frames()
-        assert bench.pixel_size == pytest.approx(2.25)
-        assert bench.dose_per_frame == pytest.approx(2.0)
+        bench.frames.open()
+        assert bench.frames.pixel_size == pytest.approx(2.25)
+        assert bench.frames.dose_per_frame == pytest.approx(2.0)
 
 
 def test_fewer_frames_than_the_mdoc_says_is_an_error(tmp_path: Path):
@@ -119,13 +122,13 @@ def test_fewer_frames_than_the_mdoc_says_is_an_error(tmp_path: Path):
         "PixelSpacing = 2.25\n\n[FrameSet = 0]\nPixelSpacing = 2.25\nNumSubFrames = 8\n"
     )
     with bench_of(path) as bench, pytest.raises(InputError, match=r"m\.tif: 5 frames.*says 8"):
-        bench.frames()
+        bench.frames.open()
 
 
 def test_an_unknown_dose_is_said(movie: Path):
     with bench_of(movie) as bench:
-        bench.frames()
-        assert bench.dose_per_frame is None
+        bench.frames.open()
+        assert bench.frames.dose_per_frame is None
         assert any("input.dose_per_frame" in note for note in bench.notes)
 
 
@@ -136,7 +139,7 @@ def test_the_gain_is_multiplied_and_evens_the_frames_out(tmp_path: Path):
     write_mrc(tmp_path / "gain.mrc", (1 / sensitivity).astype(np.float32), 1.0)
     write_mrc(tmp_path / "m.mrc", frames, 1.0, "uint16")
     with bench_of(tmp_path / "m.mrc", gain="gain.mrc") as bench:
-        corrected = bench.frames()
+        corrected = bench.frames.open()
         total = sum(corrected[index] for index in range(20))
     raw = frames.sum(0)
     assert float(total.std()) < 1.1 * np.sqrt(20 * 40)
@@ -147,9 +150,9 @@ def test_the_gain_is_multiplied_and_evens_the_frames_out(tmp_path: Path):
 def test_a_gain_of_another_size_or_a_missing_one_is_an_error(movie: Path):
     write_mrc(movie.with_name("gain.mrc"), np.ones((50, 60), np.float32), 1.0)
     with bench_of(movie, gain="gain.mrc") as bench, pytest.raises(GainError, match=r"gain\.mrc"):
-        bench.frames()
+        bench.frames.open()
     with bench_of(movie, gain="none.mrc") as bench, pytest.raises(InputError, match=r"none\.mrc"):
-        bench.frames()
+        bench.frames.open()
 
 
 def test_dead_and_hot_pixels_are_filled(tmp_path: Path):
@@ -158,7 +161,7 @@ def test_dead_and_hot_pixels_are_filled(tmp_path: Path):
     frames[:, 60, 70] = 200
     write_mrc(tmp_path / "m.mrc", frames, 1.0, "uint16")
     with bench_of(tmp_path / "m.mrc") as bench:
-        corrected = bench.frames()
+        corrected = bench.frames.open()
         total = sum(corrected[index] for index in range(12))
         assert corrected.n_defects >= 2
     for y, x in ((30, 40), (60, 70)):
@@ -170,7 +173,7 @@ def test_known_defects_are_filled_too(tmp_path: Path):
     write_mrc(tmp_path / "m.mrc", frames, 1.0, "uint16")
     (tmp_path / "defects.txt").write_text("10 20 3 2\n")
     with bench_of(tmp_path / "m.mrc", defects="defects.txt") as bench:
-        corrected = bench.frames()
+        corrected = bench.frames.open()
         assert corrected.n_defects == 6
         assert not np.array_equal(corrected[0][20:22, 10:13], frames[0, 20:22, 10:13])
         changed = corrected[0].numpy() != frames[0]
@@ -184,13 +187,13 @@ def test_a_movie_that_is_mostly_defects_is_refused(tmp_path: Path):
         bench_of(tmp_path / "m.mrc", defects="defects.txt") as bench,
         pytest.raises(InputError, match="% of the pixels"),
     ):
-        bench.frames()
+        bench.frames.open()
 
 
 def test_an_image_too_small_to_be_a_movie_is_refused(tmp_path: Path):
     write_mrc(tmp_path / "m.mrc", np.arange(4 * 40 * 200).reshape(4, 40, 200) % 7, 1.0, "int16")
     with bench_of(tmp_path / "m.mrc") as bench, pytest.raises(InputError, match="200 x 40 px"):
-        bench.frames()
+        bench.frames.open()
 
 
 def test_a_frame_without_a_finite_value_is_refused_by_its_number(tmp_path: Path):
@@ -201,7 +204,7 @@ def test_a_frame_without_a_finite_value_is_refused_by_its_number(tmp_path: Path)
     body = path.read_bytes()
     path.write_bytes(body[: len(body) - frames.nbytes] + frames.tobytes())
     with bench_of(path) as bench, pytest.raises(InputError, match="frame 3 of 5"):
-        bench.frames()
+        bench.frames.open()
 
 
 def test_a_movie_that_tells_no_pixel_size_asks_for_it(tmp_path: Path):
@@ -209,28 +212,29 @@ def test_a_movie_that_tells_no_pixel_size_asks_for_it(tmp_path: Path):
     write_tiff_movie(path, counts())
     told = r"neither the file nor an mdoc .* tells the pixel size; set input\.pixel_size"
     with bench_of(path) as bench, pytest.raises(InputError, match=told):
-        bench.frames()
+        bench.frames.open()
     with bench_of(path, pixel_size=1.3) as bench:
-        bench.frames()
-        assert bench.pixel_size == 1.3
+        bench.frames.open()
+        assert bench.frames.pixel_size == 1.3
 
 
 @pytest.mark.parametrize(
-    "name", ["average", "average/odd", "average/even", "deconv", "powerspectrum"]
+    "product", [AVERAGE, ODD, EVEN, DECONVOLVED, SPECTRUM], ids=lambda product: product.name
 )
-def test_a_product_can_be_read_back_by_its_name(movie: Path, name: str):
+def test_a_product_can_be_read_back(movie: Path, product: Product):
     image = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0))
     with bench_of(movie) as bench:
-        path = bench.save(name, image, 1.3)
-        torch.testing.assert_close(bench.image(name), image, rtol=1e-3, atol=1e-3)
-        assert bench.relative(path) == f"{name}/movie.mrc"
-    with mrcfile.open(path) as file:
+        path = bench.products.save(product, image, 1.3)
+        torch.testing.assert_close(bench.products.load(product), image, rtol=1e-3, atol=1e-3)
+        assert path == f"{product.folder}/movie.mrc"
+    with mrcfile.open(movie.parent / path) as file:
         assert float(file.voxel_size.x) == pytest.approx(1.3, rel=1e-4)
 
 
-def test_a_product_without_a_place_is_a_mistake_of_the_program(movie: Path):
+def test_a_product_of_unknown_format_is_a_mistake_of_the_program(movie: Path):
+    masks = Product("masks", "masks", ".png")
     with bench_of(movie) as bench, pytest.raises(ValueError, match="masks"):
-        bench.save("masks", torch.rand(SHAPE), 1.0)
+        bench.products.save(masks, torch.rand(SHAPE), 1.0)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -238,13 +242,13 @@ def test_a_product_that_is_not_finite_is_not_written(movie: Path, value: float):
     image = torch.rand(SHAPE)
     image[3, 4] = value
     with bench_of(movie) as bench, pytest.raises(OutputError, match=r"movie\.mrc.*not finite"):
-        bench.save("average", image, 1.0)
+        bench.products.save(AVERAGE, image, 1.0)
     assert not (movie.parent / "average" / "movie.mrc").exists()
 
 
 def test_a_constant_product_is_not_written(movie: Path):
     with bench_of(movie) as bench, pytest.raises(OutputError, match=r"5\.0 everywhere"):
-        bench.save("average", torch.full(SHAPE, 5.0), 1.0)
+        bench.products.save(AVERAGE, torch.full(SHAPE, 5.0), 1.0)
     assert not (movie.parent / "average" / "movie.mrc").exists()
 
 
@@ -252,9 +256,9 @@ def test_a_better_product_replaces_the_old_one_and_leaves_no_scraps(movie: Path)
     with bench_of(movie) as bench:
         for seed in (0, 1):
             image = torch.rand(SHAPE, generator=torch.Generator().manual_seed(seed))
-            bench.save("average", image, 1.0)
-            bench.save_preview((image * 255).to(torch.uint8))
-        torch.testing.assert_close(bench.image("average"), image, atol=1e-3, rtol=1e-3)
+            bench.products.save(AVERAGE, image, 1.0)
+            bench.products.save(PREVIEW, (image * 255).to(torch.uint8))
+        torch.testing.assert_close(bench.products.load(AVERAGE), image, atol=1e-3, rtol=1e-3)
     names = {p.name for p in movie.parent.rglob("*") if p.is_file()}
     assert names == {"movie.mrc", "movie.npy"}
     assert np.load(movie.parent / "thumbnails" / "movie.npy").shape == SHAPE
@@ -265,4 +269,4 @@ def test_being_asked_to_stop_ends_the_reading(movie: Path):
         raise Cancelled("asked to stop")
 
     with bench_of(movie, on_progress=stop) as bench, pytest.raises(Cancelled):
-        bench.frames()
+        bench.frames.open()

@@ -18,8 +18,10 @@ from warptui.engine.errors import EngineError, InputError, ItemError
 from warptui.engine.formats.star.picks import Candidates
 from warptui.engine.formats.warp import xml
 from warptui.engine.items import picks
+from warptui.engine.items.detail import read_detail
+from warptui.engine.items.entry import Entry
 from warptui.engine.items.service import Register
-from warptui.engine.items.table import Entry, Roster
+from warptui.engine.items.table import Roster
 from warptui.engine.model.edits import Edits, Spot
 from warptui.engine.model.item import State
 from warptui.engine.model.status import EngineStatus
@@ -78,7 +80,7 @@ class Bookkeeper(Register):
 
 @pytest.fixture
 def book(tmp_path: Path, store: Store) -> Bookkeeper:
-    item = StoredItem("a.tif", 1, raw_path=str(tmp_path / "a.tif"), fingerprint="f")
+    item = StoredItem("a.tif", 1, raw_path=str(tmp_path / "a.tif"), fingerprints={"frames": "f"})
     results: dict[str, dict[str, Any]] = {
         "motion": {},
         "average": {},
@@ -138,13 +140,17 @@ def test_an_edit_is_stored_applied_and_told(tmp_path: Path, book: Bookkeeper, st
 
 def test_the_details_have_what_the_app_needs(tmp_path: Path, book: Bookkeeper) -> None:
     book.edit("a.tif", Edits(min_score=0.5, train_mask=False))
-    detail = book.roster.detail(book.entry, book.store.load("a.tif"))
+    detail = read_detail(
+        book.roster.known_detail(book.entry), ProjectPaths(tmp_path), book.store.load
+    )
     assert Edits.model_validate(detail.edits) == Edits(min_score=0.5, train_mask=False)
     assert np.load(detail.path("candidates")).shape == (4, 4)
     assert np.load(detail.path("mask preview")).dtype == np.uint8
     assert detail.settings["picking"]["picking"]["diameter_angstrom"] == 200
     (tmp_path / "matching" / "a_edits.json").write_text("{")
-    broken = book.roster.detail(book.entry, book.store.load("a.tif"))
+    broken = read_detail(
+        book.roster.known_detail(book.entry), ProjectPaths(tmp_path), book.store.load
+    )
     assert broken.edits == {} and "a_edits.json" in broken.edits_problem
 
 
@@ -168,7 +174,9 @@ def test_picks_that_were_made_meanwhile_get_the_edits(tmp_path: Path, book: Book
 
 
 def test_an_item_that_was_not_picked_yet_keeps_its_edits(tmp_path: Path, store: Store) -> None:
-    store.save(StoredItem("a.tif", 1, raw_path=str(tmp_path / "a.tif"), fingerprint="f"))
+    store.save(
+        StoredItem("a.tif", 1, raw_path=str(tmp_path / "a.tif"), fingerprints={"frames": "f"})
+    )
     book = Bookkeeper(tmp_path, store)
     book.edit("a.tif", Edits(training="examples"))
     assert book.row.training == "examples"

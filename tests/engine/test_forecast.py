@@ -29,7 +29,9 @@ def wanted(values: dict[str, Any] | None = None, gain_hash: str = "a" * 40) -> W
 
 
 def processed(name: str, made_with: Wanted, sequence: int = 1) -> StoredItem:
-    stored = StoredItem(name, sequence, raw_path=f"/raw/{name}", fingerprint=f"f {name}")
+    stored = StoredItem(
+        name, sequence, raw_path=f"/raw/{name}", fingerprints={"frames": f"f {name}"}
+    )
     for stage in ("motion", "average"):
         if stage in made_with.enabled:
             record = make_record(

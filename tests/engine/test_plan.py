@@ -11,17 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warptui.engine.config.settings import Config
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.plan import (
+    Ready,
     References,
     Step,
+    UpToDate,
     make_record,
     plan,
     refusal,
     wanted_hash,
 )
-from warptui.engine.stages.base import Stage, StageResult, StageSettings
+from warptui.engine.stages.base import Needs, Stage, StageResult, StageSettings
 from warptui.engine.stages.movie.average import AverageSettings
 from warptui.engine.stages.registry import STAGES
 
@@ -48,7 +50,7 @@ def processed(
 ) -> StoredItem:
     """The item after the engine did what the plan says."""
     item = item or StoredItem("a.mrc", 1, raw_path="/raw/a.mrc")
-    for number, step in enumerate(plan(item, settings, references, fingerprint)):
+    for number, step in enumerate(plan(item, settings, references, fingerprint).steps):
         if only and step.stage not in only:
             continue
         record = make_record(
@@ -70,17 +72,19 @@ def processed(
 def reasons(item: StoredItem | None, settings: Config, **now: Any) -> dict[str, str]:
     steps = plan(
         item, settings, now.get("references", REFERENCES), now.get("fingerprint", FINGERPRINT)
-    )
+    ).steps
     return {step.stage: step.reason for step in steps}
 
 
 def test_a_new_item_runs_every_stage_in_order():
-    assert plan(None, Config(), REFERENCES, FINGERPRINT) == (
-        Step("motion", "never run"),
-        Step("average", "never run"),
-        Step("ctf", "never run"),
-        Step("picking", "never run"),
-        Step("particles", "never run"),
+    assert plan(None, Config(), REFERENCES, FINGERPRINT) == Ready(
+        (
+            Step("motion", "never run"),
+            Step("average", "never run"),
+            Step("ctf", "never run"),
+            Step("picking", "never run"),
+            Step("particles", "never run"),
+        )
     )
 
 
@@ -193,7 +197,7 @@ def test_a_new_version_of_a_stage_is_named():
     newer = tuple(
         stage._replace(version=2) if stage.name == "motion" else stage for stage in STAGES
     )
-    steps = plan(processed(Config()), Config(), REFERENCES, FINGERPRINT, Movie, newer)
+    steps = plan(processed(Config()), Config(), REFERENCES, FINGERPRINT, MOVIE, newer).steps
     assert steps[0] == Step("motion", f"stage version {STAGES[0].version} -> 2")
     assert steps[1] == Step("average", "needs motion, which must run")
 
@@ -285,7 +289,7 @@ def test_a_section_may_be_narrowed_to_single_settings():
     item = StoredItem("a.mrc", 1).with_record(record)
 
     def steps(settings: Config) -> tuple[Step, ...]:
-        return plan(item, settings, REFERENCES, FINGERPRINT, stages=narrow)
+        return plan(item, settings, REFERENCES, FINGERPRINT, stages=narrow).steps
 
     assert steps(config(optics={"cs": 0.01})) == ()
     assert steps(config(optics={"voltage": 200.0}))[0].reason == "optics.voltage 300 -> 200"
@@ -364,7 +368,7 @@ def test_doing_what_the_plan_says_leaves_nothing_to_do(history: list[Any]):
     for number, (changes, known, fingerprint) in enumerate(history):
         settings = config(**changes)
         item = processed(settings, known, fingerprint, item, at=1000.0 * number)
-        assert plan(item, settings, known, fingerprint) == ()
+        assert plan(item, settings, known, fingerprint) == UpToDate()
 
 
 @given(settings_changes, settings_changes, st.sampled_from(["", "motion", "average"]))
@@ -386,11 +390,11 @@ class ExtraSettings(StageSettings):
 
 EXTRA = Stage(
     "extra",
-    Movie,
+    MOVIE,
     ExtraSettings,
     StageResult,
     lambda item, bench, settings: StageResult(),
-    needs=("average",),
+    needs=Needs(("average",)),
     sections=("input", "average.deconvolution"),
     needs_with=lambda config: ("average",) if config.stage("average").deconvolve else (),
 )
@@ -405,15 +409,15 @@ def extra_reasons(before: dict[str, Any], now: dict[str, Any]) -> dict[str, str]
 
     item = StoredItem("a.mrc", 1, raw_path="/raw/a.mrc")
     old, new = settings(before), settings(now)
-    for step in plan(item, old, REFERENCES, FINGERPRINT, stages=WITH_EXTRA):
+    for step in plan(item, old, REFERENCES, FINGERPRINT, stages=WITH_EXTRA).steps:
         record = make_record(
             step.stage, item, old, REFERENCES, FINGERPRINT, result={}, finished_at=1.0,
             seconds=1.0, device="cpu", program_version="0", stages=WITH_EXTRA,
         )  # fmt: skip
         item = item.with_record(record)
     item = StoredItem.from_json(json.loads(json.dumps(item.to_json())))  # as it is read back
-    assert plan(item, old, REFERENCES, FINGERPRINT, stages=WITH_EXTRA) == ()
-    steps = plan(item, new, REFERENCES, FINGERPRINT, stages=WITH_EXTRA)
+    assert plan(item, old, REFERENCES, FINGERPRINT, stages=WITH_EXTRA) == UpToDate()
+    steps = plan(item, new, REFERENCES, FINGERPRINT, stages=WITH_EXTRA).steps
     return {step.stage: step.reason for step in steps}
 
 

@@ -37,7 +37,9 @@ def config(**filters: float) -> Config:
 def stored(number: int, motion: float | None, choice: Choice = Choice.AUTO) -> StoredItem:
     """An item that is in accord with the default settings."""
     name = f"m{number:06}.tif"
-    item = StoredItem(name, number + 1, choice, raw_path=f"/raw/{name}", fingerprint="f")
+    item = StoredItem(
+        name, number + 1, choice, raw_path=f"/raw/{name}", fingerprints={"frames": "f"}
+    )
     results: dict[str, dict[str, Any]] = {
         "motion": {"early_motion": motion},
         "average": {"mean_electrons": 30.0},

@@ -66,7 +66,7 @@ def store(project: ProjectPaths) -> Iterator[Store]:
 
 def item(name: str = "a.mrc", sequence: int = 1, **changes: Any) -> StoredItem:
     """An item with motion and average done."""
-    made = StoredItem(name, sequence, raw_path=f"/raw/{name}", fingerprint="9:f")
+    made = StoredItem(name, sequence, raw_path=f"/raw/{name}", fingerprints={"frames": "9:f"})
     for stage, result in (("motion", MOTION), ("average", AVERAGE)):
         record = make_record(
             stage, made, Config(), References({"input.gain": "gain-hash"}), "9:f", result=result,
@@ -119,7 +119,7 @@ def test_an_abridged_result_whose_file_is_gone_is_run_again(store: Store, projec
     (abridged,) = store.load_all().values()
     project.metadata("a").unlink()
     written = store.save(abridged)
-    steps = plan(written, Config(), References({"input.gain": "gain-hash"}), "9:f")
+    steps = plan(written, Config(), References({"input.gain": "gain-hash"}), "9:f").steps
     assert [step.stage for step in steps] == [stage.name for stage in STAGES]
 
 
@@ -325,7 +325,7 @@ def test_a_damaged_file_without_backup_is_outdated_with_a_reason(
     assert set(store.load_all()) == {"b.mrc"}
     found = store.load("a.mrc")
     assert found is not None
-    steps = plan(found, Config(), References({"input.gain": "gain-hash"}), "9:f")
+    steps = plan(found, Config(), References({"input.gain": "gain-hash"}), "9:f").steps
     assert [step.stage for step in steps] == [stage.name for stage in STAGES]
     assert steps[0].reason.startswith("a.xml: ")
 
@@ -483,7 +483,8 @@ dictionaries = st.dictionaries(st.text(), json_values, max_size=4)
         StageRecord, stage=st.text(min_size=1), version=st.integers(1, 9), settings=dictionaries,
         sections=st.dictionaries(st.text(), dictionaries, max_size=2), result=dictionaries,
         finished_at=st.floats(0, 2e9), seconds=st.floats(0, 1e5), device=st.text(),
-        program_version=st.text(), fingerprint=st.text(),
+        program_version=st.text(),
+        fingerprints=st.dictionaries(st.text(), st.text(min_size=1), max_size=2),
         needs=st.dictionaries(st.text(), st.text(), max_size=2), abridged=st.just(False),
     ),
     st.sampled_from(Choice),

@@ -2,7 +2,7 @@
 
 Counted twice. In steps, where a key that is held, and a word that is typed with the enter that ends
 it, are one each: never more than four. And in presses, where each letter and each enter counts, and
-a held key is pressed as often as the test does. The table in the README is this one.
+a held key is pressed as often as the test does. The table of common tasks in the docs is this one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.screens.test_overview import text_of
 from warptui.engine.config import file
 from warptui.engine.model.item import Choice, State
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "using" / "screens-and-keys.md"
 WISHES = {
     "is it running, and how fast": (),
     "which movies failed, and why": ("5",),
@@ -39,13 +39,13 @@ NAMES = {"{": "left_curly_bracket", "/": "slash"}
 
 
 def rows() -> list[str]:
-    """The table of the README; print it to bring that up to date."""
+    """The table of common tasks in the docs; print it to bring that up to date."""
     table = []
     for wish, keys in WISHES.items():
         shown = " ".join(
             f"`{key.partition(' ')[0]}`{' (held)' * key.endswith(' held')}" for key in keys
         )
-        shown = shown or "none: it stands there"
+        shown = shown or "none: it is on the screen"
         table.append(f"| {wish} | {shown} | {len(keys)} | {presses(wish)} |")
     return table
 
@@ -85,10 +85,10 @@ class Operator:
         assert self.n_pressed == presses(self._wish)
 
 
-def test_no_wish_takes_more_than_four_steps_and_the_readme_says_which() -> None:
+def test_no_wish_takes_more_than_four_steps_and_the_docs_say_which() -> None:
     assert len(WISHES) >= 10
     assert all(len(keys) <= 4 for keys in WISHES.values())
-    written = README.read_text(encoding="utf-8")
+    written = PAGE.read_text(encoding="utf-8")
     assert "\n".join(rows()) in written, "the table should be:\n" + "\n".join(rows())
 
 

@@ -17,6 +17,7 @@ from warptui.engine.config.settings import ReadConfig, WriteConfig
 from warptui.engine.core.core import Core
 from warptui.engine.core.export_preview import preview_export
 from warptui.engine.errors import SettingsError
+from warptui.engine.items.detail import read_detail
 from warptui.engine.model import codec
 from warptui.engine.model.changes import Changes
 from warptui.engine.model.detail import ItemDetail, Trial
@@ -30,6 +31,7 @@ from warptui.engine.planning.forecast import Forecast, forecast
 from warptui.engine.planning.references import ReferenceFiles
 from warptui.engine.planning.target import Wanted, as_json
 from warptui.engine.stages.base import Stage
+from warptui.engine.stages.movie.picking import use_model
 from warptui.engine.training import models
 from warptui.engine.training import request as training_request
 from warptui.engine.worker.loading import load_stages
@@ -94,7 +96,8 @@ class Session(EngineVerbs):
         return self._core.hub.rows()
 
     def item(self, name: str) -> ItemDetail:
-        return self._core.ask(lambda: self._core.detail(name))
+        known = self._core.ask(lambda: self._core.known_detail(name))
+        return read_detail(known, self._core.paths, self._core.store.load)
 
     def config(self) -> dict[str, Any]:
         return as_json(self._core.settings.config, self._stages)
@@ -222,7 +225,7 @@ class Session(EngineVerbs):
 
     def use_model(self, name: str) -> None:
         models.check_usable(self._core.paths, name)
-        self.change({"picking": {"model": name}})
+        self.change(use_model(name))
 
     def discard_model(self, name: str) -> None:
         self._core.ask(lambda: self._core.training.discard(name))

@@ -38,8 +38,9 @@ BYTES = 1024 + 4 * N * BOX**2  # of a stack
 Found = TypeVar("Found")
 SCRIPT = """
 import pickle, sys
-from warptui.engine.exporters import kinds
-kinds.PARTICLES.write(*pickle.load(sys.stdin.buffer), lambda done: None)
+from warptui.engine.execution.extraction import ExtractionProcess
+from warptui.engine.exporters import base as kinds
+kinds.PARTICLES.write(*pickle.load(sys.stdin.buffer), lambda done: None, ExtractionProcess)
 """
 
 

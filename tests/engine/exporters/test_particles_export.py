@@ -15,6 +15,7 @@ from tests.engine.item_stars import stored_item, write_item
 from tests.engine.stages.processing import write_stack
 from warptui.engine.config.sections import ExportSettings
 from warptui.engine.errors import ExportError, InputError
+from warptui.engine.execution.extraction import ExtractionProcess
 from warptui.engine.exporters import base as kinds
 from warptui.engine.exporters.optics_groups.beam_shifts import Grouping
 from warptui.engine.formats.mrc import read_mrc
@@ -138,7 +139,9 @@ def processed(project: ProjectPaths):
 def export(project: ProjectPaths, items, **request) -> kinds.Outcome:
     asked = ExportRequest(kind="particles", path="out/parts.star", **request)
     target = kinds.target_of(asked, project)
-    return kinds.PARTICLES.write(items, project, target, OPTICS, asked, lambda done: None)
+    return kinds.PARTICLES.write(
+        items, project, target, OPTICS, asked, lambda done: None, ExtractionProcess
+    )
 
 
 def test_particles_are_cut_at_places_of_another_program_and_not_twice(project) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from warptui.engine.errors import CorruptError, TransientError
 from warptui.engine.formats.writing import temporary
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.stages.base import Resources
 from warptui.engine.stages.movie import average as real_average
 from warptui.engine.stages.movie import motion as real_motion
@@ -30,7 +30,7 @@ class Bench:
     """Where a pretended stage works."""
 
     def __init__(
-        self, item: Movie, project: Any, config: Any, device: str, *, threads: int, on_progress: Any
+        self, item: Item, project: Any, config: Any, device: str, *, threads: int, on_progress: Any
     ) -> None:
         self.item, self.project, self.progress = item, project, on_progress
         self.results: dict[str, Any] = {}
@@ -105,7 +105,7 @@ def _misbehave(name: str) -> None:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
 
-def run_motion(item: Movie, bench: Bench, settings: Any) -> Any:
+def run_motion(item: Item, bench: Bench, settings: Any) -> Any:
     """Pretend to align."""
     _misbehave(item.name)
     end = time.monotonic() + SECONDS
@@ -118,7 +118,7 @@ def run_motion(item: Movie, bench: Bench, settings: Any) -> Any:
     )
 
 
-def run_average(item: Movie, bench: Bench, settings: Any) -> Any:
+def run_average(item: Item, bench: Bench, settings: Any) -> Any:
     """Pretend to average: a product that depends on the file and on the settings."""
     motion = bench.results["motion"]
     text = f"{motion.early_motion} {settings.skip_first}"

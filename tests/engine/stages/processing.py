@@ -13,12 +13,12 @@ from scipy.interpolate import CubicSpline
 from warptui.engine.config.sections import InputSettings, OpticsSettings
 from warptui.engine.config.settings import Config
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.truth import Truth
 from warptui.engine.stages.movie import motion
 from warptui.engine.stages.movie.motion import MotionResult, MotionSettings
-from warptui.engine.worker.bench import MovieBench
+from warptui.engine.worker.bench import MovieBench, open_bench
 
 Places = tuple[np.ndarray, np.ndarray]
 
@@ -36,8 +36,8 @@ def on_bench(
 ) -> Iterator[MovieBench]:
     """A bench with one movie; ``settings`` are those of [input]."""
     config = Config(input=InputSettings(**settings), optics=OpticsSettings(voltage=voltage))
-    with MovieBench(
-        Movie(movie),
+    with open_bench(
+        Item.movie(movie),
         ProjectPaths(project),
         config,
         device,

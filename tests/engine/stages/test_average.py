@@ -62,13 +62,13 @@ def average_of(
 ) -> Averaged:
     """Average ``path`` into ``folder``; without ``motion``, nothing moves."""
     with on_bench(path, folder, **options) as bench:
-        frames = bench.frames()
+        frames = bench.frames.open()
         ny, nx = frames.shape_yx
         binning = bench.input.binning
         if binning != 1:
             ny, nx = 2 * int(ny / binning / 2), 2 * int(nx / binning / 2)
         bench.results["motion"] = motion or known_motion(
-            frames.n_frames, (ny, nx), pixel_size=bench.pixel_size * binning
+            frames.n_frames, (ny, nx), pixel_size=bench.frames.pixel_size * binning
         )
         result = average.run(bench.item, bench, stage_settings or AverageSettings())
     return Averaged(result, folder, path.stem)
@@ -505,7 +505,7 @@ def test_progress_only_rises_to_one(tmp_path: Path):
     path = write_stack(tmp_path / "m.mrc", drifting_counts(drift_yx(6), (128, 128), 14), PIXEL)
     told: list[float] = []
     with on_bench(path, tmp_path, on_progress=told.append) as bench:
-        bench.frames()
+        bench.frames.open()
         told.clear()
         bench.results["motion"] = doming(6, (128, 128), 2.0)
         average.run(bench.item, bench, AverageSettings())

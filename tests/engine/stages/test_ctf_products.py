@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from warptui.engine.config.settings import Config
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.ops.ctf.transfer_function import Optics, calculate_ctf_image
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.stages.movie.average import AverageResult, AverageSettings
+from warptui.engine.stages.movie.average import AVERAGE, AverageResult, AverageSettings
 from warptui.engine.stages.movie.ctf import CtfResult
 from warptui.engine.stages.movie.ctf_products import save_deconvolved, save_spectrum
-from warptui.engine.worker.bench import MovieBench
+from warptui.engine.worker.bench import MovieBench, open_bench
 
 OPTICS = Optics(300.0, 2.7, 0.07)
 WINDOW, PIXEL = 64, 2.0
@@ -37,8 +37,8 @@ FOUND: dict[str, Any] = {
 def bench(tmp_path: Path) -> Iterator[MovieBench]:
     """A bench with an average, where deconvolution is wanted."""
     average = AverageSettings(deconvolve=True, deconvolution_strength=0.9)
-    with MovieBench(
-        Movie(tmp_path / "a.tif"),
+    with open_bench(
+        Item.movie(tmp_path / "a.tif"),
         ProjectPaths(tmp_path),
         Config(stages={"average": average}),
         "cpu",
@@ -46,7 +46,7 @@ def bench(tmp_path: Path) -> Iterator[MovieBench]:
         on_progress=lambda fraction: None,
     ) as opened:
         image = torch.randn(90, 100, generator=torch.Generator().manual_seed(0))
-        opened.save("average", image + 20, PIXEL)
+        opened.products.save(AVERAGE, image + 20, PIXEL)
         opened.results["average"] = AverageResult(pixel_size=PIXEL, shape_yx=(90, 100))
         yield opened
 

@@ -206,7 +206,7 @@ def test_a_gain_reference_the_wrong_way_round_is_noticed(shared_data: Path, tmp_
             gain=str(folder / "gain_reference.mrc"),
             gain_flip_y=flipped,
         ) as bench:
-            bench.frames()
+            bench.frames.open()
             notes[flipped] = " ".join(bench.notes)
     assert "gain" not in notes[False]
     assert "gain" in notes[True] and "flip" in notes[True]
@@ -408,7 +408,7 @@ def test_cuda_and_cpu_agree(tmp_path: Path):
             result = motion.run(bench.item, bench, MotionSettings())
             bench.results["motion"] = result
             average.run(bench.item, bench, average.AverageSettings())
-            averages.append(bench.image("average").cpu())
+            averages.append(bench.products.load(average.AVERAGE).cpu())
         share = np.linspace(0, 1, 5)
         fields.append(shift_field(result, share, share) / 1.5)
     assert np.abs(fields[0] - fields[1]).max() < 0.02

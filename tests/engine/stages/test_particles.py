@@ -26,6 +26,7 @@ from warptui.engine.stages.movie.motion import MotionResult
 from warptui.engine.stages.movie.particles import ParticleResult, ParticleSettings
 from warptui.engine.stages.movie.picking import PickingResult
 from warptui.engine.worker.bench import MovieBench
+from warptui.engine.worker.inputs import MovieFrames
 
 PIXEL = 1.5
 SHAPE = (360, 400)
@@ -286,11 +287,11 @@ def test_another_ctf_takes_no_frames(tmp_path: Path, monkeypatch: pytest.MonkeyP
     stack = project.paths.particles("m", "boxnet")
     made = stack.stat().st_mtime_ns
 
-    def read(bench: MovieBench) -> None:
+    def read(frames: MovieFrames) -> None:
         raise AssertionError("frames were read")
 
     with monkeypatch.context() as patch:
-        patch.setattr(MovieBench, "frames", read)
+        patch.setattr(MovieFrames, "open", read)
         project.extract(CTF.model_copy(update={"astigmatism_um": 0.0}))
         assert stack.stat().st_mtime_ns == made
         rows = project.rows()

@@ -26,7 +26,7 @@ from warptui.engine.errors import Cancelled, InputError, StageError
 from warptui.engine.formats.boxnet_model import bundled_folder, read_boxnet, write_boxnet
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.model.edits import Edits, Spot
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.ops.picking.choice import choose
 from warptui.engine.ops.picking.picks import find_components
 from warptui.engine.project.edits_file import write_edits
@@ -36,8 +36,8 @@ from warptui.engine.stages.movie import picking
 from warptui.engine.stages.movie.average import AverageResult
 from warptui.engine.stages.movie.picking import PickingResult, PickingSettings
 from warptui.engine.worker import models
-from warptui.engine.worker.bench import MovieBench
-from warptui.engine.worker.trial_bench import TrialBench
+from warptui.engine.worker.bench import open_bench
+from warptui.engine.worker.trial_bench import open_trial_bench
 
 PIXEL = 2.0
 SHAPE = (1200, 1000)
@@ -105,8 +105,8 @@ class Project:
         **changes: Any,
     ) -> PickingResult:
         settings = self.settings.model_copy(update=changes)
-        item = Movie(self.paths.root / "spots.tif")  # there is no such file: nobody reads it
-        with MovieBench(
+        item = Item.movie(self.paths.root / "spots.tif")  # there is no such file: nobody reads it
+        with open_bench(
             item, self.paths, Config(), "cpu", threads=threads, on_progress=on_progress
         ) as bench:
             bench.results["average"] = AverageResult(
@@ -401,9 +401,9 @@ def test_edits_that_cannot_be_read_stop_this_item(project: Project) -> None:
 def test_a_trial_writes_nothing_of_what_is_stored(project: Project, tmp_path: Path) -> None:
     project.pick()
     kept = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    item, folder = Movie(tmp_path / "spots.tif"), tmp_path / "trial"
+    item, folder = Item.movie(tmp_path / "spots.tif"), tmp_path / "trial"
     for changes in ({"min_score": 0.9}, {"invert_contrast": True}):
-        with TrialBench(
+        with open_trial_bench(
             item, project.paths, Config(), "cpu", threads=2, on_progress=lambda fraction: None,
             folder=folder,
         ) as bench:  # fmt: skip

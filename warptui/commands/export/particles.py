@@ -13,6 +13,7 @@ from warptui.commands.items import status
 from warptui.commands.output import DONE, SOME_FAILED, print_json, say
 from warptui.engine.config import file
 from warptui.engine.errors import ExportError, WarptuiError
+from warptui.engine.execution.extraction import ExtractionProcess
 from warptui.engine.exporters.base import PARTICLES, by_settings, target_of
 from warptui.engine.exporting.records import ExportRecords, export_id, reason_of
 from warptui.engine.model import codec
@@ -66,7 +67,7 @@ def export(call: argparse.Namespace) -> int:
             try:
                 made = PARTICLES.write(
                     _items(store, names), paths, target, settings.optics.model_dump(), request,
-                    _progress(len(names)),
+                    _progress(len(names)), ExtractionProcess,
                 )  # fmt: skip
                 state = "done" if made.rows else "failed"
                 ended = replace(record, state=state, rows=made.rows, reason=made.reason)

@@ -23,7 +23,7 @@ from warptui.engine.config.settings import Config
 from warptui.engine.errors import SettingsError, WarptuiError
 from warptui.engine.formats import boxnet_model
 from warptui.engine.project import filesystem, paths
-from warptui.engine.stages.movie.picking import PickingSettings
+from warptui.engine.stages.movie.picking import settings_of
 from warptui.engine.worker import devices
 
 PROBE_TIMEOUT_S = 120.0
@@ -180,8 +180,7 @@ def settings(project: Path) -> list[Finding]:
 
 def _model(project: Path, config_: Config) -> list[Finding]:
     """The network that picks, and those that could."""
-    picking = config_.stage("picking")
-    assert isinstance(picking, PickingSettings)
+    picking = settings_of(config_)
     if not picking.enabled:
         return []
     try:

@@ -11,6 +11,7 @@ from warptui.engine.config import file
 from warptui.engine.model import codec
 from warptui.engine.model.training import ModelInfo
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie.picking import use_model
 
 
 def show_models(project: Path, *, as_json: bool) -> int:
@@ -45,7 +46,7 @@ def use(project: Path, name: str) -> int:
         from warptui.engine.training.models import check_usable
 
         check_usable(ProjectPaths(project.resolve()), name)
-        file.write_config(project, {"picking": {"model": name}})
+        file.write_config(project, use_model(name))
     say(f"picking.model = {name}: what was picked with another model is outdated now")
     return DONE
 

@@ -21,6 +21,7 @@ from warptui.engine.model import codec
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.training import TrainingRequest, TrainingStatus
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie.picking import use_model
 from warptui.engine.training.folder import read_metrics, read_report
 
 LOOK_S = 0.25
@@ -119,7 +120,7 @@ def _train_here(paths: ProjectPaths, request: TrainingRequest) -> TrainingStatus
         shown.end()
         assert trainer.status is not None
         if trainer.status.phase == "done" and request.use:
-            file.write_config(paths.root, {"picking": {"model": trainer.status.model}})
+            file.write_config(paths.root, use_model(trainer.status.model))
             return replace(trainer.status, used=True)
         return trainer.status
 

@@ -11,7 +11,7 @@ import warptui
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.events import StatusChanged
 from warptui.engine.execution.dispatcher import Dispatcher
-from warptui.engine.items.table import Entry
+from warptui.engine.items.entry import Entry
 from warptui.engine.model.exports import Export
 from warptui.engine.model.notices import Notice
 from warptui.engine.model.status import EngineStatus

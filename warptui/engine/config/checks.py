@@ -166,7 +166,7 @@ def allowed(info: FieldInfo) -> str:
         pattern = getattr(constraint, "pattern", None)
         if pattern:
             words = "one of " + ", ".join(
-                f'"{choice}"' for choice in str(pattern).strip("^$()").split("|")
+                f'"{choice}"' for choice in str(pattern).strip("^$()").replace("\\", "").split("|")
             )
     if info.annotation == ComputeSettings.model_fields["devices"].annotation:
         words = info.description or words

@@ -228,5 +228,5 @@ class ExportSettings(Section):
     )
     star_version: str = setting(
         "3.1", "of RELION: 3.1 (and later: optics groups) or 3.0", affects=False,
-        pattern=r"^3\.[01]$",
+        pattern=r"^(3\.1|3\.0)$",
     )  # fmt: skip

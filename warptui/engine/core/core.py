@@ -35,9 +35,10 @@ from warptui.engine.execution.failures import STORAGE
 from warptui.engine.execution.trainer import TrainerMessage
 from warptui.engine.exporting.live_lists import LiveLists
 from warptui.engine.formats.writing import TEMPORARY_SUFFIX
+from warptui.engine.items.choice_writer import ChoiceWriter
+from warptui.engine.items.detail import KnownDetail
+from warptui.engine.items.entry import Entry
 from warptui.engine.items.service import Register
-from warptui.engine.items.table import Entry
-from warptui.engine.model.detail import ItemDetail
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.planning.references import ReferenceFiles
 from warptui.engine.planning.target import Wanted
@@ -150,10 +151,10 @@ class Core:
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
-    def detail(self, name: str) -> ItemDetail:
-        """Everything about one item. Raises KeyError when it is unknown."""
+    def known_detail(self, name: str) -> KnownDetail:
+        """What is known of an item without reading files. Raises KeyError when it is unknown."""
         (entry,) = self.items.named([name])
-        return self.items.roster.detail(entry, self.store.load(name))
+        return self.items.roster.known_detail(entry)
 
     def forecast_inputs(self) -> ForecastInputs:
         """What the effect of other settings is worked out from, in another thread."""
@@ -213,6 +214,7 @@ class Core:
         opening.remove_leftovers(self.project)
         self.store = Store(self.paths)
         self._closing.callback(self.store.close)
+        self._closing.callback(ChoiceWriter(self.store).close)
         files = ReferenceFiles(self.project, config)
         references, problem = files.look()
         self._watch = InputWatch(self.project, self.store.cached_fingerprint, self._inbox.put)

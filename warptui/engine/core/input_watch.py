@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from warptui.engine.config.sections import InputSettings
-from warptui.engine.items.table import Entry
+from warptui.engine.items.entry import Entry
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS
 from warptui.engine.watching.scanner import (
     FolderWatch,

@@ -14,6 +14,7 @@ from warptui.engine.items.service import Register
 from warptui.engine.model.item import root_name_of
 from warptui.engine.model.training import TrainingStatus
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie.picking import use_model
 from warptui.engine.training import models
 from warptui.engine.training.request import used_model
 from warptui.engine.training.task import Task
@@ -93,6 +94,6 @@ class TrainingControl:
         if task is None or status is None or status.phase != "done" or not task.request.use:
             return
         try:
-            self._settings.change({"picking": {"model": status.model}})
+            self._settings.change(use_model(status.model))
         except WarptuiError as problem:
             log.error("%s is ready, but it could not be put to use: %s", status.model, problem)

@@ -33,10 +33,11 @@ from warptui.engine.execution.executor import (
 )
 from warptui.engine.execution.failures import FailurePolicy
 from warptui.engine.execution.trials import Trials
+from warptui.engine.items.entry import Entry
 from warptui.engine.items.service import Register
-from warptui.engine.items.table import Entry
 from warptui.engine.model.detail import Trial
 from warptui.engine.model.item import State
+from warptui.engine.planning.members import Member
 from warptui.engine.planning.plan import NEVER_RUN, Step, make_record
 from warptui.engine.planning.rates import Rates
 from warptui.engine.planning.target import Wanted
@@ -56,6 +57,7 @@ class _Running:
 
     entry: Entry
     wanted: Wanted
+    members: tuple[Member, ...]
     unsaved: str = ""  # why a result could not be stored
 
 
@@ -94,11 +96,13 @@ class Dispatcher:
     @property
     def busy(self) -> bool:
         """Whether anything runs or waits for its turn."""
-        return bool(self._jobs or len(self.schedule) or self.schedule.n_later)
+        return bool(
+            self._jobs or len(self.schedule) or self.schedule.n_later or len(self.items.due)
+        )
 
     def dispatch(self) -> None:
         """Fill free places with the items that are next."""
-        self.schedule.ripen(time.monotonic())
+        self.items.ripen()
         if self.executor is None:
             return
         self.trials.dispatch(self.executor, self._roots)  # a person waits for it
@@ -198,7 +202,7 @@ class Dispatcher:
         except OSError as problem:
             self.failures.cannot_read(entry, problem)
             return False
-        self._jobs[job.number] = _Running(entry, self.items.roster.wanted)
+        self._jobs[job.number] = _Running(entry, self.items.roster.wanted, entry.members)
         entry.running, entry.stage, entry.fraction = True, job.stages[0], 0.0
         entry.state = State.RUNNING
         reason = "; ".join(dict.fromkeys(step.reason for step in steps))
@@ -238,6 +242,7 @@ class Dispatcher:
             device=finished.device,
             program_version=warptui.__version__,
             stages=wanted.stages,
+            members=running.members,
         )
         crash_point(f"{stage}.unsaved")
         try:

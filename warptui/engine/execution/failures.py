@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from warptui.engine.api.log_lines import about
 from warptui.engine.errors import ItemError
 from warptui.engine.execution.executor import Failed
+from warptui.engine.items.entry import Entry
 from warptui.engine.items.service import Register
-from warptui.engine.items.table import Entry
 from warptui.engine.model.stored import Failure
 from warptui.engine.planning.target import Wanted
 from warptui.engine.planning.urgency import urgency
@@ -149,7 +149,7 @@ class FailurePolicy:
             log_tail=log_tail,
             traceback=traceback,
             fingerprint=entry.fingerprint,
-            wanted=wanted.digest,
+            wanted=wanted.digest_of(entry.item.kind),
             cancelled=cancelled,
         )
         if not cancelled:

@@ -26,7 +26,7 @@ from warptui.engine.execution.executor import (
     Places,
     StageFinished,
 )
-from warptui.engine.items.table import Entry
+from warptui.engine.items.entry import Entry
 from warptui.engine.model.detail import Trial
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store

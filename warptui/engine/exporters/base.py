@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from warptui.engine.errors import ExportError
 from warptui.engine.exporters import micrographs, particles, report
+from warptui.engine.exporters.extraction import StartExtractor, is_cut, number_of
 from warptui.engine.exporters.optics_groups.beam_shifts import Grouping
 from warptui.engine.model.exports import ExportRequest
 from warptui.engine.model.stored import StoredItem
@@ -53,7 +54,15 @@ class Field:
 
 Progress = Callable[[int], None]  # items done so far; it may raise, so that the writing ends
 Write = Callable[
-    [Iterable[StoredItem], ProjectPaths, Path, Mapping[str, float], ExportRequest, Progress],
+    [
+        Iterable[StoredItem],
+        ProjectPaths,
+        Path,
+        Mapping[str, float],
+        ExportRequest,
+        Progress,
+        StartExtractor | None,
+    ],
     Outcome,
 ]
 OfSession = Callable[[report.Facts, Path, ExportRequest], Outcome]
@@ -162,7 +171,7 @@ def grouping_of(request: ExportRequest, project: ProjectPaths) -> Grouping | Non
         return None
     folder = request.given.get("beam_shift_folder", "").strip()
     place = (project.root / Path(folder).expanduser()).absolute() if folder else None
-    return Grouping(place, particles.number_of(request, "beam_shift_distance"))
+    return Grouping(place, number_of(request, "beam_shift_distance"))
 
 
 def summary(report: micrographs.Report) -> str:
@@ -188,6 +197,7 @@ def _write_micrographs(
     optics: Mapping[str, float],
     request: ExportRequest,
     progress: Progress,
+    start_extractor: StartExtractor | None = None,
 ) -> Outcome:
     options = options_of(request, project)
     report = micrographs.export_micrographs(items, project, target, optics, options, progress)
@@ -266,12 +276,13 @@ def _write_particles(
     optics: Mapping[str, float],
     request: ExportRequest,
     progress: Progress,
+    start_extractor: StartExtractor | None = None,
 ) -> Outcome:
     shown = options_of(request, project).shown
     counted = _Counted(items, progress)
     made = particles.write_particles_list(
         counted, project, target, optics, request, lambda path: shown(path, project),
-        counted.look, grouping_of(request, project),
+        counted.look, grouping_of(request, project), start_extractor,
     )  # fmt: skip
     said = "; ".join(filter(None, [made.groups.get("said", ""), made.left_out]))
     return Outcome(made.rows, said if made.rows else f"nothing was written: {said}", made.groups)
@@ -298,7 +309,7 @@ def _preview_particles(
     items: Iterable[StoredItem], project: ProjectPaths, request: ExportRequest
 ) -> list[list[str]]:
     shown = options_of(request, project).shown
-    particles.is_cut(request)  # else a number that cannot be used is told when it is too late
+    is_cut(request)  # else a number that cannot be used is told when it is too late
     return [
         row
         for item in items

@@ -1,25 +1,21 @@
 """Lists of particles on demand: those that were cut out, picks alone, or cut out for the export.
 
-What is to be cut goes to a process of its own (`worker.extraction`), which has torch; the
+Particles to cut go to a process of their own (`exporters.extraction`), which has torch; the
 stacks lie in a folder beside the list, called like it.
 """
 
 from __future__ import annotations
 
-import errno
-import json
 import os
-import select
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from warptui.engine.errors import ExportError, InputError
+from warptui.engine.exporters.extraction import Cutter, StartExtractor, is_cut, number_of
 from warptui.engine.exporters.merging import (
     NO_LABELS,
     VERSION_30,
@@ -30,26 +26,20 @@ from warptui.engine.exporters.merging import (
 from warptui.engine.exporters.optics_groups.beam_shifts import Gathering, Grouping
 from warptui.engine.exporters.row_cache import Spool
 from warptui.engine.exporters.rows import rows_of, source_of
-from warptui.engine.exporters.stacks import stacks_of, sweep
 from warptui.engine.formats.star.foreign import Places, read_places
 from warptui.engine.formats.star.picks import read_picks
-from warptui.engine.formats.star.rows import Rows, split_star
+from warptui.engine.formats.star.rows import Rows
 from warptui.engine.formats.writing import naming, temporary
 from warptui.engine.model.exports import ExportRequest
 from warptui.engine.model.item import root_name_of
 from warptui.engine.model.stored import StoredItem
-from warptui.engine.project import filesystem
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie.average import AVERAGE
 from warptui.engine.stages.movie.average import STAGE as AVERAGE_STAGE
-from warptui.engine.stages.movie.particles import STAGE as PARTICLES_STAGE
 from warptui.engine.stages.movie.picking import STAGE as PICKING_STAGE
 
 NO_PICKS = "nothing was picked, or cut out, on it"
 NONE_THERE = "the coordinates name no particles on it"
-NO_ENTRY = {errno.EACCES, errno.EPERM}
-LOOK_S = 0.2  # while something is cut, whether it is to stop
-HASHES = ("gain_hash", "defects_hash")
 Load = Callable[[str], StoredItem | None]
 
 
@@ -59,27 +49,6 @@ class Made(NamedTuple):
     rows: int
     left_out: str  # what, and why
     groups: dict[str, Any]  # by beam shift: `beam_shifts.account`; {} = they are not
-
-
-def number_of(request: ExportRequest, name: str) -> float:
-    """A number that was typed; 0 where none was. Raises ExportError."""
-    text = request.given.get(name, "").strip()
-    try:
-        value = float(text or 0)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 10000:
-        raise ExportError(f"{name.replace('_', ' ')}: {text!r} is no number that can be used")
-    return value
-
-
-def is_cut(request: ExportRequest) -> bool:
-    """Whether particles are to be cut out for the export alone."""
-    return bool(
-        request.given.get("coordinates")
-        or number_of(request, "box_size_px")
-        or number_of(request, "pixel_size")
-    )
 
 
 def places_of(request: ExportRequest, project: ProjectPaths) -> Places | None:
@@ -113,10 +82,12 @@ def write_particles_list(
     shown: Callable[[Path], str],
     stop: Callable[[], None] = lambda: None,
     grouping: Grouping | None = None,
+    start_extractor: StartExtractor | None = None,
 ) -> Made:
     """Write the list, and stacks where they are asked for.
 
-    ``stop`` is called a few times a second and raises when the writing is to end.
+    ``stop`` is called a few times a second and raises when the writing must end;
+    ``start_extractor`` is needed only where particles are cut for this export alone.
 
     Raises
     ------
@@ -130,7 +101,8 @@ def write_particles_list(
     spool: Spool | None = None
     gathering = None if grouping is None else Gathering(grouping)
     with ExitStack() as opened:
-        cutter = opened.enter_context(closing(_Cutter(project, target, request, stop)))
+        extractor = start_extractor(stop) if cutting and start_extractor is not None else None
+        cutter = opened.enter_context(closing(Cutter(project, target, request, extractor)))
         names = []
         for item in items:
             try:
@@ -239,116 +211,3 @@ def _said(left_out: Mapping[str, str]) -> str:
     ]
     more = [f"{len(parts) - 3:,} more reasons"] if len(parts) > 3 else []
     return "; ".join(parts[:3] + more)
-
-
-def _unwritable(problem: OSError) -> ExportError:
-    first = "make room, then " if filesystem.is_full(problem) else ""
-    return ExportError(
-        f"{filesystem.told(problem)}; what was cut stays: {first}export again to go on"
-    )
-
-
-class _Cutter:
-    """The process that cuts, begun when something is to be cut."""
-
-    def __init__(
-        self, project: ProjectPaths, target: Path, request: ExportRequest, stop: Callable[[], None]
-    ) -> None:
-        self._project, self._folder, self._request = project, stacks_of(target), request
-        self._stop = stop
-        self._process: subprocess.Popen[str] | None = None
-
-    def rows(
-        self, item: StoredItem, optics: Mapping[str, float], places: list[list[float]]
-    ) -> Rows:
-        """Have an item's particles cut; the rows of them.
-
-        Raises
-        ------
-        InputError
-            When the item cannot be cut.
-        ExportError
-            When no item can: there is no room, or nothing may be written there.
-        """
-        answer = self._ask(self._task(item, optics, places))
-        if problem := answer.get("problem"):
-            number, folder = answer.get("errno"), str(self._folder)
-            ours = str(answer.get("path", "")).startswith(folder)
-            if number in filesystem.UNWRITABLE or (number in NO_ENTRY and ours):
-                raise _unwritable(OSError(number, os.strerror(number), folder))
-            raise InputError(problem.removeprefix(f"{item.name}: "))
-        if not answer.get("star_path"):
-            raise InputError("; ".join(answer.get("notes") or ["no particle lies on it"]))
-        path = self._project.root / answer["star_path"]
-        return split_star(path.read_bytes(), str(path))
-
-    def close(self) -> None:
-        """End it, whatever it does: of what is not whole nothing is left."""
-        if self._process is None:
-            return
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
-        sweep(self._folder)
-
-    def _ask(self, task: dict[str, Any]) -> dict[str, Any]:
-        process = self._process = self._process or self._begin()
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            print(json.dumps(task), file=process.stdin, flush=True)
-            while not select.select([process.stdout], [], [], LOOK_S)[0]:
-                self._stop()
-            line = process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            self.close()
-            self._process = None
-            return {"problem": f"the process that cuts ended with status {process.returncode}"}
-        return json.loads(line)
-
-    def _begin(self) -> subprocess.Popen[str]:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as problem:
-            raise _unwritable(problem) from problem
-        sweep(self._folder)
-        command = [sys.executable, "-m", "warptui.engine.worker.extraction", str(os.getpid())]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def _task(
-        self, item: StoredItem, optics: Mapping[str, float], places: list[list[float]]
-    ) -> dict[str, Any]:
-        """Everything as the item was processed, but for what is asked for."""
-        records, request = item.records, self._request
-        sections: dict[str, Any] = {}
-        for record in records.values():
-            sections.update(record.sections)
-        sections["input"] = {
-            key: value for key, value in sections.get("input", {}).items() if key not in HASHES
-        }
-        config: dict[str, Any] = {
-            "input": sections["input"],
-            "optics": {**optics, **sections.get("optics", {})},
-        }
-        for name in (AVERAGE_STAGE.name, PICKING_STAGE.name, PARTICLES_STAGE.name):
-            if name in records:
-                config[name] = dict(records[name].settings)
-        particles = config.setdefault(PARTICLES_STAGE.name, {})
-        if box := int(number_of(request, "box_size_px")):
-            particles["box_size_px"] = box
-        if pixel_size := number_of(request, "pixel_size"):
-            particles["pixel_size"] = pixel_size
-            if not box:
-                particles["box_size_px"] = 0
-        results = {
-            name: record.result for name, record in records.items() if name in PARTICLES_STAGE.needs
-        }
-        results.setdefault(PICKING_STAGE.name, {"suffix": "export"})
-        return {
-            "project": str(self._project.root), "raw_path": item.raw_path, "config": config,
-            "results": results, "places": places, "folder": str(self._folder),
-        }  # fmt: skip

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from warptui.engine.errors import Cancelled, ExportError, WarptuiError
+from warptui.engine.execution.extraction import ExtractionProcess
 from warptui.engine.exporters.base import Kind
 from warptui.engine.exporting.records import ExportRecords, export_id, reason_of
 from warptui.engine.model.exports import Export, ExportRequest
@@ -68,7 +69,9 @@ class Exports:
                 writing.record = replace(writing.record, rows=done)
 
         def work() -> Export:
-            outcome = kind.write(items(), self._project, target, optics, request, go_on)
+            outcome = kind.write(
+                items(), self._project, target, optics, request, go_on, ExtractionProcess
+            )
             state = "done" if outcome.rows else "failed"
             return replace(record, state=state, rows=outcome.rows, reason=outcome.reason)
 

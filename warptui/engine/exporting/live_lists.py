@@ -15,6 +15,8 @@ from warptui.engine.items.service import Register
 from warptui.engine.model.exports import Export
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.movie.particles import STAGE as PARTICLES
+from warptui.engine.stages.movie.picking import STAGE as PICKING
 from warptui.engine.training.request import used_model
 
 
@@ -35,7 +37,7 @@ class LiveLists:
         if before is not None and config == before.model_copy(update={"filters": config.filters}):
             return
         settings, suffix = config.export, model_suffix(used_model(config))
-        wanted = settings.live and "picking" in self._items.roster.wanted.enabled
+        wanted = settings.live and PICKING.name in self._items.roster.wanted.enabled
         if self._live is not None and (not wanted or self._live.suffix != suffix):
             self._live.close(wait=False)
             self._live = None
@@ -55,7 +57,7 @@ class LiveLists:
         if self._live is None or self._config is None or not names:
             return
         roster = self._items.roster
-        extracting = "particles" in roster.wanted.enabled
+        extracting = PARTICLES.name in roster.wanted.enabled
         optics = self._config.optics.model_dump()
         sources: dict[str, Source | None] = dict.fromkeys(names)
         for name in names:

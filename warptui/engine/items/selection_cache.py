@@ -7,7 +7,7 @@ applying limits to all of them takes one in columns.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -15,14 +15,17 @@ from warptui.engine.items.selection import KEPT, Selection, Spread, Verdict, vec
 from warptui.engine.model.item import Choice, State
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.limits import Limit
+from warptui.engine.stages.base import Role
+from warptui.engine.stages.registry import field_of
 
-ASTIGMATISM = ("astigmatism_um", "astigmatism_angle_deg")  # of the ctf stage
-FROM_SPREAD = ("ctf", "astigmatism_sigma")  # a value that takes all items to know
+FROM_SPREAD = field_of(Role.ASTIGMATISM_SIGMA)  # a value that takes all items to know
+# of the same stage: size, angle
+ASTIGMATISM = field_of(Role.ASTIGMATISM)[1], field_of(Role.ASTIGMATISM_ANGLE)[1]
 ABSENT, OPEN, EXCLUDED, INCLUDED, STAYS, FILTERED = range(6)  # what came of an item
-PARTICLES = ("picking", "n_particles")
+PARTICLES = field_of(Role.PARTICLES)
 _STATES = {state: number for number, state in enumerate(State)}
 _CHOICES = {choice: number for number, choice in enumerate(Choice)}
-_X, _Y = (("ctf", f"astigmatism {axis}") for axis in "xy")  # as vectors
+_X, _Y = ((FROM_SPREAD[0], f"astigmatism {axis}") for axis in "xy")  # as vectors
 
 Field = tuple[str, str]  # stage, and field of its result
 
@@ -36,14 +39,18 @@ class Judged:
 
     def __init__(self) -> None:
         self._verdicts, self._states, self._choices = bytearray(), bytearray(), bytearray()
+        self._kinds: list[str] = []  # of items
         self._stored: list[StoredItem | None] = []
         self._columns: dict[Field, array[float]] = {PARTICLES: array("d")}
         self._free: list[int] = []
 
-    def add(self) -> int:
+    def add(self, kind: str) -> int:
         """The place of another item."""
         if self._free:
-            return self._free.pop()
+            place = self._free.pop()
+            self._kinds[place] = kind
+            return place
+        self._kinds.append(kind)
         for codes in (self._verdicts, self._states, self._choices):
             codes.append(0)
         self._stored.append(None)
@@ -84,33 +91,43 @@ class Judged:
         )
 
     def apply(
-        self, before: dict[Field, Limit], now: dict[Field, Limit], spread: Spread
+        self,
+        before: dict[Field, Limit],
+        now: dict[Field, Limit],
+        spread: Spread,
+        kind_of: Mapping[str, str],
     ) -> Iterator[tuple[int, Selection]]:
         """Judge all items by other limits at once: `counts` tells what comes of it from here on.
 
         What is returned finds, place by place, the words for all items whose verdict or reason may
         be another. A reason names every limit that is broken, and so it may be another where one
-        that changed is, though the item was out before.
+        that changed is, though the item was out before. ``kind_of`` names, by stage, the kind of
+        the items that the limits on its values judge.
         """
         n = len(self._stored)
         out, told = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
         broken: list[tuple[Limit, np.ndarray, np.ndarray]] = []
         for field, limit in now.items():
             values = self._values(field, spread)
-            outside = _outside(limit, values)
+            outside = _outside(limit, values) & self._is(kind_of[field[0]])
             out |= outside
             broken.append((limit, values, outside))
             if before.get(field) != limit:
                 told |= outside
         for field, limit in before.items():
             if now.get(field) != limit:
-                told |= _outside(limit, self._values(field, spread))
+                told |= _outside(limit, self._values(field, spread)) & self._is(kind_of[field[0]])
         verdicts = np.frombuffer(self._verdicts, np.uint8)
         was_out = verdicts == FILTERED
         looked_at = ((verdicts == STAYS) & out) | (was_out & (told | ~out))
         now_is = np.where(looked_at, np.where(out, FILTERED, STAYS), verdicts)
         self._verdicts[:] = now_is.astype(np.uint8).tobytes()
         return _worded(np.flatnonzero(looked_at), broken)
+
+    def _is(self, kind: str) -> np.ndarray | bool:
+        """(item,) bool: the items of this kind; True where there are no others."""
+        found = set(self._kinds)
+        return np.array([other == kind for other in self._kinds]) if found != {kind} else True
 
     def _values(self, field: Field, spread: Spread) -> np.ndarray:
         if field != FROM_SPREAD:

@@ -11,22 +11,28 @@ from pathlib import Path
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.events import ItemChanged, ItemRemoved
 from warptui.engine.errors import ItemError
+from warptui.engine.items.entry import Entry
 from warptui.engine.items.picks import Mark, is_behind, repick
-from warptui.engine.items.table import Entry, Roster
+from warptui.engine.items.table import Roster
 from warptui.engine.model.edits import Edits
 from warptui.engine.model.exports import ExportRequest
-from warptui.engine.model.item import Choice, State, root_name_of
+from warptui.engine.model.item import FRAMES, Choice, Item, ItemId, State
 from warptui.engine.model.stored import StoredItem
+from warptui.engine.planning.due_set import DueSet
 from warptui.engine.planning.schedule import Schedule
 from warptui.engine.planning.urgency import urgency, why
 from warptui.engine.project.edits_file import write_edits
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
+from warptui.engine.stages.movie.picking import STAGE as PICKING
 from warptui.engine.watching.scanner import Complete, FolderState, Gone, Refused, Sighting, Waiting
+from warptui.engine.worker.fault_injection import crash_point
 
 log = logging.getLogger(__name__)
 
 EDIT_PAUSE_S = 10.0  # without an edit, before what is made from the picks is made anew
+MEMBERS_PAUSE_S = 1.0  # without news of members, before what is made of them is judged again
+MEMBERS_LONGEST_S = 10.0  # however much news of members there is
 
 
 class Register:
@@ -42,9 +48,12 @@ class Register:
         broadcast: Broadcast,
         project: Path,
         recheck: Callable[[Path], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.roster, self.store, self.project = roster, store, ProjectPaths(project)
         self.schedule = Schedule()
+        self.due: DueSet[ItemId] = DueSet(MEMBERS_PAUSE_S, MEMBERS_LONGEST_S, clock)
+        self._clock = clock
         self.holds: dict[str, str] = {}  # why nothing is started, by cause
         self.n_shown = 0  # changes so far
         self.touched: set[str] = set()  # items that something became of; the live lists empty it
@@ -53,7 +62,9 @@ class Register:
     def judge_all(self) -> None:
         """Decide anew where every item stands, after anything that concerns all of them."""
         otherwise = []
-        for entry in self.roster.entries.values():
+        entries = self.roster.entries.values()
+        made_of_others = [entry for entry in entries if entry.item.members]
+        for entry in (*(entry for entry in entries if not entry.item.members), *made_of_others):
             before = entry.state, entry.reason, entry.selection
             self._queue(entry)
             if entry.running or not entry.shown:
@@ -77,6 +88,8 @@ class Register:
     def _show_judged(self, entries: Iterable[Entry]) -> None:
         """Tell the viewers of items that they know, and that are judged otherwise now."""
         entries = list(entries)
+        for entry in entries:
+            self._note_member(entry)
         self.touched.update(entry.name for entry in entries)
         judged = self.roster.judged_values
         self._broadcast.publish_rows((entry.name, judged(entry)) for entry in entries)
@@ -94,8 +107,44 @@ class Register:
         else:
             self.schedule.discard(entry.name)
 
+    def ripen(self) -> None:
+        """Queue what waited until now, and judge the items whose members changed."""
+        self.schedule.ripen(self._clock())
+        for item in self.due.take():
+            entry = self.roster.by_id(item)
+            if entry is not None:
+                self.settle(entry)
+
+    def arrive_item(self, item: Item, *, at_start: bool = False) -> Entry:
+        """Take note of an item that is made of others, or of other members of it.
+
+        It is judged when no more news of its members comes.
+        """
+        entry = self.roster.arrive_item(item, at_start=at_start)
+        if not entry.shown:
+            entry.state, entry.reason = State.WAITING, "its members were not looked at yet"
+        self.show(entry)
+        for member in map(self.roster.by_id, item.members):
+            if member is not None:
+                self.show(member)  # its row names what it belongs to
+        self.due.add(entry.id)
+        return entry
+
+    def _note_member(self, entry: Entry) -> None:
+        """Have the item that this one is a member of judged again, if it matters to that."""
+        parent = self.roster.parent(entry)
+        if parent is None:
+            return
+        records = entry.stored.records.values()
+        excluded = entry.stored.choice is Choice.EXCLUDE
+        seen = (excluded, entry.state, entry.asked, tuple(record.key for record in records))
+        if seen != entry.seen_by_parent:
+            entry.seen_by_parent = seen
+            self.due.add(parent.id)
+
     def show(self, entry: Entry) -> None:
         """Tell the viewers how an item stands."""
+        self._note_member(entry)
         self.n_shown += 1
         entry.shown = True
         self.touched.add(entry.name)
@@ -121,10 +170,32 @@ class Register:
                     self._see_complete(sighting)
 
     def choose(self, names: Iterable[str], choice: Choice) -> None:
-        """Set and store the user's choice. Raises KeyError before anything is changed."""
-        for entry in self.named(names):
-            entry.stored = self.save(replace(entry.stored, choice=choice))
-            self.settle(entry)
+        """Set and store the user's choice, with one write for all items.
+
+        Raises KeyError or ItemError before anything is changed.
+        """
+        entries = list({entry.name: entry for entry in self.named(names)}.values())
+        chosen = [replace(entry.stored, choice=choice) for entry in entries]
+        crash_point("choices.unwritten")
+        try:
+            # one that shares its root name with another item has no metadata of its own
+            own = (entry for entry in entries if self.roster.by_id(entry.id) is entry)
+            self.store.choose([replace(entry.stored, choice=choice) for entry in own])
+        except OSError as problem:
+            reason = problem.strerror or problem
+            path = self.project.choices
+            raise ItemError(f"{path} cannot be written, nothing was changed: {reason}") from problem
+        crash_point("choices.written")
+        judged = []
+        for entry, stored in zip(entries, chosen, strict=True):
+            entry.stored = stored
+            self._queue(entry)
+            if entry.running or not entry.shown:
+                self.show(entry)
+            else:
+                judged.append(entry)
+        self.n_shown += len(judged)
+        self._show_judged(judged)
 
     def edit(self, name: str, edits: Edits) -> None:
         """Store what a person changed about an item's picks, and write its picks by it.
@@ -134,7 +205,7 @@ class Register:
         (entry,) = self.named([name])
         if entry.refused:
             raise ItemError(f"{name}: {entry.refused}")
-        root_name = root_name_of(entry.path.name)
+        root_name = entry.item.root_name
         path = self.project.edits(root_name)
         try:
             write_edits(path, edits)
@@ -148,21 +219,21 @@ class Register:
         finally:
             if not entry.running and self.roster.judge(entry):
                 # what is made from the picks waits until the person is done
-                due = time.monotonic() + EDIT_PAUSE_S
+                due = self._clock() + EDIT_PAUSE_S
                 self.schedule.push_later(entry.name, due, urgency(entry, False), entry.sequence)
             self.show(entry)
 
     def catch_up(self, entry: Entry) -> None:
         """Bring the picks that are there into accord with the edits. Raises ItemError."""
-        record = entry.stored.records.get("picking")
+        record = PICKING.record(entry.stored)
         if entry.running or entry.refused or not is_behind(record, self.roster.mark(entry)):
             return
         full = self.store.load(entry.name)
-        record = full.records.get("picking") if full else None
+        record = PICKING.record(full) if full else None
         if record is None:
             return
-        changed = repick(self.project, entry.name, root_name_of(entry.path.name), record)
-        records = {**entry.stored.records, "picking": changed}
+        changed = repick(self.project, entry.name, entry.item.root_name, record)
+        records = {**entry.stored.records, PICKING.name: changed}
         entry.stored = self.save(replace(entry.stored, records=records))
         self.roster.select(entry)
 
@@ -176,7 +247,7 @@ class Register:
 
     def queue(self, limit: int) -> list[tuple[str, str]]:
         """The items that are next, and why."""
-        now = time.monotonic()
+        now = self._clock()
         return [
             (name, why(self.roster.entries[name], place, None if due is None else due - now))
             for name, place, due in self.schedule.first(limit)
@@ -230,6 +301,9 @@ class Register:
     def _removed(self, entry: Entry) -> None:
         """Tell the viewers that there is no such item any more."""
         self.schedule.discard(entry.name)
+        self.due.discard(entry.id)
+        if (parent := self.roster.parent(entry)) is not None:
+            self.due.add(parent.id)
         self.n_shown += 1
         self.touched.add(entry.name)
         self._broadcast.publish(ItemRemoved(entry.name))
@@ -244,7 +318,7 @@ class Register:
             entry.deaths = entry.hiccups = 0
             entry.delayed = ""
         entry.present, entry.waiting = True, None
-        entry.fingerprint, entry.note = seen.fingerprint, seen.note
+        entry.fingerprints, entry.note = {FRAMES: seen.fingerprint}, seen.note
         entry.at_start = seen.at_start
         self.roster.reconsider(entry)
         self._adopt_metadata(entry)

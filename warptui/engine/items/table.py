@@ -4,66 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from warptui.engine.errors import InputError
 from warptui.engine.formats.acquisition.squares import square_of_parts
+from warptui.engine.items.detail import KnownDetail
+from warptui.engine.items.entry import Entry
+from warptui.engine.items.members import members_of
 from warptui.engine.items.picks import NO_MARK, Mark
-from warptui.engine.items.selection import NOT_PROCESSED, Selection, Spread, select
+from warptui.engine.items.selection import Spread, select
 from warptui.engine.items.selection_cache import ASTIGMATISM, FROM_SPREAD, Judged
-from warptui.engine.model.detail import ItemDetail
-from warptui.engine.model.edits import NO_EDITS
-from warptui.engine.model.item import State, root_name_of
+from warptui.engine.model.item import FRAMES, MOVIE, Item, ItemId, State, root_name_of
 from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import Astigmatism
-from warptui.engine.model.stored import StageRecord, StoredItem
-from warptui.engine.planning.plan import Step, refusal
+from warptui.engine.model.stored import StageRecord, StoredItem, digest
+from warptui.engine.planning.members import Member, used
+from warptui.engine.planning.plan import Blocked, Plan, Ready, Step, UpToDate, refusal
 from warptui.engine.planning.target import Wanted, stage_and_field
-from warptui.engine.project.edits_file import read_edits
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.stages.base import Role
+from warptui.engine.stages.registry import field_of
 
 COUNTED = ("selected", "filtered", "edited", "examples", "held-out", "particles")
 SURVEY_GROWTH = 0.05  # share of new results after which the spread is taken anew
-
-
-@dataclass
-class Entry:
-    """One item and all that the engine remembers about it."""
-
-    name: str
-    path: Path
-    sequence: int
-    stored: StoredItem  # abridged; with the user's choice
-    fingerprint: str = ""  # of the raw file as last seen; "" = not yet
-    present: bool = False  # the raw file is there
-    waiting: str | None = None  # why it is not complete yet; None = complete
-    refused: str = ""  # why it cannot be an item at all
-    undecided: bool = False  # perhaps it is a known item in another place: its content tells
-    note: str = ""
-    at_start: bool = False
-    asked: bool = False  # the user asked for all stages to run again
-    cancelled: bool = False  # the user asked for what runs to stop
-    delayed: str = ""  # why it waits for another try
-    deaths: int = 0  # of workers, in a row
-    hiccups: int = 0  # transient failures, in a row
-    running: bool = False
-    stage: str = ""
-    fraction: float = 0.0
-    state: State = State.WAITING
-    reason: str = ""
-    selection: Selection = NOT_PROCESSED  # kept by `Roster.select`
-    shown: bool = False  # viewers know of it
-    arrived_at: float = 0.0
-    square: str = ""  # as its path tells it
-    arrived: float = field(default_factory=time.monotonic)
-    place: int = -1  # in the roster's columns
-
-    @property
-    def tries(self) -> int:
-        """Attempts that failed."""
-        return self.stored.failure.tries if self.stored.failure else self.deaths + self.hiccups
 
 
 class Roster:
@@ -86,6 +49,8 @@ class Roster:
         self._spread: Spread | None = None  # of the astigmatisms; None = not looked yet
         self._n_new = 0  # results since then
         self._by_path: dict[Path, str] = {}
+        self._by_id: dict[ItemId, Entry] = {}  # without those that cannot be items
+        self._parents: dict[ItemId, ItemId] = {}  # by member
         self._owners: dict[str, Path] = {}  # root name -> raw file
         self._last = 0
         self._newest: Entry | None = None
@@ -95,14 +60,15 @@ class Roster:
         offset = time.monotonic() - time.time()
         for stored in sorted(stored_items, key=lambda item: (item.sequence, item.name)):
             path = Path(stored.raw_path or self._project.root / stored.name)
+            item = Item.movie(path) if stored.kind == MOVIE else _without_files(stored)
             arrived_at = min((run.get("finished_at", 0.0) for run in stored.history), default=0.0)
             failed_with = stored.failure.fingerprint if stored.failure else ""
             entry = Entry(
                 stored.name,
-                path,
+                item,
                 stored.sequence,
                 stored,
-                stored.fingerprint or failed_with,
+                dict(stored.fingerprints) or ({FRAMES: failed_with} if failed_with else {}),
                 present=True,
                 at_start=True,
                 arrived_at=arrived_at,
@@ -133,7 +99,7 @@ class Roster:
         stored = StoredItem(name, self._last + 1, raw_path=str(path))
         entry = Entry(
             name,
-            path,
+            Item.movie(path),
             self._last + 1,
             stored,
             refused=why_not,
@@ -144,6 +110,58 @@ class Roster:
         self._add(entry)
         self._newest = entry
         return entry
+
+    def arrive_item(self, item: Item, *, at_start: bool = False) -> Entry:
+        """The entry of an item that is made of others, made where it is new.
+
+        Raises
+        ------
+        ValueError
+            If it has no members, or one of them is a member of another item.
+        """
+        if not item.members:
+            raise ValueError(f"{item.root_name} has no members")
+        for member in item.members:
+            if self._parents.get(member, item.id) != item.id:
+                raise ValueError(f"{member.root} belongs to {self._parents[member].root} already")
+        known = self._by_id.get(item.id)
+        if known is None:
+            name = item.root_name if item.root_name not in self.entries else str(item.id)
+            stored = StoredItem(name, self._last + 1, kind=item.kind)
+            known = Entry(
+                name,
+                item,
+                self._last + 1,
+                stored,
+                present=True,
+                refused=self._root_taken(item),
+                at_start=at_start,
+                arrived_at=time.time(),
+            )
+            self._add(known)
+        for member in known.item.members:
+            self._parents.pop(member, None)
+        known.item, known.present = item, True
+        self._parents |= dict.fromkeys(item.members, item.id)
+        return known
+
+    def _root_taken(self, item: Item) -> str:
+        other = self._owners.get(item.root_name)
+        if other is None:
+            return ""
+        return (
+            f"{other} has the same root name {item.root_name!r} and came first: the results of "
+            "both would have the same names; rename one of them"
+        )
+
+    def by_id(self, item: ItemId) -> Entry | None:
+        """The entry of an item; None where it has not arrived."""
+        return self._by_id.get(item)
+
+    def parent(self, entry: Entry) -> Entry | None:
+        """The item that this one is a member of; None where it is of none."""
+        parent = self._parents.get(entry.id)
+        return None if parent is None or entry.refused else self._by_id.get(parent)
 
     def take_over(self, entry: Entry, fingerprint: str) -> Entry | None:
         """The known item that a refused file is, seen at another path; None if it is none.
@@ -167,7 +185,7 @@ class Roster:
 
     def _move(self, entry: Entry, path: Path) -> None:
         self._by_path.pop(entry.path, None)
-        entry.path, entry.square = path, square_of_parts(path.parts)
+        entry.item, entry.square = entry.item.with_file(FRAMES, path), square_of_parts(path.parts)
         self._by_path[path] = entry.name
         self._owners[root_name_of(path.name)] = path
 
@@ -176,31 +194,42 @@ class Roster:
         if entry.refused:
             entry.refused = refusal(entry.path, self._owners)
             if not entry.refused:
-                self._owners[root_name_of(entry.path.name)] = entry.path
+                self._owners[entry.item.root_name] = entry.path
+                self._by_id[entry.id] = entry
 
     def remove(self, entry: Entry) -> None:
         """Forget an item of which nothing is stored."""
         del self.entries[entry.name]
         del self._places[entry.place]
         self._judged.remove(entry.place)
-        self._by_path.pop(entry.path, None)
-        root_name = root_name_of(entry.path.name)
-        if self._owners.get(root_name) == entry.path:
-            del self._owners[root_name]
+        for file in entry.item.inputs:
+            self._by_path.pop(file.path, None)
+        if self._by_id.get(entry.id) is entry:
+            del self._by_id[entry.id]
+            del self._owners[entry.item.root_name]
+
+    def plan(self, entry: Entry) -> Plan:
+        """Stages that must run, and why; or why they cannot."""
+        return self._plan(entry, members_of(entry, self))
 
     def steps(self, entry: Entry) -> tuple[Step, ...]:
-        """Stages that must run, and why."""
-        wanted = self.wanted
-        if entry.asked:
-            return tuple(
-                Step(stage.name, "asked for")
-                for stage in wanted.stages
-                if stage.name in wanted.enabled
-            )
-        return wanted.target.steps(entry.stored, entry.fingerprint)
+        """Stages that must run and can, and why."""
+        return self.plan(entry).steps
+
+    def _plan(self, entry: Entry, members: tuple[Member, ...]) -> Plan:
+        planner = self.wanted.planner(entry.item.kind)
+        found = planner.plan(entry.stored, entry.fingerprints, members)
+        if not entry.asked or isinstance(found, Blocked):
+            return found
+        steps = planner.all_stages("asked for")
+        return Ready(steps) if steps else UpToDate()
 
     def judge(self, entry: Entry) -> tuple[Step, ...]:
         """Decide where an item stands that does not run; the steps that it needs now."""
+        if entry.item.members:
+            entry.members = members_of(entry, self)
+            needed = self.wanted.planner(entry.item.kind).of_members
+            entry.members_digest = digest(used(entry.members, needed))
         entry.state, entry.reason, steps = self._standing(entry)
         self.select(entry)
         return steps
@@ -214,14 +243,13 @@ class Roster:
             return State.MISSING, f"the raw file {entry.path} is gone", ()
         if entry.waiting is not None:
             return State.WAITING, entry.waiting, ()
-        failure = entry.stored.failure
-        if failure and failure.cancelled and not entry.asked:
-            return State.FAILED, failure.reason, ()
-        if failure and not entry.asked:
-            same_file = not failure.fingerprint or failure.fingerprint == entry.fingerprint
-            if same_file and failure.wanted == self.wanted.digest:
-                return State.FAILED, failure.reason, ()
-        steps = self.steps(entry)
+        if failed := self.failed(entry):
+            return State.FAILED, failed, ()
+        found = self._plan(entry, entry.members)
+        if isinstance(found, Blocked):
+            has_results = self.wanted.enabled_of(entry.item.kind) <= entry.stored.records.keys()
+            return State.OUTDATED if has_results else State.WAITING, found.reason, ()
+        steps = found.steps
         if not steps:
             return State.DONE, entry.note, ()
         reasons = "; ".join(dict.fromkeys(f"{step.stage}: {step.reason}" for step in steps))
@@ -231,14 +259,23 @@ class Roster:
             return State.QUEUED, entry.delayed, steps
         return State.OUTDATED, reason, steps
 
+    def failed(self, entry: Entry) -> str:
+        """Why an item failed, if it would fail again by itself; else ""."""
+        failure = entry.stored.failure
+        if failure is None or entry.asked:
+            return ""
+        same_input = not failure.fingerprint or failure.fingerprint == entry.fingerprint
+        same = same_input and failure.wanted == self.wanted.digest_of(entry.item.kind)
+        return failure.reason if failure.cancelled or same else ""
+
     def select(self, entry: Entry) -> bool:
         """Decide whether the item goes into exports; whether that or its reason is another now."""
-        wanted, records = self.wanted, entry.stored.records
-        has_result = bool(wanted.enabled) and wanted.enabled <= records.keys()
+        wanted, records, kind = self.wanted, entry.stored.records, entry.item.kind
+        enabled = wanted.enabled_of(kind)
+        has_result = bool(enabled) and enabled <= records.keys()
+        judged, limits = wanted.judged_of(kind)
         values = (
-            [self._value(records, stage, field) for stage, field in wanted.judged]
-            if has_result
-            else ()
+            [self._value(records, stage, field) for stage, field in judged] if has_result else ()
         )
         before = entry.selection
         entry.selection = now = select(
@@ -246,7 +283,7 @@ class Roster:
             entry.state,
             has_result=has_result,
             values=values,
-            limits=wanted.limits,
+            limits=limits,
         )
         self._judged.note(entry.place, entry.state, entry.stored, now)
         return now is not before and now != before
@@ -257,7 +294,8 @@ class Roster:
         ``counted`` is called when `counts` tells what comes of it, before the reasons are known.
         """
         before, self._applied = self._applied, self.wanted.limit_of
-        found = self._judged.apply(before, self._applied, self.spread)
+        kinds = self.wanted.kind_of
+        found = self._judged.apply(before, self._applied, self.spread, kinds)
         counted()
         changed = []
         for place, selection in found:
@@ -276,7 +314,7 @@ class Roster:
 
         What is told of an item in relation to all follows when enough came in, not at each result.
         """
-        if "ctf" not in entry.stored.records:
+        if FROM_SPREAD[0] not in entry.stored.records:
             return []
         self._n_new += 1
         if self._spread is not None and self._n_new <= SURVEY_GROWTH * self._spread.n:
@@ -284,13 +322,14 @@ class Roster:
         before, self._spread = self._spread, None
         if before == self.spread:
             return []
-        return [other for other in self.entries.values() if "ctf" in other.stored.records]
+        return [other for other in self.entries.values() if FROM_SPREAD[0] in other.stored.records]
 
     @property
     def spread(self) -> Spread:
         """How the astigmatisms of all items lie, as of the last look."""
         if self._spread is None:
-            ctf = (entry.stored.records.get("ctf") for entry in self.entries.values())
+            stage = FROM_SPREAD[0]
+            ctf = (entry.stored.records.get(stage) for entry in self.entries.values())
             found = (
                 (record.result.get(field) for field in ASTIGMATISM) for record in ctf if record
             )
@@ -332,6 +371,8 @@ class Roster:
             square=entry.square or entry.stored.square,
             training=mark.training,
             edited_at=mark.edited_at,
+            kind=entry.item.kind,
+            parent=self._parent_name(entry),
             stage=entry.stage if entry.running else "",
             fraction=round(entry.fraction, 2) if entry.running else 0.0,
             tries=entry.tries,
@@ -346,7 +387,14 @@ class Roster:
         """What the item's edits say; a file that cannot be an item has none."""
         if not self.marks or entry.refused:
             return NO_MARK
-        return self.marks.get(root_name_of(entry.path.name), NO_MARK)
+        return self.marks.get(entry.item.root_name, NO_MARK)
+
+    def _parent_name(self, entry: Entry) -> str:
+        parent = self._parents.get(entry.id)
+        if parent is None or entry.refused:
+            return ""
+        known = self._by_id.get(parent)
+        return parent.root if known is None else known.name
 
     def account(self, entry: Entry) -> str:
         """What came of an item, for the log: its seconds and the first value of each stage."""
@@ -363,10 +411,11 @@ class Roster:
         return ", ".join(parts)
 
     def judged_values(self, entry: Entry) -> dict[str, Any]:
-        """What of a row `judge` and `select` change: a fifth of the cost of making it anew."""
+        """What of a row a choice and `judge` change: a fifth of the cost of making it anew."""
         selection = entry.selection
         return {
             "state": entry.state,
+            "choice": entry.stored.choice,
             "selected": selection.selected,
             "reason": _reason(entry),
             "filtered": selection.filtered,
@@ -374,40 +423,30 @@ class Roster:
 
     def motion(self, entry: Entry) -> float | None:
         """The early motion in Å/frame, where it is known."""
-        record = entry.stored.records.get("motion")
-        return record.result.get("early_motion") if record else None
+        stage, field = field_of(Role.EARLY_MOTION)
+        record = entry.stored.records.get(stage)
+        return record.result.get(field) if record else None
 
-    def detail(self, entry: Entry, stored: StoredItem | None) -> ItemDetail:
-        """Everything about an item; ``stored`` is its unabridged record."""
-        stored = stored or entry.stored
-        root_name = root_name_of(entry.path.name)
-        products = (product for stage in self.wanted.stages for product in stage.products)
-        shown = {p.name: self._project.product(p, root_name) for p in products if p.shown}
-        edits, problem = {}, ""
-        if self.mark(entry) is not NO_MARK:
-            try:
-                found = read_edits(self._project.edits(root_name))
-                edits = found.model_dump(mode="json") if found != NO_EDITS else {}
-            except (InputError, OSError) as reason:
-                problem = str(reason)
-        failure = entry.stored.failure
-        raw_there = entry.present and not entry.refused
-        return ItemDetail(
+    def known_detail(self, entry: Entry) -> KnownDetail:
+        """What is in memory of an item's details; the rest is on disk (`detail.read_detail`)."""
+        return KnownDetail(
             row=self.row(entry),
-            results={name: record.result for name, record in stored.records.items()},
-            settings={
-                name: {**record.sections, name: record.settings}
-                for name, record in stored.records.items()
-            },
-            outdated={step.stage: step.reason for step in self.steps(entry)} if raw_there else {},
-            history=stored.history,
-            raw_path=str(entry.path),
-            paths={name: str(path) for name, path in shown.items() if path.exists()},
-            edits=edits,
-            edits_problem=problem,
-            failed_stage=failure.stage if failure else "",
-            log_tail=failure.log_tail if failure else "",
-            traceback=failure.traceback if failure else "",
+            stored=entry.stored,
+            root_name=entry.item.root_name,
+            raw_path=next((str(file.path) for file in entry.item.inputs), ""),
+            outdated=(
+                {step.stage: step.reason for step in self.steps(entry)}
+                if entry.present and not entry.refused
+                else {}
+            ),
+            has_edits=self.mark(entry) is not NO_MARK,
+            products=tuple(
+                product
+                for stage in self.wanted.stages
+                if stage.kind == entry.item.kind
+                for product in stage.products
+                if product.shown
+            ),
         )
 
     def counts(self) -> tuple[dict[str, int], dict[str, int]]:
@@ -437,16 +476,24 @@ class Roster:
 
     def _add(self, entry: Entry) -> None:
         self.entries[entry.name] = entry
-        entry.place = self._judged.add()
+        entry.place = self._judged.add(entry.item.kind)
         self._places[entry.place] = entry
         self._judged.note(entry.place, entry.state, entry.stored, entry.selection)
-        self._by_path[entry.path] = entry.name
+        frames = entry.item.file(FRAMES)
+        for file in entry.item.inputs:
+            self._by_path[file.path] = entry.name
         if not entry.refused:
-            self._owners[root_name_of(entry.path.name)] = entry.path
+            self._owners[entry.item.root_name] = frames or Path(entry.name)
+            self._by_id[entry.id] = entry
         self._last = max(self._last, entry.sequence)
-        entry.square = square_of_parts(entry.path.parts)
+        entry.square = square_of_parts(frames.parts) if frames else ""
 
 
 def _reason(entry: Entry) -> str:
     filtered = entry.selection.reason if entry.selection.filtered else ""
     return f"{entry.reason}; {filtered}" if entry.reason and filtered else entry.reason or filtered
+
+
+def _without_files(stored: StoredItem) -> Item:
+    """An item that an earlier engine knew, until its members are seen again."""
+    return Item(ItemId(stored.kind, stored.name))

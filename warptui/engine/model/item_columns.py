@@ -35,7 +35,7 @@ _KINDS = {
     "edited_at": "<f8",
 }
 _VALUE = "<f8"  # of a summary value or of a stage's seconds; NaN = unknown
-_TEXTS = ("reason", "stage", "square", "training")  # few different ones, shared
+_TEXTS = ("reason", "stage", "square", "training", "kind", "parent")  # few different ones, shared
 
 
 class Columns(Sequence[ItemRow]):
@@ -51,6 +51,8 @@ class Columns(Sequence[ItemRow]):
         self.stage: list[str] = []
         self.square: list[str] = []
         self.training: list[str] = []
+        self.kind: list[str] = []
+        self.parent: list[str] = []
         self._numbers: dict[str, np.ndarray] = {}
         self._summary: dict[str, np.ndarray] = {}
         self._seconds: dict[str, np.ndarray] = {}
@@ -119,11 +121,15 @@ class Columns(Sequence[ItemRow]):
             self.stage.append(row.stage)
             self.square.append(row.square)
             self.training.append(row.training)
+            self.kind.append(row.kind)
+            self.parent.append(row.parent)
         self.names[number] = row.name
         self.reason[number] = row.reason
         self.stage[number] = row.stage
         self.square[number] = row.square
         self.training[number] = row.training
+        self.kind[number] = row.kind
+        self.parent[number] = row.parent
         numbers = self._numbers
         numbers["sequence"][number] = row.sequence
         numbers["state"][number] = STATE_NUMBERS[row.state]
@@ -152,6 +158,8 @@ class Columns(Sequence[ItemRow]):
         part.stage = [self.stage[number] for number in chosen]
         part.square = [self.square[number] for number in chosen]
         part.training = [self.training[number] for number in chosen]
+        part.kind = [self.kind[number] for number in chosen]
+        part.parent = [self.parent[number] for number in chosen]
         part._numbers = {name: column[numbers] for name, column in self._numbers.items()}
         part._summary = {key: column[numbers] for key, column in self._summary.items()}
         part._seconds = {stage: column[numbers] for stage, column in self._seconds.items()}
@@ -170,6 +178,8 @@ class Columns(Sequence[ItemRow]):
             made.stage += part.stage
             made.square += part.square
             made.training += part.training
+            made.kind += part.kind
+            made.parent += part.parent
         made._numbers = {
             name: np.concatenate([part.number(name) for part in parts]) for name in _KINDS
         }
@@ -229,6 +239,8 @@ class Columns(Sequence[ItemRow]):
             self.square[number],
             self.training[number],
             float(column["edited_at"][number]),
+            self.kind[number],
+            self.parent[number],
         )
 
     def _fill(self, rows: list[ItemRow]) -> None:
@@ -238,6 +250,8 @@ class Columns(Sequence[ItemRow]):
         self.stage = [row.stage for row in rows]
         self.square = [row.square for row in rows]
         self.training = [row.training for row in rows]
+        self.kind = [row.kind for row in rows]
+        self.parent = [row.parent for row in rows]
         given: dict[str, Iterable[Any]] = {
             "sequence": [row.sequence for row in rows],
             "state": [STATE_NUMBERS[row.state] for row in rows],

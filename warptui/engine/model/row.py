@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from warptui.engine.model import codec
-from warptui.engine.model.item import Choice, State
+from warptui.engine.model.item import MOVIE, Choice, State
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class ItemRow:
     square: str = ""  # the grid square that it was taken on; empty = not known
     training: str = ""  # "examples" or "held-out": marked by hand for the training of BoxNet
     edited_at: float = 0.0  # Unix time of the last edit of its picks; another one: read it again
+    kind: str = MOVIE
+    parent: str = ""  # the name of the item that it is a member of: the series of a tilt
 
     def with_values(self, **values: Any) -> ItemRow:
         """The row with other values: cheaper than `replace`, for thousands of them."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any
 
-from warptui.engine.model.item import Choice
+from warptui.engine.model.item import FRAMES, MOVIE, Choice
 
 MAX_HISTORY = 100  # runs remembered per item; a metadata file must not grow for ever
 MAX_ABRIDGED = 8  # values of a list that `StoredItem.abridged` keeps
+Fingerprints = Mapping[str, str]  # of input files, by role
 
 
 @dataclass(frozen=True)
@@ -31,22 +33,26 @@ class StageRecord:
     seconds: float
     device: str
     program_version: str
-    fingerprint: str = ""  # of the raw file that it was made from
+    fingerprints: dict[str, str] = field(default_factory=dict)  # of the inputs, by role
     needs: dict[str, str] = field(default_factory=dict)  # `key` of the earlier records it used
+    # Root name of each member -> the `key`s of its records that were used; {} of an excluded one.
+    members: dict[str, dict[str, str]] = field(default_factory=dict)
     abridged: bool = False  # long lists of the result were left out (see `StoredItem.abridged`)
 
     @cached_property  # asked for every item of a project whenever a setting changes
     def key(self) -> str:
         """Names this very run, so that a later stage can say what it was made from."""
         identity = [self.stage, self.version, self.settings, self.sections, self.needs]
-        identity += [self.fingerprint, self.finished_at]
+        identity += [_identity_of(self.fingerprints), self.finished_at]
         if edits := self.result.get("edits"):  # by hand, after the run
             identity.append(edits)
+        if self.members:
+            identity.append(self.members)
         return digest(identity)
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON-ready values, which it shares: they must not be changed."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return _with_fingerprint({name: getattr(self, name) for name in self.__dataclass_fields__})
 
 
 @dataclass(frozen=True)
@@ -72,12 +78,18 @@ class StoredItem:
     sequence: int  # order of arrival, from 1; 0 = unknown
     choice: Choice = Choice.AUTO
     raw_path: str = ""
-    fingerprint: str = ""  # of the raw file when it was last processed
+    fingerprints: Fingerprints = field(default_factory=dict)  # of the inputs, when last processed
     records: dict[str, StageRecord] = field(default_factory=dict)  # by stage
     failure: Failure | None = None
     history: tuple[dict[str, Any], ...] = ()  # stage, version, finished_at, device, seconds, ...
     square: str = ""  # of the grid, where only the acquisition's own metadata told it
     problem: str = ""  # why the metadata could not be used (fully), or who else wrote it
+    kind: str = MOVIE
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the frames; "" where it is unknown."""
+        return self.fingerprints.get(FRAMES, "")
 
     def with_record(self, record: StageRecord) -> StoredItem:
         """The item after a stage succeeded: its record replaced, history kept, failure cleared."""
@@ -91,7 +103,7 @@ class StoredItem:
         }
         return replace(
             self,
-            fingerprint=record.fingerprint or self.fingerprint,
+            fingerprints={**self.fingerprints, **record.fingerprints},
             records={**self.records, record.stage: record},
             failure=None,
             history=(*self.history, run)[-MAX_HISTORY:],
@@ -114,7 +126,7 @@ class StoredItem:
     def to_json(self) -> dict[str, Any]:
         """The record as JSON-ready values, which it shares: they must not be changed."""
         return {
-            **vars(self),
+            **_with_fingerprint(vars(self)),
             "records": {stage: record.to_json() for stage, record in self.records.items()},
             "failure": None if self.failure is None else dict(vars(self.failure)),
             "history": list(self.history),
@@ -129,10 +141,10 @@ class StoredItem:
         KeyError, TypeError, ValueError
             If a required value is missing or has the wrong type.
         """
-        known = _checked(cls, values)
+        known = _checked(cls, _with_fingerprints(values))
         known["choice"] = Choice(known.get("choice", "auto"))
         known["records"] = {
-            str(stage): StageRecord(**_checked(StageRecord, record))
+            str(stage): StageRecord(**_checked(StageRecord, _with_fingerprints(record)))
             for stage, record in known.get("records", {}).items()
         }
         failure = known.get("failure")
@@ -147,6 +159,43 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
+def _identity_of(fingerprints: Fingerprints) -> str | dict[str, str]:
+    """What `StageRecord.key` is made of: one text, as ever, where there are no inputs but frames.
+
+    Records that other records name by their keys were written before items had several inputs.
+    """
+    if not fingerprints.keys() - {FRAMES}:
+        return fingerprints.get(FRAMES, "")
+    return dict(fingerprints)
+
+
+def _with_fingerprint(values: dict[str, Any]) -> dict[str, Any]:
+    """Values as they are written: ``fingerprint`` is that of the frames, as in earlier versions.
+
+    What a movie does not have is left out, so that its file is as earlier versions wrote it.
+    """
+    written = {}
+    for key, value in values.items():
+        if key == "fingerprints":
+            written["fingerprint"] = value.get(FRAMES, "")
+            if others := {role: text for role, text in value.items() if role != FRAMES}:
+                written["fingerprints"] = others
+        elif (key != "members" or value) and (key != "kind" or value != MOVIE):
+            written[key] = value
+    return written
+
+
+def _with_fingerprints(values: dict[str, Any]) -> dict[str, Any]:
+    """The inverse of `_with_fingerprint`."""
+    frames = values.get("fingerprint", "")
+    if not isinstance(frames, str):
+        raise TypeError(f"fingerprint is {frames!r}, expected str")
+    others = values.get("fingerprints", {})
+    if not isinstance(others, dict):
+        raise TypeError(f"fingerprints is {others!r}, expected dict")
+    return {**values, "fingerprints": {**({FRAMES: frames} if frames else {}), **others}}
+
+
 def short_values(result: dict[str, Any]) -> dict[str, Any]:
     """The values of a stage's result that are no long lists."""
     return {key: value for key, value in result.items() if _is_short(value)}
@@ -159,6 +208,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "float": (int, float),
     "bool": bool,
     "dict": dict,
+    "Fingerprints": dict,
     "tuple": (list, tuple),
 }
 

@@ -17,7 +17,7 @@ from warptui.engine.model.item import State
 from warptui.engine.planning.target import Wanted
 
 if TYPE_CHECKING:
-    from warptui.engine.items.table import Entry
+    from warptui.engine.items.entry import Entry
 
 SAMPLES = 200  # items whose stored durations are looked at where no stage ran yet
 _SETTLED = (State.DONE, State.OUTDATED, State.QUEUED)  # with results; others are no such loss
@@ -47,6 +47,8 @@ def forecast(
     kinds: dict[bytes, Entry] = {}
     sizes: Counter[bytes] = Counter()
     for entry in entries:
+        if entry.item.members:
+            continue  # it follows its members, which are counted
         if entry.present and entry.stored.records and entry.state in _SETTLED:
             kind = _kind(entry)
             kinds.setdefault(kind, entry)
@@ -75,9 +77,11 @@ def _kind(entry: Entry) -> bytes:
 
 
 def _stages(entry: Entry, wanted: Wanted) -> set[str]:
+    kind = entry.item.kind
     if entry.asked:
-        return set(wanted.enabled)
-    return {step.stage for step in wanted.target.steps(entry.stored, entry.fingerprint)}
+        return set(wanted.enabled_of(kind))
+    found = wanted.planner(kind).plan(entry.stored, entry.fingerprints)
+    return {step.stage for step in found.steps}
 
 
 def _seconds(

@@ -14,8 +14,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from warptui.engine.config.settings import Config, affecting
-from warptui.engine.model.item import Movie, root_name_of
-from warptui.engine.model.stored import StageRecord, StoredItem, digest
+from warptui.engine.model.item import FRAMES, MOVIE, ItemId, root_name_of
+from warptui.engine.model.stored import Fingerprints, StageRecord, StoredItem, digest
+from warptui.engine.planning.members import Member, differences, obstacle, used, word
 from warptui.engine.stages.base import Reference, Stage
 from warptui.engine.stages.registry import STAGES
 
@@ -23,6 +24,7 @@ LONGEST_SUFFIX = len(".mrc")  # of a result's name, after the root name
 MAX_NAME_BYTES = 255  # of all common file systems
 
 NEVER_RUN = "never run"  # why a stage runs on an item that is new
+_INPUTS = {FRAMES: "raw file", "mdoc": "mdoc file", "stack": "stack"}
 
 
 @dataclass(frozen=True)
@@ -44,43 +46,115 @@ class Step:
     reason: str
 
 
+@dataclass(frozen=True)
+class Ready:
+    """Stages must run, and can."""
+
+    steps: tuple[Step, ...]  # in order
+
+
+@dataclass(frozen=True)
+class UpToDate:
+    """Nothing must run."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """No stages."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """Nothing can run before other items are processed."""
+
+    by: tuple[ItemId, ...]
+    reason: str  # "waits for 3 of 41 tilts: 2 in progress, 1 failed"
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """No stages."""
+        return ()
+
+
+Plan = Ready | UpToDate | Blocked
+
+
 def plan(
     stored: StoredItem | None,
     config: Config,
     references: References,
-    fingerprint: str,
-    kind: type = Movie,
+    fingerprints: Fingerprints | str,
+    kind: str = MOVIE,
     stages: Sequence[Stage] = STAGES,
-) -> tuple[Step, ...]:
+    members: Sequence[Member] = (),
+) -> Plan:
     """Stages that bring an item into accord with the settings, in order, each with its reason.
 
-    ``fingerprint`` is that of the raw file now; "" (the file is gone) compares nothing. A failure
-    is no obstacle here: whoever schedules decides whether to try again (see `wanted_hash`).
+    ``fingerprints`` are those of the inputs now, by role; one text is that of the frames. An input
+    without one (the file is gone) is not compared. A failure of the item itself is no obstacle
+    here: whoever schedules decides whether to try again (see `wanted_hash`).
     """
-    return Target(config, references, kind, stages).steps(stored, fingerprint)
+    return Planner(config, references, kind, stages).plan(stored, by_role(fingerprints), members)
 
 
-class Target:
+class Planner:
     """What items are compared with: settings and references, prepared once for all of them."""
 
     def __init__(
         self,
         config: Config,
         references: References,
-        kind: type = Movie,
+        kind: str = MOVIE,
         stages: Sequence[Stage] = STAGES,
     ) -> None:
         enabled = _enabled(config, kind, stages)
+        self.kind = kind
         self._goals = [_Goal.of(stage, config, references) for stage in enabled]
+        # stages of members whose results any stage reads
+        self.of_members = tuple(dict.fromkeys(n for stage in enabled for n in stage.needs.members))
+        self._off = [name for name in self.of_members if not config.stage(name).enabled]
 
-    def steps(self, stored: StoredItem | None, fingerprint: str) -> tuple[Step, ...]:
-        """Stages that an item needs: see `plan`."""
+    def plan(
+        self, stored: StoredItem | None, fingerprints: Fingerprints, members: Sequence[Member] = ()
+    ) -> Plan:
+        """What an item needs: see `plan`."""
+        if self._off:
+            names = " and ".join(self._off)
+            return Blocked((), f"needs {names} of its {word(self.kind)}s: switched off")
+        if self.of_members:
+            by, reason = obstacle(self.kind, members)
+            if reason:
+                return Blocked(by, reason)
+        steps = self._steps(stored, fingerprints, members)
+        return Ready(steps) if steps else _UP_TO_DATE
+
+    def all_stages(self, reason: str) -> tuple[Step, ...]:
+        """Every stage, for one reason."""
+        return tuple(Step(goal.name, reason) for goal in self._goals)
+
+    def _steps(
+        self, stored: StoredItem | None, fingerprints: Fingerprints, members: Sequence[Member]
+    ) -> tuple[Step, ...]:
         steps: dict[str, Step] = {}
         for goal in self._goals:
-            reason = _reason(goal, stored, fingerprint, steps)
+            reason = _reason(goal, stored, fingerprints, steps)
+            if not reason and goal.of_members and stored is not None:
+                before = stored.records[goal.name].members
+                changes = differences(self.kind, members, goal.of_members, before)
+                reason = ", ".join(changes)
             if reason:
                 steps[goal.name] = Step(goal.name, reason)
         return tuple(steps.values())
+
+
+_UP_TO_DATE = UpToDate()
+
+
+def by_role(fingerprints: Fingerprints | str) -> Fingerprints:
+    """Fingerprints by role; one text is that of the frames, and "" is unknown."""
+    if isinstance(fingerprints, str):
+        return {FRAMES: fingerprints} if fingerprints else {}
+    return fingerprints
 
 
 @dataclass(frozen=True)
@@ -93,7 +167,8 @@ class _Goal:
     sections: dict[str, dict[str, Any]]  # shared ones, as a record has them
     models: dict[str, BaseModel]  # the sections that both are from, by name
     needed: dict[str, bool]  # stages that it reads, and whether they are switched on
-    files: dict[tuple[str, str], str]  # section and key of a hash: what file it is of
+    of_members: tuple[str, ...]  # stages of members that it reads
+    files: dict[tuple[str, str], Reference]  # by section and key of the hash
 
     @classmethod
     def of(cls, stage: Stage, config: Config, references: References) -> _Goal:
@@ -105,7 +180,8 @@ class _Goal:
             sections,
             {name: config.section(name) for name in (stage.name, *sections)},
             {need: config.stage(need).enabled for need in stage.needed(config)},
-            {(file.section, file.hash_key): file.label for file in stage.reference_files()},
+            stage.needs.members,
+            {(file.section, file.hash_key): file for file in stage.reference_files()},
         )
 
 
@@ -114,7 +190,7 @@ def make_record(
     stored: StoredItem | None,
     config: Config,
     references: References,
-    fingerprint: str,
+    fingerprints: Fingerprints | str,
     *,
     result: dict[str, Any],
     finished_at: float,
@@ -122,10 +198,12 @@ def make_record(
     device: str,
     program_version: str,
     stages: Sequence[Stage] = STAGES,
+    members: Sequence[Member] = (),
 ) -> StageRecord:
     """The record of a run that just succeeded, such that `plan` finds nothing more to do for it.
 
-    ``config``, ``references`` and ``fingerprint`` are those that the run was started with.
+    ``config``, ``references``, ``fingerprints`` and ``members`` are those that the run was started
+    with.
     """
     described = _stage(stage, stages)
     records = stored.records if stored else {}
@@ -144,8 +222,9 @@ def make_record(
         seconds=seconds,
         device=device,
         program_version=program_version,
-        fingerprint=fingerprint,
+        fingerprints=dict(by_role(fingerprints)),
         needs=needs,
+        members=used(members, described.needs.members) if described.needs.members else {},
     )
 
 
@@ -153,7 +232,7 @@ def wanted_hash(
     config: Config,
     references: References,
     stages: Sequence[Stage] = STAGES,
-    kind: type = Movie,
+    kind: str = MOVIE,
 ) -> str:
     """Names everything in the settings and references that can change a result."""
     wanted = [
@@ -197,8 +276,8 @@ def _stage(name: str, stages: Sequence[Stage]) -> Stage:
     return next(stage for stage in stages if stage.name == name)
 
 
-def _enabled(config: Config, kind: type, stages: Sequence[Stage]) -> list[Stage]:
-    return [stage for stage in stages if stage.kind is kind and config.stage(stage.name).enabled]
+def _enabled(config: Config, kind: str, stages: Sequence[Stage]) -> list[Stage]:
+    return [stage for stage in stages if stage.kind == kind and config.stage(stage.name).enabled]
 
 
 def _wanted_sections(
@@ -225,17 +304,22 @@ def _value(model: BaseModel, key: str) -> Any:
 
 
 def _reason(
-    goal: _Goal, stored: StoredItem | None, fingerprint: str, steps: Mapping[str, Step]
+    goal: _Goal,
+    stored: StoredItem | None,
+    fingerprints: Fingerprints,
+    steps: Mapping[str, Step],
 ) -> str:
     record = stored.records.get(goal.name) if stored else None
     if stored is None or record is None:
         return (stored.problem if stored else "") or NEVER_RUN
     if record.version != goal.version:
         return f"stage version {record.version} -> {goal.version}"
-    if fingerprint and record.fingerprint and record.fingerprint != fingerprint:
-        return "raw file replaced"
+    for role, fingerprint in fingerprints.items():
+        before = record.fingerprints.get(role, "")
+        if fingerprint and before and before != fingerprint:
+            return f"{_INPUTS.get(role, role)} replaced"
     if record.settings != goal.settings or record.sections != goal.sections:
-        changes = _changes(goal, record.settings)
+        changes = _changes(goal, record)
         for section, wanted in goal.sections.items():
             if section == goal.name and changes:
                 continue  # another model's content is another, too
@@ -264,16 +348,27 @@ def _need_reason(
     return ""
 
 
-def _changes(goal: _Goal, was: Mapping[str, Any]) -> list[str]:
+def _changes(goal: _Goal, record: StageRecord) -> list[str]:
     """Differences of a stage's own settings; a key that the record lacks had its default."""
+    was = record.settings
     if was == goal.settings:
         return []
     defaults = affecting(type(goal.models[goal.name])())
     return [
         f"{goal.name}.{key} {_shown(was.get(key, defaults[key]))} -> {_shown(now)}"
         for key, now in goal.settings.items()
-        if was.get(key, defaults[key]) != now
+        if was.get(key, defaults[key]) != now and not _same_content(goal, record, key)
     ]
+
+
+def _same_content(goal: _Goal, record: StageRecord, key: str) -> bool:
+    """Whether a stage's setting names a file whose content is known and as it was."""
+    hash_key = f"{key}_hash"
+    file = goal.files.get((goal.name, hash_key))
+    if file is None or not file.by_content:
+        return False
+    content = goal.sections[goal.name].get(hash_key)
+    return bool(content) and record.sections.get(goal.name, {}).get(hash_key) == content
 
 
 def _section_changes(
@@ -288,12 +383,12 @@ def _section_changes(
     changes = []
     for key, now in wanted.items():
         before = was[key] if key in was else _value(type(goal.models[section])(), key)
-        label = goal.files.get((section, key))
-        if label is not None:
+        file = goal.files.get((section, key))
+        if file is not None:
             reference = key.removesuffix("_hash")
             same_name = was.get(reference) == wanted.get(reference)
             if same_name and before and now and before != now:
-                changes.append(f"{label} replaced")
+                changes.append(f"{file.label} replaced")
         elif before != now:
             content = wanted.get(f"{key}_hash")
             if not content or was.get(f"{key}_hash") != content:

@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from warptui.engine.config.settings import Config
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE
 from warptui.engine.model.summary import Summary
 from warptui.engine.planning.limits import Limit, limits
-from warptui.engine.planning.plan import References, Target, wanted_hash
+from warptui.engine.planning.plan import Planner, References, wanted_hash
 from warptui.engine.stages.base import Stage
 
 
@@ -22,15 +22,68 @@ class Wanted:
     config: Config
     references: References
     stages: tuple[Stage, ...]
-    digest: str  # of all that can change a result
-    enabled: frozenset[str]  # names of the stages that movies go through
+    digest: str  # of all that can change a result of a movie
+    enabled: frozenset[str]  # names of the stages that are switched on, of all kinds of items
     limits: tuple[Limit, ...] = ()  # of [filters], on values of enabled stages
     judged: tuple[tuple[str, str], ...] = ()  # stage and field of what each limit judges
 
     @cached_property
-    def target(self) -> Target:
-        """What items are compared with."""
-        return Target(self.config, self.references, stages=self.stages)
+    def _planners(self) -> dict[str, Planner]:
+        return {}
+
+    def planner(self, kind: str) -> Planner:
+        """What items of this kind are compared with."""
+        found = self._planners.get(kind)
+        if found is None:
+            found = Planner(self.config, self.references, kind, self.stages)
+            self._planners[kind] = found
+        return found
+
+    @cached_property
+    def _enabled_of(self) -> dict[str, frozenset[str]]:
+        return {
+            kind: frozenset(
+                s.name for s in self.stages if s.kind == kind and s.name in self.enabled
+            )
+            for kind in (MOVIE, *(stage.kind for stage in self.stages))
+        }
+
+    def enabled_of(self, kind: str) -> frozenset[str]:
+        """Names of the stages that items of this kind go through."""
+        return self._enabled_of.get(kind, frozenset())
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        return {MOVIE: self.digest}
+
+    def digest_of(self, kind: str) -> str:
+        """Names all that can change a result of an item of this kind."""
+        found = self._digests.get(kind)
+        if found is None:
+            found = wanted_hash(self.config, self.references, self.stages, kind)
+            self._digests[kind] = found
+        return found
+
+    @cached_property
+    def kind_of(self) -> dict[str, str]:
+        """The kind of the items that each stage works on, by the stage's name."""
+        return {stage.name: stage.kind for stage in self.stages}
+
+    @cached_property
+    def _judged_of(self) -> dict[str, tuple[tuple[tuple[str, str], ...], tuple[Limit, ...]]]:
+        found = {}
+        for kind in (MOVIE, *(stage.kind for stage in self.stages)):
+            pairs = [
+                (field, limit)
+                for field, limit in zip(self.judged, self.limits, strict=True)
+                if self.kind_of[field[0]] == kind
+            ]
+            found[kind] = tuple(f for f, _ in pairs), tuple(limit for _, limit in pairs)
+        return found
+
+    def judged_of(self, kind: str) -> tuple[tuple[tuple[str, str], ...], tuple[Limit, ...]]:
+        """Stage and field of what each limit judges in items of this kind, and these limits."""
+        return self._judged_of.get(kind, ((), ()))
 
     @cached_property
     def limit_of(self) -> dict[tuple[str, str], Limit]:
@@ -40,11 +93,7 @@ class Wanted:
     @classmethod
     def of(cls, config: Config, references: References, stages: tuple[Stage, ...]) -> Wanted:
         """Settings and references, with their digest."""
-        enabled = frozenset(
-            stage.name
-            for stage in stages
-            if stage.kind is Movie and config.stage(stage.name).enabled
-        )
+        enabled = frozenset(stage.name for stage in stages if config.stage(stage.name).enabled)
         values = summaries(tuple(stage for stage in stages if stage.name in enabled))
         found = limits(values, config.filters.limits())
         return cls(
@@ -74,7 +123,7 @@ def told(wanted: Wanted) -> tuple[Summary, ...]:
     """
     names = wanted.enabled
     stages = ((s, wanted.config.stage(s.name)) for s in wanted.stages if s.name in names)
-    return _minor_last(entry for stage, own in stages for entry in stage.told_with(own))
+    return _minor_last(entry for stage, own in stages for entry in stage.visible_with(own))
 
 
 def _minor_last(found: Iterable[Summary]) -> tuple[Summary, ...]:

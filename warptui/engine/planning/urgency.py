@@ -8,7 +8,7 @@ from warptui.engine.model.item import Choice, State
 from warptui.engine.planning.schedule import Urgency
 
 if TYPE_CHECKING:
-    from warptui.engine.items.table import Entry
+    from warptui.engine.items.entry import Entry
 
 _WHY = {
     Urgency.ASKED: "asked for",

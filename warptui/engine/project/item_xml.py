@@ -17,7 +17,7 @@ import warptui
 from warptui.engine.errors import CorruptError, OutputError
 from warptui.engine.formats.warp import xml
 from warptui.engine.formats.warp.xml import Element
-from warptui.engine.model.item import Choice
+from warptui.engine.model.item import FRAMES, Choice
 from warptui.engine.model.stored import StoredItem, short_values
 from warptui.engine.stages.registry import STAGES
 from warptui.engine.stages.warp.results import set_results
@@ -114,6 +114,13 @@ def processed_by(root: Element, item: StoredItem) -> str:
     return "processed by Warp, not by warptui"
 
 
+def with_choice(data: bytes, choice: Choice) -> bytes | None:
+    """A document of ours with another choice; None where only `write_item` can put it in."""
+    if b"<Warptui" not in data:
+        return None  # Warp's alone: it is to name its raw file from now on
+    return xml.with_unselect_manual(data, _BY_CHOICE[choice])
+
+
 def salvage_choice(data: bytes) -> Choice | None:
     """The user's choice in a damaged document: it stands near its start."""
     found = re.search(rb'UnselectManual="(True|False)"', data[:8192], re.IGNORECASE)
@@ -158,11 +165,13 @@ def _from_element(element: Element, *, abridged: bool) -> StoredItem:
 
 
 def _item_values(item: StoredItem) -> dict[str, Any]:
+    others = {role: text for role, text in item.fingerprints.items() if role != FRAMES}
     return {
         "name": item.name,
         "sequence": item.sequence,
         "raw_path": item.raw_path,
         "fingerprint": item.fingerprint,
+        **({"fingerprints": others} if others else {}),
         **({"square": item.square} if item.square else {}),
     }
 

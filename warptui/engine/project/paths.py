@@ -45,6 +45,11 @@ class ProjectPaths:
         return self.root / ".warptui" / "workers"
 
     @property
+    def choices(self) -> Path:
+        """Choices of the user that the metadata files lack still."""
+        return self.root / ".warptui" / "choices.jsonl"
+
+    @property
     def exports(self) -> Path:
         """Folder of what is known of each export."""
         return self.root / ".warptui" / "exports"

@@ -14,26 +14,39 @@ import os
 import shutil
 import stat
 import threading
+from collections import OrderedDict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from warptui.engine.errors import CorruptError, InputError, OutputError
 from warptui.engine.formats.warp import xml
 from warptui.engine.formats.writing import replacing
-from warptui.engine.model.item import root_name_of
+from warptui.engine.model.item import MOVIE, root_name_of
 from warptui.engine.model.stored import Failure, StageRecord, StoredItem
 from warptui.engine.project import item_xml, paths
+from warptui.engine.project.choices import ChoiceJournal
 from warptui.engine.project.index import Index, Stamp
 from warptui.engine.project.paths import ProjectPaths
 
 __all__ = ["Failure", "StageRecord", "Store", "StoredItem", "fingerprint"]
 
 FINGERPRINT_BYTES = 256 * 1024  # hashed at either end of a raw file
+KEPT_DOCUMENTS = 8  # of items that were written last: those that are worked on
 READERS = 8  # threads that read metadata files: network file systems answer slowly
 BATCH = 50  # files that a thread reads at a time
+
+
+class _Document(NamedTuple):
+    """A metadata file as it was written last."""
+
+    stamp: Stamp
+    data: bytes
+    root: ElementTree.Element
+    item: StoredItem
 
 
 class Store:
@@ -44,6 +57,8 @@ class Store:
         self._lock = threading.RLock()
         self._index = Index(paths.index_path(project.root))
         self._raw: dict[str, tuple[Stamp, Any]] | None = None
+        self._documents: OrderedDict[str, _Document] = OrderedDict()
+        self.choices = ChoiceJournal(project.choices)
 
     def load_all(self) -> dict[str, StoredItem]:
         """All items that warptui has stored, by name, abridged (`StoredItem.abridged`).
@@ -70,13 +85,73 @@ class Store:
                 else:
                     stale.append(name)
             items += self._refresh(stale, found)
-            return {item.name: item for item in items if item is not None}
+            return self._with_choices({item.name: item for item in items if item is not None})
 
     def load(self, name: str) -> StoredItem | None:
-        """Everything stored about the item ``name``; None if there is nothing."""
+        """Everything stored about the item ``name``; None if there is nothing.
+
+        It waits for no other thread: files are replaced whole.
+        """
+        root_name = root_name_of(name)
+        item, chosen = self._read(root_name), self.choices.get(root_name)
+        if item is None:
+            return chosen and replace(chosen, name=name)
+        return replace(item, name=name, choice=chosen.choice if chosen else item.choice)
+
+    def choose(self, items: Sequence[StoredItem]) -> None:
+        """Store the choices of these items with one write. Their metadata files follow later.
+
+        `load` and `load_all` heed them from now on, also in another process; `apply_choice` and
+        `save` put them into the metadata files.
+
+        Raises
+        ------
+        OSError
+            If they cannot be written; nothing is changed then.
+        """
+        self.choices.record(items)
+
+    def apply_choice(self, root_name: str) -> None:
+        """Put the choice that was stored for an item into its metadata file.
+
+        Raises
+        ------
+        OutputError, OSError
+            If the file cannot be written; the previous version is intact.
+        """
         with self._lock:
-            item = self._read(root_name_of(name))
-        return None if item is None else replace(item, name=name)
+            chosen = self.choices.get(root_name)
+            if chosen is None:
+                return
+            path = self._project.metadata(root_name)
+            old = _read_bytes(path)
+            data = None if old is None else item_xml.with_choice(old, chosen.choice)
+            item = None if data is None else _scanned(data, root_name)
+            if data is None or item is None:  # no file yet, a damaged one, or one of Warp's
+                self.save(self._chosen(self._decode(root_name, old), chosen))
+                return
+            if data != old:
+                self._replace(path, data, self._project.metadata_backup(root_name))
+                self._index.write("metadata", [(path.name, Stamp.of(path.stat()), _packed(item))])
+            self.choices.settle(root_name, chosen.choice)
+
+    @staticmethod
+    def _chosen(found: StoredItem | None, chosen: StoredItem) -> StoredItem:
+        if found is None:
+            return chosen
+        return replace(
+            found,
+            name=chosen.name,
+            sequence=found.sequence or chosen.sequence,
+            raw_path=found.raw_path or chosen.raw_path,
+            choice=chosen.choice,
+        )
+
+    def _with_choices(self, items: dict[str, StoredItem]) -> dict[str, StoredItem]:
+        """The items with the choices that their metadata files lack still."""
+        for chosen in self.choices.items().values():
+            items[chosen.name] = self._chosen(items.get(chosen.name), chosen)
+        return items
 
     def save(self, item: StoredItem) -> StoredItem:
         """Write the item's metadata file; the previous version becomes its backup.
@@ -91,32 +166,48 @@ class Store:
         OSError
             If the file cannot be written; the previous version is intact.
         """
+        if item.kind != MOVIE:
+            raise OutputError(f"{item.name}: metadata of a {item.kind} cannot be written")
         root_name = root_name_of(item.name)
         path = self._project.metadata(root_name)
         with self._lock:
-            old = _read_bytes(path)
-            root, before, readable = self._base(root_name, old)
+            known = self._documents.pop(root_name, None)
+            if known is not None and known.stamp == _stamp(path):
+                old, root, before, readable = known.data, known.root, known.item, True
+            else:
+                old = _read_bytes(path)
+                root, before, readable = self._base(root_name, old)
             item = _completed(item, before)
             item = replace(item, problem=item_xml.processed_by(root, item))
             item_xml.write_item(root, item, self._project.root)
             data = xml.to_bytes(root)
-            if data == old:
-                return item
-            with replacing(path) as temporary:
-                with temporary.open("wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                if old is not None:
-                    keep = (
-                        self._project.metadata_backup
-                        if readable
-                        else self._project.metadata_unreadable
-                    )
-                    _link(path, keep(root_name))
-            stamp = Stamp.of(path.stat())
-            self._index.write("metadata", [(path.name, stamp, _packed(item))])
+            if data != old:
+                keep = (
+                    self._project.metadata_backup if readable else self._project.metadata_unreadable
+                )
+                self._replace(path, data, None if old is None else keep(root_name))
+                stamp = Stamp.of(path.stat())
+                self._index.write("metadata", [(path.name, stamp, _packed(item))])
+                self._keep_document(root_name, _Document(stamp, data, root, item))
+            self.choices.settle(root_name, item.choice)
         return item
+
+    def _keep_document(self, root_name: str, document: _Document) -> None:
+        """The stages of a job follow each other: each save is spared reading the file again."""
+        self._documents[root_name] = document
+        if len(self._documents) > KEPT_DOCUMENTS:
+            self._documents.popitem(last=False)
+
+    @staticmethod
+    def _replace(path: Path, data: bytes, backup: Path | None) -> None:
+        """Write a file beside ``path``, synced; what was there becomes ``backup``."""
+        with replacing(path) as temporary:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if backup is not None:
+                _link(path, backup)
 
     @staticmethod
     def fingerprint(path: Path) -> str:
@@ -162,11 +253,7 @@ class Store:
 
     def _listed(self, root_name: str, data: bytes | None) -> StoredItem | None:
         """The item in a file's bytes, abridged; None if it names no raw file or another's."""
-        try:
-            item = item_xml.scan_item(data or b"", root_name)
-        except CorruptError:
-            item = None  # its backup may help
-        item = item or self._decode(root_name, data)
+        item = _scanned(data or b"", root_name) or self._decode(root_name, data)
         if item is None or item.name == root_name or root_name_of(item.name) != root_name:
             return None
         return item
@@ -202,6 +289,13 @@ class Store:
         """Document to write into, the item in it, and whether the present file is readable."""
         if data is None:
             return xml.new_movie(), None, False
+        try:
+            root = xml.parse(data)
+            before = item_xml.read_item(root, root_name)
+            if before is not None:
+                return root, before, True
+        except CorruptError:
+            pass  # the backup may help, see below
         before = self._decode(root_name, data)
         for source in (data, _read_bytes(self._project.metadata_backup(root_name))):
             if source is None:
@@ -239,6 +333,14 @@ def fingerprint(path: Path) -> str:
             file.seek(-FINGERPRINT_BYTES, os.SEEK_END)
         content.update(file.read(FINGERPRINT_BYTES))
     return f"{found.st_size}:{content.hexdigest()}"
+
+
+def _scanned(data: bytes, root_name: str) -> StoredItem | None:
+    """The item in a file's bytes, abridged; None where the whole document has to be looked at."""
+    try:
+        return item_xml.scan_item(data, root_name)
+    except CorruptError:
+        return None  # its backup may help
 
 
 def _packed(item: StoredItem) -> dict[str, Any]:
@@ -296,6 +398,14 @@ def _is_metadata_name(name: str) -> bool:
 def _read_bytes(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """None where there is no file."""
+    try:
+        return Stamp.of(path.stat())
     except (FileNotFoundError, NotADirectoryError):
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -15,17 +15,9 @@ from warptui.engine.model.summary import Summary
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
 
-    from warptui.engine.formats.mrc import StackWriter
-    from warptui.engine.formats.star.particles import ParticleOptics, ParticleTable
-    from warptui.engine.formats.star.picks import Candidates
     from warptui.engine.formats.warp.xml import Element
-    from warptui.engine.model.edits import Chosen, Edits
     from warptui.engine.model.stored import StageRecord, StoredItem
-    from warptui.engine.nets.boxnet import BoxNet
-    from warptui.engine.ops.frames.counts import Counts
-    from warptui.engine.stages.movie.average import AverageSettings
 
 
 class StageSettings(BaseModel):
@@ -34,6 +26,11 @@ class StageSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     enabled: bool = Field(default=True, description="run this stage")
+
+    @classmethod
+    def settings_behind(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings that give the ``values`` of a record; derived ones (properties) are undone."""
+        return dict(values)
 
 
 class StageResult(BaseModel):
@@ -120,7 +117,7 @@ def summary(
     """A result value that tables, plots and filters show; None is unknown.
 
     ``filter_min`` and ``filter_max`` declare the keys of [filters] that limit it; ``only_with``
-    the setting of the stage without which it tells nothing, and is not shown. ``minor`` ones come
+    the setting of the stage without which it has no meaning, and is not shown. ``minor`` ones come
     after all others, as lists have no room for all. ``role``: see `Role`.
     """
     shown: dict[str, Any] = {"label": label, "unit": unit, "digits": digits, "minor": minor}
@@ -162,6 +159,7 @@ class Reference(NamedTuple):
     key: str
     label: str  # "gain reference"
     blocks: bool = False  # processing waits while the file cannot be read
+    by_content: bool = True  # another name of a file with equal content changes nothing
     # Path of the file from the setting's value and the project folder; raises InputError.
     find: Callable[[str, Path], Path] | None = None  # None: relative to the project folder
     content_hash: Callable[[Path], str] | None = None  # None: SHA-1 of the bytes
@@ -229,17 +227,6 @@ class Product(NamedTuple):
         return project / self.folder / f"{root_name}{between}{self.suffix}"
 
 
-class Frames(Protocol):
-    """The corrected frames of a movie, made one at a time: all of them would fill the memory."""
-
-    n_frames: int
-    shape_yx: tuple[int, int]
-
-    def __getitem__(self, index: int) -> torch.Tensor: ...
-    def read(self, index: int, out: torch.Tensor | None) -> torch.Tensor: ...
-    def counts(self) -> Counts | None: ...
-
-
 class InputView(Protocol):
     """What stages read of [input]."""
 
@@ -261,61 +248,22 @@ class OpticsView(Protocol):
     def amplitude_contrast(self) -> float: ...
 
 
-class Bench(Protocol):
-    """What a stage works on: one item's frames on one device, and a place for its products."""
+class Needs(NamedTuple):
+    """Stages whose results a stage reads."""
 
-    device: torch.device
-    input: InputView
-    optics: OpticsView
-    deconvolution: list[float]  # strength, fall-off and high-pass; empty = none is wanted
-    averaging: AverageSettings  # how frames are added up and weighted, wherever that is done
-    diameter_angstrom: float  # of the particle
-    results: dict[str, StageResult]  # of the stages that ran before, by name
-    pixel_size: float  # Å/px of the raw frames; known after `frames`
-    dose_per_frame: float | None  # e/Å²; None = unknown; known after `frames`
-    notes: list[str]  # what the user should know about the input
-
-    @property
-    def tilt_deg(self) -> float | None: ...  # of the stage; None = unknown
-    def frames(self) -> Frames: ...
-    def image(self, name: str) -> torch.Tensor: ...
-    def save(self, name: str, image: torch.Tensor, pixel_size: float) -> Path: ...
-    def discard(self, name: str) -> None: ...
-    def boxnet(self, name: str) -> BoxNet: ...
-    def boxnet_hash(self, name: str) -> str: ...
-    def identity(self, name: str) -> list[int]: ...
-    def edits(self) -> Edits: ...
-    def candidates(self, key: Mapping[str, Any]) -> Candidates | None: ...
-    def save_candidates(self, found: Candidates, key: Mapping[str, Any]) -> None: ...
-    def save_picks(
-        self, model: str, chosen: Chosen, pixel_size: float, micrograph: str
-    ) -> Path: ...
-    def picks(self, path: str) -> tuple[np.ndarray, np.ndarray]: ...
-    def particle_stack(
-        self, suffix: str, half: str, box_px: int, pixel_size: float
-    ) -> StackWriter: ...
-    def save_particles(
-        self, suffix: str, table: ParticleTable, optics: ParticleOptics, made_of: str
-    ) -> Path: ...
-    def has_particles(self, suffix: str, made_of: str, halves: Sequence[str]) -> bool: ...
-    def sources(self) -> list[list[int]]: ...
-    def particle_path(self, suffix: str) -> Path: ...
-    def discard_particles(self, suffix: str) -> None: ...
-    def save_mask(self, mask: np.ndarray) -> Path: ...
-    def save_preview(self, picture: torch.Tensor, product: str = "average") -> Path: ...
-    def relative(self, path: Path) -> str: ...
-    def progress(self, fraction: float) -> None: ...
+    own: tuple[str, ...] = ()  # of the same item
+    members: tuple[str, ...] = ()  # of every member of the item
 
 
 class Stage(NamedTuple):
     """A step, described."""
 
     name: str  # also its [section] in config.toml
-    kind: type  # Movie or TiltSeries
+    kind: str  # of the items that it works on: "movie" or "series"
     Settings: type[StageSettings]
     Result: type[StageResult]
     run: Callable[[Any, Any, Any], StageResult]  # (item, bench, settings) -> Result
-    needs: tuple[str, ...] = ()  # stages whose results it reads; a change there makes it stale
+    needs: Needs = Needs()  # whose results it reads; a change there makes it outdated
     # Sections beside its own that it depends on; "optics.cs" is one setting of a section, or one
     # value that the section derives from several, and counts even where it affects no other stage.
     sections: tuple[str, ...] = ("input",)
@@ -338,22 +286,22 @@ class Stage(NamedTuple):
         return item.records.get(self.name)
 
     def needed(self, config: SettingsView) -> tuple[str, ...]:
-        """Those of ``needs`` that it reads with these settings; all of them unless it says so."""
-        return self.needs if self.needs_with is None else self.needs_with(config)
+        """Those of ``needs.own`` that it reads with these settings; all unless it says so."""
+        return self.needs.own if self.needs_with is None else self.needs_with(config)
 
     def reference_files(self) -> tuple[Reference, ...]:
         """The references that decide about its results: its own, and those of its sections."""
         found = (*INPUT_REFERENCES, *self.references)
         return tuple(r for r in found if r.section == self.name or r.section in self.sections)
 
-    def told_with(self, settings: BaseModel) -> tuple[Summary, ...]:
-        """Those of `summaries` that tell something with these settings of the stage."""
-        silent = {
+    def visible_with(self, settings: BaseModel) -> tuple[Summary, ...]:
+        """Those of `summaries` that have a meaning with these settings of the stage."""
+        hidden = {
             f"{self.name}.{name}"
             for name, extra in self._declared()
             if extra.get("only_with") and not getattr(settings, extra["only_with"])
         }
-        return tuple(entry for entry in self.summaries() if entry.key not in silent)
+        return tuple(entry for entry in self.summaries() if entry.key not in hidden)
 
     def carried(self) -> tuple[str, ...]:
         """Keys of the values that rows bring along beside `summaries` (see `carried`)."""

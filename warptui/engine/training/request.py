@@ -15,7 +15,7 @@ from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.formats.boxnet_model import find_model, read_boxnet
 from warptui.engine.model.training import TrainingExample, TrainingRequest
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.stages.movie.picking import PickingSettings
+from warptui.engine.stages.movie.picking import settings_of
 from warptui.engine.training import folder
 from warptui.engine.training.labels import LEARN, Marked, Rules, describe, find_marked
 from warptui.engine.training.models import new_name
@@ -45,19 +45,13 @@ def settings_for(config: Config, request: TrainingRequest) -> TrainingSettings:
 
 def rules_for(config: Config) -> Rules:
     """What [picking] says about particles."""
-    picking = _picking(config).model_dump()
+    picking = settings_of(config).model_dump()
     return Rules(**{key: picking[key] for key in Rules.__dataclass_fields__})
 
 
 def used_model(config: Config) -> str:
     """The model that [picking] names."""
-    return _picking(config).model
-
-
-def _picking(config: Config) -> PickingSettings:
-    found = config.stage("picking")
-    assert isinstance(found, PickingSettings)
-    return found
+    return settings_of(config).model
 
 
 def make_task(

@@ -11,7 +11,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,69 +21,31 @@ import numpy as np
 
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import WarptuiError
-from warptui.engine.formats.mrc import StackWriter
-from warptui.engine.formats.star.particles import (
-    ParticleOptics,
-    ParticleTable,
-    images_made_of,
-    write_particles,
-)
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie.particles import STAGE, ParticleResult, ParticleSettings
 from warptui.engine.stages.registry import STAGES
-from warptui.engine.worker.bench import MovieBench
+from warptui.engine.worker.bench import open_bench
 from warptui.engine.worker.devices import cpu_count, find_cuda
 from warptui.engine.worker.parent import die_with_parent
+from warptui.engine.worker.particle_files import particles_in
+from warptui.engine.worker.pick_files import PickFiles
 
 NICE = 5  # below the app and the engine
 
 
-class CuttingBench(MovieBench):
-    """Reads from the project, cuts at places that are given, and writes somewhere else."""
+class GivenPlaces:
+    """Picks at places that the export asks for, whatever the session has picked."""
 
-    def __init__(self, *given: Any, folder: Path, places: np.ndarray, **more: Any) -> None:
-        super().__init__(*given, **more)
-        self._folder, self._places = folder, places
+    def __init__(self, stored: PickFiles, places: np.ndarray) -> None:
+        self._places = places  # (n, 3) y, x in px of the average, score
+        self.edits, self.candidates = stored.edits, stored.candidates
+        self.save, self.save_mask = stored.save, stored.save_mask
+        self.save_candidates = stored.save_candidates
 
-    def picks(self, path: str) -> tuple[np.ndarray, np.ndarray]:
-        """The places that were asked for."""
+    def load(self, path: str) -> tuple[np.ndarray, np.ndarray]:
+        """Positions (n, 2) y, x in px of the average and scores."""
         return np.ascontiguousarray(self._places[:, :2]), self._places[:, 2]
-
-    def particle_stack(self, suffix: str, half: str, box_px: int, pixel_size: float) -> StackWriter:
-        """A stack in the export's folder."""
-        return StackWriter(self._stack(half), (box_px, box_px), pixel_size)
-
-    def particle_path(self, suffix: str) -> Path:
-        """Where it is."""
-        return self._stack("")
-
-    def save_particles(
-        self, suffix: str, table: ParticleTable, optics: ParticleOptics, made_of: str
-    ) -> Path:
-        """The list of one micrograph's particles, beside its stack."""
-        path = self._stack("").with_suffix(".star")
-        write_particles(path, table, optics, made_of)
-        return path
-
-    def has_particles(self, suffix: str, made_of: str, halves: Sequence[str]) -> bool:
-        """Whether these very images are there."""
-        there = all(self._stack(half).is_file() for half in halves)
-        return there and images_made_of(self._stack("").with_suffix(".star")) == made_of
-
-    def discard_particles(self, suffix: str) -> None:
-        """Take away what another export left here."""
-        self._stack("").with_suffix(".star").unlink(missing_ok=True)
-        for half in ("", "odd", "even"):
-            self._stack(half).unlink(missing_ok=True)
-
-    def relative(self, path: Path) -> str:
-        """As lists of the project name it."""
-        return os.path.relpath(path, self._project.root)
-
-    def _stack(self, half: str) -> Path:
-        ending = f"_{half}" if half else ""
-        return self._folder / f"{self.item.root_name}{ending}.mrcs"
 
 
 def cut_item(task: dict[str, Any], on_progress: Callable[[float], None]) -> ParticleResult:
@@ -96,15 +59,19 @@ def cut_item(task: dict[str, Any], on_progress: Callable[[float], None]) -> Part
     config = Config.from_json(task["config"])
     settings = config.stage("particles")
     assert isinstance(settings, ParticleSettings)
-    item, project = Movie(Path(task["raw_path"])), ProjectPaths(Path(task["project"]))
+    item, project = Item.movie(Path(task["raw_path"])), ProjectPaths(Path(task["project"]))
     if not item.path.is_file():
         raise FileNotFoundError(2, "the movie is gone", str(item.path))
     device = _device()
     places = np.array(task["places"], np.float64).reshape(-1, 3)
-    with CuttingBench(
-        item, project, config, device, threads=cpu_count(), on_progress=on_progress,
-        folder=Path(task["folder"]), places=places,
-    ) as bench:  # fmt: skip
+    session = open_bench(
+        item, project, config, device, threads=cpu_count(), on_progress=on_progress
+    )
+    with replace(
+        session,
+        picks=GivenPlaces(PickFiles(project, item.root_name), places),
+        particles=particles_in(Path(task["folder"]), project.root, item.root_name),
+    ) as bench:
         for stage in STAGES:
             if stage.name in task["results"]:
                 bench.results[stage.name] = stage.Result.model_validate(task["results"][stage.name])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from warptui.engine.errors import WarptuiError
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import fingerprint as calculate_fingerprint
 from warptui.engine.worker.classify import classify, loses_device
@@ -123,7 +123,7 @@ class _Run:
 
     def _bench(self, config: Any) -> Any:
         runner, project = self._runner, ProjectPaths(self._runner.roots.project)
-        given = (Movie(self.path), project, config, runner.device)
+        given = (Item.movie(self.path), project, config, runner.device)
         options = {"threads": runner.threads, "on_progress": self._progress}
         if self._job.trial:
             return load_trial_bench()(*given, **options, folder=project.trial(self._job.number))

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from warptui.engine.errors import InputError
-from warptui.engine.formats.boxnet_model import hash_model, read_boxnet
+from warptui.engine.formats.boxnet_model import find_model, hash_model, read_boxnet
 from warptui.engine.nets.boxnet import BoxNet
 
 
@@ -55,3 +55,21 @@ def _ready_net(path: Path, modified_ns: int, size: int, device: torch.device) ->
         if weights.ndim == 4:  # channels last: a quarter faster on CPUs
             weights.data = weights.data.contiguous(memory_format=torch.channels_last)
     return net.to(device).eval()
+
+
+class NetCache:
+    """BoxNet models by name or path, on one device.
+
+    Raises InputError if a model is absent, damaged or of another version.
+    """
+
+    def __init__(self, project: Path, device: torch.device) -> None:
+        self._project, self._device = project, device
+
+    def net(self, name: str) -> BoxNet:
+        """The network that [picking] names, ready for inference."""
+        return ready_net(find_model(name, self._project), self._device)
+
+    def hash(self, name: str) -> str:
+        """SHA-256 of the model's file."""
+        return net_hash(find_model(name, self._project))

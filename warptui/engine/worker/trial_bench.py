@@ -1,8 +1,9 @@
-"""A bench whose products go nowhere: what is only tried must not replace what is stored."""
+"""A bench of which nothing is stored: a trial must not replace what is in the project."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,61 +14,92 @@ from warptui.engine.config.settings import Config
 from warptui.engine.formats.array import write_array
 from warptui.engine.formats.star.picks import Candidates, model_suffix
 from warptui.engine.model.edits import Chosen
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.project.paths import ProjectPaths
-from warptui.engine.worker.bench import MovieBench, refuse_blank_product
+from warptui.engine.stages.base import Product
+from warptui.engine.worker.bench import MovieBench, open_bench
+from warptui.engine.worker.particle_files import particles_in
+from warptui.engine.worker.pick_files import PickFiles
+from warptui.engine.worker.products import ProductFiles
 
 
-class TrialBench(MovieBench):
-    """Reads what the stored stages made, and keeps only pictures, in a folder of the trial."""
+class Pictures:
+    """What a trial shows: arrays in a folder of the trial."""
 
-    def __init__(
-        self,
-        item: Movie,
-        project: ProjectPaths,
-        config: Config,
-        device: str,
-        *,
-        threads: int,
-        on_progress: Callable[[float], None],
-        folder: Path,
-    ) -> None:
-        super().__init__(item, project, config, device, threads=threads, on_progress=on_progress)
-        self.deconvolution = []  # nobody would see it
-        self.pictures: dict[str, str] = {}  # paths by product
+    def __init__(self, folder: Path) -> None:
+        self.paths: dict[str, str] = {}  # by name
         self._folder = folder
 
-    def save(self, name: str, image: Tensor, pixel_size: float) -> Path:
-        """Where the product would be."""
-        refuse_blank_product(self.item.name, name, image.detach().cpu().numpy())
-        return self._product(name)
+    def add(self, name: str, array: np.ndarray) -> None:
+        """Write an array."""
+        path = self._folder / f"{name}.npy"
+        write_array(path, array)
+        self.paths[name] = str(path)
 
-    def discard(self, name: str) -> None:
-        """What is stored stays."""
 
-    def save_preview(self, picture: Tensor, product: str = "average") -> Path:
-        """Write the picture beside those of other trials."""
-        path = super().save_preview(picture, product)
-        self.pictures[product] = str(path)
-        return path
+class TrialProducts:
+    """Loads stored products; of those that a trial makes only previews are kept."""
+
+    def __init__(self, stored: ProductFiles, pictures: Pictures) -> None:
+        self._stored, self._pictures = stored, pictures
+        self.load, self.identity = stored.load, stored.identity
+
+    def save(self, product: Product, image: Tensor, pixel_size: float = 0.0) -> str:
+        """Check the product, show it if it is a preview; the path that it would have."""
+        array = self._stored.checked(product, image)
+        if product.preview:
+            self._pictures.add(product.name, array)
+        return self._stored.relative(product)
+
+    def discard(self, product: Product) -> None:
+        """Stored products stay."""
+
+
+class TrialPicks:
+    """Reads the edits; shows mask and picks."""
+
+    def __init__(
+        self, stored: PickFiles, project: ProjectPaths, root_name: str, pictures: Pictures
+    ) -> None:
+        self._project, self._root_name, self._pictures = project, root_name, pictures
+        self.edits, self.candidates, self.load = stored.edits, stored.candidates, stored.load
 
     def save_candidates(self, found: Candidates, key: Mapping[str, Any]) -> None:
-        """The mask is a picture to show; what is stored stays."""
-        self._save_array("mask", found.mask)
+        """The mask is a picture to show; stored candidates stay."""
+        self._pictures.add("mask", found.mask)
 
-    def save_picks(self, model: str, chosen: Chosen, pixel_size: float, micrograph: str) -> Path:
-        """Keep y and x (Å) and score of the picks to show them; where they would be."""
-        self._save_array("picks", np.column_stack([chosen.positions_yx_angstrom, chosen.scores]))
-        return self._project.picks(self.item.root_name, model_suffix(model))
+    def save_mask(self, mask: np.ndarray) -> str:
+        """The path that the mask would have."""
+        return self._relative(self._project.mask(self._root_name))
 
-    def save_mask(self, mask: np.ndarray) -> Path:
-        """Where the mask would be."""
-        return self._project.mask(self.item.root_name)
+    def save(self, model: str, chosen: Chosen, pixel_size: float, micrograph: str) -> str:
+        """Show y and x (Å) and score of the picks; the path that they would have."""
+        table = np.column_stack([chosen.positions_yx_angstrom, chosen.scores])
+        self._pictures.add("picks", table)
+        return self._relative(self._project.picks(self._root_name, model_suffix(model)))
 
-    def _save_array(self, product: str, array: np.ndarray) -> None:
-        path = self._preview_path(product)
-        write_array(path, array)
-        self.pictures[product] = str(path)
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self._project.root).as_posix()
 
-    def _preview_path(self, product: str) -> Path:
-        return self._folder / f"{product}.npy"
+
+def open_trial_bench(
+    item: Item,
+    project: ProjectPaths,
+    config: Config,
+    device: str,
+    *,
+    threads: int,
+    on_progress: Callable[[float], None],
+    folder: Path,
+) -> MovieBench:
+    """A bench that reads a project and writes only into ``folder``, which belongs to one trial."""
+    bench = open_bench(item, project, config, device, threads=threads, on_progress=on_progress)
+    pictures = Pictures(folder)
+    return replace(
+        bench,
+        deconvolution=[],  # it would not be shown
+        products=TrialProducts(ProductFiles(project.root, item, bench.device), pictures),
+        picks=TrialPicks(PickFiles(project, item.root_name), project, item.root_name, pictures),
+        particles=particles_in(folder, project.root, item.root_name),
+        pictures=pictures.paths,
+    )

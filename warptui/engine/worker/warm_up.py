@@ -15,7 +15,7 @@ import numpy as np
 from warptui.engine.config.sections import InputSettings
 from warptui.engine.config.settings import Config
 from warptui.engine.formats.tiff.writing import write_tiff_movie
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import Item
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.registry import STAGES
 
@@ -31,7 +31,7 @@ def warm_up(device: str, threads: int) -> float:
     Exception
         Whatever a stage raises: a device that cannot do this will fail on real movies too.
     """
-    from warptui.engine.worker.bench import MovieBench  # loads torch
+    from warptui.engine.worker.bench import open_bench  # loads torch
 
     began = time.monotonic()
     frames = (_frame(index) for index in range(N_FRAMES))
@@ -40,8 +40,13 @@ def warm_up(device: str, threads: int) -> float:
         write_tiff_movie(path, frames, pixel_size=1.0)
         config = Config(input=InputSettings(dose_per_frame=1.0))
         project = ProjectPaths(Path(folder))
-        with MovieBench(
-            Movie(path), project, config, device, threads=threads, on_progress=lambda fraction: None
+        with open_bench(
+            Item.movie(path),
+            project,
+            config,
+            device,
+            threads=threads,
+            on_progress=lambda fraction: None,
         ) as bench:
             for stage in STAGES:
                 bench.results[stage.name] = stage.run(bench.item, bench, stage.Settings())

@@ -131,7 +131,7 @@ class PickEditor(Page):
 
     def with_edits(self, name: str | None, loaded: Loaded | None) -> Loaded | None:
         """What was read of an item, with the edits that were made here since."""
-        field = loaded.parts.get("picking") if loaded is not None else None
+        field = loaded.parts.get(picks.STAGE) if loaded is not None else None
         if name is None or loaded is None or not isinstance(field, Field):
             return loaded
         book = self.workspace.edits
@@ -140,14 +140,14 @@ class PickEditor(Page):
             return loaded
         known, before, why, made = self._over
         if known is not loaded or before is not edits or why != unsaved:
-            parts = loaded.parts | {"picking": field.edited(edits, unsaved)}
+            parts = loaded.parts | {picks.STAGE: field.edited(edits, unsaved)}
             made = replace(loaded, parts=parts)
             self._over = loaded, edits, unsaved, made
         return made
 
     def take_edits(self, name: str, mark: int | None, loaded: Loaded) -> None:
         """An item was read: see `EditBook.read`."""
-        field = loaded.parts.get("picking")
+        field = loaded.parts.get(picks.STAGE)
         if isinstance(field, Field) and not field.problem:
             self.workspace.edits.read(name, mark, field.edits)
 
@@ -193,7 +193,7 @@ class PickEditor(Page):
             same = f"{field.threshold:g} is the threshold of the settings"
             self.notify(f"{same}; [ and ] change that of this item", markup=False)
         else:
-            self.workspace.draft.setdefault("picking", {})["min_score"] = field.threshold
+            self.workspace.draft.setdefault(picks.STAGE, {})["min_score"] = field.threshold
             self.app.call_later(self.app.run_action, "settings")
 
     def action_undo_edit(self) -> None:

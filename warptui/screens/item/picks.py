@@ -14,6 +14,7 @@ import numpy as np
 if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
     from warptui.engine.model.edits import Chosen, Edits, Spot
 
+STAGE = "picking"  # whose view reads a `Field`, and whose settings hold threshold and model
 Place = tuple[float, float]  # y, x in Å from the middle of the first pixel
 MARKS = ("", "examples", "held-out")  # of the training, in the order in which a key goes through
 MEANT = 1 / 3  # of the diameter: what is nearer is meant by a place

@@ -14,6 +14,7 @@ from textual.widgets import Static
 from warptui.engine.model.detail import AVERAGE
 from warptui.screens import words
 from warptui.screens.dialogs.windows import TextDialog
+from warptui.screens.item import picks
 from warptui.screens.item import text as item_text
 from warptui.screens.item.comparison import Comparison
 from warptui.screens.item.pick_editing import PICK_KEYS, PickEditor
@@ -253,7 +254,7 @@ class ItemScreen(PickEditor):
         place = f"{(workspace.current_number or 0) + 1:,}/{len(workspace.mirror):,}"
         detail = loaded.detail if loaded else None
         training, alarm = row.training, ""
-        if loaded is not None and isinstance(field := loaded.parts.get("picking"), Field):
+        if loaded is not None and isinstance(field := loaded.parts.get(picks.STAGE), Field):
             training = field.edits.training
             alarm = "edits not saved" if field.unsaved else ""
             alarm = "edits cannot be read" if field.problem else alarm

@@ -13,6 +13,7 @@ import numpy as np
 
 from warptui.screens.item.deconvolution import wavelength_angstrom
 from warptui.screens.link.mirror import Mirror
+from warptui.screens.stages.ctf import DEFOCUS, PHASE_SHIFT
 
 BEST_ANGSTROM = 2.6  # the highest frequency that is looked at
 FREQUENCIES = np.linspace(0, 1 / BEST_ANGSTROM, 160)  # 1/Å
@@ -26,8 +27,8 @@ def mean_ctf(mirror: Mirror, kept: np.ndarray, optics: dict[str, Any]) -> np.nda
 
     None where there is no such item with a CTF, or the microscope is not known.
     """
-    defocus = mirror.values("ctf.defocus_um")[kept]
-    phase_shift = mirror.values("ctf.phase_shift_deg")[kept]
+    defocus = mirror.values(DEFOCUS)[kept]
+    phase_shift = mirror.values(PHASE_SHIFT)[kept]
     known = np.isfinite(defocus) & np.isfinite(phase_shift)
     if not known.any() or not {"voltage", "cs", "amplitude_contrast"} <= optics.keys():
         return None

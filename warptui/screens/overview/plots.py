@@ -18,6 +18,7 @@ from warptui.screens.overview.axes_dialog import Axes, AxesDialog, Scatter
 from warptui.screens.overview.limits import Held, is_whole, moved
 from warptui.screens.overview.limits_dialog import LimitsDialog, Pair
 from warptui.screens.overview.mean_ctf import FREQUENCIES, mean_ctf
+from warptui.screens.stages.ctf import ANGLE, MAGNITUDE, SIGMAS
 from warptui.screens.widgets.plots.astigmatism_plot import (
     AstigmatismData,
     AstigmatismPlot,
@@ -32,7 +33,6 @@ from warptui.screens.workspace import Workspace
 
 SEND_S = 0.5  # after the last key the engine hears of a limit
 LEAP = 20  # parts of the session
-MAGNITUDE, ANGLE, SIGMAS = (f"ctf.astigmatism_{field}" for field in ("um", "angle_deg", "sigma"))
 
 
 class Plots(Vertical):

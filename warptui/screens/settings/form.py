@@ -6,7 +6,7 @@ are imported when the form is opened: pydantic takes 0.2 s, which a start of the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -278,22 +278,16 @@ def differences(fields: Iterable[Field], values: Values, others: Values) -> list
 
 def adopted(settings: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Values:
     """The settings that an item was processed with, by section, from its detail."""
+    from warptui.engine.config.checks import SECTIONS
+
     values: Values = {}
     for sections in settings.values():
         for section, entries in sections.items():
             known = {k: v for k, v in entries.items() if not k.endswith("_hash")}
-            if section == "average" and "deconvolution" in known:
-                known |= _deconvolution(known.pop("deconvolution"))
+            behind = getattr(SECTIONS.get(section), "settings_behind", None)
+            known = behind(known) if behind else known
             values.setdefault(section, {}).update(known)
     return values
-
-
-def _deconvolution(derived: Sequence[float]) -> dict[str, Any]:
-    """The settings behind what the CTF stage was told of [average]; empty: it was not wanted."""
-    names = ("deconvolution_strength", "deconvolution_falloff", "highpass_angstrom")
-    if not derived:
-        return {"deconvolve": False}
-    return {"deconvolve": True, **dict(zip(names, derived, strict=True))}
 
 
 def _is_number(text: str) -> bool:

@@ -81,7 +81,7 @@ def read(path: Path) -> Values:
 
 def _portable(values: dict[str, Any], base: Path) -> Values:
     """Without what belongs to one session, and with paths that hold everywhere."""
-    from warptui.engine.config import file
+    from warptui.engine.config.checks import SECTIONS, is_path
 
     found = {
         section: dict(entries) if isinstance(entries, dict) else entries
@@ -91,10 +91,12 @@ def _portable(values: dict[str, Any], base: Path) -> Values:
         if isinstance(own := found.get(section), dict):
             for key in keys:
                 own.pop(key, None)
-    entries = found.get("input")
-    if isinstance(entries, dict):
-        for key in set(file.PATHS) & set(entries):
-            if isinstance(entries[key], str) and entries[key]:
-                path = base / Path(entries[key]).expanduser()
+    for section, entries in found.items():
+        if section not in SECTIONS or not isinstance(entries, dict):
+            continue
+        fields = SECTIONS[section].model_fields
+        for key, value in entries.items():
+            if key in fields and is_path(fields[key]) and isinstance(value, str) and value:
+                path = base / Path(value).expanduser()
                 entries[key] = os.path.normpath(path.absolute())
     return found

@@ -14,6 +14,7 @@ from warptui.screens.link.previews import PreviewError, read_preview
 from warptui.screens.stages.view import Fact, Loaded, Pane, Side, StageView
 from warptui.screens.widgets.pictures.image import Image, Picture
 
+STAGE = "average"
 _OF_THE_INPUT = re.compile(r"warptui\.engine\.errors\.(Input|Truncated|Corrupt|Gain)Error: ")
 WORDS_SHOWN = 14  # lines of a worker's log where a picture would be
 _WAITING = {
@@ -54,7 +55,7 @@ def last_words(detail: ItemDetail, n_lines: int) -> list[str]:
 
 
 def _picture(loaded: Loaded) -> Picture | str:
-    found = loaded.parts.get("average")
+    found = loaded.parts.get(STAGE)
     if not isinstance(found, np.ndarray):
         return found or loaded.problem or "no preview"
     extent = max(pixels_angstrom(loaded))
@@ -90,7 +91,7 @@ def _facts(loaded: Loaded) -> list[Fact]:
 
 
 VIEW = StageView(
-    "average",
+    STAGE,
     read=_read,
     panes=(Pane("picture", "Average", Side.REAL, Image, _picture),),
     facts=_facts,

@@ -19,6 +19,9 @@ from warptui.screens.widgets.pictures.spline import evaluate_natural_spline
 from warptui.screens.widgets.plots.chart import Chart, Plot
 from warptui.screens.widgets.plots.line_plot import Curve
 
+# Keys of values that plots of all items show.
+DEFOCUS, PHASE_SHIFT = "ctf.defocus_um", "ctf.phase_shift_deg"
+MAGNITUDE, ANGLE, SIGMAS = (f"ctf.astigmatism_{field}" for field in ("um", "angle_deg", "sigma"))
 SPECTRUM = "spectrum"  # product: a picture, beside its model
 REACH = 1.1  # how much farther than the fit the engine's picture goes
 RESOLVED = 0.3  # the quality at which the resolution is read

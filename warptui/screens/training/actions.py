@@ -9,6 +9,7 @@ from warptui.engine.errors import WarptuiError
 from warptui.engine.model.training import ModelInfo, TrainingRequest
 from warptui.screens.dialogs.prompts import Choose
 from warptui.screens.dialogs.windows import Question
+from warptui.screens.item import picks
 from warptui.screens.settings.form import Values
 from warptui.screens.training import words as said
 from warptui.screens.training.curves import MEASURES
@@ -149,7 +150,7 @@ class TrainingActions(TrainingPage):
             if yes:
                 self._fetch("use_model", self._used(model.name), model.name, quiet=False)
 
-        changes: Values = {"picking": {"model": model.name}}
+        changes: Values = {picks.STAGE: {"model": model.name}}
         self._fetch("preview", take, changes, quiet=False)
 
     def _used(self, name: str) -> Callable[[Any], None]:

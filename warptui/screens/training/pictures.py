@@ -14,6 +14,7 @@ from warptui.engine.model.detail import PREVIEW, ItemDetail
 from warptui.screens import words
 from warptui.screens.link.feed import Engine
 from warptui.screens.link.previews import PreviewError, read_preview
+from warptui.screens.stages import average as average_view
 from warptui.screens.widgets.pictures import layers
 from warptui.screens.widgets.pictures.image import Picture
 from warptui.screens.widgets.pictures.layers import Marks
@@ -109,7 +110,7 @@ def read_compared(client: Engine, name: str) -> tuple[dict[str, Any], Compared |
 def compare(report: Mapping[str, Any], detail: ItemDetail) -> Compared | str:
     """Read picks and picture; a sentence where something is missing."""
     item = str(report["item"])
-    average = detail.results.get("average", {})
+    average = detail.results.get(average_view.STAGE, {})
     shape, pixel = average.get("shape_yx"), average.get("pixel_size")
     diameter = float(report.get("diameter_angstrom") or 0.0)
     if not detail.path(PREVIEW) or not shape or not pixel or not diameter:

@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from warptui.engine.model.detail import ItemDetail
 from warptui.engine.model.row import ItemRow
+from warptui.screens.item import picks
 from warptui.screens.link.mirror import Changes
 from warptui.screens.training import words as said
 from warptui.screens.training.account import Shown, account
@@ -172,7 +173,7 @@ class TrainingScreen(TrainingActions):
     def _outlook(self) -> list[list[Piece]]:
         """The particles' size, and what a training would take."""
         colours = self.query_one(Advice).colours
-        diameter = self.workspace.config.get("picking", {}).get("diameter_angstrom")
+        diameter = self.workspace.config.get(picks.STAGE, {}).get("diameter_angstrom")
         size = f"{diameter:g} Å" if diameter else self.query_one(Advice).glyphs.unknown
         key = self.workspace.key("settings")
         lines: list[list[Piece]] = [

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 import numpy as np
 
@@ -108,10 +109,10 @@ def read_positions(path: Path) -> np.ndarray:
     import starfile  # with pandas: half a second, only where positions are given
 
     try:
-        blocks = starfile.read(path, always_dict=True)
+        blocks: dict[str, Any] = starfile.read(path, always_dict=True)
     except (OSError, ValueError, KeyError, TypeError) as problem:  # TypeError: cut off
         raise InputError(f"{path}: cannot be read as a STAR file: {problem}") from problem
-    tables = (block for block in blocks.values() if block is not None)  # None: cut off in its head
+    tables: list[Any] = [block for block in blocks.values() if block is not None]  # cut in its head
     table = next((block for block in tables if X in block and Y in block), None)
     if table is None:
         raise InputError(f"{path}: no table in it has {X} and {Y}")

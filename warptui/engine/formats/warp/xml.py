@@ -242,6 +242,25 @@ def set_unselect_manual(root: Element, unselected: bool | None) -> None:
     root.set("UnselectManual", "null" if unselected is None else str(unselected))
 
 
+def with_unselect_manual(data: bytes, unselected: bool | None) -> bytes | None:
+    """A document with another choice and no other byte changed, without building its tree.
+
+    None where the document is damaged or not of the usual form.
+    """
+    opening = re.match(rb"(?:\xef\xbb\xbf)?(?:<\?[^>]*\?>)?\s*<Movie [^<>]*>", data)
+    found = opening and re.search(rb'\sUnselectManual="[^"]*"', opening.group())
+    if not found:
+        return None
+    try:
+        expat.ParserCreate().Parse(data, True)
+        _check_commas(data)
+    except (expat.ExpatError, CorruptError):
+        return None
+    value = "null" if unselected is None else str(unselected)
+    attribute = b' UnselectManual="%b"' % value.encode()
+    return data[: found.start()] + attribute + data[found.end() :]
+
+
 def is_processed(root: Element) -> bool:
     """Whether any stage of Warp ran: it writes a stage's options when the stage is done."""
     return any(

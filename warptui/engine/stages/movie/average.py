@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from warptui.engine.errors import StageError
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE, Item
 from warptui.engine.stages.base import (
+    Needs,
     Product,
     Stage,
     StageResult,
@@ -22,7 +24,7 @@ from warptui.engine.stages.warp import average as warp_average
 if TYPE_CHECKING:
     import torch
 
-    from warptui.engine.stages.base import Bench
+    from warptui.engine.stages.bench import FrameBench
 
 PREVIEW_PX = 512
 PREVIEW_RESOLUTION = 20.0  # Å
@@ -31,6 +33,7 @@ AVERAGE = Product("average", "average", shown=True, check=refuse_blank)
 ODD = Product("average/odd", "average/odd", check=refuse_blank)
 EVEN = Product("average/even", "average/even", check=refuse_blank)
 PREVIEW = Product("preview", "thumbnails", ".npy", preview=True, shown=True)
+DECONVOLVED = Product("deconv", "deconv", check=refuse_blank)  # written by the ctf stage
 
 
 class AverageSettings(StageSettings):
@@ -63,6 +66,18 @@ class AverageSettings(StageSettings):
             return []
         return [self.deconvolution_strength, self.deconvolution_falloff, self.highpass_angstrom]
 
+    @classmethod
+    def settings_behind(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings behind what the CTF stage recorded of [average]; empty: not wanted."""
+        known = dict(values)
+        if "deconvolution" not in known:
+            return known
+        names = ("deconvolution_strength", "deconvolution_falloff", "highpass_angstrom")
+        derived = known.pop("deconvolution")
+        if not derived:
+            return known | {"deconvolve": False}
+        return known | {"deconvolve": True, **dict(zip(names, derived, strict=True))}
+
 
 class AverageResult(StageResult):
     """What was written."""
@@ -84,7 +99,7 @@ class AverageResult(StageResult):
     notes: list[str] = []
 
 
-def run(item: Movie, bench: Bench, settings: AverageSettings) -> AverageResult:
+def run(item: Item, bench: FrameBench, settings: AverageSettings) -> AverageResult:
     """Write the average of ``item``, its halves if wanted, and the preview.
 
     Every pixel is shifted by the motion model's interpolants at that pixel and frame. The
@@ -95,7 +110,7 @@ def run(item: Movie, bench: Bench, settings: AverageSettings) -> AverageResult:
     """
     import torch
 
-    frames = bench.frames()
+    frames = bench.frames.open()
     motion = bench.results.get("motion") or unmoved(bench)
     assert isinstance(motion, MotionResult)
     used = range(settings.skip_first, frames.n_frames - settings.skip_last)
@@ -109,17 +124,17 @@ def run(item: Movie, bench: Bench, settings: AverageSettings) -> AverageResult:
     sums = _sums(bench, settings, motion, used, parts)
     electrons = sum(float(total.mean()) for total in sums.values())
     average = torch.stack(list(sums.values())).sum(0)
-    pixel_size = bench.pixel_size * bench.input.binning
-    bench.discard("deconv")  # of the average before this one; who knows the CTF makes it anew
-    for half in ("odd", "even"):
+    pixel_size = bench.frames.pixel_size * bench.input.binning
+    bench.products.discard(DECONVOLVED)  # of the previous average; the ctf stage writes a new one
+    for half, product in (("odd", ODD), ("even", EVEN)):
         if settings.halves:
-            bench.save(f"average/{half}", sums[half], pixel_size)
+            bench.products.save(product, sums[half], pixel_size)
         else:
-            bench.discard(f"average/{half}")
-    path = bench.save("average", average, pixel_size)
-    bench.save_preview(_preview(average, pixel_size))
+            bench.products.discard(product)
+    path = bench.products.save(AVERAGE, average, pixel_size)
+    bench.products.save(PREVIEW, _preview(average, pixel_size))
     bench.progress(1.0)
-    dose = bench.dose_per_frame
+    dose = bench.frames.dose_per_frame
     notes = [] if dose is not None or settings.dose_weighting == "none" else ["not dose weighted"]
     if "motion" not in bench.results:
         notes.append("frames were added as they are: [motion] is switched off")
@@ -129,19 +144,19 @@ def run(item: Movie, bench: Bench, settings: AverageSettings) -> AverageResult:
         shape_yx=(average.shape[0], average.shape[1]),
         n_frames=len(used),
         dose=None if dose is None else dose * len(used),
-        average_path=bench.relative(path),
+        average_path=path,
         notes=notes,
     )
 
 
-def unmoved(bench: Bench) -> MotionResult:
+def unmoved(bench: FrameBench) -> MotionResult:
     """Motion of frames that are taken as they are, because [motion] is switched off."""
-    frames, binning = bench.frames(), bench.input.binning
+    frames, binning = bench.frames.open(), bench.input.binning
     ny, nx = (n if binning == 1 else 2 * int(n / binning / 2) for n in frames.shape_yx)
     still = [(0.0, 0.0)] * frames.n_frames
     return MotionResult(
         n_frames=frames.n_frames,
-        pixel_size=bench.pixel_size * binning,
+        pixel_size=bench.frames.pixel_size * binning,
         shape_yx=(ny, nx),
         global_yx_angstrom=still,
         track_yx_angstrom=still,
@@ -149,7 +164,7 @@ def unmoved(bench: Bench) -> MotionResult:
 
 
 def _sums(
-    bench: Bench,
+    bench: FrameBench,
     settings: AverageSettings,
     motion: MotionResult,
     used: range,
@@ -161,14 +176,14 @@ def _sums(
     from warptui.engine.ops.common.fourier import crop_spectrum, frequencies_yx, padded_size
     from warptui.engine.ops.frames.warping import add_warped, prefilter_yx
 
-    frames = bench.frames()
+    frames = bench.frames.open()
     device = bench.device
     sizes = [padded_size(n, bench.input.binning) for n in frames.shape_yx]
     full, small = ((sizes[0][i], sizes[1][i]) for i in (0, 1))
-    pixel_yx = [bench.pixel_size * full[i] / small[i] for i in (0, 1)]
+    pixel_yx = [bench.frames.pixel_size * full[i] / small[i] for i in (0, 1)]
     ky, kx = frequencies_yx(small, pixel_yx, device)
     dose = _DoseWeights(bench, settings, ky, kx, used)
-    nodes = shift_nodes(motion) / bench.pixel_size
+    nodes = shift_nodes(motion) / bench.frames.pixel_size
     area = full[0] * full[1] / (small[0] * small[1])  # one binned pixel collects more electrons
 
     padded = torch.zeros(full, device=device)
@@ -196,7 +211,7 @@ def _sums(
         bench.progress((done + 1) / (len(used) + 1))
     # What all frames have in common is done once: the weights' norm, the interpolation's
     # prefilter (it commutes with a smooth warp), and the scale of a cropped transform.
-    pre_y, pre_x = prefilter_yx(ky * bench.pixel_size, kx * bench.pixel_size)
+    pre_y, pre_x = prefilter_yx(ky * bench.frames.pixel_size, kx * bench.frames.pixel_size)
     finish = dose.norm * pre_y[:, None] * pre_x[None, :]
     ny, nx = motion.shape_yx
     return {
@@ -210,7 +225,7 @@ class _DoseWeights:
 
     def __init__(
         self,
-        bench: Bench,
+        bench: FrameBench,
         settings: AverageSettings,
         ky: torch.Tensor,
         kx: torch.Tensor,
@@ -219,10 +234,10 @@ class _DoseWeights:
         import torch
 
         self._ky, self._kx = ky, kx
-        self._dose_per_frame = bench.dose_per_frame
+        self._dose_per_frame = bench.frames.dose_per_frame
         self._pre_exposure = bench.input.pre_exposure
         self._voltage = bench.optics.voltage
-        self._law = settings.dose_weighting if bench.dose_per_frame is not None else "none"
+        self._law = settings.dose_weighting if bench.frames.dose_per_frame is not None else "none"
         square = ky[:, None] ** 2 + kx[None, :] ** 2
         self._k = square.sqrt() if self._law == "critical" else None
         # (ny, nx // 2 + 1): one over the square root of the mean squared weight
@@ -315,11 +330,11 @@ def _preview(average: torch.Tensor, pixel_size: float) -> torch.Tensor:
 
 STAGE = Stage(
     "average",
-    Movie,
+    MOVIE,
     AverageSettings,
     AverageResult,
     run,
-    needs=("motion",),
+    needs=Needs(("motion",)),
     sections=("input", "optics.voltage"),
     products=(AVERAGE, ODD, EVEN, PREVIEW),
     xml=warp_average.PART,

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import field_validator, model_validator
 
 from warptui.engine.errors import StageError
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE, Item
 from warptui.engine.stages.base import (
+    Needs,
     Role,
     SettingsView,
     Stage,
@@ -23,11 +24,11 @@ from warptui.engine.stages.base import (
     setting,
     summary,
 )
-from warptui.engine.stages.movie.average import AverageSettings
+from warptui.engine.stages.movie.average import DECONVOLVED, AverageSettings
 from warptui.engine.stages.movie.ctf_products import (
-    DECONVOLVED,
     SPECTRUM,
     SPECTRUM_PICTURE,
+    CtfBench,
     save_deconvolved,
     save_spectrum,
 )
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
     from warptui.engine.ops.ctf.estimate import Estimate, Fitted, Wanted
     from warptui.engine.ops.ctf.transfer_function import Optics
-    from warptui.engine.stages.base import Bench
 
 TRUSTED = 0.5  # confidence below which there is "no CTF"
 NYQUIST_SHARE = 0.95  # of Nyquist that is used
@@ -191,7 +191,7 @@ class CtfResult(StageResult):
     notes: list[str] = []
 
 
-def run(item: Movie, bench: Bench, settings: CtfSettings) -> CtfResult:
+def run(item: Item, bench: CtfBench, settings: CtfSettings) -> CtfResult:
     """Estimate the CTF of ``item``.
 
     Power spectra of overlapping patches of groups of frames (or of the average) are searched
@@ -203,11 +203,11 @@ def run(item: Movie, bench: Bench, settings: CtfSettings) -> CtfResult:
 
     given = bench.optics
     optics = Optics(given.voltage, given.cs, given.amplitude_contrast)
-    steep = max(settings.grid[:2]) > 1 and is_steep(bench.tilt_deg)
+    steep = max(settings.grid[:2]) > 1 and is_steep(bench.frames.tilt_deg)
     spectra = measure(item.name, bench, settings, small=steep)
     bench.progress(0.7)
     others = partial(measure, item.name, bench, settings, small=not steep)
-    result = estimate(item.name, spectra, settings, optics, others, bench.tilt_deg)
+    result = estimate(item.name, spectra, settings, optics, others, bench.frames.tilt_deg)
     power, pixel_size = spectra.image, spectra.grid.pixel_size
     return result.model_copy(
         update={
@@ -409,11 +409,11 @@ def _needed(config: SettingsView) -> tuple[str, ...]:
 
 STAGE = Stage(
     "ctf",
-    Movie,
+    MOVIE,
     CtfSettings,
     CtfResult,
     run,
-    needs=("motion", "average"),
+    needs=Needs(("motion", "average")),
     sections=("input", "optics", "average.deconvolution"),
     needs_with=_needed,
     version=4,  # 2: rings beyond the first judge for themselves, groups of 8 e/Å², told tilts

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from warptui.engine.stages.base import Product, refuse_blank
+from warptui.engine.stages.bench import FrameBench, HasDeconvolution
+from warptui.engine.stages.movie.average import AVERAGE, DECONVOLVED
 
 if TYPE_CHECKING:
     import torch
 
     from warptui.engine.ops.ctf.transfer_function import Optics
-    from warptui.engine.stages.base import Bench
     from warptui.engine.stages.movie.average import AverageResult
     from warptui.engine.stages.movie.ctf import CtfResult
 
@@ -21,11 +22,14 @@ SPECTRUM = Product(
 SPECTRUM_PICTURE = Product(
     "spectrum", "thumbnails/spectrum", ".npy", preview=True, shown=True
 )  # beside its model
-DECONVOLVED = Product("deconv", "deconv", check=refuse_blank)
+
+
+class CtfBench(FrameBench, HasDeconvolution, Protocol):
+    """What the ctf stage works on."""
 
 
 def save_spectrum(
-    bench: Bench, result: CtfResult, power: torch.Tensor, pixel_size: float, optics: Optics
+    bench: CtfBench, result: CtfResult, power: torch.Tensor, pixel_size: float, optics: Optics
 ) -> str:
     """Write powerspectrum/ and its picture; the path of the former.
 
@@ -38,7 +42,7 @@ def save_spectrum(
 
     reach = min(1.0, pixel_size / result.pixel_size)
     flat = flattened(resized(power.to("cpu"), result.window_px, reach))
-    path = bench.save("powerspectrum", upper_half(flat), result.pixel_size)
+    path = bench.products.save(SPECTRUM, upper_half(flat), result.pixel_size)
     ctf = None
     if result.defocus_um is not None:
         lens = _lens(result)
@@ -50,21 +54,21 @@ def save_spectrum(
         )
     envelope = torch.tensor(result.curve_scale) if result.curve_scale else None
     shown = picture(flat, result.pixel_size, optics, result.fit_range_angstrom, ctf, envelope)
-    bench.save_preview(shown, "spectrum")
-    return bench.relative(path)
+    bench.products.save(SPECTRUM_PICTURE, shown)
+    return path
 
 
-def save_deconvolved(bench: Bench, result: CtfResult, optics: Optics) -> str:
+def save_deconvolved(bench: CtfBench, result: CtfResult, optics: Optics) -> str:
     """Write deconv/; "" where none is wanted or possible, and then none stays from before."""
     from warptui.engine.ops.ctf.deconvolution import deconvolve
 
     average: AverageResult | Any = bench.results.get("average")
     if not bench.deconvolution or average is None or result.defocus_um is None:
-        bench.discard("deconv")
+        bench.products.discard(DECONVOLVED)
         return ""
     strength, falloff, highpass = bench.deconvolution
     image = deconvolve(
-        bench.image("average"),
+        bench.products.load(AVERAGE),
         average.pixel_size,
         optics,
         **_lens(result),
@@ -72,7 +76,7 @@ def save_deconvolved(bench: Bench, result: CtfResult, optics: Optics) -> str:
         falloff=falloff,
         highpass_angstrom=highpass,
     )
-    return bench.relative(bench.save("deconv", image, average.pixel_size))
+    return bench.products.save(DECONVOLVED, image, average.pixel_size)
 
 
 def _lens(result: CtfResult) -> dict[str, float]:

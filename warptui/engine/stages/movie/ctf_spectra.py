@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from warptui.engine.errors import StageError
-from warptui.engine.stages.movie.average import AverageResult
+from warptui.engine.stages.movie.average import AVERAGE, AverageResult
 from warptui.engine.stages.movie.motion import MotionResult
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from warptui.engine.ops.ctf.defocus_field import Places
     from warptui.engine.ops.ctf.polar import PolarGrid
-    from warptui.engine.stages.base import Bench
+    from warptui.engine.stages.bench import FrameBench
     from warptui.engine.stages.movie.ctf import CtfSettings
 
 DOSE_PER_GROUP = 8.0  # e/Å² of frames that are aligned; what is summed is seen better
@@ -36,7 +36,7 @@ class Spectra(NamedTuple):
     notes: list[str]
 
 
-def measure(name: str, bench: Bench, settings: CtfSettings, *, small: bool = False) -> Spectra:
+def measure(name: str, bench: FrameBench, settings: CtfSettings, *, small: bool = False) -> Spectra:
     """Spectra of groups of frames, aligned by what is known of their motion, or of the average.
 
     ``small`` patches are those in which a tilted film blurs no rings.
@@ -50,12 +50,12 @@ def measure(name: str, bench: Bench, settings: CtfSettings, *, small: bool = Fal
                 f"{name}: ctf.use_average is true and there is no average; "
                 "set average.enabled = true, or ctf.use_average = false"
             )
-        image = bench.image("average").to(torch.float32)
+        image = bench.products.load(AVERAGE).to(torch.float32)
         return measure_image(image, average.pixel_size, settings, name=name, small=small)
-    frames = bench.frames()
-    shifts = _shifts_px(bench, bench.pixel_size)
+    frames = bench.frames.open()
+    shifts = _shifts_px(bench, bench.frames.pixel_size)
     dose = DOSE_PER_GROUP if shifts else DOSE_UNALIGNED
-    groups = _groups(frames.n_frames, bench.dose_per_frame, dose, settings.grid[2])
+    groups = _groups(frames.n_frames, bench.frames.dose_per_frame, dose, settings.grid[2])
     buffer = torch.empty(frames.shape_yx, device=bench.device)
 
     def summed(group: list[int]) -> torch.Tensor:
@@ -69,7 +69,7 @@ def measure(name: str, bench: Bench, settings: CtfSettings, *, small: bool = Fal
         name,
         frames.shape_yx,
         [lambda group=group: summed(group) for group in groups],
-        bench.pixel_size,
+        bench.frames.pixel_size,
         bench.input.binning,
         settings,
         bench.device,
@@ -189,7 +189,7 @@ def _add_moved(total: torch.Tensor, frame: torch.Tensor, shift_yx: tuple[int, in
             total[to_y, to_x] += frame[from_y, from_x]
 
 
-def _shifts_px(bench: Bench, pixel_size: float) -> list[tuple[int, int]]:
+def _shifts_px(bench: FrameBench, pixel_size: float) -> list[tuple[int, int]]:
     """Whole pixels by which to move each frame; none where the motion is unknown."""
     motion = bench.results.get("motion")
     if not isinstance(motion, MotionResult) or not motion.track_yx_angstrom:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE, Item
 from warptui.engine.stages.base import (
     Problem,
     Role,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from warptui.engine.ops.motion.data_term import Comparison
     from warptui.engine.ops.motion.track import Track
-    from warptui.engine.stages.base import Bench
+    from warptui.engine.stages.bench import FrameBench
 
 MAX_GLOBAL_NODES = 128
 LOCAL_INFORMATION = 0.97  # share of what the fit range tells that patches must hold
@@ -108,7 +108,7 @@ class MotionResult(StageResult):
     notes: list[str] = []  # said to the user: dose unknown, EER frames left over, ...
 
 
-def run(item: Movie, bench: Bench, settings: MotionSettings) -> MotionResult:
+def run(item: Item, bench: FrameBench, settings: MotionSettings) -> MotionResult:
     """Estimate the motion of ``item``.
 
     Whole frames are searched and fitted first, then patches of the frames with the local
@@ -121,18 +121,18 @@ def run(item: Movie, bench: Bench, settings: MotionSettings) -> MotionResult:
     from warptui.engine.ops.common.splines import grid_weights, spline_weights
     from warptui.engine.ops.motion.track import fit_track, refine_track, search_track
 
-    frames = bench.frames()
+    frames = bench.frames.open()
     binning = bench.input.binning
     sizes = [padded_size(n, binning) for n in frames.shape_yx]
     ny, nx = (n if binning == 1 else 2 * int(n / binning / 2) for n in frames.shape_yx)
     shape_yx = (ny, nx)
-    pixel_size = bench.pixel_size * binning
+    pixel_size = bench.frames.pixel_size * binning
     facts: dict[str, Any] = {
         "n_frames": frames.n_frames,
         "pixel_size": pixel_size,
         "shape_yx": shape_yx,
         "raw_shape_yx": frames.shape_yx,
-        "dose_per_frame": bench.dose_per_frame,
+        "dose_per_frame": bench.frames.dose_per_frame,
     }
     nodes = settings.global_nodes or min(frames.n_frames, MAX_GLOBAL_NODES)
     nodes = min(nodes, frames.n_frames)
@@ -211,16 +211,16 @@ def _pairs(values: torch.Tensor) -> list[tuple[float, float]]:
 
 
 def _low_frequencies(
-    bench: Bench, padded_yx: list[int], k_max: float
+    bench: FrameBench, padded_yx: list[int], k_max: float
 ) -> tuple[torch.Tensor, tuple[int, int], tuple[float, float]]:
     """Half spectra of the frames up to ``k_max``, their image size and pixel sizes."""
     import torch
 
     from warptui.engine.ops.common.fourier import crop_spectrum, good_size
 
-    frames = bench.frames()
+    frames = bench.frames.open()
     full = (padded_yx[0], padded_yx[1])
-    sizes = [min(n, good_size(math.ceil(2 * n * bench.pixel_size * k_max))) for n in full]
+    sizes = [min(n, good_size(math.ceil(2 * n * bench.frames.pixel_size * k_max))) for n in full]
     shape_yx = (sizes[0], sizes[1])
     spectra = torch.empty(
         frames.n_frames, sizes[0], sizes[1] // 2 + 1, dtype=torch.complex64, device=bench.device
@@ -233,22 +233,25 @@ def _low_frequencies(
         inside.copy_(frame).sub_(frame.mean())
         spectra[index] = crop_spectrum(torch.fft.rfft2(padded), full, shape_yx)
         bench.progress(0.2 + 0.25 * index / frames.n_frames)
-    pixel_yx = (bench.pixel_size * full[0] / sizes[0], bench.pixel_size * full[1] / sizes[1])
+    pixel_yx = (
+        bench.frames.pixel_size * full[0] / sizes[0],
+        bench.frames.pixel_size * full[1] / sizes[1],
+    )
     return spectra, shape_yx, pixel_yx
 
 
-def _dose_at_frames(bench: Bench) -> torch.Tensor | None:
+def _dose_at_frames(bench: FrameBench) -> torch.Tensor | None:
     """``(frame,)`` dose in the middle of each frame, e/Å²; None if unknown."""
     import torch
 
-    if bench.dose_per_frame is None:
+    if bench.frames.dose_per_frame is None:
         return None
-    middle = torch.arange(bench.frames().n_frames, dtype=torch.float64) + 0.5
-    return bench.input.pre_exposure + middle * bench.dose_per_frame
+    middle = torch.arange(bench.frames.open().n_frames, dtype=torch.float64) + 0.5
+    return bench.input.pre_exposure + middle * bench.frames.dose_per_frame
 
 
 def _compare_frames(
-    bench: Bench,
+    bench: FrameBench,
     settings: MotionSettings,
     spectra: torch.Tensor,
     shape_yx: tuple[int, int],
@@ -315,7 +318,7 @@ def _confidence(
 
 
 def _fit_local(
-    bench: Bench,
+    bench: FrameBench,
     settings: MotionSettings,
     k_max: float,
     spectra: torch.Tensor,
@@ -339,7 +342,7 @@ def _fit_local(
     start = nodes_through(track.shifts_yx, n_global)
     if grid[0] * grid[1] == 1:
         return start, None, track.error
-    size = settings.patch_size_px * bench.input.binning * bench.pixel_size / pixel_yx[0]
+    size = settings.patch_size_px * bench.input.binning * bench.frames.pixel_size / pixel_yx[0]
     size = good_size(round(size))
     if size > min(image_yx) / 2:
         size = 2 * (min(image_yx) // 4)
@@ -418,7 +421,7 @@ def _contradictions(settings: MotionSettings, _: SettingsView) -> list[Problem]:
 
 STAGE = Stage(
     "motion",
-    Movie,
+    MOVIE,
     MotionSettings,
     MotionResult,
     run,

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from warptui.engine.errors import StageError
 from warptui.engine.formats.star.particles import (
@@ -18,8 +18,9 @@ from warptui.engine.formats.star.particles import (
     local_ctf,
     particle_rows,
 )
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE, Item
 from warptui.engine.stages.base import (
+    Needs,
     Product,
     Stage,
     StageResult,
@@ -27,6 +28,13 @@ from warptui.engine.stages.base import (
     limit,
     setting,
     summary,
+)
+from warptui.engine.stages.bench import (
+    FrameBench,
+    HasAveraging,
+    HasParticles,
+    HasParticleSize,
+    HasPicks,
 )
 from warptui.engine.stages.movie.average import AverageResult, shift_nodes, unmoved
 from warptui.engine.stages.movie.ctf import CtfResult
@@ -39,7 +47,6 @@ if TYPE_CHECKING:
     import torch
 
     from warptui.engine.ops.particles.extraction import Geometry
-    from warptui.engine.stages.base import Bench
 
 __all__ = ["STAGE", "Cut", "ParticleResult", "ParticleSettings", "cut_particles", "particle_rows"]
 
@@ -51,6 +58,10 @@ STACK = Product("particles", "particles", ".mrcs", by_model=True)
 STACK_ODD = Product("particles odd", "particles", "_odd.mrcs", by_model=True)
 STACK_EVEN = Product("particles even", "particles", "_even.mrcs", by_model=True)
 LIST = Product("particles list", "particles", ".star", by_model=True)
+
+
+class ParticleBench(FrameBench, HasPicks, HasParticles, HasAveraging, HasParticleSize, Protocol):
+    """What the particles stage works on."""
 
 
 class ParticleSettings(StageSettings):
@@ -112,7 +123,7 @@ class Cut(NamedTuple):
     halves: bool = False
 
 
-def run(item: Movie, bench: Bench, settings: ParticleSettings) -> ParticleResult:
+def run(item: Item, bench: ParticleBench, settings: ParticleSettings) -> ParticleResult:
     """Cut the picks of ``item`` from its frames, and write them with their own CTF.
 
     Where these very images are there already, only the list is written anew: another CTF takes
@@ -128,14 +139,14 @@ def run(item: Movie, bench: Bench, settings: ParticleSettings) -> ParticleResult
         return ParticleResult(notes=["nothing to extract: [picking] is switched off"])
     ctf = bench.results.get("ctf")
     found = ctf.model_dump() if isinstance(ctf, CtfResult) else {}
-    positions, scores = bench.picks(picking.picks_path)
+    positions, scores = bench.picks.load(picking.picks_path)
     facts: dict[str, Any] = {"suffix": picking.suffix, "picks_hash": _digest(positions, scores)}
     pixel_size = settings.pixel_size or average.pixel_size
     box = settings.box_size_px or automatic_box_px(bench.diameter_angstrom, pixel_size)
     kept, padded = _choose(positions, average, box * pixel_size, settings.edges)
     notes = _notes_on_edges(positions, kept, padded, average)
     if not kept.any():
-        bench.discard_particles(picking.suffix)
+        bench.particles.discard(picking.suffix)
         return ParticleResult(
             **facts, n_particles=0, n_dropped=len(positions), box_size_px=box, notes=notes
         )
@@ -153,7 +164,7 @@ def run(item: Movie, bench: Bench, settings: ParticleSettings) -> ParticleResult
     local = local_ctf(found, average.shape_yx, positions[kept])
     names = ("", *HALVES) if settings.halves else ("",)
     suffix, made_of = picking.suffix, _made_of(bench, cut, positions[kept], local)
-    if not bench.has_particles(suffix, made_of, names):
+    if not bench.particles.has(suffix, made_of, names):
         images = cut_particles(
             bench,
             positions[kept] * average.pixel_size,
@@ -163,7 +174,7 @@ def run(item: Movie, bench: Bench, settings: ParticleSettings) -> ParticleResult
             padded=padded[kept],
         )
         _write_stacks(bench, suffix, names, cut.geometry, images)
-    stack = bench.relative(bench.particle_path(suffix))
+    stack = bench.particles.stack_path(suffix)
     star = ""
     if can_be_named(stack, average.average_path):
         table = particle_rows(
@@ -179,7 +190,7 @@ def run(item: Movie, bench: Bench, settings: ParticleSettings) -> ParticleResult
             cut.geometry.pixel_size,
             box,
         )
-        star = bench.relative(bench.save_particles(suffix, table, optics, made_of))
+        star = bench.particles.save_list(suffix, table, optics, made_of)
     else:
         notes.append("no STAR file: RELION reads no names with blanks; rename the movie")
     if not has_ctf:
@@ -201,7 +212,7 @@ def run(item: Movie, bench: Bench, settings: ParticleSettings) -> ParticleResult
 
 
 def _write_stacks(
-    bench: Bench,
+    bench: ParticleBench,
     suffix: str,
     names: tuple[str, ...],
     geometry: Geometry,
@@ -211,7 +222,7 @@ def _write_stacks(
     with ExitStack() as opened:
         writers = [
             opened.enter_context(
-                bench.particle_stack(suffix, half, geometry.box_px, geometry.pixel_size)
+                bench.particles.open_stack(suffix, half, geometry.box_px, geometry.pixel_size)
             )
             for half in names
         ]
@@ -221,18 +232,18 @@ def _write_stacks(
         for writer in writers:
             writer.complete()
         # the list goes first: while there is one, it is of the images that are there
-        bench.discard_particles(suffix)
+        bench.particles.discard(suffix)
         for writer in writers:
             writer.rename()
 
 
-def _made_of(bench: Bench, cut: Cut, positions: np.ndarray, ctf: LocalCtf | None) -> str:
+def _made_of(bench: ParticleBench, cut: Cut, positions: np.ndarray, ctf: LocalCtf | None) -> str:
     """Names everything that decides what is in the images, but for the program's version."""
     motion = bench.results.get("motion")
     phases = cut.phase_flip and ctf is not None
     values = [
         VERSION,
-        bench.sources(),
+        bench.frames.sources(),
         bench.input.model_dump(mode="json"),
         bench.averaging.model_dump(mode="json"),
         bench.optics.voltage,
@@ -253,7 +264,7 @@ def automatic_box_px(diameter_angstrom: float, pixel_size: float) -> int:
 
 
 def cut_particles(
-    bench: Bench,
+    bench: ParticleBench,
     positions_yx_angstrom: np.ndarray,
     cut: Cut,
     ctf: LocalCtf | None = None,
@@ -272,16 +283,16 @@ def cut_particles(
     from warptui.engine.ops.particles.background import normalise_boxes
     from warptui.engine.ops.particles.extraction import Job, extract_particles
 
-    frames = bench.frames()
+    frames = bench.frames.open()
     used = _used(bench)
-    centres = torch.from_numpy(positions_yx_angstrom) / bench.pixel_size
+    centres = torch.from_numpy(positions_yx_angstrom) / bench.frames.pixel_size
     parts = torch.ones(1, len(used), dtype=torch.bool)
     if cut.halves:
         even = torch.tensor([index % 2 == 0 for index in used])  # as the halves of averages
         parts = torch.stack([~even, even])
-    law = bench.averaging.dose_weighting if bench.dose_per_frame is not None else "none"
+    law = bench.averaging.dose_weighting if bench.frames.dose_per_frame is not None else "none"
     doses = bench.input.pre_exposure + (torch.tensor(list(used)) + 0.5) * (
-        bench.dose_per_frame or 0.0
+        bench.frames.dose_per_frame or 0.0
     )
     voltage = bench.optics.voltage
     images = extract_particles(
@@ -312,12 +323,14 @@ def cut_particles(
         first = last
 
 
-def _used(bench: Bench) -> range:
-    return range(bench.averaging.skip_first, bench.frames().n_frames - bench.averaging.skip_last)
+def _used(bench: ParticleBench) -> range:
+    return range(
+        bench.averaging.skip_first, bench.frames.open().n_frames - bench.averaging.skip_last
+    )
 
 
 def _shifts_px(
-    bench: Bench, centres: torch.Tensor, shape_yx: tuple[int, int], used: range
+    bench: ParticleBench, centres: torch.Tensor, shape_yx: tuple[int, int], used: range
 ) -> torch.Tensor:
     """``(frame, particle, 2)`` shifts that bring each frame's particle into place, raw px."""
     import torch
@@ -331,11 +344,11 @@ def _shifts_px(
         spline_weights(nodes.shape[1 + axis], centres[:, axis] / (shape_yx[axis] - 1))
         for axis in (0, 1)
     )
-    return torch.einsum("py,fyxc,px->fpc", along_y, nodes, along_x) / bench.pixel_size
+    return torch.einsum("py,fyxc,px->fpc", along_y, nodes, along_x) / bench.frames.pixel_size
 
 
 def _signs(
-    bench: Bench, ctf: LocalCtf, ky: torch.Tensor, kx: torch.Tensor, some: slice
+    bench: ParticleBench, ctf: LocalCtf, ky: torch.Tensor, kx: torch.Tensor, some: slice
 ) -> torch.Tensor:
     """``(particle, ky, kx)`` signs of each particle's own CTF."""
     import torch
@@ -374,7 +387,7 @@ def _seen(
 
 def _plan(
     name: str,
-    bench: Bench,
+    bench: ParticleBench,
     settings: ParticleSettings,
     box: int,
     pixel_size: float,
@@ -432,11 +445,11 @@ def _digest(positions: np.ndarray, scores: np.ndarray) -> str:
 
 STAGE = Stage(
     "particles",
-    Movie,
+    MOVIE,
     ParticleSettings,
     ParticleResult,
     run,
-    needs=("motion", "average", "ctf", "picking"),
+    needs=Needs(("motion", "average", "ctf", "picking")),
     sections=("input", "optics", "picking.diameter_angstrom"),
     products=(STACK, STACK_ODD, STACK_EVEN, LIST),
     xml=warp_particles.PART,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from warptui.engine.errors import StageError
 from warptui.engine.formats.boxnet_model import find_model, hash_model
 from warptui.engine.model.edits import Chosen, Edits
-from warptui.engine.model.item import Movie
+from warptui.engine.model.item import MOVIE, Item
 from warptui.engine.ops.picking.choice import choose
 from warptui.engine.stages.base import (
+    Needs,
     Product,
     Reference,
     Role,
+    SettingsView,
     Stage,
     StageResult,
     StageSettings,
@@ -20,14 +22,14 @@ from warptui.engine.stages.base import (
     setting,
     summary,
 )
-from warptui.engine.stages.movie.average import AverageResult
+from warptui.engine.stages.bench import Bench, HasModels, HasPicks
+from warptui.engine.stages.movie.average import AVERAGE, AverageResult
 from warptui.engine.stages.warp import picking as warp_picking
 
 if TYPE_CHECKING:
     import torch
 
     from warptui.engine.formats.star.picks import Candidates
-    from warptui.engine.stages.base import Bench
 
 VERSION = 4  # of what the network makes of an average; raise it when that changes
 DISC_SHARE = 0.5  # of a particle's radius: what BoxNet was taught to mark
@@ -39,13 +41,24 @@ SMALLEST_FIELD_PX = 16  # at 8 Å/px
 DECIMALS = 4
 PLACE_DECIMALS, SCORE_DECIMALS = 1, 3  # of a px of the average
 
-MODEL = Reference("picking", "model", "BoxNet model", find=find_model, content_hash=hash_model)
+MODEL = Reference(
+    "picking",
+    "model",
+    "BoxNet model",
+    by_content=False,  # the files of its picks have its name
+    find=find_model,
+    content_hash=hash_model,
+)
 CANDIDATES = Product("candidates", "thumbnails/candidates", ".npy", shown=True)  # y, x, score, area
 CANDIDATES_KEY = Product("candidates key", "thumbnails/candidates", ".json")
 MASK = Product("mask", "mask", ".tif")
 MASK_PREVIEW = Product("mask preview", "thumbnails/mask", ".npy", preview=True, shown=True)
 PICKS = Product("picks", "matching", ".star", by_model=True)
 FALSE_POSITIVES = Product("false positives", "matching", "_falsepositives.star", by_model=True)
+
+
+class PickingBench(Bench, HasPicks, HasModels, Protocol):
+    """What the picking stage works on."""
 
 
 class PickingSettings(StageSettings):
@@ -55,7 +68,12 @@ class PickingSettings(StageSettings):
         "boxnet", "a bundled model's name, or that or the path of a retrained one", reported=True
     )
     diameter_angstrom: float = setting(
-        200.0, "of the particle: nearer picks are one", unit="Å", ge=10, le=5000, reported=True
+        200.0,
+        "particle diameter; of picks closer than 2/3 of it one is kept",
+        unit="Å",
+        ge=10,
+        le=5000,
+        reported=True,
     )
     min_score: float = setting(0.95, "lowest probability of a pick", ge=0.4, le=1, reported=True)
     min_mask_distance_angstrom: float = setting(
@@ -100,7 +118,7 @@ class PickingResult(StageResult):
     notes: list[str] = []
 
 
-def run(item: Movie, bench: Bench, settings: PickingSettings) -> PickingResult:
+def run(item: Item, bench: PickingBench, settings: PickingSettings) -> PickingResult:
     """Pick particles in the average of ``item`` and mask what is no specimen.
 
     The average is brought to 8 Å/px and labelled tile by tile. Connected particle pixels make a
@@ -123,20 +141,20 @@ def run(item: Movie, bench: Bench, settings: PickingSettings) -> PickingResult:
     from warptui.engine.formats.star.picks import model_suffix
 
     _check_extent(item.name, average)
-    model_hash = bench.boxnet_hash(settings.model)
-    edits = bench.edits()
+    model_hash = bench.models.hash(settings.model)
+    edits = bench.picks.edits()
     key = {
         "version": VERSION,
         "model_hash": model_hash,
-        "average": bench.identity("average"),
+        "average": bench.products.identity(AVERAGE),
         "invert_contrast": settings.invert_contrast,
     }
-    found = bench.candidates(key)
+    found = bench.picks.candidates(key)
     if found is None:
         found = _find(item, bench, settings, average)
-        bench.save_candidates(found, key)
+        bench.picks.save_candidates(found, key)
     bench.progress(0.9)
-    mask_path = bench.save_mask(found.mask)
+    mask_path = bench.picks.save_mask(found.mask)
     ny, nx = average.shape_yx
     mask_pixel_yx = (
         ny / found.mask.shape[0] * average.pixel_size,
@@ -150,13 +168,13 @@ def run(item: Movie, bench: Bench, settings: PickingSettings) -> PickingResult:
         "shape_yx": average.shape_yx,
         "mask_pixel_yx": mask_pixel_yx,
         "mask_percent": round(100 * float(found.mask.mean()), DECIMALS),
-        "mask_path": bench.relative(mask_path),
+        "mask_path": mask_path,
         "suffix": model_suffix(settings.model),
     }
     chosen = pick(found, settings.model_dump(), facts, edits)
-    path = bench.save_picks(settings.model, chosen, average.pixel_size, average.average_path)
+    path = bench.picks.save(settings.model, chosen, average.pixel_size, average.average_path)
     told = describe(chosen, found, settings.model_dump(), facts, edits)
-    return PickingResult(**facts, **told, picks_path=bench.relative(path))
+    return PickingResult(**facts, **told, picks_path=path)
 
 
 def pick(
@@ -241,7 +259,7 @@ def _check_extent(name: str, average: AverageResult) -> None:
 
 
 def _find(
-    item: Movie, bench: Bench, settings: PickingSettings, average: AverageResult
+    item: Item, bench: PickingBench, settings: PickingSettings, average: AverageResult
 ) -> Candidates:
     import numpy as np
     import torch
@@ -251,8 +269,8 @@ def _find(
     from warptui.engine.ops.picking.picks import find_artifacts, find_components
     from warptui.engine.ops.picking.segmentation import coarsen, normalise, segment
 
-    net = bench.boxnet(settings.model)
-    image = _checked(item.name, bench.image("average"))
+    net = bench.models.net(settings.model)
+    image = _checked(item.name, bench.products.load(AVERAGE))
     bench.progress(0.1)
     mean = image.double().mean().float()  # the same however many threads add it up
     coarse = coarsen(image - mean, average.pixel_size)
@@ -285,13 +303,25 @@ def _checked(name: str, image: torch.Tensor) -> torch.Tensor:
     return image
 
 
+def settings_of(config: SettingsView) -> PickingSettings:
+    """[picking] of a project."""
+    found = config.stage(STAGE.name)
+    assert isinstance(found, PickingSettings)
+    return found
+
+
+def use_model(name: str) -> dict[str, dict[str, Any]]:
+    """The change of settings after which the model ``name`` picks, by section and key."""
+    return {STAGE.name: {"model": name}}
+
+
 STAGE = Stage(
     "picking",
-    Movie,
+    MOVIE,
     PickingSettings,
     PickingResult,
     run,
-    needs=("average",),
+    needs=Needs(("average",)),
     sections=(),
     products=(CANDIDATES, CANDIDATES_KEY, MASK, MASK_PREVIEW, PICKS, FALSE_POSITIVES),
     xml=warp_picking.PART,

@@ -1,0 +1,1 @@
+"""The documentation; `docs.generate` writes the reference pages that follow from the code."""
