@@ -6,10 +6,10 @@ Makes a project of N_ITEMS small movies with their metadata and lists of particl
 where one is given), and measures on an engine in another process, which processes nothing: seconds
 from its start until it answers with all items, the first time (it makes its index) and with the
 index; its memory; the time from a key that moves a limit until the app in tmux has drawn what that
-takes out; the time from another limit to the counts that follow from it, as other viewers have
-them, and the CPU time that it takes the engine; what a viewer and a report take. Wall times are
-upper bounds where other work goes on; CPU times are not. Prints a Markdown table, and writes it to
-FOLDER/selection.md.
+takes out; the time to choose marked items, and until other programs see the choices; the time from
+another limit to the counts that follow from it, as other viewers have them, and the CPU time that
+it takes the engine; what a viewer and a report take. Wall times are upper bounds where other work
+goes on; CPU times are not. Prints a Markdown table, and writes it to FOLDER/selection.md.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from warptui.engine.api.events import Snapshot, StatusChanged
 from warptui.engine.config import file
 from warptui.engine.errors import EngineError
 from warptui.engine.formats.mrc import write_mrc
-from warptui.engine.model.item import root_name_of
+from warptui.engine.model.item import Choice, root_name_of
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.plan import References, make_record
@@ -53,6 +53,7 @@ TEMPLATE = "m000000.mrc"
 STEP = (1.00, 0.99)  # motion_max: a step of a key
 HALF = (3.0, 0.70)  # and one that takes half of the items out
 PAUSES_S = (2.0, 0.6)  # between changes: all rows came, or are still on their way
+CHOSEN = 5000  # marked items
 ROWS = 10  # particles that the list of each item has
 KEYS, REPEAT_S, UNSENT_S = 12, 0.033, 0.45  # presses; of a held key; the engine hears of it later
 
@@ -100,6 +101,7 @@ def measure(project: Path, n: int, environment: dict[str, str]) -> list[tuple[st
                     rows += changes(engine, client, viewer, words, pair, times, pause_s)
             rows.append(("memory after these changes", f"{engine.memory_mb():.0f} MB"))
             rows += keys(client, project, environment)
+            rows += choices(engine, client, project, n)
         rows.append(("peak of memory", f"{engine.memory_mb('VmHWM'):.0f} MB"))
     began, cpu = time.perf_counter(), os.times()
     command = [sys.executable, "-m", "warptui", "report", str(project), "--csv", "--json"]
@@ -138,6 +140,41 @@ def changes(
     what = f"another limit, every {pause_s:g} s ({words}: {ends} Å/frame)"
     told = f"counts in another viewer after {ms[0]} ms, answered after {ms[1]} ms"
     return [(what, f"{told}; engine {1e3 * cpu:.0f} CPU ms with the rows that follow")]
+
+
+def choices(engine: Engine, client: Client, project: Path, n: int) -> list[tuple[str, str]]:
+    """Seconds of choosing marked items, and of another request meanwhile."""
+    names = [row.name for row in client.items()][:CHOSEN]
+    calls, others, longest = [], [], 0.0
+    journal = ProjectPaths(project).choices
+    with Client.connect(project) as other:
+        for choice in (Choice.EXCLUDE, Choice.AUTO) * 2:
+            began = time.perf_counter()
+            asking = threading.Thread(target=client.override, args=(names, choice))
+            asking.start()
+            while asking.is_alive():
+                asked = time.perf_counter()
+                other.status()
+                others.append(time.perf_counter() - asked)
+                time.sleep(0.005)
+            calls.append(time.perf_counter() - began)
+        cpu = engine.cpu_s()
+        while journal.read_bytes():
+            asked = time.perf_counter()
+            other.queue(10)
+            longest = max(longest, time.perf_counter() - asked)
+            if time.perf_counter() > began + 600:
+                raise SystemExit("the choices do not reach the metadata files")
+            time.sleep(0.1)
+    spent, cpu = time.perf_counter() - began, (engine.cpu_s() - cpu) / len(names)
+    said = f"answered after {1e3 * statistics.median(calls):.0f} ms"
+    status = f"another viewer's status meanwhile after {1e3 * max(others):.0f} ms at most"
+    files = f"in all metadata files after {spent:.0f} s, {1e3 * cpu:.1f} CPU ms an item"
+    queue = f"another viewer's queue meanwhile after {1e3 * longest:.0f} ms at most"
+    return [
+        (f"choosing {len(names):,} items of {n:,}", f"{said}; {status}"),
+        ("their choices reach the files that other programs read", f"{files}; {queue}"),
+    ]
 
 
 def keys(client: Client, project: Path, environment: dict[str, str]) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ import pytest
 from tests.screens.conftest import driven, until
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import text_of
-from warptui.app import WarptuiApp, run_app
+from warptui.app import run_app
 from warptui.screens.keys.bindings import all_bindings
 from warptui.screens.link.mirror import Changes
 from warptui.screens.look.glyphs import Drawing, speaks_utf8, suggested_drawing
@@ -29,29 +29,6 @@ def test_the_app_imports_no_number_cruncher() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr
-
-
-def test_every_key_of_the_app_has_an_id() -> None:
-    own = [
-        binding
-        for kind in _kinds(WarptuiApp.__mro__[0], "warptui")
-        for binding in kind.__dict__.get("BINDINGS", ())
-    ]
-    assert own
-    assert all(binding.id for binding in own)
-
-
-def _kinds(app: type, package: str) -> set[type]:
-    list(all_bindings())  # imports every screen
-    from textual.dom import DOMNode
-
-    pending, found = [DOMNode], set()
-    while pending:
-        kind = pending.pop()
-        pending.extend(kind.__subclasses__())
-        if kind.__module__.startswith(package):
-            found.add(kind)
-    return found
 
 
 async def test_a_key_is_changed_by_its_id(driven) -> None:

@@ -91,8 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return WRONG_CALL
 
 
-def make_parser(verb: str) -> argparse.ArgumentParser:
-    """The parser of the command line; of the verbs only this one's options are declared.
+def make_parser(verb: str | None = None) -> argparse.ArgumentParser:
+    """The parser of the command line, with the options of one verb, or of all by default.
 
     The modules of the others, which may be slow to import, are left alone.
     """
@@ -107,7 +107,7 @@ def make_parser(verb: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"warptui {warptui.__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, (module, words) in VERBS.items():
-        if name == verb:
+        if verb in (None, name):
             import_module(f"warptui.commands.{module}").add_parser(verbs, words)
         else:
             new_parser(verbs, name, words)

@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import settings as with_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.config.settings import Config
@@ -355,6 +355,21 @@ def test_a_member_that_was_processed_again_is_named(done: Laboratory) -> None:
     assert before is not None and done.total() == before + 1
 
 
+def test_a_member_that_comes_late_is_new(done: Laboratory) -> None:
+    done.n = 9
+    done.arrive_series()
+    done.now += MEMBERS_PAUSE_S
+    done.service.ripen()
+    assert done.series.reason == "waits for 1 of 9 tilts: 1 not arrived (tilt 09)"
+    done.arrive(9)
+    job = done.start()
+    assert job is not None
+    done.finish(job)
+    done.now += MEMBERS_PAUSE_S
+    done.service.ripen()
+    assert done.series.reason == "align: tilt 09: new"
+
+
 def test_excluding_and_including_a_member_changes_neither_identity_nor_numbers(
     done: Laboratory,
 ) -> None:
@@ -438,6 +453,15 @@ class AnyOrder(RuleBasedStateMachine):
         self.lab = Laboratory(N)
         self.has_series = False
 
+    @initialize(is_done=st.booleans())
+    def there_may_be_a_series_that_is_done(self, is_done: bool) -> None:
+        if is_done:
+            self.the_series_arrives()
+            for number in range(1, N + 1):
+                self.lab.arrive(number)
+            self.lab.work()
+            assert self.lab.series.state is State.DONE
+
     @precondition(lambda self: not self.has_series)
     @rule()
     def the_series_arrives(self) -> None:
@@ -465,6 +489,10 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.1, MEMBERS_PAUSE_S, MEMBERS_LONGEST_S]))
     def time_passes(self, seconds: float) -> None:
         self.lab.now += seconds
+
+    @rule()
+    def there_is_time_for_everything(self) -> None:
+        self.lab.work()
 
     @rule()
     def a_job_starts(self) -> None:
@@ -498,16 +526,25 @@ class AnyOrder(RuleBasedStateMachine):
         lab.series.stored = replace(lab.series.stored, failure=None)
         lab.service.settle(lab.series)
         lab.work()
+        self.all_is_in_accord()
+        ran = lab.started.copy()
+        lab.service.judge_all()
+        lab.work()
+        assert lab.started == ran  # nothing is done twice
+        for number in (1, N):  # each alone, while all else rests
+            was = lab.entry(number).stored.choice
+            lab.choose(number, Choice.AUTO if was is Choice.EXCLUDE else Choice.EXCLUDE)
+            lab.work()
+            self.all_is_in_accord()
+
+    def all_is_in_accord(self) -> None:
+        lab = self.lab
         used = [n for n in range(1, N + 1) if lab.entry(n).stored.choice is not Choice.EXCLUDE]
         if used:
             assert lab.series.state is State.DONE, lab.series.reason
             assert lab.total() == sum(100 * n + lab.versions[n] for n in used)
         else:
             assert "all 5 tilts are excluded" in lab.series.reason
-        ran = lab.started.copy()
-        lab.service.judge_all()
-        lab.work()
-        assert lab.started == ran  # nothing is done twice
 
 
 AnyOrder.TestCase.settings = with_settings(max_examples=40, stateful_step_count=30, deadline=None)

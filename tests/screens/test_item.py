@@ -109,7 +109,7 @@ async def test_an_unknown_number_is_a_dash_and_never_zero(driven) -> None:
 async def test_outdated_settings_say_why(driven) -> None:
     engine = FakeEngine(400)
     async with driven(engine, (200, 60)) as (app, pilot):
-        app._go(list(engine.rows)[300])
+        app.navigation.go(list(engine.rows)[300])
         await opened(app, pilot)
         assert "settings: outdated" in text_of(app)
         assert "b_factor -100 -> -200" in text_of(app)
@@ -143,7 +143,7 @@ SPECTRUM = StageView(
 
 
 async def open_with(app, pilot, views) -> ItemScreen:
-    screen = ItemScreen(app.workspace, lambda: app.feed.client, views)
+    screen = ItemScreen(app.workspace, app.calls.client, app.edits.send, views)
     await app.push_screen(screen)
     await until(pilot, lambda: screen.read_ahead)
     await pilot.pause()
@@ -274,7 +274,7 @@ async def test_y_copies_the_average_and_says_so(driven, monkeypatch) -> None:
     async with driven(FakeEngine(50)) as (app, pilot):
         copied: list[str] = []
         monkeypatch.setattr(app, "copy_to_clipboard", copied.append)
-        app._go(next(iter(app.workspace.mirror.index)))
+        app.navigation.go(next(iter(app.workspace.mirror.index)))
         await opened(app, pilot)
         await pilot.press("y", "Y")
         await pilot.pause()
@@ -288,7 +288,7 @@ async def test_y_copies_the_average_and_says_so(driven, monkeypatch) -> None:
 @pytest.mark.parametrize("size", SIZES)
 async def test_an_item_is_compared_with_all_others(driven, size) -> None:
     async with driven(FakeEngine(300), size) as (app, pilot):
-        app._go(list(app.workspace.mirror.index)[5])
+        app.navigation.go(list(app.workspace.mirror.index)[5])
         await opened(app, pilot)
         await pilot.press("H")
         await pilot.pause()
@@ -314,7 +314,7 @@ async def test_the_comparison_has_its_axis_where_its_words_take_two_lines(driven
 
 async def test_a_large_plot_is_drawn_by_plotext(driven) -> None:
     async with driven(FakeEngine(50)) as (app, pilot):
-        app._go(next(iter(app.workspace.mirror.index)))
+        app.navigation.go(next(iter(app.workspace.mirror.index)))
         await opened(app, pilot)
         app.screen.query_one("#motion").focus()
         await pilot.pause()
@@ -326,7 +326,7 @@ async def test_a_large_plot_is_drawn_by_plotext(driven) -> None:
 async def test_an_item_that_changes_stays_seen_until_it_is_read_again(driven) -> None:
     engine = FakeEngine(50)
     async with driven(engine) as (app, pilot):
-        app._go(list(engine.rows)[10])
+        app.navigation.go(list(engine.rows)[10])
         image = await opened(app, pilot)
         await until(pilot, lambda: app.screen.read_ahead)
         calls = engine.calls.count(("item", app.workspace.current))

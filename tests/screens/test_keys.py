@@ -16,9 +16,9 @@ from warptui.engine.errors import EngineError
 from warptui.engine.model.item import State
 from warptui.screens.dialogs.windows import Question, TextDialog
 from warptui.screens.item.screen import ItemScreen
-from warptui.screens.keys.bindings import APP_BINDINGS
 from warptui.screens.keys.help import help_text
 from warptui.screens.keys.names import key_name
+from warptui.screens.keys.tables.app import APP
 from warptui.screens.settings.screen import SettingsScreen
 from warptui.screens.widgets.bars.key_bar import ALWAYS, KeyBar
 
@@ -65,7 +65,7 @@ async def test_remapped_keys_are_those_that_help_and_footer_name(driven) -> None
 async def test_every_key_of_the_app_is_a_command(driven, key) -> None:
     async with driven(FakeEngine(50)) as (app, pilot):
         commands = {command.title: command for command in app.get_system_commands(app.screen)}
-        for binding in APP_BINDINGS:
+        for binding in APP:
             title = binding.description[:1].upper() + binding.description[1:]
             assert title in commands, binding.id
             assert binding.id in commands[title].help
@@ -127,7 +127,7 @@ async def test_what_is_typed_at_once_after_a_dialog_opens_goes_into_it(driven) -
 
 async def test_a_key_is_given_out_although_the_one_before_got_lost(driven) -> None:
     async with driven(FakeEngine(50)) as (app, pilot):
-        app._given_at = time.monotonic()  # a widget went away with the messenger
+        app.key_order._given_at = time.monotonic()  # a widget went away with the messenger
         burst(app, "g", "f")
         await until(pilot, lambda: app.workspace.mirror.rows[0].choice == "exclude")
 

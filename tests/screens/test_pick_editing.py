@@ -28,7 +28,7 @@ MASKED = 3  # the number of an item with a mask
 
 
 async def opened(app, pilot, number: int = MASKED) -> Image:
-    app._go(list(app.workspace.mirror.index)[number])
+    app.navigation.go(list(app.workspace.mirror.index)[number])
     await pilot.press("2")
     await until(pilot, lambda: isinstance(app.screen, ItemScreen) and app.screen.read_ahead)
     await pilot.pause()
@@ -166,12 +166,12 @@ async def test_an_answer_that_comes_while_the_app_ends_is_taken(driven, monkeypa
 
             async def prune_and_answer(*nodes, **options) -> None:
                 await prune(*nodes, **options)
-                app._show_unsaved()  # its screen is still there, without widgets
+                app.show_edited()  # its screen is still there, without widgets
                 answered.append(len(app.screen_stack))
 
             monkeypatch.setattr(app, "_prune", prune_and_answer)
             await closing()
-            app._show_unsaved()
+            app.show_edited()
             answered.append(len(app.screen_stack))
 
         monkeypatch.setattr(app, "_close_all", close_and_answer)
@@ -314,8 +314,8 @@ async def test_edits_wait_for_an_engine_that_is_gone_and_say_so(driven) -> None:
         await until(pilot, lambda: "edits not saved" in text_of(app))
         assert any("not reachable" in note.message for note in app._notifications)
         app.feed.client = client
-        app._called_at = float("-inf")
-        app.send_again()
+        app.edits._called_at = float("-inf")
+        app.edits.send_again()
         await until(pilot, lambda: sent(engine))
         await until(pilot, lambda: "edits not saved" not in text_of(app))
 

@@ -10,7 +10,7 @@ import pytest
 from warptui.engine.model.edits import Edits, Spot
 from warptui.screens.item import picks
 from warptui.screens.item.picks import Field, Place
-from warptui.screens.link.pending_edits import EditBook
+from warptui.screens.link.pending_edits import PendingEdits
 
 PIXEL, DIAMETER = 2.0, 100.0
 
@@ -160,7 +160,7 @@ def edits(number: int) -> Edits:
 
 
 def test_undo_and_redo_go_through_the_visit() -> None:
-    book, now = EditBook(), Edits()
+    book, now = PendingEdits(), Edits()
     for number in range(5):
         book.put("a", now, edits(number))
         now = edits(number)
@@ -175,7 +175,7 @@ def test_undo_and_redo_go_through_the_visit() -> None:
 
 
 def test_a_slider_is_one_step_back() -> None:
-    book, now = EditBook(), edits(0)
+    book, now = PendingEdits(), edits(0)
     for score in (0.9, 0.8, 0.7):
         new = now.model_copy(update={"min_score": score})
         book.put("a", now, new, "threshold")
@@ -186,7 +186,7 @@ def test_a_slider_is_one_step_back() -> None:
 
 
 def test_the_newest_alone_is_sent_and_one_at_a_time() -> None:
-    book = EditBook()
+    book = PendingEdits()
     book.put("a", Edits(), edits(1))
     assert book.take() == ("a", edits(1))
     book.put("a", edits(1), edits(2))
@@ -201,7 +201,7 @@ def test_the_newest_alone_is_sent_and_one_at_a_time() -> None:
 
 
 def test_what_was_refused_is_kept_said_once_and_sent_again() -> None:
-    book = EditBook()
+    book = PendingEdits()
     book.put("a", Edits(), edits(1))
     book.take()
     assert book.refused("a", "disk full")
@@ -214,7 +214,7 @@ def test_what_was_refused_is_kept_said_once_and_sent_again() -> None:
 
 
 def test_an_edit_stands_over_what_was_read_before_the_engine_had_it() -> None:
-    book = EditBook()
+    book = PendingEdits()
     mark = book.mark("a")
     book.put("a", Edits(), edits(1))
     book.read("a", mark, Edits())  # it was read before
@@ -230,7 +230,7 @@ def test_an_edit_stands_over_what_was_read_before_the_engine_had_it() -> None:
 
 
 def test_what_somebody_else_did_since_is_never_undone() -> None:
-    book = EditBook()
+    book = PendingEdits()
     book.put("a", Edits(), edits(1))
     book.take()
     book.arrived("a")

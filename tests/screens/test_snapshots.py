@@ -96,8 +96,8 @@ def test_training(snap_compare, frozen, tmp_path: Path, name, size, step, keys, 
         await before(pilot)
         await pilot.press("4")
         page = pilot.app.screen
-        await until(pilot, lambda: isinstance(page, TrainingScreen) and page._told)
-        await until(pilot, lambda: page._metrics and page._compared)
+        await until(pilot, lambda: isinstance(page, TrainingScreen) and page.data.preview)
+        await until(pilot, lambda: page.data.metrics and page.data.compared)
         await pilot.press(*keys)
         await pilot.pause(0.3)
 

@@ -137,7 +137,7 @@ async def test_copy_a_path(driven, monkeypatch) -> None:
 async def test_why_is_this_one_outdated(driven) -> None:
     async with driven(FakeEngine(1284)) as (app, pilot):
         outdated = app.workspace.mirror.named(State.OUTDATED)[0]
-        app._go(outdated)
+        app.navigation.go(outdated)
         operator = Operator(pilot, "why is this one outdated")
         await operator.press()
         await operator.sees("outdated", "b_factor")

@@ -86,7 +86,9 @@ def own_preferences(tmp_path, monkeypatch):
 async def test_a_theme_and_glyphs_are_remembered_for_the_user(
     driven, own_preferences, monkeypatch
 ) -> None:
-    monkeypatch.setattr("warptui.screens.look.app.suggested_drawing", lambda *_: Drawing.QUADRANT)
+    monkeypatch.setattr(
+        "warptui.screens.look.appearance.suggested_drawing", lambda *_: Drawing.QUADRANT
+    )
     async with driven(FakeEngine(50), drawing=Drawing.BRAILLE) as (app, pilot):
         assert set(app.available_themes) == {theme.name for theme in THEMES}
         app.theme = "okabe-ito"
@@ -101,20 +103,20 @@ async def test_glyphs_chosen_in_a_good_terminal_leave_a_poor_one_alone(
     driven, own_preferences, monkeypatch
 ) -> None:
     suits = Drawing.QUADRANT
-    monkeypatch.setattr("warptui.screens.look.app.suggested_drawing", lambda *_: suits)
+    monkeypatch.setattr("warptui.screens.look.appearance.suggested_drawing", lambda *_: suits)
     async with driven(FakeEngine(50), drawing=Drawing.QUADRANT) as (_, pilot):
         await pilot.press("comma")  # half blocks, in a terminal of many colours
         await until(pilot, own_preferences.exists)
     async with driven(FakeEngine(50), drawing=None) as (app, _):
-        assert app.drawing is Drawing.HALF
+        assert app.appearance.drawing is Drawing.HALF
     suits = Drawing.BRAILLE  # 16 colours, or NO_COLOR
     async with driven(FakeEngine(50), drawing=None) as (app, pilot):
-        assert app.drawing is Drawing.BRAILLE
+        assert app.appearance.drawing is Drawing.BRAILLE
         await pilot.press("comma")
         assert preferences.read() == Preferences("", "half block", "ascii")
     suits = Drawing.ASCII  # no UTF-8
     async with driven(FakeEngine(50), drawing=None) as (app, pilot):
-        assert app.drawing is Drawing.ASCII
+        assert app.appearance.drawing is Drawing.ASCII
         await pilot.press("comma")
         assert preferences.read() == Preferences("", "half block", "ascii")
 

@@ -30,7 +30,9 @@ async def opened(pilot) -> TrainingScreen:
     await pilot.press("4")
     await until(pilot, lambda: isinstance(pilot.app.screen, TrainingScreen))
     page = pilot.app.screen
-    await until(pilot, lambda: page._examples is not None and page._models and page._told)
+    await until(
+        pilot, lambda: page.data.examples is not None and page.data.models and page.data.preview
+    )
     await pilot.pause()
     return page
 
@@ -64,7 +66,7 @@ async def test_all_panes_are_there_at_every_size(driven, size, drawing) -> None:
     engine.advance_training(400)
     async with driven(engine, size, drawing) as (app, pilot):
         page = await opened(pilot)
-        await until(pilot, lambda: page._metrics)
+        await until(pilot, lambda: page.data.metrics)
         seen = ""
         for _ in page.PANES if page.narrow else "1":
             await pilot.pause(0.1)
@@ -111,7 +113,7 @@ async def test_training_begins_after_a_question_and_is_followed_to_its_end(drive
         engine.training_metrics = lambda name: fake_training.metrics(engine.state.training.step)
         engine.advance_training(400)
         await until(pilot, lambda: "40 %" in text_of(app))
-        page._read_at = float("-inf")
+        page.data._read_at = float("-inf")
         engine.advance_training(401)
         await until(pilot, lambda: "0.930" in text_of(app))
         await pilot.press("t")
@@ -119,7 +121,7 @@ async def test_training_begins_after_a_question_and_is_followed_to_its_end(drive
         engine.training_report = lambda name: FakeEngine.training_report(engine, name)
         engine.advance_training(1000)
         await until(pilot, lambda: "done" in text_of(app) and "not used" in text_of(app))
-        await until(pilot, lambda: isinstance(page._compared, Compared))
+        await until(pilot, lambda: isinstance(page.data.compared, Compared))
         assert "better on your micrographs" in text_of(app)
         assert "training of boxnet_3: done" in [n.title for n in app._notifications]
 
@@ -134,15 +136,15 @@ async def test_settings_are_of_this_training_alone(driven, tmp_path: Path) -> No
         await pilot.press("t")
         await until(pilot, lambda: "not begun: training.epochs" in messages(app))
         await pilot.press("enter", *"20", "enter")
-        await until(pilot, lambda: not page.draft.problems)
-        await until(pilot, lambda: page._told["model"] == "apof_r1")
+        await until(pilot, lambda: not page.data.draft.problems)
+        await until(pilot, lambda: page.data.preview["model"] == "apof_r1")
         await pilot.press("t")
         await until(pilot, lambda: isinstance(app.screen, Question))
         await pilot.press("y")
         request = TrainingRequest("apof_r1", settings={"epochs": 20})
         await until(pilot, lambda: asked(engine, "train") == [("train", request)])
         assert not asked(engine, "change")
-        await until(pilot, lambda: not page.draft.n_changes)
+        await until(pilot, lambda: not page.data.draft.n_changes)
 
 
 async def test_changes_stay_when_the_screen_is_left_and_can_be_undone(driven) -> None:
@@ -158,7 +160,7 @@ async def test_changes_stay_when_the_screen_is_left_and_can_be_undone(driven) ->
 
 
 def make_values(page: TrainingScreen) -> dict:
-    return page.draft.all_values()["training"]
+    return page.data.draft.all_values()["training"]
 
 
 @pytest.mark.parametrize(("key", "keep"), [("k", True), ("x", False)])
@@ -242,10 +244,10 @@ async def test_a_model_is_discarded_after_a_question_but_not_the_used_or_bundled
         await until(
             pilot, lambda: asked(engine, "discard_model") == [("discard_model", "boxnet_1")]
         )
-        await until(pilot, lambda: [m.name for m in page._models] == ["boxnet_2", "boxnet"])
+        await until(pilot, lambda: [m.name for m in page.data.models] == ["boxnet_2", "boxnet"])
         engine.known_models[0] = replace(engine.known_models[0], state="ready", used=True)
-        page.ask_again()
-        await until(pilot, lambda: page._models[0].used)
+        page.data.refresh()
+        await until(pilot, lambda: page.data.models[0].used)
         await pilot.press("g", "d")
         await until(pilot, lambda: "use another one first" in messages(app))
 
@@ -329,7 +331,7 @@ async def test_without_an_engine_it_says_so_and_what_was_known_stays(driven) -> 
     engine.advance_training(300)
     async with driven(engine) as (app, pilot):
         page = await opened(pilot)
-        await until(pilot, lambda: page._metrics)
+        await until(pilot, lambda: page.data.metrics)
         engine.die(EngineError("gone; start it again"))
         await until(pilot, lambda: "when the engine was last heard of" in text_of(app))
         assert "1,419" in text_of(app)
@@ -375,7 +377,7 @@ async def test_both_pictures_look_at_the_same_place(driven) -> None:
         page = await opened(pilot)
         page.models.focus()
         await pilot.press("g")
-        await until(pilot, lambda: isinstance(page._compared, Compared))
+        await until(pilot, lambda: isinstance(page.data.compared, Compared))
         before, after = page.query_one("#before", TwinImage), page.query_one("#after", TwinImage)
         before.focus()
         await pilot.press("plus", "plus", "l", "greater_than_sign")

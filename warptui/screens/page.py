@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.app import App, ComposeResult
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
@@ -15,11 +14,13 @@ from textual.widgets import Static
 from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import EngineStatus
 from warptui.screens import words
+from warptui.screens.keys.tables.app import PAGE
 from warptui.screens.link.mirror import Changes
 from warptui.screens.widgets.bars.key_bar import KeyBar
 from warptui.screens.widgets.bars.navigation_bar import NavigationBar
 from warptui.screens.widgets.bars.notice_bar import NoticeBar
 from warptui.screens.widgets.bars.status_bar import StatusBar
+from warptui.screens.widgets.line import LineWidget
 from warptui.screens.workspace import Workspace
 
 WIDTHS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # least columns, class
@@ -34,11 +35,7 @@ class Page(Screen[None]):
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
-    BINDINGS = [
-        Binding("tab", "pane(1)", "pane", id="pane.next", show=False),
-        Binding("shift+tab", "pane(-1)", "pane", id="pane.previous", show=False),
-        Binding("z", "zoom_pane", "zoom pane", id="pane.zoom", show=False),
-    ]
+    BINDINGS = list(PAGE)
     PANES: tuple[str, ...] = ()  # ids; side by side where there is room, else one at a time
     HIDDEN: frozenset[str] = frozenset()  # actions of the app that make no sense here
     NOTICE_LINES = 1  # at most, of the newest notice
@@ -138,6 +135,9 @@ class Page(Screen[None]):
         if self.alive:
             self.draw_choices(names)
 
+    def show_edited(self) -> None:
+        """Repaint what depends on edits of picks and on whether they are saved."""
+
     def draw(self, changes: Changes) -> None:
         """Repaint what the changes touch; the widgets exist."""
         workspace = self.workspace
@@ -159,9 +159,8 @@ class Page(Screen[None]):
 
     def set_drawing(self) -> None:
         """Another way of drawing was chosen."""
-        for widget in self.query("*"):
-            if hasattr(type(widget), "drawing"):
-                widget.drawing = self.workspace.drawing  # pyright: ignore[reportAttributeAccessIssue]
+        for widget in self.query(LineWidget):
+            widget.drawing = self.workspace.drawing
 
     def _show_banner(self) -> None:
         banner = self.query_one("#banner", Static)
@@ -209,6 +208,12 @@ class Page(Screen[None]):
             self.maximize(self.focused)
 
 
+def page_of(app: App) -> Page | None:
+    """The page that is seen; None while a window is above it, or before there is any screen."""
+    screen = app.screen if app.screen_stack else None
+    return screen if isinstance(screen, Page) else None
+
+
 def _no_device(workspace: Workspace, status: EngineStatus) -> str:
     """Why nothing can be processed, and what to do, where no device is left."""
     if status.state in ("starting", "stopped"):
@@ -230,7 +235,7 @@ def _no_device(workspace: Workspace, status: EngineStatus) -> str:
 def banner_text(workspace: Workspace) -> str:
     """What is wrong, and what to do about it; empty when all is well."""
     status, start = workspace.mirror.status, workspace.key("start-pause")
-    if (other := workspace.stranger) is not None:
+    if (other := workspace.other_version) is not None:
         return (
             f"! an engine of another version runs ({other.version}; this app: "
             f"{other.own_version}). Press {start} to end it and start one of this version."

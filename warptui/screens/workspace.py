@@ -11,7 +11,7 @@ from warptui.engine.model.item import State
 from warptui.engine.model.row import ItemRow
 from warptui.screens.keys.names import key_name
 from warptui.screens.link.mirror import STATE_NUMBERS, Mirror
-from warptui.screens.link.pending_edits import EditBook
+from warptui.screens.link.pending_edits import PendingEdits
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.overview.acquisition import Along, axis_of
 from warptui.screens.overview.filters import Filter
@@ -39,7 +39,7 @@ class Workspace:
         self.following = True  # the cursor goes with the newest processed item
         self.drawing = Drawing.QUADRANT
         self.lost = ""  # why the engine is not reachable; empty while it is
-        self.stranger: OtherVersionError | None = None  # it is of another version
+        self.other_version: OtherVersionError | None = None  # it is of another version
         self.connecting = True
         self.catching_up: int | None = None  # items of a snapshot that have come so far
         self.config: dict[str, Any] = {}  # the engine's settings as JSON values
@@ -48,7 +48,7 @@ class Workspace:
         self.training: dict[str, dict[str, Any]] = {}  # settings of the next training alone
         self.training_begun = ""  # the model whose training was begun here
         self.training_seen: tuple[Any, ...] | None = None  # the training as it was shown last
-        self.edits = EditBook()  # of picks, with what is needed to undo them
+        self.edits = PendingEdits()  # of picks, with what is needed to undo them
         self.settings_version = 0  # of the engine's settings that were asked for last
 
     def key(self, name: str) -> str:

@@ -6,12 +6,16 @@ import os
 import resource
 import signal
 import subprocess
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from pretend_project import Engine, movie_bytes, until
 
+from warptui.client import Client
+from warptui.engine.errors import EngineError
 from warptui.engine.model.item import Choice, State
 
 CRASH_POINTS = [
@@ -25,6 +29,12 @@ CRASH_POINTS = [
     "average.after",
     "average.said",
 ]
+CHOICE_CRASH_POINTS = {  # and whether the choices hold after the restart
+    "choices.unwritten": False,
+    "choices.written": True,
+    "choices.applying": True,
+    "choices.applied": True,
+}
 ENGINE_CRASH_POINTS = ["motion.unsaved", "motion.saved", "average.unsaved", "average.saved"]
 NAMES = ("a.mrc", "b.mrc")
 
@@ -101,6 +111,62 @@ def test_a_worker_killed_anywhere_costs_a_second_try_and_nothing_else(
     assert engine.products() == expected
     assert engine.end() == 0  # a beat of the lock writes one, too
     assert leftovers(engine) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", CHOICE_CRASH_POINTS)
+def test_an_engine_killed_while_it_stores_choices_keeps_all_of_them_or_none(
+    engine: Engine, point: str
+) -> None:
+    names = [f"m{number}.mrc" for number in range(4)]
+    for name in names:
+        engine.add(name)
+    engine.start()
+    engine.wait_all(State.DONE, len(names))
+    engine.end()
+    engine.start(WARPTUI_CRASH_AT=point)
+    engine.wait_all(State.DONE, len(names))
+    with suppress(EngineError):  # it may be killed before it answers
+        engine.client.choose(names, Choice.EXCLUDE)
+    assert engine.process is not None
+    assert engine.process.wait(15) == -signal.SIGKILL
+    engine.leave()
+    engine.start()
+    engine.wait_all(State.DONE, len(names))
+    holds = CHOICE_CRASH_POINTS[point]
+    expected = Choice.EXCLUDE if holds else Choice.AUTO
+    assert {row.choice for row in engine.rows().values()} == {expected}
+    journal = engine.project / ".warptui" / "choices.jsonl"
+    until(lambda: not journal.exists() or journal.read_bytes() == b"")
+    written = b'UnselectManual="True"' if holds else b'UnselectManual="null"'
+    for name in names:
+        assert written in (engine.project / f"{Path(name).stem}.xml").read_bytes()
+    assert all(len(engine.client.item(name).history) == 2 for name in names)  # nothing ran again
+    assert engine.end() == 0
+    assert leftovers(engine) == []
+
+
+def test_the_details_of_an_item_on_a_hanging_disk_hold_up_nothing_else(engine: Engine) -> None:
+    for name in NAMES:
+        engine.add(name)
+    engine.start()
+    engine.wait_all(State.DONE, 2)
+    path = engine.project / "a.xml"
+    content = path.read_bytes()
+    path.unlink()
+    os.mkfifo(path)  # to open it takes until another program writes
+    found = []
+    with Client.connect(engine.project) as other:
+        asking = threading.Thread(target=lambda: found.append(other.item("a.mrc")))
+        asking.start()
+        engine.client.choose(["b.mrc"], Choice.EXCLUDE)  # goes through the engine's own thread
+        assert engine.client.queue() == []
+        assert engine.client.item("b.mrc").row.choice is Choice.EXCLUDE
+        assert asking.is_alive()
+        path.write_bytes(content)
+        asking.join(30)
+    assert found and len(found[0].history) == 2
+    assert engine.end() == 0
 
 
 def test_bad_items_fail_with_a_reason_and_the_rest_goes_on(engine: Engine) -> None:

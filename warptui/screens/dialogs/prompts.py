@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
 from warptui.screens.dialogs.windows import key_of
-
-_ANSWERS = {"y": "choose.yes", "n": "choose.no", "x": "choose.drop", "k": "choose.keep"}
+from warptui.screens.keys.tables.dialogs import ANSWERS, ASK, CHOOSE
 
 
 class Ask(ModalScreen[str | None]):
@@ -22,7 +20,7 @@ class Ask(ModalScreen[str | None]):
     ``refuse`` says why a text will not do, or "".
     """
 
-    BINDINGS = [Binding("escape", "dismiss(None)", "close", id="ask.close")]
+    BINDINGS = list(ASK)
 
     def __init__(
         self,
@@ -67,10 +65,7 @@ class Choose(ModalScreen[str]):
     Answers are called by the keys that they have where [keys] gives them no other.
     """
 
-    BINDINGS = [
-        Binding("escape,q", "last", "close", id="choose.close", show=False),
-        *(Binding(key, f"answer('{key}')", show=False, id=name) for key, name in _ANSWERS.items()),
-    ]
+    BINDINGS = list(CHOOSE)
 
     def __init__(self, title: str, text: str, answers: dict[str, str]) -> None:
         super().__init__()
@@ -80,7 +75,7 @@ class Choose(ModalScreen[str]):
         with Vertical(classes="dialog question") as dialog:
             dialog.border_title = self._title
             answers = "     ".join(
-                f"{key_of(self, _ANSWERS[key])}  {text}" for key, text in self._answers.items()
+                f"{key_of(self, ANSWERS[key])}  {text}" for key, text in self._answers.items()
             )
             yield Static(f"{self._text}\n\n{answers}", markup=False)
 

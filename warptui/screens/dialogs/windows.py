@@ -9,25 +9,15 @@ from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
 from warptui.screens.keys.names import key_name
+from warptui.screens.keys.tables.dialogs import QUESTION, TEXT_DIALOG
 
-SCROLLING = [  # of a window with a longer text
-    Binding("j,down", "scroll(1)", "down", show=False, id="dialog.down"),
-    Binding("k,up", "scroll(-1)", "up", show=False, id="dialog.up"),
-    Binding("space,pagedown", "scroll(10)", "page down", show=False, id="dialog.page-down"),
-    Binding("pageup", "scroll(-10)", "page up", show=False, id="dialog.page-up"),
-    Binding("G,end", "scroll(100000)", "end", show=False, id="dialog.end"),
-    Binding("g,home", "scroll(-100000)", "start", show=False, id="dialog.start"),
-]
 WIDEST = 110  # columns, as the style sheet has it
 
 
 class TextDialog(ModalScreen[None]):
     """A longer text: a log's end, a traceback, the help."""
 
-    BINDINGS = [
-        Binding("escape,q,enter,question_mark", "dismiss", "close", id="dialog.close"),
-        *SCROLLING,
-    ]
+    BINDINGS = list(TEXT_DIALOG)
 
     def __init__(self, title: str, text: str, *, at_end: bool = False) -> None:
         super().__init__()
@@ -59,10 +49,7 @@ class TextDialog(ModalScreen[None]):
 class Question(ModalScreen[bool]):
     """Yes or no, for what takes long or cannot be undone."""
 
-    BINDINGS = [
-        Binding("y,enter", "answer(True)", "yes", id="question.yes"),
-        Binding("n,escape,q", "answer(False)", "no", id="question.no"),
-    ]
+    BINDINGS = list(QUESTION)
 
     def __init__(self, text: str, *, title: str = "Sure?") -> None:
         super().__init__()

@@ -9,7 +9,6 @@ from typing import Any
 
 from rich.style import Style
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.strip import Strip
@@ -19,6 +18,7 @@ from warptui.engine.model.exports import ExportRequest
 from warptui.screens import words
 from warptui.screens.dialogs.prompts import Ask
 from warptui.screens.exporting.optics_groups_dialog import BeamDialog
+from warptui.screens.keys.tables.exporting import EXPORT
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 
@@ -37,16 +37,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
     ``names`` are the marked items; ``preview`` asks the engine, and calls back.
     """
 
-    BINDINGS = [
-        Binding("j,down", "row(1)", "row", id="export.down", key_display="j k"),
-        Binding("k,up", "row(-1)", "up", show=False, id="export.up"),
-        Binding("l,right,space", "turn(1)", "change", id="export.next", key_display="h l"),
-        Binding("h,left", "turn(-1)", "change", show=False, id="export.previous"),
-        Binding("enter", "type", "type", id="export.type"),
-        Binding("b", "groups", "optics groups", id="export.groups"),
-        Binding("o", "write", "write it", id="export.write"),
-        Binding("escape,q", "dismiss(None)", "close", id="export.close"),
-    ]
+    BINDINGS = list(EXPORT)
 
     def __init__(self, names: Sequence[str], preview: AskPreview, drawing: Drawing) -> None:
         super().__init__()

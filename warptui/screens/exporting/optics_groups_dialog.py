@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Footer
 
+from warptui.screens.keys.tables.exporting import OPTICS_GROUPS
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.plots.beam_plot import BeamPlot
 
@@ -18,13 +18,7 @@ from warptui.screens.widgets.plots.beam_plot import BeamPlot
 class BeamDialog(ModalScreen[None]):
     """A scatter plot and a table of the groups."""
 
-    BINDINGS = [
-        Binding("j,down", "rows(1)", "rows", id="beam.down", key_display="j k"),
-        Binding("k,up", "rows(-1)", "up", show=False, id="beam.up"),
-        Binding("space,pagedown", "rows(10)", "page down", show=False, id="beam.page-down"),
-        Binding("pageup", "rows(-10)", "page up", show=False, id="beam.page-up"),
-        Binding("escape,q,enter", "dismiss(None)", "close", id="beam.close", key_display="q"),
-    ]
+    BINDINGS = list(OPTICS_GROUPS)
 
     def __init__(self, title: str, told: Mapping[str, Any], drawing: Drawing) -> None:
         super().__init__()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -12,6 +11,7 @@ from textual.widgets import Static
 from warptui.engine.model.row import ItemRow
 from warptui.engine.model.summary import Summary
 from warptui.screens import words
+from warptui.screens.keys.tables.item import COMPARISON
 from warptui.screens.look.glyphs import plain
 from warptui.screens.widgets.plots.axis import same
 from warptui.screens.widgets.plots.chart import Bars, Chart, Plot
@@ -24,11 +24,7 @@ RANGE = (0.5, 99.5)  # % of the values that bins cover: one outlier must not hid
 class Comparison(ModalScreen[None]):
     """One histogram at a time; the item's own value is a line through it."""
 
-    BINDINGS = [
-        Binding("escape,q,enter,H", "dismiss", "close", id="comparison.close"),
-        Binding("right,tab,j,down,l", "turn(1)", "next value", id="comparison.next"),
-        Binding("left,shift+tab,k,up,h", "turn(-1)", "previous", id="comparison.previous"),
-    ]
+    BINDINGS = list(COMPARISON)
 
     def __init__(self, workspace: Workspace, row: ItemRow) -> None:
         super().__init__()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from textual.binding import Binding
 from textual.containers import Container, Horizontal, Vertical
 from textual.strip import Strip
 from textual.widget import Widget
@@ -17,14 +16,15 @@ from warptui.screens.dialogs.windows import TextDialog
 from warptui.screens.item import picks
 from warptui.screens.item import text as item_text
 from warptui.screens.item.comparison import Comparison
-from warptui.screens.item.pick_editing import PICK_KEYS, PickEditor
+from warptui.screens.item.pick_editing import PickEditor
 from warptui.screens.item.picks import Field
+from warptui.screens.keys.tables.item import ITEM
 from warptui.screens.link import prefetch
 from warptui.screens.link.feed import Engine
 from warptui.screens.link.mirror import Changes
 from warptui.screens.link.prefetch import Shelf
 from warptui.screens.look.glyphs import plain
-from warptui.screens.page import RAW
+from warptui.screens.page import RAW, Page
 from warptui.screens.stages import VIEWS, StageView
 from warptui.screens.stages.view import LayerSwitch, Loaded, Pane, Side
 from warptui.screens.widgets.line import LineWidget, Piece
@@ -33,24 +33,9 @@ from warptui.screens.widgets.pictures.image import Image, Picture
 from warptui.screens.widgets.pictures.layers import Layer, Swap
 from warptui.screens.workspace import Workspace
 
-MICROGRAPH = PickEditor.MICROGRAPH
+MICROGRAPH = "picture"  # the pane that layers and picks are drawn on
 SPARE_LINES = 9  # of a pane that is shown only where there is room to spare
 TALL = 46  # lines from which there is room in any case
-
-
-_LAYERS = Binding.Group("layers", compact=True)
-_SWITCHES = [switch for view in VIEWS for switch in view.layers]
-
-
-def _key_of(switch: LayerSwitch) -> Binding:
-    return Binding(
-        switch.key,
-        f"layer('{switch.id}')",
-        switch.label,
-        id=f"layer.{switch.id}",
-        tooltip=f"{switch.label}: shown or hidden on the picture",
-        group=None if switch.named else _LAYERS,
-    )
 
 
 def drawn_by(switch: LayerSwitch, loaded: Loaded) -> tuple[Layer, ...]:
@@ -87,58 +72,23 @@ class HeadLine(LineWidget):
         return [self.line(*pieces)]
 
 
-class ItemScreen(PickEditor):
+class ItemScreen(Page):
     """The current item; ←/→ go to its neighbours."""
 
-    BINDINGS = [
-        Binding("right", "app.step(1)", "item", id="item.next", key_display="←/→"),
-        Binding("left", "app.step(-1)", "previous item", id="item.previous", show=False),
-        *(_key_of(switch) for switch in _SWITCHES if switch.named),
-        *PICK_KEYS,
-        *(_key_of(switch) for switch in _SWITCHES if not switch.named),
-        Binding(
-            "T",
-            "app.try_settings('ctf')",
-            "try CTF settings",
-            id="item.try-ctf",
-            tooltip="other settings of the CTF, on this item alone; nothing is stored",
-            show=False,
-        ),
-        Binding(
-            "H",
-            "compare",
-            "compare",
-            id="item.compare",
-            tooltip="where this item's values stand among those of all items",
-        ),
-        Binding(
-            "i,enter",
-            "details",
-            "details",
-            id="details",
-            tooltip="every number and setting; of a failure the log and the traceback",
-            show=False,
-        ),
-        Binding(
-            "Y",
-            "app.copy_path(True)",
-            "copy raw path",
-            id="copy-raw-path",
-            tooltip="copy the path of the raw file",
-            show=False,
-        ),
-    ]
+    BINDINGS = list(ITEM)
     topic = "item"
 
     def __init__(
         self,
         workspace: Workspace,
         client: Callable[[], Engine | None],
+        send_edits: Callable[[], object],
         views: Sequence[StageView] = VIEWS,
     ) -> None:
         super().__init__(workspace)
         self._client = client
         self._views = views
+        self._editor = PickEditor(self, workspace, send_edits)
         self._panes = [pane for view in views for pane in view.panes]
         self._switches = [switch for view in views for switch in view.layers]
         self._layers = {switch.id for switch in self._switches if switch.shown}
@@ -183,7 +133,7 @@ class ItemScreen(PickEditor):
         known = (mirror.index.get(name) for name in changes.items)
         self._shelf.forget(mirror.rows[number] for number in known if number is not None)
         if changes.everything and not changes.items and changes.status:
-            self._shown = (None, None)  # resized or resumed: draw all anew
+            self._shown = (None, None)  # resized or resumed: draw all again
         self._show_item()
 
     def set_drawing(self) -> None:
@@ -223,7 +173,7 @@ class ItemScreen(PickEditor):
 
     def _take(self, name: str, loaded: Loaded, mark: int | None) -> None:
         self._shelf.put(name, loaded)
-        self.take_edits(name, mark, loaded)
+        self._editor.item_read(name, mark, loaded)
         if name == self.workspace.current and self.is_mounted:
             self._show_item()
         else:
@@ -235,7 +185,12 @@ class ItemScreen(PickEditor):
     def loaded(self) -> Loaded | None:
         """The current item, once it is read, as it was edited since."""
         current = self.workspace.current
-        return self.with_edits(current, self._shelf.get(current))
+        return self._editor.with_edits(current, self._shelf.get(current))
+
+    @property
+    def micrograph(self) -> Image:
+        """The picture with the crosshair."""
+        return self.query_one(f"#{MICROGRAPH}", Image)
 
     @property
     def read_ahead(self) -> bool:
@@ -258,8 +213,8 @@ class ItemScreen(PickEditor):
             training = field.edits.training
             alarm = "edits not saved" if field.unsaved else ""
             alarm = "edits cannot be read" if field.problem else alarm
-        said = item_text.head(row, detail, place, head.colours, head.glyphs, training, alarm)
-        head.show(said)
+        pieces = item_text.head(row, detail, place, head.colours, head.glyphs, training, alarm)
+        head.show(pieces)
 
     def _show_item(self) -> None:
         self._show_head()
@@ -299,7 +254,7 @@ class ItemScreen(PickEditor):
 
     def _share_room(self) -> None:
         """Show what needs room to spare where the shape of the picture leaves some."""
-        image, side = self.query_one(f"#{MICROGRAPH}", Image), self.query_one("#real-side")
+        image, side = self.micrograph, self.query_one("#real-side")
         room = side.size.height >= TALL
         if image.picture is not None and side.size.width > 2:
             ny, nx = image.picture.pixels.shape
@@ -394,3 +349,41 @@ class ItemScreen(PickEditor):
         if detail is not None and detail.raw_path:
             return RAW, [detail.raw_path]
         return super().paths(raw)
+
+    # keys of picks
+
+    def action_add_pick(self) -> None:
+        self._editor.add()
+
+    def action_remove_pick(self) -> None:
+        self._editor.remove()
+
+    def on_image_double_clicked(self, message: Image.DoubleClicked) -> None:
+        message.stop()
+        if message.image.id == MICROGRAPH:
+            self._editor.toggle()
+
+    def action_paint(self, kind: str) -> None:
+        self._editor.paint(kind)
+
+    def action_brush(self, step: int) -> None:
+        self._editor.resize_brush(step)
+
+    def action_threshold(self, step: int) -> None:
+        self._editor.move_threshold(step)
+
+    def action_adopt_threshold(self) -> None:
+        if self._editor.adopt_threshold():
+            self.app.call_later(self.app.run_action, "settings")
+
+    def action_mark_training(self) -> None:
+        self._editor.mark_training()
+
+    def action_mark_mask(self) -> None:
+        self._editor.switch_mask()
+
+    def action_undo_edit(self) -> None:
+        self._editor.undo()
+
+    def action_redo_edit(self) -> None:
+        self._editor.redo()

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.timer import Timer
@@ -18,6 +17,7 @@ from warptui.engine.errors import WarptuiError
 from warptui.engine.model.detail import Trial
 from warptui.screens import words
 from warptui.screens.dialogs.prompts import Choose
+from warptui.screens.keys.tables.item import TRIAL as TRIAL_KEYS
 from warptui.screens.link.feed import Engine
 from warptui.screens.look.glyphs import plain
 from warptui.screens.look.palette import Palette
@@ -25,7 +25,7 @@ from warptui.screens.settings.applying import apply
 from warptui.screens.settings.cost import cost
 from warptui.screens.settings.form import Draft, Values, all_fields
 from warptui.screens.stages.view import Fact, Loaded, Pane, Side, StageView
-from warptui.screens.widgets.line import BOLD, PLAIN, Piece
+from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 from warptui.screens.widgets.lists.form_pane import Advice, FormPane
 from warptui.screens.widgets.lists.text_pane import TextPane
 from warptui.screens.widgets.pictures.image import Image
@@ -43,22 +43,7 @@ class TrialScreen(ModalScreen[None]):
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (SLIM, "-narrow"), (100, "-normal")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-high")]
-    BINDINGS = [
-        Binding("t", "try", "try", id="trial.run", tooltip="run the stage on this item with these"),
-        Binding("A", "adopt", "adopt for all", id="trial.adopt"),
-        Binding(
-            "u",
-            "undo",
-            "undo",
-            id="trial.undo",
-            tooltip="this setting as it is in use",
-            show=False,
-        ),
-        Binding("U", "undo_all", "undo all", id="trial.undo-all", show=False),
-        Binding("tab", "turn", "other pictures", id="trial.pictures"),
-        Binding("x", "stop", "stop", id="trial.stop"),
-        Binding("escape,q", "leave", "discard", id="trial.leave"),
-    ]
+    BINDINGS = list(TRIAL_KEYS)
 
     def __init__(
         self,
@@ -106,9 +91,8 @@ class TrialScreen(ModalScreen[None]):
             yield pane.widget(id=f"{which}-{pane.id}", classes="pane")
 
     def on_mount(self) -> None:
-        for widget in self.query("*"):
-            if hasattr(type(widget), "drawing"):
-                widget.drawing = self._workspace.drawing  # pyright: ignore[reportAttributeAccessIssue]
+        for widget in self.query(LineWidget):
+            widget.drawing = self._workspace.drawing
         for which in (STORED, TRIAL):
             for pane in self._panes:
                 widget, title = self.query_one(f"#{which}-{pane.id}"), f"{which}: {pane.title}"

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
 from warptui.engine.model.detail import ItemDetail
 from warptui.screens import words
-from warptui.screens.dialogs.windows import SCROLLING, key_of
+from warptui.screens.dialogs.windows import key_of
+from warptui.screens.keys.tables.jobs import FAILURE, RETRY
 
 
 class FailureDialog(ModalScreen[str]):
     """All that is known about a failure. Ends with "item", "retry" or nothing."""
 
-    BINDINGS = [
-        Binding("escape,q", "dismiss", "close", id="dialog.close"),
-        Binding("enter", "end('item')", "go to the item", id="failure.item"),
-        Binding("P", "end('retry')", "try again", id="failure.retry"),
-        *SCROLLING,
-    ]
+    BINDINGS = list(FAILURE)
 
     def __init__(self, detail: ItemDetail) -> None:
         super().__init__()
@@ -47,11 +42,7 @@ class FailureDialog(ModalScreen[str]):
 class RetryQuestion(ModalScreen[str]):
     """This item, or all that failed? Ends with "this", "all" or nothing."""
 
-    BINDINGS = [
-        Binding("P,y,enter", "answer('this')", "this one", id="retry.this"),
-        Binding("a", "answer('all')", "all", id="retry.all"),
-        Binding("n,escape,q", "dismiss", "none", id="retry.none"),
-    ]
+    BINDINGS = list(RETRY)
 
     def __init__(self, name: str, n_failed: int) -> None:
         super().__init__()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.events import Key
 from textual.message import Message
@@ -21,6 +20,8 @@ from warptui.engine.model.row import ItemRow
 from warptui.screens.dialogs.windows import Question, TextDialog
 from warptui.screens.exporting.optics_groups_dialog import BeamDialog
 from warptui.screens.jobs.dialogs import FailureDialog, RetryQuestion
+from warptui.screens.keys.tables.jobs import JOBS
+from warptui.screens.link.calls import Calls
 from warptui.screens.link.mirror import Changes
 from warptui.screens.page import Page
 from warptui.screens.widgets.lists.exports_pane import ExportsPane, account
@@ -38,32 +39,7 @@ _CANCELLABLE = (State.RUNNING, State.QUEUED, State.OUTDATED)
 class Jobs(Page):
     """Workers, lists of items by what became of them, exports, and the log."""
 
-    BINDINGS = [
-        Binding("l,right", "turn(1)", "next list", id="jobs.next-list", show=False),
-        Binding("h,left", "turn(-1)", "previous list", id="jobs.previous-list", show=False),
-        Binding(
-            "P",
-            "app.reprocess",
-            "try again",
-            id="reprocess",
-            tooltip="process again, also for a range; failed: this one or all",
-        ),
-        Binding(
-            "x",
-            "cancel",
-            "cancel",
-            id="jobs.cancel",
-            tooltip="stop what runs or waits; it counts as failed until P; also an export",
-        ),
-        Binding(
-            "V",
-            "level",
-            "log level",
-            id="log.level",
-            tooltip="log: debug, info, warning, error and above",
-        ),
-        Binding("slash", "search", "search log", id="log.search", key_display="/"),
-    ]
+    BINDINGS = list(JOBS)
     PANES = ("Jobs", "Log")
     NOTICE_LINES = 4
     topic = "jobs"
@@ -71,9 +47,9 @@ class Jobs(Page):
     class Opened(Message):
         """The current item is to be looked at."""
 
-    def __init__(self, workspace: Workspace, ask: Callable[..., None]) -> None:
+    def __init__(self, workspace: Workspace, calls: Calls) -> None:
         super().__init__(workspace)
-        self._ask = ask
+        self._calls = calls
         self._queue: list[tuple[str, str]] = []
         self._queue_asked_at = float("-inf")
 
@@ -157,7 +133,7 @@ class Jobs(Page):
         wanted = self.table.tab is Tab.QUEUED and not self.workspace.lost
         if wanted and now - self._queue_asked_at >= QUEUE_EVERY_S:
             self._queue_asked_at = now
-            self._ask("queue", done=self._take_queue)
+            self._calls.ask(lambda engine: engine.queue(), done=self._take_queue)
 
     def _take_queue(self, queue: list[tuple[str, str]]) -> None:
         self._queue = queue
@@ -190,7 +166,8 @@ class Jobs(Page):
             self._cancel_export()
             return
         if isinstance(self.focused, SlotsPane) and (tried := self.focused.trial):
-            self._ask("drop_trial", tried, said=f"{tried}: the trial is stopped")
+            message = f"{tried}: the trial is stopped"
+            self._calls.ask(lambda engine: engine.drop_trial(tried), message=message)
             return
         rows = [row for row in self.targets() if row.state in _CANCELLABLE]
         names = [row.name for row in rows]
@@ -203,7 +180,8 @@ class Jobs(Page):
                 self.clear_marks()
                 what = f"{len(names):,} items" if len(names) > 1 else names[0]
                 key = self.workspace.key("reprocess")
-                self._ask("cancel", names, said=f"cancelled: {what}; {key} processes it after all")
+                message = f"cancelled: {what}; {key} processes it after all"
+                self._calls.ask(lambda engine: engine.cancel(names), message=message)
 
         if len(names) == 1:
             answered(True)
@@ -215,8 +193,8 @@ class Jobs(Page):
         if export is None or export.state != "running":
             self.notify("nothing to cancel: this list is not being written")
         else:
-            said = f"cancelled: {export.name}; what was there before stays"
-            self._ask("cancel_export", export.id, said=said)
+            message = f"cancelled: {export.name}; what was there before stays"
+            self._calls.ask(lambda engine: engine.cancel_export(export.id), message=message)
 
     def paths(self, raw: bool = False) -> tuple[str, list[str]]:
         if self.focused is self.exports and self.exports.current is not None:
@@ -235,7 +213,8 @@ class Jobs(Page):
             names = everything if answer == "all" else failed
             if answer:
                 what = f"{len(names):,} items" if len(names) > 1 else names[0]
-                self._ask("retry", names, said=f"queued again: {what}")
+                message = f"queued again: {what}"
+                self._calls.ask(lambda engine: engine.retry(names), message=message)
 
         self.app.push_screen(RetryQuestion(failed[0], len(everything)), answered)
         return True
@@ -284,7 +263,9 @@ class Jobs(Page):
         export = self.exports.current
         if self.focused is self.exports and export is not None:
             if export.state == "live":
-                self._ask("optics_groups", done=partial(self._show_list, export))
+                self._calls.ask(
+                    lambda engine: engine.optics_groups(), done=partial(self._show_list, export)
+                )
             else:
                 self._show_list(export, {})
         elif rows:
@@ -305,7 +286,7 @@ class Jobs(Page):
         if row.state is not State.FAILED:
             self._go_to(row.name)
             return
-        self._ask("item", row.name, done=self._show_failure)
+        self._calls.ask(lambda engine: engine.item(row.name), done=self._show_failure)
 
     def _show_failure(self, detail: ItemDetail) -> None:
         name = detail.row.name
@@ -314,7 +295,8 @@ class Jobs(Page):
             if answer == "item":
                 self._go_to(name)
             elif answer == "retry":
-                self._ask("retry", [name], said=f"queued again: {name}")
+                message = f"queued again: {name}"
+                self._calls.ask(lambda engine: engine.retry([name]), message=message)
 
         self.app.push_screen(FailureDialog(detail), answered)
 

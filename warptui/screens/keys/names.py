@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from textual.binding import Binding
 from textual.keys import format_key
 
-from warptui.screens.keys.bindings import APP_BINDINGS
+from warptui.screens.keys.tables.app import APP
 
 
 def shown(key: str) -> str:
@@ -21,7 +21,7 @@ def shown(key: str) -> str:
     return "+".join([*modifiers, named])
 
 
-def key_name(keys: Mapping[str, str], name: str, bindings: tuple[Binding, ...] = ()) -> str:
+def key_name(keys: Mapping[str, str], name: str, bindings: Sequence[Binding] = ()) -> str:
     """The key of the binding called ``name``, given the user's key map; the first of several."""
     if name in keys:
         return shown(str(keys[name]).replace(" ", "").split(",")[0])
@@ -32,4 +32,4 @@ def key_name(keys: Mapping[str, str], name: str, bindings: tuple[Binding, ...] =
 
 @cache
 def _of_the_app() -> dict[str, Binding]:
-    return {binding.id or "": binding for binding in APP_BINDINGS}
+    return {binding.id or "": binding for binding in APP}

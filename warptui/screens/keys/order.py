@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable
 
 from textual import events
 from textual.app import App
@@ -16,64 +17,69 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 ROUNDS = 6  # trips from the focused widget up to the app; two are enough where no screen opens
-LONGEST_S = 0.5  # a widget that was taken away keeps the messenger: then the next key goes on
+LONGEST_S = 0.5  # a widget that was removed keeps the `KeyPassed`: then the next key goes on
 
 
 class KeyPassed(Message):
-    """Follows a key on its way up: what it overtook by nothing is done when it arrives."""
+    """Follows a key on its way up: all that came before it is done when it arrives."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
         self.number = number
 
 
-class KeyOrderApp(App[None]):
-    """An app that gives out a key when the one before it is done with."""
+class KeyOrder:
+    """Gives a key to an app when the one before it is done with.
 
-    def __init__(self) -> None:
-        super().__init__()
+    The app passes its events and its `KeyPassed` messages through here; ``take`` is what Textual
+    does with an event.
+    """
+
+    def __init__(self, app: App, take: Callable[[events.Event], Awaitable[None]]) -> None:
+        self._app, self._take = app, take
         self._keys: deque[events.Key] = deque()
-        self._messengers = 0  # sent so far; only the latest counts
+        self._sent = 0  # numbers the `KeyPassed`; only the latest counts
         self._rounds_left = 0
         self._given_at: float | None = None  # monotonic; None: no key is under way
-        self._asked: MessagePump | None = None  # whom the messenger was sent to
+        self._sent_to: MessagePump | None = None
 
     async def on_event(self, event: events.Event) -> None:
+        """Take an event, a key when its turn has come."""
         if not isinstance(event, events.Key) or event.is_forwarded:
-            await super().on_event(event)
+            await self._take(event)
             return
         self._keys.append(event)
         if self._given_at is None or time.monotonic() > self._given_at + LONGEST_S:
             await self._give_next()
         else:
-            self.set_timer(LONGEST_S, self._give_if_stuck)
-
-    async def _give_next(self) -> None:
-        self._given_at = None
-        if not self._keys or not self.screen_stack:
-            return
-        self._given_at, self._rounds_left = time.monotonic(), ROUNDS
-        before = self.focused or self.screen
-        await super().on_event(self._keys.popleft())
-        self._send_messenger(before)
-
-    def _send_messenger(self, to: MessagePump) -> None:
-        self._messengers += 1
-        self._rounds_left -= 1
-        self._asked = to
-        to.post_message(KeyPassed(self._messengers))
+            self._app.set_timer(LONGEST_S, self._give_if_stuck)
 
     async def on_key_passed(self, message: KeyPassed) -> None:
         """The key is done with, unless the focus went elsewhere: then that has to settle too."""
         message.stop()
-        if message.number != self._messengers or not self.screen_stack:
+        if message.number != self._sent or not self._app.screen_stack:
             return
-        now = self.focused or self.screen
+        now = self._app.focused or self._app.screen
         first = self._rounds_left == ROUNDS - 1
-        if self._rounds_left and (first or now is not self._asked):
-            self._send_messenger(now)
+        if self._rounds_left and (first or now is not self._sent_to):
+            self._send_after(now)
         else:
             await self._give_next()
+
+    async def _give_next(self) -> None:
+        self._given_at = None
+        if not self._keys or not self._app.screen_stack:
+            return
+        self._given_at, self._rounds_left = time.monotonic(), ROUNDS
+        before = self._app.focused or self._app.screen
+        await self._take(self._keys.popleft())
+        self._send_after(before)
+
+    def _send_after(self, to: MessagePump) -> None:
+        self._sent += 1
+        self._rounds_left -= 1
+        self._sent_to = to
+        to.post_message(KeyPassed(self._sent))
 
     async def _give_if_stuck(self) -> None:
         if self._given_at is not None and time.monotonic() > self._given_at + LONGEST_S:

@@ -30,7 +30,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Lost:
-    """The engine does not answer, or said good-bye; what is shown stays, and is dated."""
+    """The engine does not answer, or has ended; what is shown stays, with its age."""
 
     reason: str
     other: OtherVersionError | None = None  # one answers, but not us
@@ -40,12 +40,12 @@ Notice = Event | Found | Lost
 
 
 class Feed:
-    """Keeps a connection, and collects what the engine says until the screen takes it."""
+    """Keeps a connection, and collects what the engine sends until the screen takes it."""
 
     def __init__(self, first: Callable[[], Engine], again: Callable[[], Engine]) -> None:
         self.client: Engine | None = None
         self._first, self._again = first, again
-        self.heard: Callable[[], None] = _do_nothing  # called in the thread when there is news
+        self.on_news: Callable[[], None] = _do_nothing  # called in the thread when there is news
         self._notices: list[Notice] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -58,7 +58,7 @@ class Feed:
 
     def stop(self) -> None:
         """Leave the engine alone from now on."""
-        self.heard = _do_nothing
+        self.on_news = _do_nothing
         self._ended.set()
         self._wake.set()
         if self.client is not None:
@@ -74,23 +74,23 @@ class Feed:
             notices, self._notices = self._notices, []
         return notices
 
-    def _say(self, notice: Notice) -> None:
+    def _add(self, notice: Notice) -> None:
         with self._lock:
             self._notices.append(notice)
             first = len(self._notices) == 1
         if first and not self._ended.is_set():
-            self.heard()
+            self.on_news()
 
     def _listen(self) -> None:
-        connect, told, met = self._first, False, None
+        connect, notified, known = self._first, False, None
         while not self._ended.is_set():
             lost = self._attend(connect)
             connect = self._again
-            stranger = lost.other.pid if lost.other is not None else None
-            if self.client is not None or not told or stranger not in (None, met):
+            other = lost.other.pid if lost.other is not None else None
+            if self.client is not None or not notified or other not in (None, known):
                 # why it went is worth more than "nobody answers" from every later try
-                self._say(lost)
-            told, met, self.client = True, stranger, None
+                self._add(lost)
+            notified, known, self.client = True, other, None
             self._wake.wait(RETRY_S)
             self._wake.clear()
 
@@ -103,12 +103,12 @@ class Feed:
         except EngineError as problem:
             return Lost(str(problem))
         self.client = client
-        self._say(Found())
+        self._add(Found())
         try:
             for _, event in client.events(0):
                 if self._ended.is_set():
                     break
-                self._say(event)
+                self._add(event)
         except EngineError as problem:
             return Lost(str(problem))
         finally:

@@ -8,13 +8,13 @@ from enum import StrEnum
 
 from rich.style import Style
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.strip import Strip
 from textual.widgets import Footer
 
 from warptui.engine.model.summary import Summary
+from warptui.screens.keys.tables.overview import AXES
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.overview.acquisition import Along
 from warptui.screens.widgets.line import BOLD, LineWidget
@@ -56,13 +56,7 @@ class Axes:
 class AxesDialog(ModalScreen[None]):
     """Rows of choices; each change is shown at once."""
 
-    BINDINGS = [
-        Binding("j,down", "row(1)", "row", id="axes.down", key_display="j k"),
-        Binding("k,up", "row(-1)", "up", show=False, id="axes.up"),
-        Binding("l,right,space", "turn(1)", "change", id="axes.next", key_display="h l"),
-        Binding("h,left", "turn(-1)", "change", show=False, id="axes.previous"),
-        Binding("escape,q,m,enter", "dismiss", "close", id="axes.close"),
-    ]
+    BINDINGS = list(AXES)
 
     def __init__(
         self,

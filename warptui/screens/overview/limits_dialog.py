@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, Static
 
 from warptui.engine.model.summary import Summary
+from warptui.screens.keys.tables.overview import LIMITS
 from warptui.screens.overview.limits import allowed, is_whole
 
 Pair = tuple[float | None, float | None]
@@ -32,10 +32,7 @@ class NumberInput(Input):
 class LimitsDialog(ModalScreen[Pair | None]):
     """Asks for the limits that a value has keys for; an empty one is no limit."""
 
-    BINDINGS = [
-        Binding("enter", "take", "take", id="limits.take", priority=True),
-        Binding("escape,q", "dismiss(None)", "cancel", id="limits.cancel"),
-    ]
+    BINDINGS = list(LIMITS)
 
     def __init__(self, summary: Summary, limits: Pair) -> None:
         super().__init__()

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable
 
 import numpy as np
-from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.events import Click
 from textual.timer import Timer
@@ -17,6 +16,8 @@ from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import Astigmatism
 from warptui.screens import words
 from warptui.screens.keys.names import key_name
+from warptui.screens.keys.tables.lists import MOVING
+from warptui.screens.keys.tables.overview import FILTER, FILTER_LINE, OVERVIEW
 from warptui.screens.link.mirror import Changes
 from warptui.screens.look.glyphs import plain
 from warptui.screens.overview.filters import FilterError, parse
@@ -27,21 +28,16 @@ from warptui.screens.widgets.bars.item_line import ItemLine
 from warptui.screens.widgets.bars.navigation_bar import NavigationBar
 from warptui.screens.widgets.bars.status_panel import StatusPanel
 from warptui.screens.widgets.lists.item_table import ItemTable
-from warptui.screens.widgets.lists.list_pane import MOVING
 from warptui.screens.widgets.plots.strip_plot import AXIS_WIDTH, StripPlot, dots_width
 from warptui.screens.workspace import Workspace
 
-FILTER = (Binding("slash", "filter", "filter", id="list.filter", key_display="/"),)
 PLOTTING_SHARE = 20  # plots that follow the values take at most one part in so many of the time
 
 
 class FilterLine(Input):
     """What is typed here hides what does not match."""
 
-    BINDINGS = [
-        Binding("enter", "submit", "keep", id="filter.keep"),
-        Binding("escape", "clear", "show all", id="filter.clear"),
-    ]
+    BINDINGS = list(FILTER_LINE)
 
     async def action_clear(self) -> None:
         self.value = ""
@@ -51,16 +47,7 @@ class FilterLine(Input):
 class Overview(Page):
     """Item table, strips of the summary values, and the session in numbers."""
 
-    BINDINGS = [
-        *FILTER,
-        Binding(
-            "m",
-            "axes",
-            "plots",
-            id="axes",
-            tooltip="what strips run along; a scatter plot of astigmatism or of two values",
-        ),
-    ]
+    BINDINGS = list(OVERVIEW)
     PANES = ("Items", "Plots", "Scatter", "Status")
     topic = "overview"
 
@@ -252,7 +239,9 @@ class Overview(Page):
                 f"{workspace.key('back')} clears it"
             )
         elif status is None:
-            answers = "No engine" if workspace.stranger is None else "No engine of this version"
+            answers = (
+                "No engine" if workspace.other_version is None else "No engine of this version"
+            )
             waiting = (
                 f"{answers} answers.\n\n{workspace.key('start-pause')} starts it    "
                 f"{workspace.key('palette')} shows its log    {workspace.key('detach')} leaves"
@@ -327,7 +316,7 @@ class Overview(Page):
         shown = {summary.key for summary, _ in self.table.columns()}
         workspace = self.workspace
         line = self.query_one(ItemLine)
-        opens = key_name(workspace.config.get("keys", {}), "list.open", tuple(MOVING))
+        opens = key_name(workspace.config.get("keys", {}), "list.open", MOVING)
         line.show(workspace.current_row, workspace.mirror.summaries, shown, opens)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -91,12 +91,12 @@ def _portable(values: dict[str, Any], base: Path) -> Values:
         if isinstance(own := found.get(section), dict):
             for key in keys:
                 own.pop(key, None)
-    for section, entries in found.items():
-        if section not in SECTIONS or not isinstance(entries, dict):
+    for section, model in SECTIONS.items():
+        entries = found.get(section)
+        if not isinstance(entries, dict):
             continue
-        fields = SECTIONS[section].model_fields
-        for key, value in entries.items():
-            if key in fields and is_path(fields[key]) and isinstance(value, str) and value:
-                path = base / Path(value).expanduser()
+        for key, info in model.model_fields.items():
+            if is_path(info) and isinstance(entries.get(key), str) and entries[key]:
+                path = base / Path(entries[key]).expanduser()
                 entries[key] = os.path.normpath(path.absolute())
     return found

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from textual.binding import Binding
 from textual.timer import Timer
 from textual.widget import Widget
 
@@ -15,6 +14,7 @@ from warptui.engine.project.paths import CONFIG_NAME
 from warptui.screens.dialogs.prompts import Ask, Choose
 from warptui.screens.dialogs.windows import TextDialog
 from warptui.screens.keys.names import key_name
+from warptui.screens.keys.tables.settings import APPLY, SETTINGS
 from warptui.screens.link.feed import Engine
 from warptui.screens.link.mirror import Changes
 from warptui.screens.page import Page
@@ -34,56 +34,26 @@ from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.lists.form_pane import Advice, FormPane
 from warptui.screens.workspace import Workspace
 
-APPLY = Binding(
-    "s",
-    "apply",
-    "apply",
-    id="settings.apply",
-    tooltip="apply the changes; while processing runs: pause, apply, go on",
-)
 PAUSE_S = 0.3  # without a key, before the engine is asked what the changes cost
 
 
 class SettingsScreen(Page):
     """Every setting by section, with what is wrong beside it and what a change costs below."""
 
-    BINDINGS = [
-        APPLY,
-        Binding("u", "undo", "undo", id="settings.undo", tooltip="this setting as in config.toml"),
-        Binding(
-            "U",
-            "undo_all",
-            "undo all",
-            id="settings.undo-all",
-            tooltip="all settings as in config.toml",
-            show=False,
-        ),
-        Binding(
-            "backspace,delete",
-            "default",
-            "default",
-            id="settings.default",
-            tooltip="this setting's default",
-            show=False,
-        ),
-        Binding(
-            "d",
-            "differences",
-            "differences",
-            id="settings.differences",
-            tooltip="to config.toml, to what is in use, to the defaults",
-        ),
-        Binding("S", "save_as", "save as", id="settings.save", tooltip="keep as a preset file"),
-        Binding("O", "load", "load", id="settings.load", tooltip="changes from a preset file"),
-    ]
+    BINDINGS = list(SETTINGS)
     HIDDEN = frozenset({"choose", "exclude", "problem", "export"})
     topic = "settings"
 
     def __init__(
-        self, workspace: Workspace, client: Callable[[], Engine | None], project: Path
+        self,
+        workspace: Workspace,
+        client: Callable[[], Engine | None],
+        project: Path,
+        ask_about_draft: Callable[[], object],
     ) -> None:
         super().__init__(workspace)
         self._client, self._project = client, project
+        self._ask_about_draft = ask_about_draft  # when the screen was left with changes
         self.draft = Draft(all_fields(), workspace.draft, project)
         self._disk: OnDisk | None = None
         self._hints: dict[str, str] = {}
@@ -104,12 +74,7 @@ class SettingsScreen(Page):
 
     def on_unmount(self) -> None:
         if self.draft.n_changes and self.app.return_code is None:
-            self.app.call_later(self._left_with_changes)
-
-    def _left_with_changes(self) -> None:
-        ask = getattr(self.app, "ask_about_draft", None)
-        if ask is not None:
-            ask()
+            self.app.call_later(self._ask_about_draft)
 
     def targets(self) -> list:
         return []  # no key acts on an item that is not seen here

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding
+from textual.events import Event
+from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, Static
@@ -15,11 +18,14 @@ from textual.widgets import Footer, Static
 from warptui.engine.errors import SettingsError, WarptuiError
 from warptui.engine.project.paths import CONFIG_NAME
 from warptui.screens.dialogs.windows import TextDialog
-from warptui.screens.look.app import LookApp
+from warptui.screens.keys.order import KeyOrder, KeyPassed
+from warptui.screens.keys.tables.settings import FIRST_RUN
+from warptui.screens.look.appearance import Appearance
 from warptui.screens.look.glyphs import Drawing
+from warptui.screens.look.palette import VARIABLES
 from warptui.screens.settings.form import Draft, Field, Kind, Values, all_fields
 from warptui.screens.setup.survey import Found, Survey, survey
-from warptui.screens.widgets.line import BOLD, PLAIN, Piece
+from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 from warptui.screens.widgets.lists.form_pane import Advice, FormPane
 from warptui.screens.widgets.lists.text_pane import TextPane
 
@@ -83,13 +89,7 @@ class FirstRun(Screen[Path | None]):
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-low"), (32, "-high")]
-    BINDINGS = [
-        Binding("s", "begin", "write config.toml and begin", id="first.begin"),
-        Binding("u", "undo", "undo", id="first.undo", tooltip="back to what is proposed"),
-        Binding("G", "gain", "next gain", id="first.gain", tooltip="another file that fits"),
-        Binding("question_mark", "help", "help", id="first.help", key_display="?"),
-        Binding("q,escape", "leave", "leave", id="first.leave"),
-    ]
+    BINDINGS = list(FIRST_RUN)
     DEFAULT_CSS = """
     #first-title { height: 1; padding: 0 1; text-style: bold; background: $surface; }
     FirstRun #found { height: 10; border: round $foreground 25%; }
@@ -130,9 +130,8 @@ class FirstRun(Screen[Path | None]):
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
-        for widget in self.query("*"):
-            if hasattr(type(widget), "drawing"):
-                widget.drawing = self._drawing  # pyright: ignore[reportAttributeAccessIssue]
+        for widget in self.query(LineWidget):
+            widget.drawing = self._drawing
         self.set_class(self._drawing is Drawing.ASCII, "-ascii")
         self.query_one("#found").border_title = "Found"
         self.query_one(FormPane).border_title = "Settings to begin with"
@@ -376,19 +375,38 @@ All other settings have their defaults; 6 shows them once the session is open. T
 terminal: warptui init PROJECT --input FOLDER --pixel-size 0.83 --dose-per-frame 1.2"""
 
 
-class FirstRunApp(LookApp):
+class FirstRunApp(App[None]):
     """Shows the first page alone."""
 
     TITLE = "warptui"
     ENABLE_COMMAND_PALETTE = False
 
     def __init__(self, folder: Path, ask: Survey = survey, drawing: Drawing | None = None) -> None:
-        super().__init__(drawing)
+        super().__init__()
+        self.key_order = KeyOrder(self, super().on_event)
+        self.appearance = Appearance(self, drawing)
         self.made: Path | None = None  # the project, once its config.toml is written
         self._folder, self._survey = folder, ask
 
     def on_mount(self) -> None:
-        self.push_screen(FirstRun(self._folder, self._survey, self.drawing), self._end)
+        first = FirstRun(self._folder, self._survey, self.appearance.drawing)
+        self.push_screen(first, self._end)
+        self.appearance.mounted()
+
+    async def on_event(self, event: Event) -> None:
+        await self.key_order.on_event(event)
+
+    async def on_key_passed(self, message: KeyPassed) -> None:
+        await self.key_order.on_key_passed(message)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return VARIABLES
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return self.appearance.line_filters(super().get_line_filters())
+
+    def get_key_display(self, binding: Binding) -> str:
+        return self.appearance.key_display(super().get_key_display(binding))
 
     def _end(self, project: Path | None) -> None:
         self.made = project

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from textual.containers import Container, Horizontal, Vertical
 from textual.message import Message
@@ -12,12 +13,15 @@ from textual.widgets import Static
 from warptui.engine.model.detail import ItemDetail
 from warptui.engine.model.row import ItemRow
 from warptui.screens.item import picks
+from warptui.screens.keys.tables.training import TRAINING
+from warptui.screens.link.feed import Engine
 from warptui.screens.link.mirror import Changes
-from warptui.screens.training import words as said
+from warptui.screens.page import Page
+from warptui.screens.training import words as training_words
 from warptui.screens.training.account import Shown, account
 from warptui.screens.training.actions import TrainingActions
-from warptui.screens.training.curves import NAMES, loss_plot, scores_plot
-from warptui.screens.training.keys import TRAINING_KEYS, how_to_mark
+from warptui.screens.training.curves import MEASURES, NAMES, loss_plot, scores_plot
+from warptui.screens.training.data import COST, EXAMPLES, MODELS, TrainingData
 from warptui.screens.training.pictures import Compared
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.lists.example_list import ExampleList
@@ -26,6 +30,7 @@ from warptui.screens.widgets.lists.model_list import ModelList
 from warptui.screens.widgets.lists.text_pane import TextPane
 from warptui.screens.widgets.pictures.twin_image import TwinImage
 from warptui.screens.widgets.plots.chart import Chart
+from warptui.screens.workspace import Workspace
 
 BEFORE, AFTER = "before", "after"
 LEAST_CURVES = 9  # lines
@@ -33,18 +38,25 @@ LEAST_RUN = 7
 MOST_MODELS = 6  # that are seen without scrolling
 
 
-class TrainingScreen(TrainingActions):
+class TrainingScreen(Page):
     """One page for all that belongs to a training."""
 
-    BINDINGS = list(TRAINING_KEYS)
+    BINDINGS = list(TRAINING)
     PANES = ("Examples", "Settings", "Run", "Curves", "Pictures", "Models")
     HIDDEN = frozenset({"choose", "exclude", "problem", "export"})
     topic = "training"
 
-    _drawn: tuple[str, int, str] | None = None  # model, measurements and measure of the curves
-
     class Opened(Message):
         """The current item is to be looked at."""
+
+    def __init__(
+        self, workspace: Workspace, client: Callable[[], Engine | None], project: Path
+    ) -> None:
+        super().__init__(workspace)
+        self.data = TrainingData(self, client, project, self.show_all, self.show_pictures)
+        self._actions = TrainingActions(self, self.data, client, self._go_to_field, self._show_run)
+        # model, measurements and measure of the curves that are drawn
+        self._drawn: tuple[str, int, str] | None = None
 
     def content(self) -> Iterable[Widget]:
         yield Static(classes="tabs", markup=False)
@@ -88,6 +100,15 @@ class TrainingScreen(TrainingActions):
         """What could be picked with."""
         return self.query_one(ModelList)
 
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        self.data.refresh()
+
+    def draw(self, changes: Changes) -> None:
+        super().draw(changes)
+        self.data.follow(changes)
+        self.show_all()
+
     def targets(self) -> list[ItemRow]:
         example = self.examples.current if self.focused is self.examples else None
         number = self.workspace.mirror.index.get(example.name) if example is not None else None
@@ -100,20 +121,22 @@ class TrainingScreen(TrainingActions):
         """The cursor among the items is not seen here."""
 
     def show_all(self) -> None:
+        """Repaint everything but the pictures."""
         if not self.alive:
             return
-        models = self._all_models()
-        waiting = "asking the engine" if self._client() is not None else self._away
-        known = self._examples or ()
+        data = self.data
+        models = data.all_models()
+        waiting = "asking the engine" if data.connected else data.not_reachable
+        known = data.examples or ()
         self.examples.show(known, "" if known else self._no_examples(waiting))
-        shown = self._shown()
-        self.models.show(models, self._problems.get("models", waiting))
+        shown = data.shown()
+        self.models.show(models, data.problems.get(MODELS, waiting))
         if shown.model is not None:
             self.models.point_at(shown.model.name)
         frame = 0 if self.narrow else 2
         self.models.styles.height = min(max(len(models), 1), MOST_MODELS) + 1 + frame
         form = self.query_one(FormPane)
-        form.show(self.draft, {})
+        form.show(data.draft, {})
         self.query_one(Advice).show(self._about_field(form), self._outlook())
         run = self.query_one("#run", TextPane)
         run.show(account(shown, run.colours, run.glyphs))
@@ -126,7 +149,7 @@ class TrainingScreen(TrainingActions):
         self._show_curves(shown)
 
     def _show_curves(self, shown: Shown) -> None:
-        metrics, measure = shown.metrics, self._measure
+        metrics, measure = shown.metrics, self.data.measure
         state = (shown.model.name if shown.model else "", len(metrics), measure)
         if state == self._drawn:
             return  # large ones take plotext many milliseconds
@@ -138,7 +161,8 @@ class TrainingScreen(TrainingActions):
         loss.show(loss_plot(metrics) if metrics else "")
 
     def show_pictures(self) -> None:
-        compared = self._compared
+        """Repaint the pictures of the model that is looked at."""
+        compared = self.data.compared
         self.set_class(not isinstance(compared, Compared), "-no-pictures")
         for which in (BEFORE, AFTER):
             image = self.query_one(f"#{which}", TwinImage)
@@ -150,23 +174,23 @@ class TrainingScreen(TrainingActions):
                 image.show(compared or "no pictures yet")
 
     def _no_examples(self, waiting: str) -> str:
-        if problem := self._problems.get("training_examples"):
+        if problem := self.data.problems.get(EXAMPLES):
             return problem
-        if self._examples is None:
+        if self.data.examples is None:
             return waiting
         keys = self.workspace.config.get("keys", {})
-        return how_to_mark(keys)
+        return training_words.how_to_mark(keys)
 
     def _about_field(self, form: FormPane) -> list[list[Piece]]:
         entry, colours = form.current, self.query_one(Advice).colours
         if entry is None:
             return []
-        problem = form.problem if form.typing else self.draft.problems.get(entry.name)
+        problem = form.problem if form.typing else self.data.draft.problems.get(entry.name)
         if problem:
             return [[(" ! ", colours["alert"] + BOLD), (problem, colours["alert"])]]
         text = f"{entry.help} ({entry.allowed})"
-        if self.draft.is_changed(entry):
-            before = entry.show(self.draft.before(entry)) or "empty"
+        if self.data.draft.is_changed(entry):
+            before = entry.show(self.data.draft.before(entry)) or "empty"
             text += f"; {before} in config.toml: this training alone has another"
         return [[(f" {entry.key}  ", BOLD), (text, colours["muted"])]]
 
@@ -180,27 +204,53 @@ class TrainingScreen(TrainingActions):
             [(" particles of ", colours["muted"]), (size, BOLD),
              (f": picking.diameter_angstrom ({key})", colours["muted"])],
         ]  # fmt: skip
-        if self.draft.problems:
-            name, text = next(iter(self.draft.problems.items()))
+        if self.data.draft.problems:
+            name, text = next(iter(self.data.draft.problems.items()))
             return [*lines, [(" ! ", colours["alert"] + BOLD), (f"{name}: {text}", PLAIN)]]
-        if active := self._active():
+        if active := self.data.active:
             text = f" {active} is being trained: settings are of the next one"
             return [*lines, [(text, colours["muted"])]]
-        if self._told is None:
-            why = self._problems.get("preview_training", "")
-            why = why or ("asking what it takes" if self._client() is not None else self._away)
+        preview = self.data.preview
+        if preview is None:
+            waiting = "asking what it takes" if self.data.connected else self.data.not_reachable
+            why = self.data.problems.get(COST) or waiting
             return [*lines, [(f" {why}", colours["muted"])]]
-        if problem := self._told.get("problem"):
+        if problem := preview.get("problem"):
             return [*lines, [(" ! ", colours["warning-text"] + BOLD), (str(problem), PLAIN)]]
         lines.append(
-            [(f" {self._keys['train']}: ", BOLD), (said.task(self._told, self._batch), BOLD)]
+            [
+                (f" {self.data.keys['train']}: ", BOLD),
+                (training_words.task(preview, self.data.batch), BOLD),
+            ]
         )
         return lines
+
+    # keys
+
+    def action_train(self) -> None:
+        self._actions.train()
+
+    def action_resume(self) -> None:
+        self._actions.resume()
+
+    def action_stop(self) -> None:
+        self._actions.stop()
+
+    def action_use(self) -> None:
+        self._actions.use()
+
+    def action_discard(self) -> None:
+        self._actions.discard()
+
+    def action_measure(self) -> None:
+        data = self.data
+        data.measure = MEASURES[(MEASURES.index(data.measure) + 1) % len(MEASURES)]
+        self.show_all()
 
     # the form
 
     def on_form_pane_changed(self) -> None:
-        self._draft_changed()
+        self.data.draft_changed()
 
     def on_form_pane_typed(self) -> None:
         self.show_all()
@@ -211,22 +261,20 @@ class TrainingScreen(TrainingActions):
     def action_undo(self) -> None:
         entry = self.query_one(FormPane).current
         if entry is not None and self.query_one(FormPane).fields.has_focus:
-            self.draft.undo(entry)
-            self._draft_changed()
+            self.data.draft.undo(entry)
+            self.data.draft_changed()
 
     # lists
 
     def on_list_pane_moved(self) -> None:
         if self.focused is self.models and self.models.current is not None:
-            self._looked_at = self.models.current.name
-            self._read_model()
+            self.data.look_at(self.models.current.name)
             self.show_all()
 
     def on_list_pane_opened(self) -> None:
         if self.focused is self.models:
             self.on_list_pane_moved()
-            if self.narrow:
-                self.turn_to("Run")
+            self._show_run()
             return
         example = self.examples.current
         if example is not None and example.name in self.workspace.mirror.index:
@@ -243,7 +291,7 @@ class TrainingScreen(TrainingActions):
         role = {"examples": "held-out", "held-out": ""}.get(example.role, "examples")
 
         def done(_: object) -> None:
-            self.ask_again()
+            self.data.refresh()
             if not role:
                 text = f"{example.name} is no example now; its edits stay. Its own screen marks it"
                 self.notify(text, markup=False)
@@ -252,12 +300,23 @@ class TrainingScreen(TrainingActions):
             if detail.edits_problem:
                 self.notify(detail.edits_problem, severity="error", markup=False)
                 return
-            edits = {**detail.edits, "training": role}
-            self._fetch("edit", done, example.name, edits, quiet=False)
+            from warptui.engine.model.edits import Edits  # pydantic: not at the start of the app
 
-        self._fetch("item", take, example.name, quiet=False)
+            edits = Edits.model_validate({**detail.edits, "training": role})
+            self.data.request(lambda engine: engine.edit(example.name, edits), done)
+
+        self.data.request(lambda engine: engine.item(example.name), take)
+
+    def _show_run(self) -> None:
+        """The pane of the run, where the window shows one at a time."""
+        if self.narrow:
+            self.turn_to("Run")
+
+    def _go_to_field(self, name: str) -> None:
+        self.query_one(FormPane).fields.go(name)
 
     def turn_to(self, pane: str) -> None:
+        """Show another pane, where the window shows one at a time."""
         self._pane = self.PANES.index(pane)
         self._show_pane()
         self._focus_pane()

@@ -8,6 +8,8 @@ from typing import Any
 
 from warptui.engine.model.training import ModelInfo, TrainingExample, TrainingStatus
 from warptui.screens import words
+from warptui.screens.keys.bindings import all_bindings
+from warptui.screens.keys.names import key_name
 from warptui.screens.look.glyphs import Glyphs
 from warptui.screens.settings.cost import about, cost
 
@@ -251,3 +253,32 @@ def judgement(verdict: str, n_held_out: int | None, *, ended: bool) -> str:
     if n_held_out == 0:
         return "not known whether it is better: no micrograph is held out"
     return "no verdict" if ended else "none before it is done"
+
+
+def how_to_mark(keys: dict[str, Any]) -> str:
+    """Which keys make examples, step by step, as the user's key map has them."""
+    known = {binding.id: binding for binding in all_bindings() if binding.id}
+
+    def key(name: str) -> str:
+        return key_name(keys, name, (known[name],))
+
+    enter, overview, back = key("list.open"), key("overview"), key("training")
+    add, remove = key("picks.add"), key("picks.remove")
+    unsure, mark = key("picks.uncertain"), key("picks.training")
+    return "\n".join(
+        [
+            "No micrograph is marked yet. To mark one:",
+            *(
+                f"{keys_of:10}{what}"
+                for keys_of, what in (
+                    (f"{overview}, {enter}", "choose an item and open it"),
+                    (f"{add}, {remove}", "add a pick, remove a wrong one: both teach"),
+                    (unsure, "an area that teaches nothing"),
+                    (mark, "mark it: to learn from, held out, none"),
+                    (back, "come back here"),
+                )
+            ),
+            "About 1,000 particles on 5 to 10 micrographs are enough; "
+            "two more, held out, tell whether it is better.",
+        ]
+    )

@@ -109,7 +109,7 @@ def read_positions(path: Path) -> np.ndarray:
     import starfile  # with pandas: half a second, only where positions are given
 
     try:
-        blocks: dict[str, Any] = starfile.read(path, always_dict=True)
+        blocks: Any = starfile.read(path, always_dict=True)
     except (OSError, ValueError, KeyError, TypeError) as problem:  # TypeError: cut off
         raise InputError(f"{path}: cannot be read as a STAR file: {problem}") from problem
     tables: list[Any] = [block for block in blocks.values() if block is not None]  # cut in its head

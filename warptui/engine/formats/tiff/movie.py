@@ -208,8 +208,8 @@ def _decompress(data: np.ndarray, count: int, compression: int, scratch: np.ndar
     if compression == LZW:
         kernels = lzw_kernels()
         if kernels is None:
-            room = memoryview(scratch[: scratch.size - _MARGIN])
-            return np.frombuffer(imagecodecs.lzw_decode(data[:count].data, out=room), np.uint8)
+            room = scratch.size - _MARGIN
+            return np.frombuffer(imagecodecs.lzw_decode(data[:count].tobytes(), out=room), np.uint8)
         n_bytes = kernels.decode_lzw(data, count, scratch, scratch.size - _MARGIN)
         if n_bytes < 0:
             raise ValueError("an impossible code")

@@ -9,13 +9,12 @@ from textual.strip import Strip
 
 from warptui.engine.model.notices import Notice
 from warptui.screens import words
-from warptui.screens.keys.bindings import APP_BINDINGS
 from warptui.screens.keys.command_list import mapped
+from warptui.screens.keys.tables.app import APP
 from warptui.screens.widgets.line import BOLD, LineWidget
 
 SEEN, JOBS = (
-    next(binding for binding in APP_BINDINGS if binding.id == name)
-    for name in ("notice-seen", "jobs")
+    next(binding for binding in APP if binding.id == name) for name in ("notice-seen", "jobs")
 )
 
 

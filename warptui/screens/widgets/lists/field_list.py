@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from rich.style import Style
-from textual.binding import Binding
 from textual.events import Click
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
 from warptui.screens import words
+from warptui.screens.keys.tables.settings import FIELDS
 from warptui.screens.settings.form import Draft, Field, Kind
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 
@@ -40,29 +40,7 @@ def _fields(rows: list[int], below: list[int | str]) -> list[int]:
 class FieldList(LineWidget, can_focus=True):
     """The sections, and the fields of one; `flat` shows all fields as one list."""
 
-    BINDINGS = [
-        Binding("j,down", "move(1)", "down", show=False, id="settings.down"),
-        Binding("k,up", "move(-1)", "up", show=False, id="settings.up"),
-        Binding("pagedown", "move(10)", "page down", show=False, id="settings.page-down"),
-        Binding("pageup", "move(-10)", "page up", show=False, id="settings.page-up"),
-        Binding("right,l,tab", "section(1)", "section", id="settings.section", key_display="←/→"),
-        Binding(
-            "left,h,shift+tab",
-            "section(-1)",
-            "previous section",
-            show=False,
-            id="settings.section-previous",
-        ),
-        Binding(
-            "enter",
-            "edit",
-            "edit",
-            id="settings.edit",
-            key_display="enter",
-            tooltip="type another value; switches and choices change at once",
-        ),
-        Binding("space", "edit", "edit, switch", show=False, id="settings.switch"),
-    ]
+    BINDINGS = list(FIELDS)
 
     class Moved(Message):
         """The cursor is on another field."""

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Container
 from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import Input
 
 from warptui.engine.errors import SettingsError
+from warptui.screens.keys.tables.settings import EDITOR
 from warptui.screens.settings.form import Draft, Field, Kind
 from warptui.screens.widgets.line import LineWidget, Piece
 from warptui.screens.widgets.lists.field_list import FieldList, Remarks
@@ -22,11 +22,7 @@ from warptui.screens.widgets.lists.text_pane import wrap
 class Editor(Input):
     """The one input of a form."""
 
-    BINDINGS = [
-        Binding("escape", "leave", "as it was", id="settings.editor-leave"),
-        Binding("down", "submit_and(1)", "next", show=False, id="settings.editor-down"),
-        Binding("up", "submit_and(-1)", "previous", show=False, id="settings.editor-up"),
-    ]
+    BINDINGS = list(EDITOR)
 
     @dataclass
     class Left(Message):

@@ -8,7 +8,6 @@ import numpy as np
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -20,6 +19,7 @@ from warptui.engine.model.item import State
 from warptui.engine.model.row import ItemRow
 from warptui.engine.model.summary import Summary
 from warptui.screens import words
+from warptui.screens.keys.tables.lists import ITEMS
 from warptui.screens.link.mirror import Mirror
 from warptui.screens.look.glyphs import (
     Drawing,
@@ -39,7 +39,6 @@ from warptui.screens.overview.sorting import (
     places,
     sortable,
 )
-from warptui.screens.widgets.lists.list_pane import MOVING
 
 MARKS_WIDTH = 4  # of state, choice and training, and a space
 NAME_WIDTH = 16  # at least; columns on the right are left out before it shrinks further
@@ -54,41 +53,7 @@ class PlainScrollBar(ScrollBarRender):
 class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows of a `Mirror`, in the order of ``order``; one is the cursor, a range can be marked."""
 
-    BINDINGS = [
-        *MOVING,
-        Binding(
-            "greater_than_sign",
-            "sort_by(1)",
-            "sort by next column",
-            show=False,
-            id="list.sort-right",
-            key_display=">",
-        ),
-        Binding(
-            "less_than_sign",
-            "sort_by(-1)",
-            "sort by previous column",
-            show=False,
-            id="list.sort-left",
-            key_display="<",
-        ),
-        Binding(
-            "S",
-            "turn_order",
-            "turn order",
-            show=False,
-            id="list.sort-turn",
-            tooltip="turn the order round; newest first where nothing is sorted",
-        ),
-        Binding(
-            "v",
-            "mark",
-            "mark range",
-            id="list.mark",
-            tooltip="mark a range: v, move, then space, f or P",
-            show=False,
-        ),
-    ]
+    BINDINGS = list(ITEMS)
 
     cursor: reactive[int] = reactive(0, repaint=False)  # position in `order`
     drawing: reactive[Drawing] = reactive(Drawing.QUADRANT)

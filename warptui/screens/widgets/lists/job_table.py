@@ -6,11 +6,11 @@ from enum import StrEnum
 
 import numpy as np
 from rich.style import Style
-from textual.binding import Binding
 
 from warptui.engine.model.item import State
 from warptui.engine.model.row import ItemRow
 from warptui.screens import words
+from warptui.screens.keys.tables.lists import JOB_TABLE
 from warptui.screens.link.mirror import STATE_NUMBERS, Mirror
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.lists.list_pane import ListPane
@@ -44,16 +44,7 @@ _EMPTY = {
 class JobTable(ListPane):
     """One of the lists; the cursor stays on its item when the list changes."""
 
-    BINDINGS = [
-        Binding(
-            "v",
-            "mark",
-            "mark range",
-            id="list.mark",
-            tooltip="mark a range: v, move, then P, x, space or f",
-            show=False,
-        ),
-    ]
+    BINDINGS = list(JOB_TABLE)
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

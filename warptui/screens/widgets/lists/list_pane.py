@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from textual import events
-from textual.binding import Binding
 from textual.message import Message
 from textual.strip import Strip
 
+from warptui.screens.keys.tables.lists import MOVING
 from warptui.screens.widgets.line import LineWidget, Piece
 from warptui.screens.widgets.lists.text_pane import wrap
 
 FOOT_FROM = 12  # lines; lower panes have no room for a row in full
 FOOT_LINES = 4
-MOVING = [  # of every list: the same keys, and one id for each in [keys]
-    Binding("down,j", "move(1)", "down", show=False, id="list.down"),
-    Binding("up,k", "move(-1)", "up", show=False, id="list.up"),
-    Binding("pagedown,ctrl+d", "page(1)", "page down", show=False, id="list.page-down"),
-    Binding("pageup,ctrl+u", "page(-1)", "page up", show=False, id="list.page-up"),
-    Binding("g,home", "jump(0)", "first", show=False, id="list.first"),
-    Binding("G,end", "jump(-1)", "last", show=False, id="list.last"),
-    Binding("enter", "open", "open", id="list.open", key_display="enter"),
-]
 
 
 class ListPane(LineWidget, can_focus=True):

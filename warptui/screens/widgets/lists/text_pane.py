@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import textwrap
 
-from textual.binding import Binding
 from textual.strip import Strip
 
+from warptui.screens.keys.tables.lists import TEXT
 from warptui.screens.widgets.line import LineWidget, Piece
 
 
 class TextPane(LineWidget, can_focus=True):
     """Shows lines; `j` and `k` scroll when there are more than fit."""
 
-    BINDINGS = [
-        Binding("j,down", "scroll_lines(1)", "down", show=False, id="text.down"),
-        Binding("k,up", "scroll_lines(-1)", "up", show=False, id="text.up"),
-    ]
+    BINDINGS = list(TEXT)
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)

@@ -8,11 +8,11 @@ from functools import lru_cache
 import numpy as np
 from rich.style import Style
 from textual import events
-from textual.binding import Binding
 from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
 
+from warptui.screens.keys.tables.pictures import IMAGE
 from warptui.screens.look.glyphs import Drawing, plain
 from warptui.screens.look.palette import MAP, hexadecimal
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
@@ -48,52 +48,7 @@ class Picture:
 class Image(LineWidget, can_focus=True):
     """Shows a picture, or says why there is none."""
 
-    BINDINGS = [
-        Binding(
-            "plus,equals_sign",
-            "zoom(1)",
-            "zoom in",
-            show=False,
-            id="image.zoom-in",
-            key_display="+",
-            tooltip="zoom in about the crosshair: 1, 2, 4, 8",
-        ),
-        Binding("minus", "zoom(-1)", "zoom out", show=False, id="image.zoom-out", key_display="-"),
-        Binding("h", "pan(0,-1)", "crosshair left", show=False, id="image.left"),
-        Binding("shift+left", "nudge(0,-1)", "a little left", show=False, id="image.left-a-little"),
-        Binding("l", "pan(0,1)", "crosshair right", show=False, id="image.right"),
-        Binding(
-            "shift+right", "nudge(0,1)", "a little right", show=False, id="image.right-a-little"
-        ),
-        Binding("k", "pan(1,0)", "crosshair up", show=False, id="image.up"),
-        Binding("shift+up", "nudge(1,0)", "a little up", show=False, id="image.up-a-little"),
-        Binding("j", "pan(-1,0)", "crosshair down", show=False, id="image.down"),
-        Binding("shift+down", "nudge(-1,0)", "a little down", show=False, id="image.down-a-little"),
-        Binding(
-            "greater_than_sign",
-            "contrast(1)",
-            "more contrast",
-            show=False,
-            id="image.more-contrast",
-            key_display=">",
-        ),
-        Binding(
-            "less_than_sign",
-            "contrast(-1)",
-            "less contrast",
-            show=False,
-            id="image.less-contrast",
-            key_display="<",
-        ),
-        Binding(
-            "0",
-            "fit",
-            "whole picture",
-            show=False,
-            id="image.fit",
-            tooltip="the whole picture, crosshair in the middle",
-        ),
-    ]
+    BINDINGS = list(IMAGE)
 
     class DoubleClicked(Message):
         """The crosshair was put somewhere, and something is to be done there."""

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from rich.style import Style
-from textual.binding import Binding
 from textual.message import Message
 from textual.strip import Strip
 
 from warptui.engine.model.status import Astigmatism
 from warptui.engine.model.summary import Summary
 from warptui.screens import words
+from warptui.screens.keys.tables.plots import ASTIGMATISM
 from warptui.screens.look.glyphs import Drawing, Glyphs
 from warptui.screens.widgets.line import BOLD, LineWidget, Piece, fitted
 from warptui.screens.widgets.pictures.raster import Cells
@@ -135,30 +135,7 @@ class Canvas:
 class AstigmatismPlot(LineWidget, can_focus=True):
     """One dot an item, their mean, and the circle at the limit; whom it takes out is marked."""
 
-    BINDINGS = [
-        Binding("h,left", "move(-1)", "previous", show=False, id="astigmatism.previous"),
-        Binding("l,right", "move(1)", "next", show=False, id="astigmatism.next"),
-        Binding(
-            "left_curly_bracket,left_square_bracket",
-            "limit(-1)",
-            "limit",
-            id="astigmatism.tighter",
-            key_display="{",
-            tooltip="a smaller circle: fewer items are in; it goes faster while held",
-            group=Binding.Group("limit", compact=True),
-        ),
-        Binding(
-            "right_curly_bracket,right_square_bracket",
-            "limit(1)",
-            "limit",
-            id="astigmatism.wider",
-            key_display="}",
-            tooltip="a larger circle; beyond the last item: no limit",
-            group=Binding.Group("limit", compact=True),
-        ),
-        Binding("i", "type_limits", "type limit", id="astigmatism.type"),
-        Binding("0", "clear_limits", "no limit", id="astigmatism.clear"),
-    ]
+    BINDINGS = list(ASTIGMATISM)
 
     @dataclass
     class Moved(Message):

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from rich.style import Style
-from textual.binding import Binding
 from textual.message import Message
 from textual.strip import Strip
 
 from warptui.screens import words
+from warptui.screens.keys.tables.plots import SCATTER
 from warptui.screens.widgets.line import BOLD, LineWidget, Piece
 from warptui.screens.widgets.pictures.raster import Cells
 from warptui.screens.widgets.plots.axis import (
@@ -43,10 +43,7 @@ class Values:
 class ScatterPlot(LineWidget, can_focus=True):
     """Dots between two axes with round numbers; outliers sit at the edges."""
 
-    BINDINGS = [
-        Binding("h,left", "move(-1)", "previous", show=False, id="scatter.previous"),
-        Binding("l,right", "move(1)", "next", show=False, id="scatter.next"),
-    ]
+    BINDINGS = list(SCATTER)
 
     @dataclass
     class Moved(Message):

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from rich.style import Style
-from textual.binding import Binding
 from textual.message import Message
 from textual.strip import Strip
 
 from warptui.engine.model.summary import Summary
 from warptui.screens import words
+from warptui.screens.keys.tables.plots import STRIP
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece, fitted
 from warptui.screens.widgets.pictures.raster import Cells
 from warptui.screens.widgets.plots.axis import Spread, decimals, round_step, short, value_range
@@ -43,52 +43,7 @@ class StripData:
 class StripPlot(LineWidget, can_focus=True):
     """Dots, a cursor, limits, the range of the value; outliers sit at the edge and are counted."""
 
-    BINDINGS = [
-        Binding("h,left", "move(-1)", "previous", show=False, id="strip.previous"),
-        Binding("l,right", "move(1)", "next", show=False, id="strip.next"),
-        Binding("pageup", "leap(-1)", "back", show=False, id="strip.back"),
-        Binding("pagedown", "leap(1)", "on", show=False, id="strip.on"),
-        Binding("j,down", "other(1)", "next strip", show=False, id="strip.below"),
-        Binding("k,up", "other(-1)", "strip above", show=False, id="strip.above"),
-        Binding(
-            "left_square_bracket",
-            "limit(False, -1)",
-            "lower",
-            id="strip.low-down",
-            key_display="[",
-            tooltip="lower limit down; it grows while held; out of the plot: no limit",
-            group=Binding.Group("lower limit", compact=True),
-        ),
-        Binding(
-            "right_square_bracket",
-            "limit(False, 1)",
-            "lower",
-            id="strip.low-up",
-            key_display="]",
-            tooltip="lower limit up",
-            group=Binding.Group("lower limit", compact=True),
-        ),
-        Binding(
-            "left_curly_bracket",
-            "limit(True, -1)",
-            "upper",
-            id="strip.high-down",
-            key_display="{",
-            tooltip="upper limit down",
-            group=Binding.Group("upper limit", compact=True),
-        ),
-        Binding(
-            "right_curly_bracket",
-            "limit(True, 1)",
-            "upper",
-            id="strip.high-up",
-            key_display="}",
-            tooltip="upper limit up",
-            group=Binding.Group("upper limit", compact=True),
-        ),
-        Binding("i", "type_limits", "type limits", id="strip.type"),
-        Binding("0", "clear_limits", "no limits", id="strip.clear"),
-    ]
+    BINDINGS = list(STRIP)
 
     @dataclass
     class Moved(Message):
