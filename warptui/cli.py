@@ -1,4 +1,4 @@
-"""The command line: verbs, options, exit statuses. Everything slow is imported where it is used."""
+"""The command line: the table of its verbs, and exit statuses."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import warptui
 from warptui.commands.output import DONE, WRONG_CALL, say
+from warptui.commands.parsing import new_parser
 from warptui.engine.errors import WarptuiError
-from warptui.engine.model.item import Choice
 from warptui.engine.project.paths import CONFIG_NAME
 
 INTERRUPTED = 130
@@ -36,39 +37,35 @@ says what the folder holds, proposes settings and asks for what is missing.
 
 exit status: 0 done; 1 done, but some items failed; 2 the call or the settings are wrong
 """
+# The module that carries a verb out (`add_parser`, `run`), and what the verb does.
 VERBS = {
-    "init": "write a commented config.toml",
-    "engine": "run the engine in the foreground (systemd, tmux, a cluster job)",
-    "start": "start a detached engine, or let it process again",
-    "stop": "end the engine",
-    "pause": "start no further items",
-    "resume": "go on after pause",
-    "run": "process everything that needs it, then return",
-    "status": "print the state of engine and items",
-    "select": "include or exclude items by hand",
-    "export": "write lists of what is selected, for RELION and others",
-    "report": "write a report of the session as a web page, and tables of all items",
-    "train": "train BoxNet from marked micrographs, share examples, choose models",
-    "demo": "simulate a small session and process it",
-    "doctor": "tell what this machine and these settings would do, and what is wrong",
+    "init": ("setup.init", "write a commented config.toml"),
+    "engine": (
+        "engine.engine",
+        "run the engine in the foreground (systemd, tmux, a cluster job)",
+    ),
+    "start": ("engine.start", "start a detached engine, or let it process again"),
+    "stop": ("engine.stop", "end the engine"),
+    "pause": ("engine.pause", "start no further items"),
+    "resume": ("engine.resume", "go on after pause"),
+    "run": ("items.run", "process everything that needs it, then return"),
+    "status": ("items.status", "print the state of engine and items"),
+    "select": ("items.select", "include or exclude items by hand"),
+    "export": ("export.export", "write lists of what is selected, for RELION and others"),
+    "report": (
+        "export.report",
+        "write a report of the session as a web page, and tables of all items",
+    ),
+    "train": (
+        "train.train",
+        "train BoxNet from marked micrographs, share examples, choose models",
+    ),
+    "demo": ("setup.demo", "simulate a small session and process it"),
+    "doctor": (
+        "setup.doctor",
+        "tell what this machine and these settings would do, and what is wrong",
+    ),
 }
-# The options of `init` that are settings: section, key, type, metavar.
-INIT_OPTIONS = (
-    ("input", "pixel_size", float, "Å"),
-    ("input", "dose_per_frame", float, "E/Å²"),
-    ("input", "pre_exposure", float, "E/Å²"),
-    ("input", "binning", float, "FACTOR"),
-    ("input", "gain", str, "FILE"),
-    ("input", "defects", str, "FILE"),
-    ("input", "eer_frames_per_group", int, "N"),
-    ("input", "eer_upsampling", int, "1|2"),
-    ("optics", "voltage", float, "KV"),
-    ("optics", "cs", float, "MM"),
-    ("optics", "amplitude_contrast", float, "FRACTION"),
-    ("picking", "diameter_angstrom", float, "Å"),
-    ("picking", "model", str, "NAME|FILE"),
-)
-INIT_FLAGS = ("recursive", "gain_flip_x", "gain_flip_y", "gain_transpose")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -94,8 +91,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return WRONG_CALL
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser of all verbs."""
+def make_parser(verb: str | None = None) -> argparse.ArgumentParser:
+    """The parser of the command line, with the options of one verb, or of all by default.
+
+    The modules of the others, which may be slow to import, are left alone.
+    """
     parser = argparse.ArgumentParser(
         prog="warptui",
         usage="warptui [PROJECT] | warptui VERB [PROJECT] [options]",
@@ -106,192 +106,22 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"warptui {warptui.__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb, words in VERBS.items():
-        command = verbs.add_parser(
-            verb, prog=f"warptui {verb}", help=words, description=_sentence(words)
-        )
-        _add_arguments(verb, command)
+    for name, (module, words) in VERBS.items():
+        if verb in (None, name):
+            import_module(f"warptui.commands.{module}").add_parser(verbs, words)
+        else:
+            new_parser(verbs, name, words)
     return parser
-
-
-def _add_arguments(verb: str, command: argparse.ArgumentParser) -> None:
-    if verb in ("init", "run", "status", "select", "export", "demo", "doctor"):
-        command.add_argument("--json", action="store_true", help="print data as JSON")
-    if verb == "demo":
-        command.add_argument("project", nargs="?", default="demo", metavar="PROJECT", type=Path)
-        command.add_argument("--movies", type=_count, default=8, help="how many (default 8)")
-        command.add_argument("--delay", type=float, default=4.0, help="s between them (default 4)")
-        command.add_argument(
-            "--no-app", action="store_true", help="a progress bar even where the app could be shown"
-        )
-        return
-    if verb == "select":
-        command.add_argument("project", metavar="PROJECT", type=Path)
-        command.add_argument("names", nargs="+", metavar="NAME", help="a name or a pattern")
-        choice = command.add_mutually_exclusive_group(required=True)
-        for option, value in (("include", Choice.INCLUDE), ("exclude", Choice.EXCLUDE)):
-            choice.add_argument(
-                f"--{option}", dest="choice", action="store_const", const=value,
-                help=f"{option} these whatever the filters say",
-            )  # fmt: skip
-        choice.add_argument(
-            "--auto", dest="choice", action="store_const", const=Choice.AUTO,
-            help="leave them to the filters again",
-        )  # fmt: skip
-        return
-    if verb == "export":
-        command.add_argument(
-            "what", choices=("micrographs", "particles"), metavar="micrographs|particles"
-        )
-    command.add_argument("project", nargs="?", default=".", metavar="PROJECT", type=Path)
-    if verb == "export":
-        _add_export_options(command)
-        _add_particle_options(command)
-    if verb == "train":
-        from warptui.commands import train_options
-
-        train_options.add_options(command)
-    if verb == "report":
-        command.add_argument(
-            "--output", type=Path, metavar="FILE", help="the page (default: PROJECT/report.html)"
-        )
-        for kind in ("csv", "json"):
-            words = f"also all items with every value as {kind.upper()}, beside the page"
-            command.add_argument(f"--{kind}", action="store_true", help=words)
-    if verb == "status":
-        command.add_argument("--items", action="store_true", help="one record per item")
-    if verb == "init":
-        command.add_argument(
-            "--input", type=Path, metavar="DIR", help="where the movies are (default: PROJECT)"
-        )
-        command.add_argument(
-            "--dry-run", action="store_true", help="tell what would be written, and write nothing"
-        )
-        command.add_argument("--pattern", nargs="+", metavar="GLOB", help='such as "*.tif"')
-        for _, key, kind, metavar in INIT_OPTIONS:
-            command.add_argument(f"--{key.replace('_', '-')}", type=kind, metavar=metavar)
-        for key in INIT_FLAGS:
-            command.add_argument(f"--{key.replace('_', '-')}", action="store_true")
-
-
-def _add_export_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="the list (default: PROJECT/micrographs.star, PROJECT/export_particles.star)",
-    )
-    command.add_argument(
-        "--absolute", action="store_true",
-        help="absolute paths; without it RELION must run in the project folder",
-    )  # fmt: skip
-    command.add_argument(
-        "--without-ctf", action="store_true",
-        help="also items without a CTF, and no columns about it: RELION shall estimate it",
-    )  # fmt: skip
-    command.add_argument(
-        "--float32", action="store_true",
-        help="list float32 copies, made once in average/float32: RELION 3.1 reads no float16",
-    )  # fmt: skip
-    group = command.add_argument_group("optics groups", "without these as [export] has them")
-    group.add_argument(
-        "--optics-groups", choices=("one", "beam_shift"), help="one, or by the beam's position"
-    )
-    group.add_argument(
-        "--beam-shift-folder", metavar="DIR",
-        help="where EPU's XML or SerialEM's mdoc files are, if not beside the movies",
-    )  # fmt: skip
-    group.add_argument(
-        "--beam-shift-distance", metavar="N",
-        help="positions nearer than this are one (default: found from the images)",
-    )  # fmt: skip
-
-
-def _add_particle_options(command: argparse.ArgumentParser) -> None:
-    group = command.add_argument_group("particles")
-    group.add_argument(
-        "--done", action="store_true", help="of all that are done, not only of what is selected"
-    )
-    group.add_argument(
-        "--coordinates", metavar="STAR", help="another program's places instead of our picks"
-    )
-    group.add_argument(
-        "--coordinates-pixel-size", metavar="Å",
-        help="of its coordinates, Å/px (default: as it tells, else that of the averages)",
-    )  # fmt: skip
-    group.add_argument("--box", metavar="PX", help="cut particles out with this box")
-    group.add_argument("--pixel-size", metavar="Å", help="cut them out at this pixel size")
-    group.add_argument(
-        "--relion30", action="store_true", help="one table without optics groups, for RELION 3.0"
-    )
 
 
 def _dispatch(arguments: list[str]) -> int:
     if not arguments or (arguments[0] not in VERBS and not arguments[0].startswith("-")):
         return _open_app(arguments)
     try:
-        call = make_parser().parse_args(arguments)
+        call = make_parser(arguments[0]).parse_args(arguments)
     except SystemExit as end:
         return int(end.code or 0)
-    return _run_verb(call)
-
-
-def _run_verb(call: argparse.Namespace) -> int:
-    match call.verb:
-        case "init":
-            from warptui.commands import create
-
-            folder = call.input or call.project
-            return create.init(
-                call.project, folder, _given(call), as_json=call.json, dry_run=call.dry_run
-            )
-        case "engine" | "start" | "stop" | "pause" | "resume":
-            from warptui.commands import steer
-
-            return getattr(steer, call.verb)(call.project)
-        case "select":
-            from warptui.commands import steer
-
-            return steer.select(call.project, call.names, call.choice, as_json=call.json)
-        case "run":
-            from warptui.commands import process
-
-            return process.run(call.project, as_json=call.json)
-        case "status":
-            from warptui.commands import report
-
-            return report.status(call.project, items=call.items, as_json=call.json)
-        case "export":
-            if call.what == "particles":
-                from warptui.commands import export_particles
-
-                return export_particles.run(call)
-            from warptui.commands import export
-
-            return export.micrographs(call)
-        case "report":
-            from warptui.commands import session_report
-
-            return session_report.session_report(
-                call.project, call.output, as_csv=call.csv, as_json=call.json
-            )
-        case "train":
-            from warptui.commands import train_options
-
-            return train_options.run(call)
-        case "demo":
-            from warptui.commands import demo
-
-            show_app = sys.stdout.isatty() and not (call.no_app or call.json)
-            return demo.demo(
-                call.project, n_movies=call.movies, delay_s=call.delay, show_app=show_app,
-                as_json=call.json,
-            )  # fmt: skip
-        case "doctor":
-            from warptui.commands import doctor
-
-            return doctor.doctor(call.project, as_json=call.json)
-    raise AssertionError(f"verb {call.verb!r} is not dispatched")
+    return call.run(call)
 
 
 def _open_app(arguments: list[str]) -> int:
@@ -332,26 +162,3 @@ def _refuse(arguments: list[str], project: Path) -> NoReturn:
     hint = f"did you mean `warptui {close[0]}`?" if close else "see warptui --help"
     what = "is no verb" if project.is_dir() else "is neither a verb nor a folder"
     raise WarptuiError(f"{arguments[0]!r} {what}: {hint}")
-
-
-def _given(call: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Settings that the user gave on the command line of `init`, by section."""
-    given: dict[str, dict[str, Any]] = {"input": {}, "optics": {}, "picking": {}}
-    for section, key, _, _ in INIT_OPTIONS:
-        if getattr(call, key) is not None:
-            given[section][key] = getattr(call, key)
-    given["input"] |= {key: True for key in INIT_FLAGS if getattr(call, key)}
-    if call.pattern:
-        given["input"]["pattern"] = call.pattern
-    return given
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text}: expected a whole number from 1")
-    return value
-
-
-def _sentence(words: str) -> str:
-    return words[0].upper() + words[1:] + "."

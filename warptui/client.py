@@ -1,4 +1,4 @@
-"""The engine seen from another process: the methods of `engine.session.Session` over its socket."""
+"""The engine seen from another process: the verbs of `engine.api.verbs` over its socket."""
 
 from __future__ import annotations
 
@@ -8,38 +8,37 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import warptui
 from warptui.engine.api import events, protocol
 from warptui.engine.api.events import Event
+from warptui.engine.api.verbs import EngineVerbs, Verb, sends
 from warptui.engine.errors import EngineError, OtherVersionError
 from warptui.engine.formats.writing import temporary
-from warptui.engine.model.detail import ItemDetail, Trial
-from warptui.engine.model.exports import ExportRequest
-from warptui.engine.model.item import Choice
-from warptui.engine.model.row import ItemRow
-from warptui.engine.model.status import EngineStatus
-from warptui.engine.model.training import ModelInfo, TrainingExample, TrainingRequest
 from warptui.engine.project import filesystem
 from warptui.engine.project.paths import ProjectPaths, socket_path
 from warptui.engine.training.folder import read_metrics, read_report
 
-if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
-    from warptui.engine.config.settings import Changes
+if TYPE_CHECKING:  # NumPy, which the command line can do without
     from warptui.engine.model.item_columns import Columns
 
 CALL_TIMEOUT_S = 60.0
 BUFFER = 1 << 20  # each read costs a turn with the interpreter, while the app is busy elsewhere
 LAUNCH_TIMEOUT_S = 30.0
-CATCHING_UP_S = 0.5  # a snapshot that takes longer is told of, this often
+CATCHING_UP_S = 0.5  # between events about a snapshot that takes longer
 LOG_TAIL_LINES = 15
 
 
-class Client:
-    """A connection to the engine that runs on a project. Safe to use from several threads."""
+@sends(EngineVerbs)
+class Client(EngineVerbs):
+    """A connection to the engine that runs on a project. Safe to use from several threads.
+
+    Its verbs (`status`, `choose`, `train` ...) are the methods of `EngineVerbs`, each of which is
+    sent to the engine and returns its answer.
+    """
 
     def __init__(self, project: Path) -> None:
         self.project = project.resolve()
@@ -75,150 +74,43 @@ class Client:
         for connection in list(self._subscriptions):
             connection.close()
 
-    def status(self) -> EngineStatus:
-        """The engine in one record."""
-        return EngineStatus.from_json(self._call("status"))
+    def send(self, verb: Verb, arguments: dict[str, Any]) -> Any:
+        """Have the engine carry out a verb; its answer, as JSON values.
 
-    def items(self) -> list[ItemRow]:
-        """All items in order of arrival."""
-        return list(protocol.decode_rows(self._call("items")))
-
-    def item(self, name: str) -> ItemDetail:
-        """Everything about one item. Raises KeyError when the engine does not know it."""
-        return ItemDetail.from_json(self._call("item", name=name))
-
-    def start(self) -> None:
-        """Process what is queued, now and later."""
-        self._call("start")
-
-    def pause(self) -> None:
-        """Start no further item; those that run are finished."""
-        self._call("pause")
-
-    def stop(self) -> None:
-        """End the engine: renames in flight are finished and metadata is flushed."""
-        self._call("stop")
-
-    def override(self, names: Sequence[str], choice: Choice) -> None:
-        """Set the user's choice for items."""
-        self._call("override", names=list(names), choice=str(choice))
-
-    def retry(self, names: Sequence[str]) -> None:
-        """Forget the failures of items and queue them again."""
-        self._call("retry", names=list(names))
-
-    def reprocess(self, names: Sequence[str]) -> None:
-        """Run all stages of items again, also where nothing changed."""
-        self._call("reprocess", names=list(names))
-
-    def cancel(self, names: Sequence[str]) -> None:
-        """Stop what runs or waits of items; they count as failed until they are retried."""
-        self._call("cancel", names=list(names))
-
-    def edit(self, name: str, edits: dict[str, Any]) -> None:
-        """Store all edits of an item's picks (see `engine.edits.Edits`); its picks follow.
-
-        Raises ItemError when they make no sense or cannot be stored.
+        Raises
+        ------
+        EngineError
+            When the engine is gone or does not answer in time. Other errors are the engine's.
         """
-        self._call("edit", name=name, edits=edits)
+        if verb.unlimited:
+            return self._send_alone(verb, arguments)
+        with self._turn:
+            self._ids += 1
+            self._calls.send({"id": self._ids, "call": verb.name, "args": arguments})
+            answer = self._calls.receive()
+            while answer is not None and answer.get("id") != self._ids:
+                answer = self._calls.receive()
+        return self._answered(verb, answer)
 
-    def acknowledge(self, ids: Sequence[int]) -> None:
-        """Somebody saw these notices: no viewer shows them any more."""
-        self._call("acknowledge", ids=list(ids))
-
-    def queue(self, limit: int = 1000) -> list[tuple[str, str]]:
-        """Names of the items that are next, in the order in which they will run, and why."""
-        return [(name, why) for name, why in self._call("queue", limit=limit)]
-
-    def reload(self) -> None:
-        """Read config.toml again. Raises SettingsError, keeping the old settings, when wrong."""
-        self._call("reload")
-
-    def change(self, changes: Changes) -> None:
-        """Change settings, in config.toml and at once; None takes a key out of the file.
-
-        Raises SettingsError, changing nothing, when a value or the file is wrong.
-        """
-        self._call("change", changes=changes)
-
-    def preview(self, changes: Changes) -> dict[str, Any]:
-        """What `change` would do: problems by key, items outdated per stage, n_items, seconds."""
-        return self._call("preview", changes=changes)
-
-    def preview_export(self, request: ExportRequest) -> dict[str, Any]:
-        """What `export` would do: n items, the first rows, path, exists, problem; all kinds."""
-        return self._call("preview_export", request=request.to_json())
-
-    def export(self, request: ExportRequest) -> str:
-        """Write a list for another program; its id at once, and the status tells the rest.
-
-        Raises ExportError when it cannot be written as asked, KeyError for unknown names.
-        """
-        return self._call("export", request=request.to_json())
-
-    def cancel_export(self, number: str) -> None:
-        """Stop writing a list. Raises KeyError when none of this id runs."""
-        self._call("cancel_export", id=number)
-
-    def optics_groups(self) -> dict[str, Any]:
-        """The optics groups of the live list by beam shift; {} where they are not made so."""
-        return self._call("optics_groups")
-
-    def try_settings(self, name: str, changes: Changes) -> Trial:
-        """What one stage makes of one item with changed settings; nothing of it is stored.
-
-        It takes as long as the stage, and until a worker is free. Other calls go on meanwhile.
-        """
+    def _send_alone(self, verb: Verb, arguments: dict[str, Any]) -> Any:
+        """Over a connection of its own, without a limit of time: other calls go on meanwhile."""
         connection = _Connection(self.project)
         connection.wait_for_ever()
         self._subscriptions.add(connection)
         try:
-            args = {"name": name, "changes": changes}
-            connection.send({"id": 0, "call": "try_settings", "args": args})
+            connection.send({"id": 0, "call": verb.name, "args": arguments})
             answer = connection.receive()
         finally:
             self._subscriptions.discard(connection)
             connection.close()
+        return self._answered(verb, answer)
+
+    def _answered(self, verb: Verb, answer: dict[str, Any] | None) -> Any:
         if answer is None:
-            raise EngineError(f"the engine of {self.project} went away; start it again")
+            raise EngineError(f"the engine of {self.project} went away during '{verb.name}'")
         if "error" in answer:
             protocol.raise_error(answer["error"])
-        return Trial.from_json(answer["ok"])
-
-    def drop_trial(self, name: str) -> None:
-        """Stop the trials of an item."""
-        self._call("drop_trial", name=name)
-
-    def training_examples(self) -> list[TrainingExample]:
-        """The micrographs that are marked for training, or for measuring a training."""
-        return [TrainingExample.from_json(entry) for entry in self._call("training_examples")]
-
-    def preview_training(self, request: TrainingRequest) -> dict[str, Any]:
-        """What `train` would do: see `Session.preview_training`."""
-        return self._call("preview_training", request=request.to_json())
-
-    def train(self, request: TrainingRequest) -> str:
-        """Train BoxNet from the marked micrographs; the new model's name at once.
-
-        The status tells the rest. Raises TrainingError, in plain words, when it cannot be.
-        """
-        return self._call("train", request=request.to_json())
-
-    def cancel_training(self, *, keep_best: bool = False) -> None:
-        """End the training that runs; with ``keep_best`` what is best so far becomes the model."""
-        self._call("cancel_training", keep_best=keep_best)
-
-    def models(self) -> list[ModelInfo]:
-        """The models that can be picked with, and trainings that did not end; bundled ones last."""
-        return [ModelInfo.from_json(entry) for entry in self._call("models")]
-
-    def use_model(self, name: str) -> None:
-        """Pick with this model from now on; what was picked with another becomes outdated."""
-        self._call("use_model", name=name)
-
-    def discard_model(self, name: str) -> None:
-        """Remove a model that was trained here, and all that is known of its training."""
-        self._call("discard_model", name=name)
+        return answer["ok"]
 
     def training_metrics(self, name: str) -> list[dict[str, Any]]:
         """The measurements of a training so far, read from disk; none where there are none.
@@ -230,22 +122,18 @@ class Client:
         return read_metrics(ProjectPaths(self.project).training_metrics(name))
 
     def training_report(self, name: str) -> dict[str, Any]:
-        """What came of a training; empty while it is not known.
+        """The result of a training; empty while it is not known.
 
         ``item`` is the held-out micrograph of ``before`` and ``after``, paths of (n, 3) arrays of
         y and x in Å and score; ``truth`` one of (n, 2), where people marked them.
         """
         return read_report(ProjectPaths(self.project).training_report(name))
 
-    def config(self) -> dict[str, Any]:
-        """The engine's current settings as JSON values."""
-        return self._call("config")
-
     def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
         """Numbered events later than ``after``, as they happen; a `Snapshot` first for 0.
 
-        Ends when the engine stops on request or this client is closed. A snapshot that takes long
-        is told of by `CatchingUp`, with no number of its own.
+        Ends when the engine stops on request or this client is closed. While a snapshot
+        arrives slowly, `CatchingUp` events come, which have no number of their own.
 
         Raises
         ------
@@ -259,15 +147,15 @@ class Client:
         try:
             connection.wait_for_ever()
             parts: list[Columns] = []
-            told = 0.0
+            shown_at = 0.0
             while (message := connection.receive()) is not None:
                 if "bye" in message:
                     return
                 if "part" in message:
-                    told = told if parts else time.monotonic()
-                    parts.append(protocol.decode_rows(message["part"]))
-                    if time.monotonic() > told + CATCHING_UP_S:
-                        told = time.monotonic()
+                    shown_at = shown_at if parts else time.monotonic()
+                    parts.append(protocol.decode_part(message["part"]))
+                    if time.monotonic() > shown_at + CATCHING_UP_S:
+                        shown_at = time.monotonic()
                         yield after, events.CatchingUp(sum(map(len, parts)))
                 if "snapshot" in message:
                     yield protocol.decode_snapshot(parts, message["snapshot"])
@@ -287,21 +175,8 @@ class Client:
     def _subscribe(self, after: int) -> _Connection:
         connection = _Connection(self.project)
         self._subscriptions.add(connection)
-        connection.send({"id": 0, "call": "subscribe", "args": {"after": after}})
+        connection.send({"id": 0, "call": protocol.SUBSCRIBE, "args": {"after": after}})
         return connection
-
-    def _call(self, call: str, /, **args: Any) -> Any:
-        with self._turn:
-            self._ids += 1
-            self._calls.send({"id": self._ids, "call": call, "args": args})
-            answer = self._calls.receive()
-            while answer is not None and answer.get("id") != self._ids:
-                answer = self._calls.receive()
-        if answer is None:
-            raise EngineError(f"the engine of {self.project} went away during '{call}'")
-        if "error" in answer:
-            protocol.raise_error(answer["error"])
-        return answer["ok"]
 
 
 class _Connection:

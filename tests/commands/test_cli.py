@@ -18,9 +18,13 @@ import pytest
 
 from warptui import cli
 from warptui.client import Client
-from warptui.commands import card, demo, doctor, offline, process, report
+from warptui.commands import offline
+from warptui.commands.items import run as processing
+from warptui.commands.items import status as status_command
+from warptui.commands.setup import card, demo, doctor
 from warptui.engine.config import file
 from warptui.engine.formats.mrc import write_mrc
+from warptui.engine.model import codec
 from warptui.engine.model.item import Choice, State
 from warptui.engine.model.notices import Notice
 from warptui.engine.model.row import ItemRow
@@ -188,9 +192,9 @@ def test_init_in_an_empty_folder_says_what_is_unknown(run: Run, tmp_path: Path):
 def test_status_prints_notices_that_nobody_has_seen():
     notice = Notice(1, 0.0, "failed_item", "error", "a.tif failed: torn\noff", "a.tif")
     status = EngineStatus("running", "/p", "/r", notices=(notice,))
-    (line,) = [line for line in report.lines(status) if line.startswith("notice")]
+    (line,) = [line for line in status_command.lines(status) if line.startswith("notice")]
     assert line.endswith(r"a.tif failed: torn\noff")
-    assert status.to_json()["notices"][0]["rule"] == "failed_item"
+    assert codec.encode(status)["notices"][0]["rule"] == "failed_item"
 
 
 def test_status_without_an_engine_lists_what_waits_for_one(run: Run, project: Path):
@@ -315,11 +319,11 @@ def test_the_progress_line_fits_and_tells_rate_and_rest():
         "running", "/p", "/p/raw", {"done": 10, "failed": 1, "queued": 9}, rate_per_hour=540.0,
         message="two\nlines",
     )  # fmt: skip
-    line = process.progress_line(status, 200)
+    line = processing.progress_line(status, 200)
     assert line.startswith("[#############...........] 10/20 done · 1 failed · 540/h · 1:00 left")
     assert "\n" not in line
-    assert len(process.progress_line(status, 40)) == 40
-    assert process.progress_line(EngineStatus("idle", "", ""), 80).endswith("0/0 done")
+    assert len(processing.progress_line(status, 40)) == 40
+    assert processing.progress_line(EngineStatus("idle", "", ""), 80).endswith("0/0 done")
 
 
 @pytest.mark.parametrize("counts, state, finished", [
@@ -331,13 +335,13 @@ def test_the_progress_line_fits_and_tells_rate_and_rest():
     ({"failed": 1, "missing": 1}, "idle", True),
 ])  # fmt: skip
 def test_finished_means_that_nothing_is_left(counts: dict[str, int], state: str, finished: bool):
-    assert process.is_finished(EngineStatus(state, "", "", counts), 2) is finished
+    assert processing.is_finished(EngineStatus(state, "", "", counts), 2) is finished
 
 
 def test_unknown_numbers_are_dashes_and_control_characters_visible():
     rows = [ItemRow("a\nb.mrc", 1, State.FAILED, reason="x\x1b[2J", summary={"m.v": None}),
             ItemRow("c.mrc", 2, State.DONE, summary={"m.v": 0.123})]  # fmt: skip
-    found = report.table(rows, (Summary("m.v", "value", "Å", digits=2),))
+    found = status_command.table(rows, (Summary("m.v", "value", "Å", digits=2),))
     assert found[0] == ["name", "state", "choice", "value (Å)", "reason"]
     assert found[1] == ["a\\nb.mrc", "failed", "auto", "        -", "x\\x1b[2J"]
     assert found[2][3] == "     0.12"

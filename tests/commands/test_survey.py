@@ -12,7 +12,7 @@ import pytest
 import tifffile
 
 from warptui import cli
-from warptui.commands.survey import find_gains, find_layout
+from warptui.commands.setup.survey import find_gains, find_layout
 from warptui.engine.config import file
 from warptui.engine.errors import EngineError
 from warptui.engine.formats.mrc import write_mrc

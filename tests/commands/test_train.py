@@ -14,7 +14,7 @@ sys.path.append(str(Path(__file__).parents[1] / "engine" / "training"))
 from training_project import Project, write_net
 
 from warptui.cli import main
-from warptui.commands.train import progress_line
+from warptui.commands.train.training import progress_line
 from warptui.engine.model.training import TrainingStatus
 
 QUICK = ("--epochs", "2", "--batch", "2", "--corpus-percent", "0", "--from", "tiny")

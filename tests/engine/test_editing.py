@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +12,9 @@ import starfile
 
 from warptui.engine.api import protocol
 from warptui.engine.api.event_hub import Broadcast
-from warptui.engine.api.server import edits_of
+from warptui.engine.api.verbs import VERBS
 from warptui.engine.config.settings import Config
-from warptui.engine.errors import InputError, ItemError
+from warptui.engine.errors import EngineError, InputError, ItemError
 from warptui.engine.formats.star.picks import Candidates
 from warptui.engine.formats.warp import xml
 from warptui.engine.items import picks
@@ -143,7 +143,7 @@ def test_the_details_have_what_the_app_needs(tmp_path: Path, book: Bookkeeper) -
     detail = read_detail(
         book.roster.known_detail(book.entry), ProjectPaths(tmp_path), book.store.load
     )
-    assert edits_of("a.tif", detail.edits) == Edits(min_score=0.5, train_mask=False)
+    assert Edits.model_validate(detail.edits) == Edits(min_score=0.5, train_mask=False)
     assert np.load(detail.path("candidates")).shape == (4, 4)
     assert np.load(detail.path("mask preview")).dtype == np.uint8
     assert detail.settings["picking"]["picking"]["diameter_angstrom"] == 200
@@ -212,10 +212,10 @@ def test_edits_that_cannot_be_written_are_told(tmp_path: Path, book: Bookkeeper)
 def test_unknown_items_and_senseless_values_are_refused(book: Bookkeeper) -> None:
     with pytest.raises(KeyError):
         book.edit("b.tif", Edits())
-    with pytest.raises(InputError, match=r"a\.tif: min_score: .*found 2"):
-        edits_of("a.tif", {"min_score": 2})
-    with pytest.raises(InputError, match=r"a\.tif: colour"):
-        edits_of("a.tif", cast(Any, {"colour": "red"}))
+    with pytest.raises(EngineError, match=r"edit: edits\.min_score: .*found 2"):
+        VERBS["edit"].decode_arguments({"name": "a.tif", "edits": {"min_score": 2}})
+    with pytest.raises(EngineError, match=r"edit: edits\.colour"):
+        VERBS["edit"].decode_arguments({"name": "a.tif", "edits": {"colour": "red"}})
 
 
 def test_viewers_get_what_the_edit_raised() -> None:

@@ -15,6 +15,7 @@ from warptui.engine.errors import ExportError, OutputError
 from warptui.engine.exporters.base import MICROGRAPHS, Outcome, kind_of, target_of
 from warptui.engine.exporting.jobs import Exports
 from warptui.engine.exporting.records import INTERRUPTED, ExportRecords, export_id
+from warptui.engine.model import codec
 from warptui.engine.model.exports import Export, ExportRequest
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
@@ -165,4 +166,4 @@ def test_a_list_never_lies_where_it_would_do_harm(
 
 def test_a_request_survives_the_way_to_the_engine() -> None:
     request = ExportRequest(items="named", names=("a", "b"), switches=("float32",), absolute=True)
-    assert ExportRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
+    assert codec.decode(ExportRequest, json.loads(json.dumps(codec.encode(request)))) == request

@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
 
 import numpy as np
 import pytest
 
 from tests.engine.item_stars import stored_item, write_item
 from warptui import client
-from warptui.engine.api.server import Server
+from warptui.engine.api import server
 from warptui.engine.config.sections import ExportSettings
 from warptui.engine.exporters import base as kinds
 from warptui.engine.exporters.merging import write_gathered
@@ -228,13 +227,13 @@ def test_a_project_that_cannot_be_held_for_want_of_room_is_left_as_it_was(tmp_pa
 def test_a_request_that_has_no_room_is_refused_in_plain_words(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def call(*_: object) -> None:
+    def call(**_: object) -> None:
         with naming(Path("/p/a.xml")):
             full()
 
-    answer = Server._answer(
-        cast(Server, SimpleNamespace(_call=call)), {"id": 7, "call": "override"}
-    )
+    service = SimpleNamespace(choose=call)
+    asked = {"id": 7, "call": "choose", "args": {"names": ["a.mrc"], "choice": "exclude"}}
+    answer = server.answer(service, asked)
     said = "/p/a.xml: disk full: make room, then try again"
     assert answer == {"id": 7, "error": {"type": "EngineError", "message": said}}
     assert not caplog.records

@@ -19,6 +19,7 @@ from warptui.engine.config.sections import FilterSettings
 from warptui.engine.config.settings import Config
 from warptui.engine.items.service import Register
 from warptui.engine.items.table import Roster
+from warptui.engine.model import codec
 from warptui.engine.model.item import Choice, State
 from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import EngineStatus
@@ -325,7 +326,7 @@ def test_rows_bring_the_direction_and_the_status_what_it_is_judged_by(with_ctf: 
     session = with_ctf.session_astigmatism()
     assert session is not None
     status = EngineStatus("idle", "", "", astigmatism=session)
-    assert EngineStatus.from_json(json.loads(json.dumps(status.to_json()))) == status
+    assert codec.decode(EngineStatus, json.loads(json.dumps(codec.encode(status)))) == status
     for entry in with_ctf.entries.values():
         values = with_ctf.row(entry).summary
         angle = 2 * math.radians(values["ctf.astigmatism_angle_deg"] or 0.0)

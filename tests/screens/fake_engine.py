@@ -137,9 +137,9 @@ class FakeEngine:
         self.calls.append(("item", name))
         return synthetic_detail(self.rows[name], self.folder, self.edits.get(name, Edits()))
 
-    def edit(self, name: str, edits: dict[str, Any]) -> None:
+    def edit(self, name: str, edits: Edits) -> None:
         self.calls.append(("edit", name, edits))
-        now = self.edits[name] = Edits.model_validate(edits)
+        now = self.edits[name] = edits
         row = self.rows[name]
         values = row.summary
         if "picking.n_particles" in values:
@@ -157,8 +157,8 @@ class FakeEngine:
         self.calls.append(("pause",))
         self.say_status(state="paused")
 
-    def override(self, names: Sequence[str], choice: Choice) -> None:
-        self.calls.append(("override", tuple(names), choice))
+    def choose(self, names: Sequence[str], choice: Choice) -> None:
+        self.calls.append(("choose", tuple(names), choice))
         for name in names:
             row = replace(self.rows[name], choice=choice)
             self.say(judged(row, self.state.summaries, self.state.filters))

@@ -54,7 +54,7 @@ async def test_a_click_on_the_header_changes_nothing(driven) -> None:
         before = app.workspace.current
         await pilot.click(StatusBar, offset=(3, 0))
         assert app.workspace.current == before
-        assert not {call[0] for call in engine.calls} & {"pause", "start", "override"}
+        assert not {call[0] for call in engine.calls} & {"pause", "start", "choose"}
 
 
 async def test_a_click_on_a_job_puts_the_cursor_there(driven) -> None:

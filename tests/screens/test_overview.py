@@ -56,9 +56,9 @@ async def test_a_marked_range_is_excluded_at_once(driven) -> None:
     engine = FakeEngine(300)
     async with driven(engine) as (app, pilot):
         await pilot.press("g", "v", "j", "j", "f")
-        await until(pilot, lambda: any(call[0] == "override" for call in engine.calls))
+        await until(pilot, lambda: any(call[0] == "choose" for call in engine.calls))
         names = tuple(row.name for row in list(engine.rows.values())[:3])
-        assert ("override", names, Choice.EXCLUDE) in engine.calls
+        assert ("choose", names, Choice.EXCLUDE) in engine.calls
         assert [row.choice for row in app.workspace.mirror.rows[:3]] == [Choice.EXCLUDE] * 3
         assert app.screen.query_one(ItemTable).mark_from is None
 
@@ -201,8 +201,8 @@ async def test_a_range_of_a_sorted_and_filtered_list_is_what_one_saw(driven) -> 
         engine.say(replace(worse, summary={**worse.summary, "motion.early_motion": 99.0}))
         await until(pilot, lambda: app.workspace.mirror.values("motion.early_motion")[5] == 99.0)
         await pilot.press("f")
-        await until(pilot, lambda: any(call[0] == "override" for call in engine.calls))
-        assert ("override", tuple(wanted), Choice.EXCLUDE) in engine.calls
+        await until(pilot, lambda: any(call[0] == "choose" for call in engine.calls))
+        assert ("choose", tuple(wanted), Choice.EXCLUDE) in engine.calls
         await pilot.pause()
         assert app.workspace.order[0] == 5
 

@@ -45,7 +45,7 @@ def shapes(image: Image) -> dict[Shape, Marks]:
 
 
 def sent(engine: FakeEngine) -> list[dict[str, Any]]:
-    return [call[2] for call in engine.calls if call[0] == "edit"]
+    return [call[2].model_dump(mode="json") for call in engine.calls if call[0] == "edit"]
 
 
 def aim(app, image: Image, place_yx: np.ndarray) -> None:
@@ -323,7 +323,7 @@ async def test_edits_wait_for_an_engine_that_is_gone_and_say_so(driven) -> None:
 async def test_a_refusal_is_told_once_and_leaving_asks(driven, monkeypatch) -> None:
     engine = FakeEngine(50)
 
-    def full(name: str, edits: dict[str, Any]) -> None:
+    def full(name: str, edits: Edits) -> None:
         raise ItemError("no space left on device")
 
     async with driven(engine) as (app, pilot):
@@ -408,6 +408,6 @@ async def test_edits_of_another_viewer_are_shown(driven) -> None:
     async with driven(engine) as (app, pilot):
         image = await opened(app, pilot)
         other = Edits(added=(Spot(y_angstrom=1500, x_angstrom=300),))
-        engine.edit(app.workspace.current, other.model_dump(mode="json"))
+        engine.edit(app.workspace.current, other)
         await until(pilot, lambda: Shape.BOX in shapes(image))
         assert field(app).edits == other

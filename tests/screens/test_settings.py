@@ -362,7 +362,7 @@ async def test_no_key_acts_on_an_item_that_is_not_seen(driven, engine) -> None:
         await opened(app, pilot)
         await pilot.press("f", "P", "space")
         await pilot.pause()
-        assert not [call for call in engine.calls if call[0] in ("override", "reprocess", "retry")]
+        assert not [call for call in engine.calls if call[0] in ("choose", "reprocess", "retry")]
 
 
 async def test_y_copies_the_path_of_the_settings_file(driven, engine) -> None:

@@ -157,8 +157,8 @@ async def test_exclude_these_twelve(driven) -> None:
         await pilot.press("g")
         operator = Operator(pilot, "exclude these twelve")
         await operator.press(3)
-        await until(pilot, lambda: any(call[0] == "override" for call in engine.calls))
-        [(_, names, choice)] = [call for call in engine.calls if call[0] == "override"]
+        await until(pilot, lambda: any(call[0] == "choose" for call in engine.calls))
+        [(_, names, choice)] = [call for call in engine.calls if call[0] == "choose"]
         assert (len(names), choice) == (12, Choice.EXCLUDE)
         operator.is_done()
 

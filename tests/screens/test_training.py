@@ -297,7 +297,7 @@ async def test_examples_follow_the_marks_of_items(driven) -> None:
 async def test_an_example_is_marked_otherwise_where_it_is_listed(driven) -> None:
     engine = FakeEngine(1284)
     sent: list[tuple] = []
-    engine.edit = lambda name, edits: sent.append((name, edits["training"]))
+    engine.edit = lambda name, edits: sent.append((name, edits.training))
     async with driven(engine) as (app, pilot):
         page = await opened(pilot)
         first, fifth = engine.examples[0].name, engine.examples[4].name

@@ -1,1 +1,1 @@
-"""What the verbs of the command line do, one file per group of verbs."""
+"""The verbs of the command line, one file each: `add_parser` declares options, `run` acts."""

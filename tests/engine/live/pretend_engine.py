@@ -6,9 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-from warptui.engine import service
 from warptui.engine.api import server
 from warptui.engine.config.file import read_config, write_config
+from warptui.engine.core import core
 from warptui.engine.execution import local_pool
 from warptui.engine.execution.suspend_clock import SuspendClock
 from warptui.engine.project import lock
@@ -17,5 +17,5 @@ if __name__ == "__main__":
     local_pool.BEAT_LIMIT_S = float(os.environ.get("PRETEND_BEAT_LIMIT", "60"))
     SuspendClock.GAP_S = float(os.environ.get("PRETEND_GAP", "10"))
     lock.BEAT_S = 0.1
-    service.REFERENCES_S = 0.3
+    core.REFERENCES_S = 0.3
     raise SystemExit(server.serve(Path(sys.argv[1]), read_config, write_config))

@@ -22,7 +22,7 @@ def test_a_list_is_written_by_the_engine_and_known_after_a_restart(
     engine.start()
     engine.wait_all(State.DONE, 3)
     client = engine.client
-    client.override(["b.mrc"], Choice.EXCLUDE)
+    client.choose(["b.mrc"], Choice.EXCLUDE)
     told = client.preview_export(WITHOUT_CTF)
     assert (told["n"], told["problem"], told["exists"]) == (2, "", False)
     assert [row[0] for row in told["rows"]] == ["average/a.mrc", "average/c.mrc"]

@@ -127,7 +127,7 @@ def test_an_engine_killed_while_it_stores_choices_keeps_all_of_them_or_none(
     engine.start(WARPTUI_CRASH_AT=point)
     engine.wait_all(State.DONE, len(names))
     with suppress(EngineError):  # it may be killed before it answers
-        engine.client.override(names, Choice.EXCLUDE)
+        engine.client.choose(names, Choice.EXCLUDE)
     assert engine.process is not None
     assert engine.process.wait(15) == -signal.SIGKILL
     engine.leave()
@@ -159,7 +159,7 @@ def test_the_details_of_an_item_on_a_hanging_disk_hold_up_nothing_else(engine: E
     with Client.connect(engine.project) as other:
         asking = threading.Thread(target=lambda: found.append(other.item("a.mrc")))
         asking.start()
-        engine.client.override(["b.mrc"], Choice.EXCLUDE)  # goes through the engine's own thread
+        engine.client.choose(["b.mrc"], Choice.EXCLUDE)  # goes through the engine's own thread
         assert engine.client.queue() == []
         assert engine.client.item("b.mrc").row.choice is Choice.EXCLUDE
         assert asking.is_alive()
@@ -243,7 +243,7 @@ def test_a_user_s_choice_during_a_run_is_kept(engine: Engine) -> None:
     engine.add("a.mrc")
     engine.start(PRETEND_SECONDS="1")
     engine.wait_for("a.mrc", State.RUNNING)
-    engine.client.override(["a.mrc"], Choice.EXCLUDE)
+    engine.client.choose(["a.mrc"], Choice.EXCLUDE)
     row = engine.wait_for("a.mrc", State.DONE)
     assert row.choice is Choice.EXCLUDE and not row.selected
     engine.end()

@@ -19,7 +19,7 @@ def processed(engine: Engine) -> dict[str, float]:
         engine.add(name)
     engine.start()
     engine.wait_all(State.DONE, 3)
-    engine.client.override(["b.mrc"], Choice.EXCLUDE)
+    engine.client.choose(["b.mrc"], Choice.EXCLUDE)
     return finished(engine)
 
 

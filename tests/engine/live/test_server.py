@@ -13,9 +13,10 @@ from pretend_project import Engine, until
 
 from warptui import client
 from warptui.client import Client
-from warptui.commands import steer
+from warptui.commands.engine.stop import stop
 from warptui.engine.api import protocol
 from warptui.engine.api.events import Event, ItemChanged, Snapshot
+from warptui.engine.api.verbs import Verb
 from warptui.engine.errors import EngineError, ItemError, OtherVersionError, SettingsError
 from warptui.engine.model.item import Choice, State
 from warptui.engine.model.row import ItemRow
@@ -53,7 +54,7 @@ def test_two_viewers_hear_the_same_and_their_choices_reach_each_other(engine: En
         viewers = [Viewer(engine.client), Viewer(other)]
         engine.add("a.mrc")
         engine.wait_for("a.mrc", State.DONE)
-        engine.client.override(["a.mrc"], Choice.EXCLUDE)
+        engine.client.choose(["a.mrc"], Choice.EXCLUDE)
         assert other.items()[0].choice is Choice.EXCLUDE
         for viewer in viewers:
             until(lambda viewer=viewer: viewer.rows("a.mrc")[-1].choice is Choice.EXCLUDE)
@@ -92,7 +93,7 @@ def test_a_viewer_that_reads_nothing_makes_nobody_wait(engine: Engine) -> None:
             engine.add(f"m{index}.mrc")
         engine.wait_all(State.DONE, 30)
         began = time.monotonic()
-        engine.client.override([f"m{index}.mrc" for index in range(30)], Choice.INCLUDE)
+        engine.client.choose([f"m{index}.mrc" for index in range(30)], Choice.INCLUDE)
         assert time.monotonic() - began < 5
     assert engine.end() == 0
 
@@ -105,7 +106,7 @@ def test_errors_reach_the_one_who_asked_with_their_type(engine: Engine) -> None:
     with pytest.raises(KeyError, match="nobody"):
         client.item("nobody")
     with pytest.raises(KeyError, match="nobody"):
-        client.override(["a.mrc", "nobody"], Choice.EXCLUDE)
+        client.choose(["a.mrc", "nobody"], Choice.EXCLUDE)
     assert client.items()[0].choice is Choice.AUTO
     engine.configure(more="[optics]\nvoltage = -3\n")
     with pytest.raises(SettingsError, match="voltage"):
@@ -116,7 +117,7 @@ def test_errors_reach_the_one_who_asked_with_their_type(engine: Engine) -> None:
     with pytest.raises(ItemError, match=r"a\.mrc"):
         client.reprocess(["a.mrc"])
     with pytest.raises(EngineError, match="unknown request"):
-        client._call("dance")
+        client.send(Verb("dance", lambda self: None), {})
     assert engine.end() == 0
 
 
@@ -191,7 +192,7 @@ def test_an_engine_of_another_version_is_ended_by_its_process(
         for command in (client.attach, client.running, client.launch_engine):
             with pytest.raises(OtherVersionError, match="`warptui stop` ends it"):
                 command(engine.project)
-    assert steer.stop(engine.project) == 0
+    assert stop(engine.project) == 0
     assert f"process {engine.process.pid}" in capsys.readouterr().err
     assert engine.process.wait(5) == 0
     assert not ProjectPaths(engine.project).lock.exists()
@@ -206,7 +207,7 @@ def test_a_snapshot_of_a_hundred_thousand_items_takes_a_fraction_of_a_second() -
     snapshot = Snapshot(rows, EngineStatus("idle", "", ""))
     lines = [protocol.line(message) for message in protocol.encode_snapshot(7, snapshot)]
     *parts, last = [json.loads(line) for line in lines]
-    decoded = [protocol.decode_rows(part["part"]) for part in parts]
+    decoded = [protocol.decode_part(part["part"]) for part in parts]
     sequence, again = protocol.decode_snapshot(decoded, last["snapshot"])
     assert time.process_time() - began < 2.0
     assert sum(len(line) for line in lines) < 20e6

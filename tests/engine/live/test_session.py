@@ -40,7 +40,7 @@ def test_a_movie_that_lands_in_the_folder_becomes_a_micrograph(engine: Engine) -
     assert (engine.project / "a.xml").exists()
     assert row.selected and row.summary["motion.early_motion"] is not None
     until(lambda: engine.client.status().state == "idle")
-    engine.client.override(["a.mrc"], Choice.EXCLUDE)
+    engine.client.choose(["a.mrc"], Choice.EXCLUDE)
     assert engine.rows()["a.mrc"].selected is False
     assert engine.end() == 0
 

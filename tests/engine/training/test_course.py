@@ -17,6 +17,7 @@ from warptui.engine.config.settings import Config
 from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.execution.trainer import Trainer, TrainerMessage
 from warptui.engine.formats.boxnet_model import read_boxnet
+from warptui.engine.model import codec
 from warptui.engine.model.training import TrainingRequest, TrainingStatus
 from warptui.engine.stages.movie.picking import PickingSettings
 from warptui.engine.training import files, folder, models
@@ -35,7 +36,7 @@ def config_of() -> Config:
 
 def make_task(project: Project, **request: object) -> Task:
     record = {"settings": QUICK, "model": "next", "start_from": "tiny", **request}
-    asked = TrainingRequest.from_json(record)
+    asked = codec.decode(TrainingRequest, record)
     return order.make_task(project.paths, config_of(), project.items, asked, "cpu", 1)
 
 

@@ -12,6 +12,7 @@ from training_project import DIAMETER, PIXEL_SIZE, Project, make_blobs
 from warptui.engine.errors import TrainingError
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.tables import Table, write_star
+from warptui.engine.model import codec
 from warptui.engine.model.edits import Edits, Spot
 from warptui.engine.model.training import TrainingRequest
 from warptui.engine.training.example import SURE
@@ -23,7 +24,7 @@ RULES = Rules(DIAMETER, 0.95)
 
 def marked(project: Project, percent: float = 0.0, **request: object):
     return find_marked(
-        project.paths, project.items, TrainingRequest.from_json(dict(request)), percent
+        project.paths, project.items, codec.decode(TrainingRequest, dict(request)), percent
     )
 
 

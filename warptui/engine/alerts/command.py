@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from warptui.engine.execution.child_process import ChildProcess
+from warptui.engine.model import codec
 from warptui.engine.model.notices import Notice
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class AlertCommand:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _attend(self, command: str, notice: Notice, limit_s: float) -> None:
-        record = asdict(notice) | {"project": str(self._project)}
+        record = codec.encode(notice) | {"project": str(self._project)}
         given = {
             "WARPTUI_RULE": notice.rule,
             "WARPTUI_LEVEL": notice.level,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict
 from pathlib import Path
 
 from warptui.engine.formats.writing import write_text
+from warptui.engine.model import codec
 from warptui.engine.model.notices import Notice
 
 log = logging.getLogger(__name__)
@@ -25,11 +25,10 @@ class Unseen:
         """What the engine before this one left behind."""
         try:
             records = json.loads(self._path.read_text(encoding="utf-8"))
-            keys = Notice.__dataclass_fields__
-            found = tuple(Notice(**{key: record[key] for key in keys}) for record in records)
+            found = codec.decode(tuple[Notice, ...], records)
         except FileNotFoundError:
             found = ()
-        except (OSError, ValueError, KeyError, TypeError) as problem:
+        except (OSError, ValueError) as problem:
             log.warning("%s: notices of an earlier engine cannot be read: %s", self._path, problem)
             return ()
         self._kept = found
@@ -40,7 +39,7 @@ class Unseen:
         if notices == self._kept or (self._kept is None and not notices):
             return
         try:
-            write_text(self._path, json.dumps([asdict(notice) for notice in notices]))
+            write_text(self._path, json.dumps(codec.encode(notices, tuple[Notice, ...])))
         except OSError as problem:
             if not self._complained:
                 log.warning("notices cannot be kept: %s", problem)

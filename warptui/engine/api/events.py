@@ -1,11 +1,12 @@
-"""Everything that the engine says. Frozen records; JSON on the wire (`encode`, `decode`)."""
+"""The events that the engine sends to its viewers: frozen records (`encode`, `decode`)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from warptui.engine.model import codec
 from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import EngineStatus
 
@@ -48,7 +49,7 @@ class Snapshot:
     Replaces all that the viewer knew: an item that is not in ``rows`` is gone.
     """
 
-    rows: Sequence[ItemRow]  # in order of arrival; from the socket as `columns.Columns`
+    rows: Sequence[ItemRow]  # in order of arrival; from the socket as `item_columns.Columns`
     status: EngineStatus
 
 
@@ -60,11 +61,12 @@ class CatchingUp:
 
 
 Event = ItemChanged | ItemRemoved | StatusChanged | LogLine | Snapshot | CatchingUp
+_SENT = {kind.__name__: kind for kind in (ItemChanged, ItemRemoved, StatusChanged, LogLine)}
 
 
 def encode(event: Event) -> dict[str, Any]:
-    """JSON-ready record with the event's type under ``event``."""
-    return {"event": type(event).__name__, **asdict(event)}
+    """An event as JSON values, with its type's name under ``event``; a snapshot goes in parts."""
+    return {"event": type(event).__name__, **codec.encode(event)}
 
 
 def decode(record: dict[str, Any]) -> Event:
@@ -73,19 +75,10 @@ def decode(record: dict[str, Any]) -> Event:
     Raises
     ------
     ValueError
-        For an event that this version does not know.
+        For an event that this version does not know, or that lacks something.
     """
-    match record.get("event"):
-        case "ItemChanged":
-            return ItemChanged(ItemRow.from_json(record["row"]))
-        case "ItemRemoved":
-            return ItemRemoved(record["name"])
-        case "StatusChanged":
-            return StatusChanged(EngineStatus.from_json(record["status"]))
-        case "LogLine":
-            return LogLine(record["at"], record["level"], record["text"], record.get("item", ""))
-        case "Snapshot":
-            rows = tuple(ItemRow.from_json(row) for row in record["rows"])
-            return Snapshot(rows, EngineStatus.from_json(record["status"]))
-        case other:
-            raise ValueError(f"unknown event {other!r}: viewer and engine differ in version")
+    kind = _SENT.get(str(record.get("event")))
+    if kind is None:
+        found = record.get("event")
+        raise ValueError(f"unknown event {found!r}: viewer and engine differ in version")
+    return codec.decode(kind, record)

@@ -1,8 +1,8 @@
 """The language between engine and viewers: one JSON object a line over a Unix socket.
 
-::
+The calls are the verbs of `api.verbs.VERBS`. ::
 
-    engine: {"hello": {"protocol": 1, "version": ..., "pid": ..., "host": ..., "project": ...}}
+    engine: {"hello": {"protocol": 5, "version": ..., "pid": ..., "host": ..., "project": ...}}
     viewer: {"id": 1, "call": "status", "args": {}}
     engine: {"id": 1, "ok": ...}   or   {"id": 1, "error": {"type": ..., "message": ...}}
     viewer: {"id": 2, "call": "subscribe", "args": {"after": 0}}
@@ -14,53 +14,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from warptui.engine import errors
 from warptui.engine.api.events import Snapshot
+from warptui.engine.model import codec
+from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import EngineStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from warptui.engine.model.item_columns import Columns
-    from warptui.engine.model.row import ItemRow
 
-PROTOCOL = 4
-PART = 4096  # items in a message: neither side holds the text of 100,000 at once
-CALLS = (
-    "status",
-    "items",
-    "item",
-    "start",
-    "pause",
-    "stop",
-    "override",
-    "retry",
-    "reprocess",
-    "cancel",
-    "edit",
-    "acknowledge",
-    "queue",
-    "reload",
-    "config",
-    "change",
-    "preview",
-    "preview_export",
-    "export",
-    "cancel_export",
-    "optics_groups",
-    "try_settings",
-    "drop_trial",
-    "training_examples",
-    "preview_training",
-    "train",
-    "cancel_training",
-    "models",
-    "use_model",
-    "discard_model",
-    "subscribe",
-)
+ROWS = Sequence[ItemRow]
+
+PROTOCOL = 5
+PART = 4096  # items in a message: neither side holds the text of 100,000 at the same time
+SUBSCRIBE = "subscribe"  # the one call that is no verb: it has no answer, but events
 _RAISED = {
     kind.__name__: kind
     for kind in (
@@ -98,38 +70,27 @@ def message(line: bytes) -> dict[str, Any]:
     return found
 
 
-def encode_rows(rows: Iterable[ItemRow]) -> dict[str, Any]:
-    """Rows in columns: 100,000 of them in a fraction of a second."""
-    from warptui.engine.model.item_columns import Columns  # NumPy: the command line answers without
-
-    return (rows if isinstance(rows, Columns) else Columns(rows)).to_json()
-
-
-def decode_rows(record: dict[str, Any]) -> Columns:
-    """The inverse of `encode_rows`."""
-    from warptui.engine.model.item_columns import Columns
-
-    return Columns.from_json(record)
-
-
 def encode_snapshot(sequence: int, snapshot: Snapshot) -> Iterator[dict[str, Any]]:
     """Messages with a snapshot and the sequence number up to which it is true."""
-    from warptui.engine.model.item_columns import Columns
-
     rows, last = snapshot.rows, 0
     for last in range(PART, len(rows), PART):
-        yield {"part": Columns(rows[last - PART : last]).to_json()}
-    items = Columns(rows[last:]).to_json()
-    status = snapshot.status.to_json()
+        yield {"part": codec.encode(rows[last - PART : last], ROWS)}
+    items = codec.encode(rows[last:], ROWS)
+    status = codec.encode(snapshot.status)
     yield {"snapshot": {"sequence": sequence, "status": status, "items": items}}
+
+
+def decode_part(record: dict[str, Any]) -> Columns:
+    """Some of a snapshot's rows."""
+    return codec.decode(ROWS, record)
 
 
 def decode_snapshot(parts: list[Columns], record: dict[str, Any]) -> tuple[int, Snapshot]:
     """The inverse of `encode_snapshot`, given the decoded parts and the last message's content."""
-    from warptui.engine.model.item_columns import Columns
+    from warptui.engine.model.item_columns import Columns  # NumPy: the command line needs none
 
-    status = EngineStatus.from_json(record["status"])
-    rows = Columns.joined([*parts, Columns.from_json(record["items"])])
+    status = codec.decode(EngineStatus, record["status"])
+    rows = Columns.joined([*parts, decode_part(record["items"])])
     return record["sequence"], Snapshot(rows, status)
 
 

@@ -1,4 +1,4 @@
-"""The session behind a Unix socket, and the engine's main function.
+"""The engine behind a Unix socket, and the engine's main function.
 
 One thread per viewer: there are few, and each may block on its own. What a viewer has not taken
 yet is not queued for it (see `warptui.engine.api.event_hub`), so a slow one costs nothing.
@@ -14,29 +14,25 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import warptui
 from warptui.engine.api import events, protocol
-from warptui.engine.api.events import Snapshot
+from warptui.engine.api.events import Event, Snapshot
+from warptui.engine.api.verbs import VERBS, EngineVerbs, Verb
 from warptui.engine.config.settings import ReadConfig, WriteConfig
 from warptui.engine.errors import EngineError, WarptuiError
-from warptui.engine.model.edits import edits_of
-from warptui.engine.model.exports import ExportRequest
-from warptui.engine.model.item import Choice
-from warptui.engine.model.training import TrainingRequest
 from warptui.engine.project import filesystem
 from warptui.engine.project.paths import ProjectPaths, socket_path
 from warptui.engine.service import Session
 
 log = logging.getLogger(__name__)
 
-SENT_AT_ONCE = 200  # events: what was said first is not to wait for all that follows
+SENT_AT_ONCE = 200  # events of a message, so that the first ones do not wait for all others
 SEND_TIMEOUT_S = 30.0  # a viewer that takes nothing for so long is dropped
 MAX_VIEWERS = 64
 GOODBYE_S = 0.8
@@ -44,12 +40,23 @@ MAX_LINE = 32 << 20  # of a request: names of 100,000 items
 HARD_LIMIT_S = 4.5  # after a signal; then the process ends, whatever hangs
 
 
+class Served(EngineVerbs, Protocol):
+    """An engine that can be served: `Session`, or that of tests."""
+
+    project: Path
+    ended: threading.Event
+
+    def batches(self, after: int = 0) -> Iterator[list[tuple[int, Event]]]:
+        """Numbered events later than ``after``, in batches."""
+        ...
+
+
 class Server:
     """Answers viewers until it is closed."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._path = socket_path(session.project)
+    def __init__(self, service: Served, table: Mapping[str, Verb] = VERBS) -> None:
+        self._service, self._table = service, table
+        self._path = socket_path(service.project)
         self._connections: set[socket.socket] = set()
         self._followers: set[threading.Thread] = set()
         self._socket = _listen(self._path)
@@ -77,10 +84,10 @@ class Server:
             try:
                 connection, _ = self._socket.accept()
             except OSError as problem:
-                if self._socket.fileno() < 0 or self._session.ended.is_set():
+                if self._socket.fileno() < 0 or self._service.ended.is_set():
                     return
                 log.warning("a viewer could not be accepted: %s", problem)
-                if self._session.ended.wait(1.0):  # out of descriptors: viewers will leave
+                if self._service.ended.wait(1.0):  # out of descriptors: viewers will leave
                     return
                 continue
             if len(self._connections) >= MAX_VIEWERS:
@@ -95,10 +102,10 @@ class Server:
                 connection.sendall(protocol.line({"hello": self._hello()}))
                 while line := requests.readline(MAX_LINE):
                     request = protocol.message(line)
-                    if request.get("call") == "subscribe":
+                    if request.get("call") == protocol.SUBSCRIBE:
                         self._follow(connection, request)
                         return
-                    connection.sendall(protocol.line(self._answer(request)))
+                    connection.sendall(protocol.line(answer(self._service, request, self._table)))
         except (OSError, ValueError, EngineError) as problem:
             log.debug("a viewer left: %s", problem)
         finally:
@@ -111,108 +118,55 @@ class Server:
             "version": warptui.__version__,
             "pid": os.getpid(),
             "host": socket.gethostname(),
-            "project": str(self._session.project),
+            "project": str(self._service.project),
         }
-
-    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        number = request.get("id")
-        try:
-            value = self._call(str(request.get("call")), request.get("args") or {})
-        except Exception as caught:
-            problem = _told(caught)
-            if not isinstance(problem, WarptuiError | KeyError):
-                log.exception("request %s failed", request.get("call"))
-            return {"id": number, "error": protocol.encode_error(problem)}
-        return {"id": number, "ok": value}
-
-    def _call(self, call: str, given: dict[str, Any]) -> Any:
-        session = self._session
-        match call:
-            case "status":
-                return session.status().to_json()
-            case "items":
-                return protocol.encode_rows(session.items())
-            case "item":
-                return session.item(given["name"]).to_json()
-            case "override":
-                return session.override(given["names"], Choice(given["choice"]))
-            case "retry":
-                return session.retry(given["names"])
-            case "reprocess":
-                return session.reprocess(given["names"])
-            case "cancel":
-                return session.cancel(given["names"])
-            case "edit":
-                return session.edit(given["name"], edits_of(given["name"], given["edits"]))
-            case "acknowledge":
-                return session.acknowledge([int(number) for number in given["ids"]])
-            case "queue":
-                return session.queue(int(given.get("limit", 1000)))
-            case "start":
-                return session.start()
-            case "pause":
-                return session.pause()
-            case "reload":
-                return session.reload()
-            case "config":
-                return session.config()
-            case "change":
-                return session.change(given["changes"])
-            case "preview":
-                return session.preview(given["changes"])
-            case "preview_export":
-                return session.preview_export(ExportRequest.from_json(given["request"]))
-            case "export":
-                return session.export(ExportRequest.from_json(given["request"]))
-            case "cancel_export":
-                return session.cancel_export(str(given["id"]))
-            case "optics_groups":
-                return session.optics_groups()
-            case "try_settings":
-                return session.try_settings(given["name"], given["changes"]).to_json()
-            case "drop_trial":
-                return session.drop_trial(given["name"])
-            case "training_examples":
-                return [asdict(example) for example in session.training_examples()]
-            case "preview_training":
-                return session.preview_training(TrainingRequest.from_json(given["request"]))
-            case "train":
-                return session.train(TrainingRequest.from_json(given["request"]))
-            case "cancel_training":
-                return session.cancel_training(keep_best=bool(given.get("keep_best")))
-            case "models":
-                return [asdict(info) for info in session.models()]
-            case "use_model":
-                return session.use_model(str(given["name"]))
-            case "discard_model":
-                return session.discard_model(str(given["name"]))
-            case "stop":
-                # Answered first; the end of the session ends this connection too.
-                threading.Thread(target=session.stop, name="stop").start()
-                return None
-        raise EngineError(f"unknown request {call!r}; known are {', '.join(protocol.CALLS)}")
 
     def _follow(self, connection: socket.socket, request: dict[str, Any]) -> None:
         self._followers.add(threading.current_thread())
         connection.settimeout(SEND_TIMEOUT_S)
         after = int((request.get("args") or {}).get("after", 0))
-        for batch in self._session.batches(after):
-            told = []
+        for batch in self._service.batches(after):
+            unsent: list[list[Any]] = []
             for sequence, event in batch:
-                if len(told) == SENT_AT_ONCE or (told and isinstance(event, Snapshot)):
-                    connection.sendall(protocol.line({"events": told}))
-                    told = []
+                if len(unsent) == SENT_AT_ONCE or (unsent and isinstance(event, Snapshot)):
+                    connection.sendall(protocol.line({"events": unsent}))
+                    unsent = []
                 if isinstance(event, Snapshot):
                     for message in protocol.encode_snapshot(sequence, event):
                         connection.sendall(protocol.line(message))
                 else:
-                    told.append([sequence, events.encode(event)])
-            connection.sendall(protocol.line({"events": told}))
+                    unsent.append([sequence, events.encode(event)])
+            connection.sendall(protocol.line({"events": unsent}))
         connection.sendall(protocol.line({"bye": "the engine stopped"}))
 
 
-def _told(problem: Exception) -> Exception:
-    """What a viewer is told: a full disk is no mistake of the program."""
+def answer(
+    service: object, request: dict[str, Any], table: Mapping[str, Verb] = VERBS
+) -> dict[str, Any]:
+    """Carry out a verb as a viewer asked for it; the message that answers it.
+
+    A verb that is answered first is carried out in a thread of its own.
+    """
+    call, number = str(request.get("call")), request.get("id")
+    try:
+        verb = table.get(call)
+        if verb is None:
+            raise EngineError(f"unknown request {call!r}; known are {', '.join(table)}")
+        arguments = verb.decode_arguments(request.get("args") or {})
+        method = getattr(service, verb.name)
+        if verb.answered_first:
+            threading.Thread(target=method, kwargs=arguments, name=verb.name).start()
+            return {"id": number, "ok": None}
+        return {"id": number, "ok": verb.encode_result(method(**arguments))}
+    except Exception as caught:
+        problem = _advised(caught)
+        if not isinstance(problem, WarptuiError | KeyError):
+            log.exception("request %s failed", call)
+        return {"id": number, "error": protocol.encode_error(problem)}
+
+
+def _advised(problem: Exception) -> Exception:
+    """The error that a viewer gets: a full disk is no mistake of the program."""
     if isinstance(problem, OSError) and filesystem.is_full(problem):
         return EngineError(filesystem.advised(problem, "try again"))
     return problem
@@ -225,7 +179,7 @@ def serve(
     *,
     prepare: Callable[[Session], None] | None = None,
 ) -> int:
-    """Run the engine of ``project`` in this process until it is told to stop.
+    """Run the engine of ``project`` in this process until it is asked to stop.
 
     Call it in the main thread. SIGTERM, SIGHUP and Ctrl-C end it within five seconds. ``prepare``
     is called with the session before the first viewer is let in.

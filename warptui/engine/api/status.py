@@ -1,4 +1,4 @@
-"""How the engine does, in one record: state, counts, rates, disk, devices, notices."""
+"""The engine's status: state, counts, rates, disk, devices, notices in one record."""
 
 from __future__ import annotations
 
@@ -18,21 +18,18 @@ from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.training import TrainingStatus
 from warptui.engine.planning.target import told
 from warptui.engine.project import filesystem
-from warptui.engine.stages.base import Stage
 
 COUNTING_SHARE = 20  # counting takes at most one part in so many of the time
 DISK_STEP = 100_000_000  # smaller changes of much free space are no news
-TREND_STEP = 0.03  # nor are smaller changes of a rate, relative to what was said last
+TREND_STEP = 0.03  # nor are smaller changes of a rate, relative to the last one sent
 
 
-class Vitals:
-    """Publishes the status. Used from the session's thread."""
+class StatusPublisher:
+    """Builds the status and sends it to the viewers. Used from the engine's thread."""
 
-    def __init__(
-        self, project: Path, dispatcher: Dispatcher, broadcast: Broadcast, stages: tuple[Stage, ...]
-    ) -> None:
+    def __init__(self, project: Path, dispatcher: Dispatcher, hub: Broadcast) -> None:
         self.free_bytes: int | None = None
-        self._project, self._dispatcher, self._broadcast = project, dispatcher, broadcast
+        self._project, self._dispatcher, self._hub = project, dispatcher, hub
         self._counts = dispatcher.items.roster.counts()
         self._counted_at = (dispatcher.items.n_shown, 0.0)
         self._rate, self._hours = Trend(0), Trend(1)
@@ -48,7 +45,7 @@ class Vitals:
         exports: tuple[Export, ...],
         training: TrainingStatus | None = None,
     ) -> None:
-        """Tell the viewers, if anything changed that is worth a message."""
+        """Send the status, if anything changed that is worth a message."""
         dispatcher, now = self._dispatcher, time.monotonic()
         items, places = dispatcher.items, dispatcher.places
         self.free_bytes = filesystem.free_bytes(self._project)
@@ -57,7 +54,7 @@ class Vitals:
         counts, choices = self._count(now)
         newest = items.roster.newest()
         problems = [*places.problems, *([problem] if problem else ())]
-        self._broadcast.publish(
+        self._hub.publish(
             StatusChanged(
                 EngineStatus(
                     state=self._state(stopping),
@@ -65,11 +62,11 @@ class Vitals:
                     input_folder=str(self._project / input_folder),
                     counts=counts,
                     choices=choices,
-                    rate_per_hour=self._rate.said(dispatcher.rates.per_hour(now)),
+                    rate_per_hour=self._rate.shown(dispatcher.rates.per_hour(now)),
                     newest_age_s=_coarse(newest, now),
                     newest_name=newest.name if newest else "",
                     disk_free_bytes=_coarse_bytes(self.free_bytes),
-                    disk_hours_left=self._hours.said(dispatcher.rates.disk_hours_left()),
+                    disk_hours_left=self._hours.shown(dispatcher.rates.disk_hours_left()),
                     devices=tuple(place.to_json() for place in places),
                     seconds_per_stage=dispatcher.rates.seconds_per_stage(),
                     watch_mode=watch_mode,
@@ -89,7 +86,7 @@ class Vitals:
         )
 
     def recount(self) -> None:
-        """Count anew before the next word, however lately that was done."""
+        """Count again before the next status, however lately that was done."""
         self._counted_at = (-1, 0.0)
 
     def _count(self, now: float) -> tuple[dict[str, int], dict[str, int]]:
@@ -129,14 +126,14 @@ def _coarse_bytes(free: int | None) -> int | None:
 
 
 class Trend:
-    """A number that always wavers; what is said of it changes only when that is worth it."""
+    """A number that varies all the time; what is shown of it changes only now and then."""
 
     def __init__(self, digits: int) -> None:
         self._digits = digits
         self._last: float | None = None
 
-    def said(self, value: float | None) -> float | None:
-        """What to say now."""
+    def shown(self, value: float | None) -> float | None:
+        """The value to show now."""
         last = self._last
         if value is None or last is None or abs(value - last) > TREND_STEP * abs(last):
             self._last = None if value is None else round(value, self._digits)

@@ -33,9 +33,10 @@ from warptui.engine.config.checks import (
 from warptui.engine.config.sections import (
     InputSettings,
 )
-from warptui.engine.config.settings import NO_CHANGES, Changes, Config
+from warptui.engine.config.settings import Config
 from warptui.engine.errors import SettingsError
 from warptui.engine.formats.writing import temporary
+from warptui.engine.model.changes import NO_CHANGES, Changes
 from warptui.engine.project.paths import CONFIG_NAME
 from warptui.engine.stages.registry import STAGES
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -22,11 +22,9 @@ from warptui.engine.config.sections import (
     Section,
     TrainingSettings,
 )
+from warptui.engine.model.changes import NO_CHANGES, Changes
 from warptui.engine.stages.base import StageSettings
 from warptui.engine.stages.registry import STAGES
-
-Changes = Mapping[str, Mapping[str, Any]]  # by section and key; None takes the key out of the file
-NO_CHANGES: Changes = {}
 
 
 class ReadConfig(Protocol):

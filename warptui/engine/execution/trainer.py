@@ -19,6 +19,7 @@ from warptui.engine.execution.child_process import (
     describe_exit,
     python_module,
 )
+from warptui.engine.model import codec
 from warptui.engine.model.training import TrainingStatus
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.training import models
@@ -131,7 +132,7 @@ class Trainer:
 
     def _start(self, task: Task, generation: int) -> ChildProcess:
         def read(line: bytes) -> None:
-            status = TrainingStatus.from_json(json.loads(line))
+            status = codec.decode(TrainingStatus, json.loads(line))
             self._deliver(TrainerMessage(generation, status))
 
         return ChildProcess(

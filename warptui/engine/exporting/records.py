@@ -16,12 +16,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from warptui.engine.errors import ExportError, WarptuiError
 from warptui.engine.exporters.stacks import stacks_of, sweep
 from warptui.engine.formats.writing import write_text
+from warptui.engine.model import codec
 from warptui.engine.model.exports import Export
 from warptui.engine.project import filesystem
 from warptui.engine.project.paths import ProjectPaths
@@ -83,7 +84,7 @@ class ExportRecords:
         """
         path = self._file(record.id)
         try:
-            write_text(path, json.dumps(asdict(record)))
+            write_text(path, json.dumps(codec.encode(record)))
         except OSError as problem:
             if not filesystem.is_full(problem):
                 raise
@@ -137,9 +138,8 @@ class ExportRecords:
     @staticmethod
     def _read(path: Path) -> Export | None:
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            return Export(**{key: values[key] for key in Export.__dataclass_fields__})
-        except (OSError, ValueError, KeyError, TypeError):
+            return codec.decode(Export, json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
             return None  # half a record of a full disk, or of another version
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from warptui.engine.model.row import ItemRow
@@ -31,18 +31,6 @@ class ItemDetail:
         """Path of a product that a stage declares as shown; "" while there is none."""
         return self.paths.get(product, "")
 
-    def to_json(self) -> dict[str, Any]:
-        """The record as JSON-ready values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> ItemDetail:
-        """The inverse of `to_json`; unknown keys are ignored."""
-        known = {key: record[key] for key in cls.__dataclass_fields__ if key in record}
-        known["row"] = ItemRow.from_json(known["row"])
-        known["history"] = tuple(known.get("history", ()))
-        return cls(**known)
-
 
 @dataclass(frozen=True)
 class Trial:
@@ -55,12 +43,3 @@ class Trial:
     pictures: dict[str, str] = field(default_factory=dict)  # paths by product, there for a while
     seconds: float = 0.0
     device: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """The record as JSON-ready values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Trial:
-        """The inverse of `to_json`; unknown keys are ignored."""
-        return cls(**{key: record[key] for key in cls.__dataclass_fields__ if key in record})

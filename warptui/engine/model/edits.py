@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from warptui.engine.errors import InputError
+from pydantic import BaseModel, ConfigDict, Field
 
 
 @dataclass(frozen=True)
@@ -70,19 +67,3 @@ class Edits(BaseModel):
 
 
 NO_EDITS = Edits()
-
-
-def edits_of(name: str, values: Mapping[str, Any]) -> Edits:
-    """The edits of an item in plain values, as they cross a socket.
-
-    Raises
-    ------
-    InputError
-        Naming the first value that is not allowed.
-    """
-    try:
-        return Edits.model_validate(dict(values))
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "edits"
-        raise InputError(f"{name}: {where}: {first['msg']}; found {first['input']!r}") from problem

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -39,15 +38,3 @@ class ExportRequest:
     absolute: bool = False  # whole paths instead
     switches: tuple[str, ...] = ()  # those of the kind that are on
     given: dict[str, str] = field(default_factory=dict)  # what was typed, by the kind's fields
-
-    def to_json(self) -> dict[str, Any]:
-        """The record as JSON-ready values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> ExportRequest:
-        """The inverse of `to_json`; unknown keys are ignored."""
-        known = {key: record[key] for key in cls.__dataclass_fields__ if key in record}
-        for key in ("names", "switches"):
-            known[key] = tuple(known.get(key, ()))
-        return cls(**known)

@@ -297,6 +297,16 @@ class Columns(Sequence[ItemRow]):
         self._capacity = capacity
 
 
+def encode_rows(rows: Iterable[ItemRow]) -> dict[str, Any]:
+    """Rows as JSON values, in columns."""
+    return (rows if isinstance(rows, Columns) else Columns(rows)).to_json()
+
+
+def decode_rows(record: dict[str, Any]) -> Columns:
+    """The inverse of `encode_rows`."""
+    return Columns.from_json(record)
+
+
 def _known(columns: dict[str, np.ndarray], number: int) -> dict[str, Any]:
     """Values of one item, None where they are unknown; empty where all are."""
     values = {key: float(column[number]) for key, column in columns.items()}

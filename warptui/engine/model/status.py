@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from warptui.engine.model.exports import Export
@@ -51,21 +51,3 @@ class EngineStatus:
     filters: dict[str, float] = field(default_factory=dict)  # [filters]: the limits that are set
     astigmatism: Astigmatism | None = None  # of the session; None = not known of any item
     training: TrainingStatus | None = None  # that runs, or was the last; None = none yet
-
-    def to_json(self) -> dict[str, Any]:
-        """The record as JSON-ready values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> EngineStatus:
-        """The inverse of `to_json`; unknown keys are ignored."""
-        known = {key: record[key] for key in cls.__dataclass_fields__ if key in record}
-        known["devices"] = tuple(known.get("devices", ()))
-        known["summaries"] = tuple(Summary(**entry) for entry in known.get("summaries", ()))
-        known["notices"] = tuple(Notice(**entry) for entry in known.get("notices", ()))
-        known["exports"] = tuple(Export(**entry) for entry in known.get("exports", ()))
-        if known.get("astigmatism"):
-            known["astigmatism"] = Astigmatism(**known["astigmatism"])
-        if known.get("training"):
-            known["training"] = TrainingStatus.from_json(known["training"])
-        return cls(**known)

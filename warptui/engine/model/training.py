@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -18,18 +18,6 @@ class TrainingRequest:
     settings: dict[str, Any] = field(default_factory=dict)  # of [training], for this run alone
     resume: bool = False  # go on where the interrupted training of ``model`` stood
     use: bool = False  # pick with it as soon as it is done
-
-    def to_json(self) -> dict[str, Any]:
-        """The record as JSON-ready values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> TrainingRequest:
-        """The inverse of `to_json`; unknown keys are ignored."""
-        known = {key: record[key] for key in cls.__dataclass_fields__ if key in record}
-        for key in ("items", "held_out"):
-            known[key] = tuple(known.get(key, ()))
-        return cls(**known)
 
 
 @dataclass(frozen=True)
@@ -60,15 +48,6 @@ class TrainingStatus:
         """Whether it runs now."""
         return self.phase in ("examples", "baseline", "running", "measuring")
 
-    def to_json(self) -> dict[str, Any]:
-        """The record as JSON-ready values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> TrainingStatus:
-        """The inverse of `to_json`; unknown keys are ignored."""
-        return cls(**{key: record[key] for key in cls.__dataclass_fields__ if key in record})
-
 
 @dataclass(frozen=True)
 class TrainingExample:
@@ -82,11 +61,6 @@ class TrainingExample:
     masked: bool = False  # its mask teaches what an artifact is
     seen_by: str = ""  # the last model that learned from these very marks; empty = new
     problem: str = ""  # why nothing can be learned from it
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> TrainingExample:
-        """From JSON-ready values; unknown keys are ignored."""
-        return cls(**{key: record[key] for key in cls.__dataclass_fields__ if key in record})
 
 
 @dataclass(frozen=True)
@@ -106,8 +80,3 @@ class ModelInfo:
     f1: float | None = None  # on held-out micrographs; None = not known
     verdict: str = ""
     problem: str = ""
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> ModelInfo:
-        """From JSON-ready values; unknown keys are ignored."""
-        return cls(**{key: record[key] for key in cls.__dataclass_fields__ if key in record})

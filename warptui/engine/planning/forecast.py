@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from warptui.engine.model.item import State
 from warptui.engine.planning.target import Wanted
@@ -31,10 +31,6 @@ class Forecast:
     n_items: int = 0  # that would become outdated by it
     n_restored: int = 0  # outdated now, in accord with the settings then
     seconds: float | None = None  # of all workers together; None = unknown
-
-    def to_json(self) -> dict[str, Any]:
-        """The record as JSON-ready values."""
-        return {**vars(self)}
 
 
 def forecast(

@@ -41,6 +41,7 @@ def main() -> int:
         return 1
 
     from warptui.engine.errors import Cancelled, WarptuiError
+    from warptui.engine.model import codec
     from warptui.engine.model.training import TrainingStatus
     from warptui.engine.project.filesystem import UNWRITABLE
     from warptui.engine.training import folder
@@ -49,7 +50,7 @@ def main() -> int:
 
     def tell(status: TrainingStatus) -> None:
         try:
-            output.write(json.dumps(status.to_json()).encode() + b"\n")
+            output.write(json.dumps(codec.encode(status)).encode() + b"\n")
             output.flush()
         except OSError:
             control.stop = True

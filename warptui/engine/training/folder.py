@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from warptui.engine.formats.writing import write_text
+from warptui.engine.model import codec
 from warptui.engine.model.training import TrainingStatus
 from warptui.engine.project.paths import ProjectPaths
 
@@ -41,12 +42,12 @@ def read_report(path: Path) -> dict[str, Any]:
 def read_status(folder: Path) -> TrainingStatus | None:
     """Where a training stood when it last wrote that down; None where it never did."""
     told = read_json(folder / STATUS)
-    return TrainingStatus.from_json(told) if told.get("model") and told.get("phase") else None
+    return codec.decode(TrainingStatus, told) if told.get("model") and told.get("phase") else None
 
 
 def write_status(folder: Path, status: TrainingStatus) -> None:
     """Write down where a training stands."""
-    write_text(folder / STATUS, json.dumps(status.to_json(), indent=1) + "\n")
+    write_text(folder / STATUS, json.dumps(codec.encode(status), indent=1) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from warptui.engine.model import codec
 from warptui.engine.model.training import TrainingRequest
 
 
@@ -24,14 +25,11 @@ class Task:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Task:
         """From JSON-ready values; unknown keys are ignored."""
-        known = {key: record[key] for key in cls.__dataclass_fields__ if key in record}
-        known["request"] = TrainingRequest.from_json(known["request"])
-        known["fingerprints"] = tuple(known.get("fingerprints", ()))
-        return cls(**known)
+        return codec.decode(cls, record)
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON-ready values."""
-        return {**vars(self), "request": self.request.to_json()}
+        return codec.encode(self)
 
 
 @dataclass

@@ -120,4 +120,4 @@ class ItemActions:
             page.clear_marks()
             page.show_choices(set(names))
         message = f"{len(names):,} items: {choice}" if len(names) > 1 else ""
-        self._calls.ask(lambda engine: engine.override(names, choice), message=message)
+        self._calls.ask(lambda engine: engine.choose(names, choice), message=message)

@@ -192,7 +192,7 @@ class EditSender:
         def work() -> None:
             problem = ""
             try:
-                client.edit(name, edits.model_dump(mode="json"))
+                client.edit(name, edits)
             except (WarptuiError, KeyError) as refusal:
                 problem = str(refusal)
             self._app.call_later(self._answered, name, problem)

@@ -300,7 +300,9 @@ class TrainingScreen(Page):
             if detail.edits_problem:
                 self.notify(detail.edits_problem, severity="error", markup=False)
                 return
-            edits = {**detail.edits, "training": role}
+            from warptui.engine.model.edits import Edits  # pydantic: not at the start of the app
+
+            edits = Edits.model_validate({**detail.edits, "training": role})
             self.data.request(lambda engine: engine.edit(example.name, edits), done)
 
         self.data.request(lambda engine: engine.item(example.name), take)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from warptui.commands import offline
 from warptui.commands.output import DONE, print_json, say
+from warptui.commands.parsing import Parsers, add_json, add_project, new_parser
 from warptui.engine.config import file
 from warptui.engine.config.sections import InputSettings
 from warptui.engine.errors import InputError, SettingsError, TransientError
 from warptui.engine.project.paths import CONFIG_NAME
 
 if TYPE_CHECKING:
-    from warptui.commands.survey import Gain
+    from warptui.commands.setup.survey import Gain
 
 
 @dataclass
@@ -56,6 +58,61 @@ class Proposal:
             ],
             "notes": self.found.notes,
         }
+
+
+# The options that are settings: section, key, type, metavar.
+OPTIONS = (
+    ("input", "pixel_size", float, "Å"),
+    ("input", "dose_per_frame", float, "E/Å²"),
+    ("input", "pre_exposure", float, "E/Å²"),
+    ("input", "binning", float, "FACTOR"),
+    ("input", "gain", str, "FILE"),
+    ("input", "defects", str, "FILE"),
+    ("input", "eer_frames_per_group", int, "N"),
+    ("input", "eer_upsampling", int, "1|2"),
+    ("optics", "voltage", float, "KV"),
+    ("optics", "cs", float, "MM"),
+    ("optics", "amplitude_contrast", float, "FRACTION"),
+    ("picking", "diameter_angstrom", float, "Å"),
+    ("picking", "model", str, "NAME|FILE"),
+)
+FLAGS = ("recursive", "gain_flip_x", "gain_flip_y", "gain_transpose")
+
+
+def add_parser(verbs: Parsers, words: str) -> None:
+    """Declare the options."""
+    parser = new_parser(verbs, "init", words, run)
+    add_json(parser)
+    add_project(parser)
+    parser.add_argument(
+        "--input", type=Path, metavar="DIR", help="where the movies are (default: PROJECT)"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="tell what would be written, and write nothing"
+    )
+    parser.add_argument("--pattern", nargs="+", metavar="GLOB", help='such as "*.tif"')
+    for _, key, kind, metavar in OPTIONS:
+        parser.add_argument(f"--{key.replace('_', '-')}", type=kind, metavar=metavar)
+    for key in FLAGS:
+        parser.add_argument(f"--{key.replace('_', '-')}", action="store_true")
+
+
+def run(call: argparse.Namespace) -> int:
+    """Write the config.toml of a new project."""
+    folder = call.input or call.project
+    return init(call.project, folder, _given(call), as_json=call.json, dry_run=call.dry_run)
+
+
+def _given(call: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """The settings among the options, by section."""
+    given: dict[str, dict[str, Any]] = {"input": {}, "optics": {}, "picking": {}}
+    for section, key, _, _ in OPTIONS:
+        if getattr(call, key) is not None:
+            given[section][key] = getattr(call, key)
+    given["input"] |= {key: True for key in FLAGS if getattr(call, key)}
+    if call.pattern:
+        given["input"]["pattern"] = call.pattern
+    return given
 
 
 def init(
@@ -108,7 +165,7 @@ def propose(project: Path, input_folder: Path, given: dict[str, dict[str, Any]])
     SettingsError
         If the folder is not there.
     """
-    from warptui.commands.survey import find_gains, find_layout, try_gain
+    from warptui.commands.setup.survey import find_gains, find_layout, try_gain
 
     if not input_folder.is_dir():
         raise SettingsError(f"--input {input_folder}: expected a folder that is there")

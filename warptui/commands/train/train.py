@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from warptui.commands.output import DONE, SOME_FAILED, say
+from warptui.commands.parsing import Parsers, add_json, add_project, new_parser
 from warptui.engine.errors import TrainingError
 from warptui.engine.model.training import TrainingRequest
 
@@ -22,9 +22,11 @@ SETTINGS = (
 )
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
-    """All of them, in groups."""
-    command.add_argument("--json", action="store_true", help="print data as JSON")
+def add_parser(verbs: Parsers, words: str) -> None:
+    """Declare the options, in groups."""
+    command = new_parser(verbs, "train", words, run)
+    add_project(command)
+    add_json(command)
     add = command.add_argument
     add("--name", default="", metavar="MODEL", help="of the new model (default: the next free one)")
     add("--from", dest="start_from", default="", metavar="MODEL",
@@ -75,106 +77,47 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(call: argparse.Namespace) -> int:
     """Do what the options say."""
-    from warptui.commands import train
+    from warptui.commands.train import bundles, models, scratch, training
 
     if call.from_scratch:
-        return _from_scratch(call)
+        return scratch.train(call)
     if call.list is not None:
-        return train.show_species(call.list, as_json=call.json)
+        return bundles.show_species(call.list, as_json=call.json)
     if call.merge:
-        return train.merge(call.merge, _output(call, "merge"), as_json=call.json)
+        return bundles.merge(call.merge, output_of(call, "merge"), as_json=call.json)
     if call.models:
-        return train.show_models(call.project, as_json=call.json)
+        return models.show_models(call.project, as_json=call.json)
     if call.use_model:
-        return train.use(call.project, call.use_model)
+        return models.use(call.project, call.use_model)
     if call.discard:
-        return train.discard(call.project, call.discard)
+        return models.discard(call.project, call.discard)
     if call.cancel:
-        return train.cancel(call.project, keep_best=call.keep_best)
+        return training.cancel(call.project, keep_best=call.keep_best)
     request = TrainingRequest(
         model=call.resume or call.name,
         start_from=call.start_from,
-        items=train.find_items(call.project, call.items),
-        held_out=train.find_items(call.project, call.held_out),
+        items=training.find_items(call.project, call.items),
+        held_out=training.find_items(call.project, call.held_out),
         positions=str(call.picks.resolve()) if call.picks else "",
-        settings=_settings(call),
+        settings=settings_of(call),
         resume=bool(call.resume),
         use=call.use,
     )
     if call.bundle:
         origin = {key: getattr(call, key) for key in ("species", "contributor", "licence")}
         origin["source"] = call.source
-        return train.bundle(call.project, call.bundle, request, origin, as_json=call.json)
-    return train.train(call.project, request, as_json=call.json)
+        return bundles.bundle(call.project, call.bundle, request, origin, as_json=call.json)
+    return training.train(call.project, request, as_json=call.json)
 
 
-def _settings(call: argparse.Namespace) -> dict[str, Any]:
+def settings_of(call: argparse.Namespace) -> dict[str, Any]:
+    """The options that take the place of [training]."""
     given = {key: getattr(call, key) for _, key, _ in SETTINGS}
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _output(call: argparse.Namespace, option: str) -> Path:
+def output_of(call: argparse.Namespace, option: str) -> Path:
+    """Where the result of an option goes. Raises TrainingError when it is missing."""
     if call.output is None:
         raise TrainingError(f"--{option} needs --output FILE: where the result goes")
     return call.output
-
-
-def _from_scratch(call: argparse.Namespace) -> int:
-    from warptui.engine.config.sections import ComputeSettings
-    from warptui.engine.worker.devices import cpu_count, plan_slots
-
-    if not call.data:
-        raise TrainingError("--from-scratch needs --data FOLDER: models of particles, or bundles")
-    device = call.device or plan_slots(ComputeSettings())[0][0].device
-    output = _output(call, "from-scratch")
-    if output.suffix != ".safetensors":
-        raise TrainingError(f"{output}: expected the name of a .safetensors file")
-
-    import torch
-
-    from warptui.engine.training import scratch
-
-    if device == "cpu":
-        torch.set_num_threads(cpu_count())
-    settings = _settings(call)
-    plan = scratch.Plan(
-        tuple(call.data),
-        output,
-        n_scenes=call.scenes,
-        n_invented=call.invented,
-        n_epochs=settings.get("epochs", scratch.Plan.n_epochs),
-        width=call.width,
-        batch=settings.get("batch", scratch.Plan.batch),
-        first_rate=settings.get("first_rate", scratch.Plan.first_rate),
-        last_rate=settings.get("last_rate", scratch.Plan.last_rate),
-        optimiser=settings.get("optimiser", scratch.Plan.optimiser),
-        averaging=call.averaging,
-    )
-    stop = _StopOnInterrupt()
-    with stop:
-        tally = scratch.train(plan, torch.device(device), say, lambda: stop.asked)
-    if tally is None:
-        say(f"stopped; the same command goes on from {plan.folder}")
-        return SOME_FAILED
-    say(f"{output}: validation {tally.to_json()}")
-    return DONE
-
-
-class _StopOnInterrupt:
-    """Ctrl-C ends the loop after the present step, with a checkpoint."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __enter__(self) -> None:
-        import signal
-
-        self._before = signal.signal(signal.SIGINT, self._ask)
-
-    def __exit__(self, *_: object) -> None:
-        import signal
-
-        signal.signal(signal.SIGINT, self._before)
-
-    def _ask(self, number: int, frame: object) -> None:
-        self.asked = True

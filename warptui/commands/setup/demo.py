@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -9,8 +10,10 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from warptui.commands import create, process
+from warptui.commands.items.run import process
 from warptui.commands.output import DONE, SOME_FAILED, say
+from warptui.commands.parsing import Parsers, add_json, new_parser
+from warptui.commands.setup.init import first_movie, init
 from warptui.engine.config.sections import InputSettings
 from warptui.engine.errors import EngineError
 from warptui.engine.project.paths import CONFIG_NAME
@@ -36,13 +39,40 @@ facts |= {"truncated": made.truncated, "empty": made.empty}
 """
 
 
+def add_parser(verbs: Parsers, words: str) -> None:
+    """Declare the options."""
+    parser = new_parser(verbs, "demo", words, run)
+    add_json(parser)
+    parser.add_argument("project", nargs="?", default="demo", metavar="PROJECT", type=Path)
+    parser.add_argument("--movies", type=_count, default=8, help="how many (default 8)")
+    parser.add_argument("--delay", type=float, default=4.0, help="s between them (default 4)")
+    parser.add_argument(
+        "--no-app", action="store_true", help="a progress bar even where the app could be shown"
+    )
+
+
+def run(call: argparse.Namespace) -> int:
+    """Simulate and process, in the app where it can be shown."""
+    show_app = sys.stdout.isatty() and not (call.no_app or call.json)
+    return demo(
+        call.project, n_movies=call.movies, delay_s=call.delay, show_app=show_app, as_json=call.json
+    )
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected a whole number from 1")
+    return value
+
+
 def demo(project: Path, *, n_movies: int, delay_s: float, show_app: bool, as_json: bool) -> int:
     """Simulate into ``project`` and process it, in the app or with a progress bar."""
     if (project / CONFIG_NAME).exists():
         say(f"{project} is a project already: going on with it")
         if show_app:
             return _show(project)
-        return _judge(project, process.process(project, as_json=as_json, arriving=lambda: False))
+        return _judge(project, process(project, as_json=as_json, arriving=lambda: False))
     project.mkdir(parents=True, exist_ok=True)
     log = project / "simulation.log"
     say(f"simulating {n_movies} movies into {project / 'movies'} (log: {log}); the first takes")
@@ -50,7 +80,7 @@ def demo(project: Path, *, n_movies: int, delay_s: float, show_app: bool, as_jso
     simulation = start_simulation(project, n_movies, delay_s, log)
     try:
         wait_for_first_movie(project, simulation, log)
-        create.init(
+        init(
             project,
             project / "movies",
             {
@@ -60,9 +90,7 @@ def demo(project: Path, *, n_movies: int, delay_s: float, show_app: bool, as_jso
             as_json=False,
         )
         if not show_app:
-            failed = process.process(
-                project, as_json=as_json, arriving=lambda: simulation.poll() is None
-            )
+            failed = process(project, as_json=as_json, arriving=lambda: simulation.poll() is None)
             return _judge(project, failed)
     except KeyboardInterrupt:
         say("interrupted")
@@ -115,7 +143,7 @@ def wait_for_first_movie(project: Path, simulation: subprocess.Popen[bytes], log
     folder = project / "movies"
     while time.monotonic() < deadline:
         code = simulation.poll()
-        there = folder.is_dir() and create.first_movie(InputSettings(folder=str(folder)))
+        there = folder.is_dir() and first_movie(InputSettings(folder=str(folder)))
         if there and (project / "gain.mrc").exists():
             return
         if code is not None:

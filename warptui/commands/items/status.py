@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from pathlib import Path
 from typing import Any
@@ -9,21 +10,32 @@ from typing import Any
 from warptui.client import running
 from warptui.commands import offline
 from warptui.commands.output import DONE, one_line, print_json, print_table, say
+from warptui.commands.parsing import Parsers, add_json, add_project, new_parser
 from warptui.engine.config import file
+from warptui.engine.model import codec
 from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.summary import Summary
 
 
-def status(project: Path, *, items: bool, as_json: bool) -> int:
+def add_parser(verbs: Parsers, words: str) -> None:
+    """Declare the options."""
+    parser = new_parser(verbs, "status", words, run)
+    add_json(parser)
+    add_project(parser)
+    parser.add_argument("--items", action="store_true", help="one record per item")
+
+
+def run(call: argparse.Namespace) -> int:
     """Print the state of a project, from its engine or, where none runs, from disk."""
-    for note in file.load(project).notes:
+    items: bool = call.items
+    for note in file.load(call.project).notes:
         say(f"config.toml: {note}")
-    found, rows = read(project, items=items)
-    if as_json:
-        record: dict[str, Any] = found.to_json()
+    found, rows = read(call.project, items=items)
+    if call.json:
+        record: dict[str, Any] = codec.encode(found)
         if items:
-            record["items"] = [row.to_json() for row in rows]
+            record["items"] = [codec.encode(row) for row in rows]
         print_json(record)
         return DONE
     for line in lines(found):
@@ -42,7 +54,7 @@ def read(project: Path, *, items: bool) -> tuple[EngineStatus, list[ItemRow]]:
         rows = [roster.row(entry) for entry in roster.entries.values()] if items else []
         return offline.status(project, roster, problem), rows
     with client:
-        return client.status(), client.items() if items else []
+        return client.status(), list(client.items()) if items else []
 
 
 def lines(status: EngineStatus) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import Any
 
 from warptui.engine.exporters.base import BY_SHIFT, ONE_GROUP
@@ -16,10 +17,11 @@ def asked_for(call: argparse.Namespace, request: ExportRequest) -> ExportRequest
         "beam_shift_folder": call.beam_shift_folder,
         "beam_shift_distance": call.beam_shift_distance,
     }
-    values = request.to_json()
-    values["switches"] = (*request.switches, *switch)
-    values["given"] = request.given | {name: value for name, value in typed.items() if value}
-    return ExportRequest.from_json(values)
+    return replace(
+        request,
+        switches=(*request.switches, *switch),
+        given=request.given | {name: value for name, value in typed.items() if value},
+    )
 
 
 def table(groups: dict[str, Any]) -> list[str]:

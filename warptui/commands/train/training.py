@@ -1,4 +1,4 @@
-"""`train`: BoxNet learns from marked micrographs, with or without an engine; bundles."""
+"""BoxNet learns from marked micrographs, with or without an engine."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from warptui.client import Client, running
-from warptui.commands import steer
-from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, print_table, say
+from warptui.commands.items.select import expand
+from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, say
+from warptui.commands.train.project import Locked, root_names
 from warptui.engine.config import file
 from warptui.engine.errors import EngineError, TrainingError
-from warptui.engine.model.item import root_name_of
+from warptui.engine.model import codec
 from warptui.engine.model.status import EngineStatus
-from warptui.engine.model.training import ModelInfo, TrainingRequest, TrainingStatus
-from warptui.engine.project.lock import ProjectLock
+from warptui.engine.model.training import TrainingRequest, TrainingStatus
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie.picking import use_model
 from warptui.engine.training.folder import read_metrics, read_report
@@ -66,136 +66,8 @@ def find_items(project: Path, patterns: Sequence[str]) -> tuple[str, ...]:
         with client:
             known = [row.name for row in client.items()]
     else:
-        known = list(_root_names(project).values())
-    return tuple(steer.expand(patterns, known))
-
-
-def show_models(project: Path, *, as_json: bool) -> int:
-    """The models that there are, and trainings that did not end."""
-    client = running(project)
-    if client is not None:
-        with client:
-            found = client.models()
-    else:
-        from warptui.engine.training import models
-        from warptui.engine.training import request as order
-
-        used = order.used_model(file.read_config(project))
-        found = models.list_models(ProjectPaths(project.resolve()), used)
-    if as_json:
-        print_json([asdict(info) for info in found])
-        return DONE
-    print_table([["", "model", "state", "F1", "micrographs", "from"], *map(_model_line, found)])
-    for info in found:
-        if info.verdict or info.problem:
-            say(f"{info.name}: {info.problem or info.verdict}")
-    return DONE
-
-
-def use(project: Path, name: str) -> int:
-    """Pick with a model from now on."""
-    client = running(project)
-    if client is not None:
-        with client:
-            client.use_model(name)
-    else:
-        from warptui.engine.training.models import check_usable
-
-        check_usable(ProjectPaths(project.resolve()), name)
-        file.write_config(project, use_model(name))
-    say(f"picking.model = {name}: what was picked with another model is outdated now")
-    return DONE
-
-
-def discard(project: Path, name: str) -> int:
-    """Remove a model that was trained here."""
-    client = running(project)
-    if client is not None:
-        with client:
-            client.discard_model(name)
-    else:
-        from warptui.engine.training import models
-        from warptui.engine.training import request as order
-
-        paths = ProjectPaths(project.resolve())
-        with _locked(paths):
-            models.discard(paths, name, order.used_model(file.read_config(project)))
-    say(f"{name} is gone")
-    return DONE
-
-
-def bundle(
-    project: Path, target: Path, request: TrainingRequest, origin: dict[str, str], *, as_json: bool
-) -> int:
-    """Pack the marked micrographs into one file that others can learn from."""
-    from warptui.engine.training import request as order
-    from warptui.engine.training.example_making import make_bundle
-
-    if not origin["species"]:
-        raise TrainingError("--species is missing: the name of what was picked")
-    if not origin["contributor"] or not origin["licence"]:
-        raise TrainingError(
-            "--contributor and --licence are missing: whose examples these are, and under which "
-            "licence (such as CC0-1.0) others may use them"
-        )
-    settings = file.read_config(project)
-    paths = ProjectPaths(project.resolve())
-    told, notes = make_bundle(
-        paths,
-        _root_names(project),
-        request,
-        order.rules_for(settings),
-        target,
-        train_masks=settings.training.train_masks,
-        **origin,
-    )
-    for note in notes:
-        say(note)
-    if as_json:
-        print_json({"path": str(target), **told})
-    say(f"{target}: {told['micrographs']} micrographs, {told['particles']} particles")
-    return DONE
-
-
-def merge(files: list[Path], target: Path, *, as_json: bool) -> int:
-    """Put bundles together into one."""
-    from warptui.engine.training.bundle import merge as merge_bundles
-
-    n_examples, n_doubles = merge_bundles(files, target)
-    if as_json:
-        print_json({"path": str(target), "examples": n_examples, "doubles": n_doubles})
-    left_out = f", {n_doubles} that were there twice left out" if n_doubles else ""
-    say(f"{target}: {n_examples} micrographs{left_out}")
-    return DONE
-
-
-def show_species(files: list[Path], *, as_json: bool) -> int:
-    """The species in the curated set, or in bundles."""
-    from warptui.engine.training.bundle import read_manifest, species_of
-    from warptui.engine.training.corpus import corpus_path
-
-    examples: list[dict[str, Any]] = []
-    for path in files or [corpus_path()]:
-        examples += read_manifest(path)["examples"]
-    found = species_of({"examples": examples})
-    if as_json:
-        print_json(found)
-        return DONE
-    heads = ["species", "micrographs", "source", "contributor", "licence"]
-    print_table(
-        [
-            heads,
-            *(
-                [
-                    one_line(entry["species"]),
-                    str(entry["micrographs"]),
-                    *(one_line(", ".join(entry[key])) for key in heads[2:]),
-                ]
-                for entry in found
-            ),
-        ]
-    )
-    return DONE
+        known = list(root_names(project).values())
+    return tuple(expand(patterns, known))
 
 
 def progress_line(status: TrainingStatus, width: int) -> str:
@@ -225,12 +97,12 @@ def _train_here(paths: ProjectPaths, request: TrainingRequest) -> TrainingStatus
 
     settings = file.read_config(paths.root)
     inbox: queue.SimpleQueue[TrainerMessage] = queue.SimpleQueue()
-    with _locked(paths):
+    with Locked(paths):
         slots, note = plan_slots(settings.compute)
         if note:
             say(note)
         place = slots[0].device, settings.compute.threads or cpu_count()
-        items = _root_names(paths.root)
+        items = root_names(paths.root)
         if not request.resume:
             _tell_plan(order.preview(paths, settings, items, request, *place))
         trainer = Trainer(paths, inbox.put)
@@ -301,14 +173,14 @@ def _tell_plan(plan: dict[str, Any]) -> None:
 def _conclude(paths: ProjectPaths, status: TrainingStatus, *, as_json: bool) -> int:
     if status.phase != "done":
         if as_json:
-            print_json(status.to_json())
+            print_json(codec.encode(status))
         say(f"{status.model}: {status.message}")
         if status.resumable:
             say(f"go on with it: warptui train {paths.root} --resume {status.model}")
         return SOME_FAILED
     report = read_report(paths.training_report(status.model))
     if as_json:
-        print_json({**status.to_json(), "report": report})
+        print_json({**codec.encode(status), "report": report})
     _tell_metrics(paths, status.model, report)
     say(f"{status.message}, after {_minutes(status.seconds)}")
     say(f"verdict: {status.verdict}")
@@ -332,44 +204,6 @@ def _tell_metrics(paths: ProjectPaths, name: str, report: dict[str, Any]) -> Non
         if values:
             numbers = (f"{k} {'-' if values[k] is None else f'{values[k]:.3f}'}" for k in keys)
             say(f"{label}: {'  '.join(numbers)}")
-
-
-def _model_line(info: ModelInfo) -> list[str]:
-    return [
-        "*" if info.used else "",
-        info.name,
-        info.state,
-        "-" if info.f1 is None else f"{info.f1:.3f}",
-        str(info.n_examples or "-"),
-        "comes with warptui" if info.bundled else info.start_from,
-    ]
-
-
-def _root_names(project: Path) -> dict[str, str]:
-    from warptui.commands import offline
-
-    roster, _ = offline.load_roster(project)
-    return {root_name_of(name): name for name in roster.entries}
-
-
-def _locked(paths: ProjectPaths) -> _Lock:
-    return _Lock(paths)
-
-
-class _Lock:
-    """Holds a project, so that no engine begins meanwhile."""
-
-    def __init__(self, paths: ProjectPaths) -> None:
-        self._paths = paths
-
-    def __enter__(self) -> None:
-        try:
-            self._lock = ProjectLock(self._paths.lock, lambda reason: say(reason))
-        except EngineError as problem:
-            raise TrainingError(f"{problem}: another training or an engine is at work") from problem
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 class _Shown:

@@ -1,4 +1,4 @@
-"""`export`: lists of what is selected, for other programs."""
+"""`export micrographs`: a RELION list of the selected items."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 import time
 from dataclasses import replace
 
-from warptui.commands import optics_groups, report
+from warptui.commands.export import optics_groups
+from warptui.commands.items import status
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, say
 from warptui.engine.config import file
 from warptui.engine.errors import WarptuiError
@@ -21,11 +22,11 @@ from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 
 
-def micrographs(call: argparse.Namespace) -> int:
+def export(call: argparse.Namespace) -> int:
     """Write a RELION list of the selected items; 1 if some of them could not be told."""
     project, output, as_json = call.project, call.output, call.json
     settings = file.read_config(project)
-    _, rows = report.read(project, items=True)
+    _, rows = status.read(project, items=True)
     selected = sorted((row for row in rows if row.selected), key=lambda row: row.sequence)
     paths = ProjectPaths(project.resolve())
     asked = optics_groups.asked_for(call, ExportRequest(kind=MICROGRAPHS.name))

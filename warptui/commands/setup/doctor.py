@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import locale
 import os
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import warptui
-from warptui.commands import create, offline
+from warptui.commands import offline
 from warptui.commands.output import DONE, WRONG_CALL, print_json
+from warptui.commands.parsing import Parsers, add_json, add_project, new_parser
+from warptui.commands.setup.init import first_movie, look_at
 from warptui.engine.config import file
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import SettingsError, WarptuiError
@@ -54,6 +57,18 @@ class Finding:
     problem: bool = False
 
 
+def add_parser(verbs: Parsers, words: str) -> None:
+    """Declare the options."""
+    parser = new_parser(verbs, "doctor", words, run)
+    add_json(parser)
+    add_project(parser)
+
+
+def run(call: argparse.Namespace) -> int:
+    """Look at this machine and these settings."""
+    return doctor(call.project, as_json=call.json)
+
+
 def doctor(project: Path, *, as_json: bool) -> int:
     """Print what was found; 2 if something is wrong with it."""
     findings = [*machine(), *terminal(), *settings(project)]
@@ -68,7 +83,7 @@ def doctor(project: Path, *, as_json: bool) -> int:
             for line in rest:
                 print(f"  {'':{width}}  {line}")
         if sys.stdout.isatty():
-            from warptui.commands.card import print_card
+            from warptui.commands.setup.card import print_card
 
             print_card()
     return WRONG_CALL if any(finding.problem for finding in findings) else DONE
@@ -119,7 +134,7 @@ def terminal() -> list[Finding]:
     """Colours and glyphs: what the app can draw with here."""
     environment = os.environ
     size = shutil.get_terminal_size((0, 0))
-    from warptui.commands import card  # imports Textual, which other commands need not
+    from warptui.commands.setup import card  # imports Textual, which other commands need not
 
     encoding = sys.stdout.encoding or "unknown"
     is_utf8 = "utf" in encoding.lower()
@@ -195,8 +210,8 @@ def _input(config_: Config) -> list[Finding]:
     watch = "polled" if filesystem.is_remote(kind) else "inotify and polled"
     text = f"{folder} ({kind or 'unknown file system'}): {watch} every {given.poll_seconds:g} s"
     found = [Finding("input", f"{text}; {len(movies)} movies there")]
-    movie = create.first_movie(given)
-    facts = create.look_at(movie, folder)
+    movie = first_movie(given)
+    facts = look_at(movie, folder)
     if movie is not None:
         known = facts.values.get("input", {})
         for key, sense in (

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from warptui.client import running
 from warptui.commands import offline
 from warptui.commands.output import DONE, SOME_FAILED, one_line, print_json, say
+from warptui.commands.parsing import Parsers, add_json, add_project, new_parser
 from warptui.engine.config import file
 from warptui.engine.errors import SettingsError
 from warptui.engine.model.item import State
@@ -27,26 +29,32 @@ BAR_WIDTH = 24
 
 
 class Engine(Protocol):
-    """The part of `engine.session.Session` and `client.Client` that is needed here."""
+    """The part of `engine.service.Session` and `client.Client` that is needed here."""
 
     def status(self) -> EngineStatus: ...
-    def items(self) -> list[ItemRow]: ...
+    def items(self) -> Sequence[ItemRow]: ...
     def start(self) -> None: ...
 
 
-def run(project: Path, *, as_json: bool) -> int:
+def add_parser(verbs: Parsers, words: str) -> None:
+    """Declare the options."""
+    parser = new_parser(verbs, "run", words, run)
+    add_json(parser)
+    add_project(parser)
+
+
+def run(call: argparse.Namespace) -> int:
     """Process what is there; 1 if items failed."""
-    loaded = file.load(project)
-    for note in loaded.notes:
+    for note in file.load(call.project).notes:
         say(f"config.toml: {note}")
-    failed = process(project, as_json=as_json, arriving=lambda: False)
+    failed = process(call.project, as_json=call.json, arriving=lambda: False)
     return SOME_FAILED if failed else DONE
 
 
 def process(project: Path, *, as_json: bool, arriving: Callable[[], bool]) -> list[str]:
     """Process until nothing is left to do and ``arriving`` says that nothing will come.
 
-    Returns the names of the items that failed, after telling what became of them.
+    Returns the names of the items that failed, after printing the result.
     """
     given = file.read_config(project).input
     for key in ("gain", "defects"):
@@ -113,7 +121,7 @@ def _follow(engine: Engine, n_files: int, arriving: Callable[[], bool]) -> list[
             say(line)
             shown, shown_at = line, now
         if finished:
-            return engine.items()
+            return list(engine.items())
         time.sleep(LOOK_S)
 
 

@@ -6,15 +6,17 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 
-from warptui.commands import optics_groups, report
+from warptui.commands.export import optics_groups
+from warptui.commands.items import status
 from warptui.commands.output import DONE, SOME_FAILED, print_json, say
 from warptui.engine.config import file
 from warptui.engine.errors import ExportError, WarptuiError
 from warptui.engine.execution.extraction import ExtractionProcess
 from warptui.engine.exporters.base import PARTICLES, by_settings, target_of
 from warptui.engine.exporting.records import ExportRecords, export_id, reason_of
+from warptui.engine.model import codec
 from warptui.engine.model.exports import Export, ExportRequest
 from warptui.engine.model.item import State
 from warptui.engine.model.stored import StoredItem
@@ -41,14 +43,14 @@ def request_of(call: argparse.Namespace) -> ExportRequest:
     return optics_groups.asked_for(call, request)
 
 
-def run(call: argparse.Namespace) -> int:
+def export(call: argparse.Namespace) -> int:
     """Write the list; 1 if something was left out."""
     project, request = call.project, request_of(call)
     settings = file.read_config(project)
     request = by_settings(request, settings.export)
     paths = ProjectPaths(project.resolve())
     target = target_of(request, paths)
-    _, rows = report.read(project, items=True)
+    _, rows = status.read(project, items=True)
     done = request.items == "done"
     wanted = [row for row in rows if (row.state is State.DONE if done else row.selected)]
     names = [row.name for row in sorted(wanted, key=lambda row: row.sequence)]
@@ -78,7 +80,7 @@ def run(call: argparse.Namespace) -> int:
     finally:
         store.close()
     if call.json:
-        print_json(asdict(ended) | {"groups": optics_groups.without_points(made.groups)})
+        print_json(codec.encode(ended) | {"groups": optics_groups.without_points(made.groups)})
     if made.rows:
         say(f"{made.rows:,} particles of {len(names):,} items: {target}")
     for line in optics_groups.table(made.groups):

@@ -1,0 +1,1 @@
+"""The engine of a project: `engine`, `start`, `stop`, `pause`, `resume`."""

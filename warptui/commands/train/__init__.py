@@ -1,0 +1,1 @@
+"""BoxNet: `train`, with models, bundles of examples, and networks from scratch."""
