@@ -16,6 +16,8 @@ from hypothesis import settings
 settings.register_profile("warptui", deadline=None)
 settings.load_profile("warptui")
 
+pytest_plugins = ["cpu_report"]
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 # Before torch is imported, by us or by a child: idle threads that spin slow the others down.
