@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+WRITE_EACH_S = 20.0
 PHASES = ("setup", "call", "teardown")
 TIERS = ("unit", "numerics", "screens", "engine", "science", "system")
 
@@ -75,6 +76,7 @@ class CpuReport:
         self.mark = 0.0
         self.tests: dict[str, TestTimes] = {}
         self.collecting: list[float] = []
+        self.written = 0.0
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -107,12 +109,23 @@ class CpuReport:
         return report
 
     def pytest_runtest_logreport(self, report: Any) -> None:
+        if hasattr(self.config, "workerinput"):
+            return  # the controller sees it too
         seconds = getattr(report, "cpu_seconds", None)
         if seconds is None:
             return  # of a worker that crashed
         times = self.tests.setdefault(report.nodeid, TestTimes(report.nodeid))
         times.slow = "slow" in report.keywords
         times.seconds[report.when] += seconds
+        if report.when == "teardown":
+            self._write_now_and_then()
+
+    def _write_now_and_then(self) -> None:
+        """So that a run that is interrupted leaves its table."""
+        path: Path | None = self.config.getoption("--cpu-report")
+        if path is not None and time.monotonic() - self.written > WRITE_EACH_S:
+            path.write_text(self.table())
+            self.written = time.monotonic()
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         path: Path | None = self.config.getoption("--cpu-report")
