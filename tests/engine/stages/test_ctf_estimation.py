@@ -12,12 +12,11 @@ import pytest
 import torch
 from processing import on_bench, write_stack
 from pydantic import ValidationError
+from simulated_movies import kept_movie
 
 from warptui.engine.errors import StageError
 from warptui.engine.ops.ctf import Optics
 from warptui.engine.ops.splines import grid_weights
-from warptui.engine.simulation.files import write_movie
-from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.truth import Truth
 from warptui.engine.stages import ctf
@@ -40,7 +39,7 @@ def estimated(tmp_path_factory: pytest.TempPathFactory) -> Estimate:
         seed: int, size: int = 1024, settings: CtfSettings | None = None, **changes: float
     ) -> tuple[CtfResult, Truth]:
         folder = tmp_path_factory.mktemp("ctf")
-        movie = simulate_movie(
+        path, truth = kept_movie(
             MovieSettings(
                 seed=seed,
                 shape_yx=(size, size),
@@ -51,11 +50,9 @@ def estimated(tmp_path_factory: pytest.TempPathFactory) -> Estimate:
                 **changes,
             )
         )
-        path = write_movie(movie, folder, "tif")
-        with on_bench(
-            path, folder, pixel_size=PIXEL, dose_per_frame=4.5, gain="movie_gain.mrc"
-        ) as bench:
-            return ctf.run(bench.item, bench, settings or CtfSettings()), movie.truth
+        gain = str(path.parent / "movie_gain.mrc")
+        with on_bench(path, folder, pixel_size=PIXEL, dose_per_frame=4.5, gain=gain) as bench:
+            return ctf.run(bench.item, bench, settings or CtfSettings()), truth
 
     return process
 
