@@ -15,6 +15,16 @@ from tests.screens.fake_engine import FakeEngine
 from warptui.screens.widgets.glyphs import Drawing
 
 WAIT_S = 20.0
+SLOW_SIZES = ((80, 24), (200, 60))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A layout is seen at the smallest size and at the usual one by ``make check``."""
+    for item in items:
+        given = getattr(getattr(item, "callspec", None), "params", {})
+        if given.get("size") in SLOW_SIZES and Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
 
 
 async def until(pilot, condition: Callable[[], object]) -> None:

@@ -76,7 +76,14 @@ def of_frames(
         return ctf.run(bench.item, bench, settings or CtfSettings())
 
 
-@pytest.mark.parametrize(("seed", "defocus"), [(101, 0.8), (102, 1.4), (103, 2.4)])
+@pytest.mark.parametrize(
+    ("seed", "defocus"),
+    [
+        (101, 0.8),
+        pytest.param(102, 1.4, marks=pytest.mark.slow),
+        pytest.param(103, 2.4, marks=pytest.mark.slow),
+    ],
+)
 def test_a_simulated_movie_is_measured(estimated: Estimate, seed: int, defocus: float):
     result, truth = estimated(
         seed, defocus_um=defocus, astigmatism_um=0.06, astigmatism_angle_deg=30.0 * (seed - 100)
@@ -253,6 +260,7 @@ def test_counts_alone_have_no_ctf(estimated: Estimate):
     assert len(result.curve_measured) == 256  # still there to be looked at
 
 
+@pytest.mark.slow
 def test_a_phase_shift_is_measured(estimated: Estimate):
     result, _ = estimated(
         106,

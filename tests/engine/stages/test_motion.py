@@ -245,6 +245,7 @@ def test_a_single_frame_has_no_motion_and_is_not_an_error(tmp_path: Path):
     assert any("one frame" in note for note in result.notes)
 
 
+@pytest.mark.slow
 def test_hundreds_of_frames_share_fewer_nodes(tmp_path: Path):
     truth = drift_yx(220, 10.0)
     path = write_stack(tmp_path / "m.mrc", drifting_counts(truth, (128, 128), 4, contrast=0.3))

@@ -57,6 +57,7 @@ def run(project: Project, control: Control | None = None, **request: object) -> 
     return made.run()
 
 
+@pytest.mark.slow
 def test_what_a_training_leaves_behind(marked: Project) -> None:
     told: list[TrainingStatus] = []
     status = Course(make_task(marked), told.append).run()
@@ -117,6 +118,7 @@ def test_nothing_to_learn_from_is_said(project: Project) -> None:
         make_task(project)
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_told(marked: Project) -> None:
     path = marked.paths.average("m1")
     content = bytearray(path.read_bytes())
@@ -140,6 +142,7 @@ def test_a_wrong_setting_or_model_is_refused(marked: Project) -> None:
         make_task(marked, start_from="nobody")
 
 
+@pytest.mark.slow
 def test_a_cancelled_training_goes_on_and_ends_like_one_that_was_not(marked: Project) -> None:
     control = Control()
     told: list[TrainingStatus] = []
@@ -163,6 +166,7 @@ def test_a_cancelled_training_goes_on_and_ends_like_one_that_was_not(marked: Pro
         make_task(marked, resume=True)
 
 
+@pytest.mark.slow
 def test_stopping_with_the_best_makes_a_model(marked: Project) -> None:
     control = Control()
 
@@ -175,6 +179,7 @@ def test_stopping_with_the_best_makes_a_model(marked: Project) -> None:
     assert marked.paths.model("next").exists()
 
 
+@pytest.mark.slow
 def test_a_full_disk_at_a_checkpoint_ends_nothing(
     marked: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +197,7 @@ def test_a_full_disk_at_a_checkpoint_ends_nothing(
     assert list(marked.paths.training("next").glob("*.warptui-tmp")) == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_in_the_end_waits_for_room(
     marked: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +216,7 @@ def test_a_full_disk_in_the_end_waits_for_room(
     assert any("disk full: make room" in status.message for status in told)
 
 
+@pytest.mark.slow
 def test_models_are_discarded_but_never_the_one_in_use(marked: Project) -> None:
     run(marked)
     with pytest.raises(TrainingError, match="in use"):
@@ -255,6 +262,7 @@ def heard(marked: Project) -> Iterator[Listener]:
         process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_killed_training_leaves_the_old_model_and_can_go_on(
     marked: Project, heard: Listener
@@ -296,6 +304,7 @@ def test_a_killed_training_leaves_the_old_model_and_can_go_on(
     assert heard.until().phase == "cancelled"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_end_of_the_engine_interrupts_and_nothing_else(
     marked: Project, heard: Listener
