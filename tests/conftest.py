@@ -23,6 +23,8 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 # Before torch is imported, by us or by a child: idle threads that spin slow the others down.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # there is a test process on every core
 
 # Started by nohup or in the background we inherit that signals are ignored, and so would the
 # engines that are tested; a handler, even one that does nothing, is not inherited.

@@ -29,6 +29,8 @@ from warptui.engine.simulation.truth import Truth, read_truth
 from warptui.engine.stages import average, motion
 from warptui.engine.stages.motion import MotionResult, MotionSettings
 
+pytestmark = pytest.mark.xdist_group("motion")  # most of them share movies that are corrected
+
 Processed = tuple[MotionResult, Truth, Path]
 Process = Callable[[str, int], Processed]
 
