@@ -19,7 +19,7 @@ from warptui.engine.items import TrainingRequest, TrainingStatus
 from warptui.engine.settings import Config
 from warptui.engine.stages.picking import PickingSettings
 from warptui.engine.trainer import Heard, Trainer
-from warptui.engine.training import course, files, folder, models, order
+from warptui.engine.training import course, files, folder, models, order, watched
 from warptui.engine.training.course import Course
 from warptui.engine.training.task import Control, Task
 
@@ -45,6 +45,12 @@ def small_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def seldom_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice a training, not after each of its eight steps: measuring is most of the time."""
+    monkeypatch.setattr(watched, "_FEWEST_MEASUREMENTS", 2)
+
+
+@pytest.fixture
 def marked(project: Project) -> Project:
     project.add(0)
     project.add(1)
@@ -58,6 +64,7 @@ def run(project: Project, control: Control | None = None, **request: object) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("seldom_measured")
 def test_what_a_training_leaves_behind(marked: Project) -> None:
     told: list[TrainingStatus] = []
     status = Course(make_task(marked), told.append).run()
@@ -95,6 +102,7 @@ def test_what_a_training_leaves_behind(marked: Project) -> None:
     assert [entry.seen_by for entry in listed] == ["next", "next", ""]
 
 
+@pytest.mark.usefixtures("seldom_measured")
 def test_without_held_out_nothing_is_promised(project: Project) -> None:
     project.add(0)
     status = run(project)
@@ -119,6 +127,7 @@ def test_nothing_to_learn_from_is_said(project: Project) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("seldom_measured")
 def test_what_is_left_out_is_told(marked: Project) -> None:
     path = marked.paths.average("m1")
     content = bytearray(path.read_bytes())
@@ -180,6 +189,7 @@ def test_stopping_with_the_best_makes_a_model(marked: Project) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("seldom_measured")
 def test_a_full_disk_at_a_checkpoint_ends_nothing(
     marked: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +208,7 @@ def test_a_full_disk_at_a_checkpoint_ends_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("seldom_measured")
 def test_a_full_disk_in_the_end_waits_for_room(
     marked: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +228,7 @@ def test_a_full_disk_in_the_end_waits_for_room(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("seldom_measured")
 def test_models_are_discarded_but_never_the_one_in_use(marked: Project) -> None:
     run(marked)
     with pytest.raises(TrainingError, match="in use"):
