@@ -179,6 +179,7 @@ async def test_an_answer_that_comes_while_the_app_ends_is_taken(driven, monkeypa
     assert answered[-1] == 0
 
 
+@pytest.mark.slow
 async def test_edits_are_there_after_the_screen_and_the_app_were_left(driven) -> None:
     engine = FakeEngine(50)
     async with driven(engine) as (app, pilot):
