@@ -8,10 +8,14 @@ STAMP := $(VENV)/installed
 PYTHON :=
 JOBS := auto
 PYTEST := $(BIN)/python -m pytest -q
+# Tests run where there is a free process; those of one xdist_group share it and what they made.
+PARALLEL := -n $(JOBS) --dist loadgroup
 
 # Idle OpenMP threads would otherwise spin and slow down every other process.
 export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 0
+# The tests start hundreds of Pythons; without __pycache__ each would compile its modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check docs bench proof screenshots story gpu clean
@@ -32,14 +36,14 @@ demo: $(STAMP)
 	@$(BIN)/warptui demo demo
 
 test: $(STAMP)
-	$(PYTEST) -n $(JOBS) -m "not gpu"
+	$(PYTEST) $(PARALLEL) -m "not gpu"
 
 check: $(STAMP)
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
-	$(PYTEST) -n $(JOBS) -m "not slow and not gpu"
+	$(PYTEST) $(PARALLEL) -m "not slow and not gpu"
 
 docs: $(STAMP)
 	$(BIN)/python -m docs.generate --check

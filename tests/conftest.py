@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -16,11 +17,19 @@ from hypothesis import settings
 settings.register_profile("warptui", deadline=None)
 settings.load_profile("warptui")
 
+pytest_plugins = ["cpu_report"]
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 # Before torch is imported, by us or by a child: idle threads that spin slow the others down.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # there is a test process on every core
+
+# An app under test makes 100,000 objects that stay: looking for garbage at each 700 is a tenth
+# of the time of the screens' tests.
+gc.set_threshold(50_000, 20, 20)
 
 # Started by nohup or in the background we inherit that signals are ignored, and so would the
 # engines that are tested; a handler, even one that does nothing, is not inherited.

@@ -287,6 +287,7 @@ def test_run_refuses_a_gain_reference_that_is_not_there(project: Path, run: Run)
     assert "input.gain" in err and "lost.mrc" in err
 
 
+@pytest.mark.slow
 def test_a_detached_engine_is_steered(project: Path):
     try:
         assert "the engine runs" in pretended(project, "start", str(project)).stderr

@@ -31,6 +31,7 @@ def project(tmp_path: Path) -> Project:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_training_from_beginning_to_use(
     project: Project, capfd: pytest.CaptureFixture[str]

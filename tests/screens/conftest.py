@@ -15,6 +15,21 @@ from tests.screens.fake_engine import FakeEngine
 from warptui.screens.look.glyphs import Drawing
 
 WAIT_S = 20.0
+SLOW_SIZES = ((80, 24), (200, 60))
+SLOW_DRAWING = (Drawing.HALF, Drawing.BRAILLE)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """``make check`` sees the smallest size and the usual one, the usual characters and ASCII.
+
+    `widgets` draw without an app, which costs nothing.
+    """
+    for item in items:
+        given = getattr(getattr(item, "callspec", None), "params", {})
+        slow = given.get("size") in SLOW_SIZES or given.get("drawing") in SLOW_DRAWING
+        if slow and item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.slow)
 
 
 async def until(pilot, condition: Callable[[], object]) -> None:

@@ -168,6 +168,7 @@ async def test_the_cursor_stays_on_its_item_when_others_fail(driven) -> None:
         assert page.table.current.name == here
 
 
+@pytest.mark.slow
 async def test_100_000_failures_are_walked(driven) -> None:
     engine = FakeEngine(0)
     row = FakeEngine(21).rows["FoilHole_2900_Data_0003.tif"]
@@ -253,6 +254,7 @@ async def test_nothing_is_repainted_here_while_nothing_changes(driven, monkeypat
         assert not painted
 
 
+@pytest.mark.slow
 async def test_screens_do_not_pile_up(driven) -> None:
     async with driven(FakeEngine(300)) as (app, pilot):
         for _ in range(3):

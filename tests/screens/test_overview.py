@@ -147,6 +147,7 @@ async def test_when_the_engine_dies_the_data_stays_and_is_dated(driven) -> None:
         assert len(app.workspace.mirror) == 100
 
 
+@pytest.mark.slow
 async def test_100_000_items_are_shown_and_walked(driven) -> None:
     async with driven(FakeEngine(100_000)) as (app, pilot):
         await pilot.press("g", "j", "G", "k")

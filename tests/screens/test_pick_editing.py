@@ -179,6 +179,7 @@ async def test_an_answer_that_comes_while_the_app_ends_is_taken(driven, monkeypa
     assert answered[-1] == 0
 
 
+@pytest.mark.slow
 async def test_edits_are_there_after_the_screen_and_the_app_were_left(driven) -> None:
     engine = FakeEngine(50)
     async with driven(engine) as (app, pilot):
@@ -279,6 +280,7 @@ async def test_fine_steps_of_the_crosshair(driven) -> None:
         assert 0 < 0.5 + coarse - image.centre_yx[1] < coarse / 3
 
 
+@pytest.mark.slow
 async def test_training_marks_are_seen_in_the_list_and_found_by_the_filter(driven) -> None:
     engine = FakeEngine(50)
     async with driven(engine) as (app, pilot):

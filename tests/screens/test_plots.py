@@ -151,6 +151,7 @@ async def test_a_limit_that_the_engine_refuses_goes_back(driven, monkeypatch) ->
         await until(pilot, lambda: strip_of(app, "motion").data.limits == (None, 1.5))
 
 
+@pytest.mark.slow
 async def test_a_value_without_a_key_in_filters_says_so(driven, monkeypatch) -> None:
     later = Summary("later.value", "later", "")  # of a stage that nobody wrote yet
     engine = FakeEngine(300, summaries=(*SUMMARIES, later))
@@ -187,6 +188,7 @@ async def test_h_and_l_go_along_the_session_also_when_the_list_is_sorted(driven)
         assert app.screen.table.current.name == app.workspace.current
 
 
+@pytest.mark.slow
 async def test_strips_that_do_not_fit_are_reached_by_going_down(driven) -> None:
     engine = FakeEngine(300)
     async with driven(engine, (120, 40)) as (app, pilot):

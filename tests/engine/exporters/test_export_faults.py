@@ -129,6 +129,7 @@ def project(tmp_path: Path) -> ProjectPaths:
     return ProjectPaths(tmp_path)
 
 
+@pytest.mark.slow
 def test_exports_that_were_disturbed_go_on_where_they_stood(project: ProjectPaths) -> None:
     folder, target = project.root / "out/parts", project.root / "out/parts.star"
     target.parent.mkdir()

@@ -144,6 +144,7 @@ def export(project: ProjectPaths, items, **request) -> kinds.Outcome:
     )
 
 
+@pytest.mark.slow
 def test_particles_are_cut_at_places_of_another_program_and_not_twice(project) -> None:
     item = processed(project)
     (project.root / "c.star").write_text(RELION_31)

@@ -158,6 +158,7 @@ def test_a_command_need_not_read_what_it_is_told(tmp_path: Path, command, caplog
     assert not caplog.text
 
 
+@pytest.mark.slow
 def test_what_nobody_saw_is_told_by_the_next_engine_and_what_was_seen_is_not(
     engine: Engine,
 ) -> None:

@@ -187,6 +187,7 @@ def test_an_engine_that_cannot_start_says_why(
         launch_engine(engine.project)
 
 
+@pytest.mark.slow
 def test_the_grid_square_is_told_by_the_folder_or_by_the_mdoc(engine: Engine) -> None:
     engine.configure(more="")
     config = engine.project / "config.toml"

@@ -39,6 +39,7 @@ def settled(engine: Engine, before: dict[str, float]) -> None:
     assert engine.rows()["b.mrc"].choice is Choice.EXCLUDE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("copied", [True, False])
 def test_a_project_with_its_movies_goes_on_elsewhere(
     engine: Engine, processed: dict[str, float], copied: bool

@@ -12,7 +12,7 @@ from pretend_project import Engine, until
 
 from warptui.engine.model.item import State
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("real-stages")]
 NAMES = ("a.mrc", "b.mrc")
 TIMEOUT_S = 100.0
 

@@ -198,6 +198,7 @@ def test_an_engine_of_another_version_is_ended_by_its_process(
     assert not ProjectPaths(engine.project).lock.exists()
 
 
+@pytest.mark.slow
 def test_a_snapshot_of_a_hundred_thousand_items_takes_a_fraction_of_a_second() -> None:
     rows = tuple(
         ItemRow(f"movie_{index:05}.tif", index, State.DONE, summary={"motion.early_motion": 0.5})

@@ -16,7 +16,7 @@ sys.path.append(str(Path(__file__).parents[1] / "training"))
 
 from training_project import Project, make_blobs, write_net
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 LONG = {"epochs": 100000, "batch": 1, "corpus_percent": 0}
 PATIENCE_S = 120.0  # for a process that imports torch on a busy machine
 

@@ -121,6 +121,7 @@ def test_a_trial_is_stopped_and_the_item_is_none_the_worse(engine: Engine) -> No
     assert isinstance(last.wait(), EngineError)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_of_a_trial_says_so_and_another_takes_over(
     engine: Engine, tmp_path: Path
 ) -> None:

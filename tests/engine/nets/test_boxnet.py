@@ -64,6 +64,7 @@ def test_it_sees_far_beyond_a_particle() -> None:
     assert columns.max() - columns.min() > 120
 
 
+@pytest.mark.slow
 def test_it_learns_discs_within_forty_steps() -> None:
     torch.manual_seed(1)
     net = BoxNet(width=4)

@@ -51,6 +51,7 @@ def test_defocus_and_astigmatism_are_found(seed: int, defocus: float):
     assert found.field.model == "constant"
 
 
+@pytest.mark.slow
 def test_errors_are_those_that_are_told():
     ratios = []
     for seed in range(12):

@@ -126,6 +126,7 @@ def test_boxes_are_those_of_whole_frames_that_were_shifted(fast: bool, most: flo
     assert wrong[6:-6, 6:-6].std() < most
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pixel", [1.0, 1.6])
 def test_few_products_weigh_as_all_weights_do(pixel: float) -> None:
     frames = np.random.default_rng(1).poisson(4, (24, *SHAPE)).astype(np.uint8)

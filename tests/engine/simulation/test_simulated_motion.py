@@ -108,6 +108,7 @@ def test_particles_move_by_global_plus_local_shift_in_pixels():
     assert largest == pytest.approx(20.0, abs=1.0)  # drift, give or take the jitter
 
 
+@pytest.mark.slow
 def test_truth_nodes_describe_the_field_between_them():
     movie = simulate_movie(PRESETS["tilt40"].model_copy(update={"seed": 9, "n_frames": 5}))
     rng = np.random.default_rng(1)
@@ -116,6 +117,7 @@ def test_truth_nodes_describe_the_field_between_them():
     np.testing.assert_allclose(movie.truth.local(x, y)[4], exact, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_local_motion_has_the_amplitude_asked_for_and_decays():
     settings = PRESETS["typical"].model_copy(update={"seed": 2, "local_angstrom": 6.0})
     local = np.array(simulate_movie(settings).truth.record["local"]["displacement"])

@@ -123,6 +123,7 @@ def test_tilt_geometry_is_that_of_the_shared_movie(shared_data):
     np.testing.assert_allclose(ours, nodes["defocus"], atol=3)
 
 
+@pytest.mark.slow
 def test_tilted_ice_has_its_local_ctf():
     settings = OPTICS.model_copy(
         update={"shape_yx": (1024, 1024), "tilt_deg": 55.0, "defocus_um": 1.5, "voltage": 200.0,

@@ -12,12 +12,11 @@ import pytest
 import torch
 from processing import on_bench, write_stack
 from pydantic import ValidationError
+from simulated_movies import kept_movie
 
 from warptui.engine.errors import StageError
 from warptui.engine.ops.common.splines import grid_weights
 from warptui.engine.ops.ctf.transfer_function import Optics
-from warptui.engine.simulation.files import write_movie
-from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.truth import Truth
 from warptui.engine.stages.movie import ctf
@@ -40,7 +39,7 @@ def estimated(tmp_path_factory: pytest.TempPathFactory) -> Estimate:
         seed: int, size: int = 1024, settings: CtfSettings | None = None, **changes: float
     ) -> tuple[CtfResult, Truth]:
         folder = tmp_path_factory.mktemp("ctf")
-        movie = simulate_movie(
+        path, truth = kept_movie(
             MovieSettings(
                 seed=seed,
                 shape_yx=(size, size),
@@ -51,11 +50,9 @@ def estimated(tmp_path_factory: pytest.TempPathFactory) -> Estimate:
                 **changes,
             )
         )
-        path = write_movie(movie, folder, "tif")
-        with on_bench(
-            path, folder, pixel_size=PIXEL, dose_per_frame=4.5, gain="movie_gain.mrc"
-        ) as bench:
-            return ctf.run(bench.item, bench, settings or CtfSettings()), movie.truth
+        gain = str(path.parent / "movie_gain.mrc")
+        with on_bench(path, folder, pixel_size=PIXEL, dose_per_frame=4.5, gain=gain) as bench:
+            return ctf.run(bench.item, bench, settings or CtfSettings()), truth
 
     return process
 
@@ -79,7 +76,14 @@ def of_frames(
         return ctf.run(bench.item, bench, settings or CtfSettings())
 
 
-@pytest.mark.parametrize(("seed", "defocus"), [(101, 0.8), (102, 1.4), (103, 2.4)])
+@pytest.mark.parametrize(
+    ("seed", "defocus"),
+    [
+        (101, 0.8),
+        pytest.param(102, 1.4, marks=pytest.mark.slow),
+        pytest.param(103, 2.4, marks=pytest.mark.slow),
+    ],
+)
 def test_a_simulated_movie_is_measured(estimated: Estimate, seed: int, defocus: float):
     result, truth = estimated(
         seed, defocus_um=defocus, astigmatism_um=0.06, astigmatism_angle_deg=30.0 * (seed - 100)
@@ -256,6 +260,7 @@ def test_counts_alone_have_no_ctf(estimated: Estimate):
     assert len(result.curve_measured) == 256  # still there to be looked at
 
 
+@pytest.mark.slow
 def test_a_phase_shift_is_measured(estimated: Estimate):
     result, _ = estimated(
         106,

@@ -20,15 +20,16 @@ from processing import (
     track_error_px,
     write_stack,
 )
+from simulated_movies import kept_movie
 
 from warptui.engine.errors import InputError
 from warptui.engine.formats.tiff.writing import write_tiff_movie
-from warptui.engine.simulation.files import write_movie
-from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import PRESETS
 from warptui.engine.simulation.truth import Truth, read_truth
 from warptui.engine.stages.movie import average, motion
 from warptui.engine.stages.movie.motion import MotionResult, MotionSettings
+
+pytestmark = pytest.mark.xdist_group("motion")  # most of them share movies that are corrected
 
 Processed = tuple[MotionResult, Truth, Path]
 Process = Callable[[str, int], Processed]
@@ -41,16 +42,16 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Process:
     @cache
     def process(preset: str, seed: int) -> Processed:
         folder = tmp_path_factory.mktemp(f"{preset}-{seed}")
-        movie = simulate_movie(PRESETS[preset].model_copy(update={"seed": seed}))
-        path = write_movie(movie, folder, "tif")
+        settings = PRESETS[preset].model_copy(update={"seed": seed})
+        path, truth = kept_movie(settings)
         result = correct(
             path,
             folder,
-            pixel_size=movie.settings.pixel_size,
-            dose_per_frame=movie.settings.dose_per_frame,
-            gain="movie_gain.mrc",
+            pixel_size=settings.pixel_size,
+            dose_per_frame=settings.dose_per_frame,
+            gain=str(path.parent / "movie_gain.mrc"),
         )
-        return result, movie.truth, path
+        return result, truth, path
 
     return process
 
@@ -91,15 +92,15 @@ def test_the_motion_that_is_told_is_that_of_the_specimen(simulated: Process):
 
 
 @pytest.mark.slow
-def test_a_local_model_is_better_than_none(simulated: Process):
+def test_a_local_model_is_better_than_none(simulated: Process, tmp_path: Path):
     with_local, truth, path = simulated("small", 12)
     without = correct(
         path,
-        path.parent,
+        tmp_path,
         MotionSettings(local_grid=(1, 1, 1)),
         pixel_size=1.0,
         dose_per_frame=1.5,
-        gain="movie_gain.mrc",
+        gain=str(path.parent / "movie_gain.mrc"),
     )
     assert not without.local_used and without.local_grid == (1, 1, 1)
     assert errors_px(with_local, truth)[0] < 0.8 * errors_px(without, truth)[0]
@@ -128,15 +129,17 @@ def test_noise_is_said_to_be_noise(simulated: Process, seed: int):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("binning", [1.5, 2.0])
-def test_binning_changes_units_but_not_the_motion(simulated: Process, binning: float):
+def test_binning_changes_units_but_not_the_motion(
+    simulated: Process, tmp_path: Path, binning: float
+):
     plain, truth, path = simulated("small", 11)
     binned = correct(
         path,
-        path.parent,
+        tmp_path,
         binning=binning,
         pixel_size=1.0,
         dose_per_frame=1.5,
-        gain="movie_gain.mrc",
+        gain=str(path.parent / "movie_gain.mrc"),
     )
     assert binned.pixel_size == pytest.approx(binning)
     assert binned.shape_yx == tuple(2 * int(n / binning / 2) for n in truth.shape_yx)
@@ -244,6 +247,7 @@ def test_a_single_frame_has_no_motion_and_is_not_an_error(tmp_path: Path):
     assert any("one frame" in note for note in result.notes)
 
 
+@pytest.mark.slow
 def test_hundreds_of_frames_share_fewer_nodes(tmp_path: Path):
     truth = drift_yx(220, 10.0)
     path = write_stack(tmp_path / "m.mrc", drifting_counts(truth, (128, 128), 4, contrast=0.3))

@@ -20,7 +20,7 @@ from warptui.engine.formats.boxnet_model import read_boxnet
 from warptui.engine.model import codec
 from warptui.engine.model.training import TrainingRequest, TrainingStatus
 from warptui.engine.stages.movie.picking import PickingSettings
-from warptui.engine.training import files, folder, models
+from warptui.engine.training import files, folder, models, schedule
 from warptui.engine.training import request as order
 from warptui.engine.training import run as course
 from warptui.engine.training.run import Course
@@ -48,6 +48,12 @@ def small_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def seldom_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice a training, not after each of its eight steps: measuring is most of the time."""
+    monkeypatch.setattr(schedule, "_FEWEST_MEASUREMENTS", 2)
+
+
+@pytest.fixture
 def marked(project: Project) -> Project:
     project.add(0)
     project.add(1)
@@ -60,6 +66,8 @@ def run(project: Project, control: Control | None = None, **request: object) -> 
     return made.run()
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("seldom_measured")
 def test_what_a_training_leaves_behind(marked: Project) -> None:
     told: list[TrainingStatus] = []
     status = Course(make_task(marked), told.append).run()
@@ -97,6 +105,7 @@ def test_what_a_training_leaves_behind(marked: Project) -> None:
     assert [entry.seen_by for entry in listed] == ["next", "next", ""]
 
 
+@pytest.mark.usefixtures("seldom_measured")
 def test_without_held_out_nothing_is_promised(project: Project) -> None:
     project.add(0)
     status = run(project)
@@ -120,6 +129,8 @@ def test_nothing_to_learn_from_is_said(project: Project) -> None:
         make_task(project)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("seldom_measured")
 def test_what_is_left_out_is_told(marked: Project) -> None:
     path = marked.paths.average("m1")
     content = bytearray(path.read_bytes())
@@ -143,6 +154,7 @@ def test_a_wrong_setting_or_model_is_refused(marked: Project) -> None:
         make_task(marked, start_from="nobody")
 
 
+@pytest.mark.slow
 def test_a_cancelled_training_goes_on_and_ends_like_one_that_was_not(marked: Project) -> None:
     control = Control()
     told: list[TrainingStatus] = []
@@ -166,6 +178,7 @@ def test_a_cancelled_training_goes_on_and_ends_like_one_that_was_not(marked: Pro
         make_task(marked, resume=True)
 
 
+@pytest.mark.slow
 def test_stopping_with_the_best_makes_a_model(marked: Project) -> None:
     control = Control()
 
@@ -178,6 +191,8 @@ def test_stopping_with_the_best_makes_a_model(marked: Project) -> None:
     assert marked.paths.model("next").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("seldom_measured")
 def test_a_full_disk_at_a_checkpoint_ends_nothing(
     marked: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +210,8 @@ def test_a_full_disk_at_a_checkpoint_ends_nothing(
     assert list(marked.paths.training("next").glob("*.warptui-tmp")) == []
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("seldom_measured")
 def test_a_full_disk_in_the_end_waits_for_room(
     marked: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +230,8 @@ def test_a_full_disk_in_the_end_waits_for_room(
     assert any("disk full: make room" in status.message for status in told)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("seldom_measured")
 def test_models_are_discarded_but_never_the_one_in_use(marked: Project) -> None:
     run(marked)
     with pytest.raises(TrainingError, match="in use"):
@@ -258,6 +277,7 @@ def heard(marked: Project) -> Iterator[Listener]:
         process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_killed_training_leaves_the_old_model_and_can_go_on(
     marked: Project, heard: Listener
@@ -299,6 +319,7 @@ def test_a_killed_training_leaves_the_old_model_and_can_go_on(
     assert heard.until().phase == "cancelled"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_end_of_the_engine_interrupts_and_nothing_else(
     marked: Project, heard: Listener

@@ -99,6 +99,7 @@ def test_an_epoch_covers_the_new_examples_once() -> None:
     assert steps_of(100, examples, schedule) == round(100 * (1 + 4) * 2 / 8)
 
 
+@pytest.mark.slow
 def test_a_narrow_network_learns_to_find_blobs() -> None:
     learned = [make_example(seed, n=40, size=256) for seed in range(3)]
     held_out = [make_example(seed, n=40, size=256) for seed in (98, 99)]

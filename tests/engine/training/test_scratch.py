@@ -53,6 +53,7 @@ def data(tmp_path: Path) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_a_network_from_models_and_bundles(tmp_path: Path, data: Path) -> None:
     said: list[str] = []
     made = plan(tmp_path, n_invented=6)  # so many that one is drawn
@@ -65,6 +66,7 @@ def test_a_network_from_models_and_bundles(tmp_path: Path, data: Path) -> None:
     assert folder.read_metrics(made.folder / "metrics.jsonl")[-1]["step"] == 20
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_stopped(tmp_path: Path, data: Path) -> None:
     stop_after = 3
     steps = iter(range(100))
