@@ -38,7 +38,7 @@ from warptui.engine.simulation.scene import Scene, SceneSettings, draw_settings,
 from warptui.engine.simulation.settings import MovieSettings
 from warptui.engine.simulation.species import Species, make_all_species, sphere_diameter_angstrom
 from warptui.engine.training.example import count_matches
-from warptui.engine.worker.models import load_net
+from warptui.engine.worker.bench.models import load_net
 
 HELD_OUT = ("3cf3", "2cg9", "5gjv", "3j9i")
 SHAPE_YX = (464, 480)  # 3710 x 3838 px of 1 Å

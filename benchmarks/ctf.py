@@ -41,7 +41,7 @@ from warptui.engine.stages.movie import ctf, motion
 from warptui.engine.stages.movie.ctf import CtfResult, CtfSettings
 from warptui.engine.stages.movie.ctf_spectra import measure_image
 from warptui.engine.stages.movie.motion import MotionSettings
-from warptui.engine.worker.bench import MovieBench, open_bench
+from warptui.engine.worker.bench.movie import MovieBench, open_bench
 
 SEED = 4711
 FIRST = 1000  # movies below were looked at while the method was made

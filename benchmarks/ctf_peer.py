@@ -31,7 +31,7 @@ from warptui.engine.simulation.truth import Truth, read_truth
 from warptui.engine.stages.movie import ctf
 from warptui.engine.stages.movie.ctf import CtfResult, CtfSettings
 from warptui.engine.stages.movie.ctf_spectra import measure_image
-from warptui.engine.worker.bench import open_bench
+from warptui.engine.worker.bench.movie import open_bench
 
 Found = tuple[float, float, float]  # defocus and u - v in Å, angle in degrees
 GRIDS = ((1, 1, 1), (5, 5, 1))

@@ -44,7 +44,7 @@ from warptui.engine.simulation.movie import simulate_movie
 from warptui.engine.simulation.settings import PRESETS
 from warptui.engine.stages.base import StageResult
 from warptui.engine.stages.registry import STAGES
-from warptui.engine.worker.bench import open_bench
+from warptui.engine.worker.bench.movie import open_bench
 
 MOVIES: dict[str, tuple[str, Format, dict[str, Any]]] = {  # preset, file format, changes
     "small": ("small", "tif", {}),

@@ -161,7 +161,7 @@ def serve_child(job: dict) -> int:
     from warptui.engine.model.item import Item
     from warptui.engine.project.paths import ProjectPaths
     from warptui.engine.stages.movie import average, motion
-    from warptui.engine.worker.bench import open_bench
+    from warptui.engine.worker.bench.movie import open_bench
 
     config = Config(
         input=InputSettings(

@@ -39,7 +39,7 @@ from warptui.engine.stages.movie.average import AverageResult
 from warptui.engine.stages.movie.motion import MotionResult
 from warptui.engine.stages.movie.particles import ParticleSettings
 from warptui.engine.stages.movie.picking import PickingResult
-from warptui.engine.worker.bench import MovieBench, open_bench
+from warptui.engine.worker.bench.movie import MovieBench, open_bench
 
 SHAPE = (3838, 3710)
 PIXEL = 1.0

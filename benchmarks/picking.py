@@ -35,7 +35,7 @@ from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie import picking
 from warptui.engine.stages.movie.average import AverageResult
 from warptui.engine.stages.movie.picking import PickingResult, PickingSettings
-from warptui.engine.worker.bench import open_bench
+from warptui.engine.worker.bench.movie import open_bench
 
 SHAPE = (3838, 3710)
 PIXEL = 1.0

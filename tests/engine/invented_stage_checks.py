@@ -19,7 +19,7 @@ from warptui.engine.errors import SettingsError
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.writing import temporary
 from warptui.engine.items.detail import read_detail
-from warptui.engine.items.table import Roster
+from warptui.engine.items.table import ItemTable
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import find_leftovers
@@ -47,7 +47,7 @@ class Session:
         """Write config.toml."""
         (self.folder / "config.toml").write_text(INPUT + COMPUTE + OFF + own + more)
 
-    def roster(self) -> Roster:
+    def roster(self) -> ItemTable:
         """All items as an engine would see them now."""
         return offline.load_roster(self.folder)[0]
 

@@ -22,7 +22,7 @@ from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.base import Product
 from warptui.engine.stages.movie.average import AVERAGE, DECONVOLVED, EVEN, ODD, PREVIEW
 from warptui.engine.stages.movie.ctf_products import SPECTRUM
-from warptui.engine.worker.bench import MovieBench, open_bench
+from warptui.engine.worker.bench.movie import MovieBench, open_bench
 
 SHAPE = (96, 112)
 

@@ -17,13 +17,13 @@ from warptui.engine.config.settings import Config
 from warptui.engine.errors import ItemError
 from warptui.engine.formats.warp import xml
 from warptui.engine.items.choice_writer import ChoiceWriter
-from warptui.engine.items.service import Register
-from warptui.engine.items.table import Roster
+from warptui.engine.items.service import ItemService
+from warptui.engine.items.table import ItemTable
 from warptui.engine.model.item import Choice
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.plan import References, make_record
-from warptui.engine.planning.target import Wanted
+from warptui.engine.planning.target import Target
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.stages.registry import STAGES
@@ -96,11 +96,11 @@ def reopened(project: ProjectPaths) -> dict[str, StoredItem]:
         other.close()
 
 
-def service_of(project: ProjectPaths, store: Store) -> Register:
-    table = Roster(project, Wanted.of(Config(), References(), STAGES))
+def service_of(project: ProjectPaths, store: Store) -> ItemService:
+    table = ItemTable(project, Target.of(Config(), References(), STAGES))
     table.adopt(store.load_all().values())
     hub = Broadcast(EngineStatus("idle", str(project.root), ""))
-    made = Register(table, store, hub, project.root, lambda path: None)
+    made = ItemService(table, store, hub, project.root, lambda path: None)
     made.judge_all()
     return made
 

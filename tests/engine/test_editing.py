@@ -20,14 +20,14 @@ from warptui.engine.formats.warp import xml
 from warptui.engine.items import picks
 from warptui.engine.items.detail import read_detail
 from warptui.engine.items.entry import Entry
-from warptui.engine.items.service import Register
-from warptui.engine.items.table import Roster
+from warptui.engine.items.service import ItemService
+from warptui.engine.items.table import ItemTable
 from warptui.engine.model.edits import Edits, Spot
 from warptui.engine.model.item import State
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.plan import References, make_record
-from warptui.engine.planning.target import Wanted
+from warptui.engine.planning.target import Target
 from warptui.engine.project.edits_file import write_edits
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.picks import write_candidates
@@ -57,11 +57,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-class Bookkeeper(Register):
+class Bookkeeper(ItemService):
     """The register of a project with one picked movie, as an engine opens it."""
 
     def __init__(self, project: Path, store: Store) -> None:
-        roster = Roster(ProjectPaths(project), Wanted.of(Config(), References(), STAGES))
+        roster = ItemTable(ProjectPaths(project), Target.of(Config(), References(), STAGES))
         roster.adopt(store.load_all().values())
         roster.marks = picks.read_marks(ProjectPaths(project))
         said = Broadcast(EngineStatus("idle", str(project), ""))

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from warptui.engine.config.settings import Config
-from warptui.engine.items.table import Entry, Roster
+from warptui.engine.items.table import Entry, ItemTable
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.forecast import Forecast, forecast
 from warptui.engine.planning.plan import References, make_record
-from warptui.engine.planning.target import Wanted
+from warptui.engine.planning.target import Target
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages import registry
 
@@ -23,12 +23,12 @@ REFERENCES = References({"input.gain": "a" * 40})
 SECONDS = {"motion": 6.0, "average": 2.0}
 
 
-def wanted(values: dict[str, Any] | None = None, gain_hash: str = "a" * 40) -> Wanted:
+def wanted(values: dict[str, Any] | None = None, gain_hash: str = "a" * 40) -> Target:
     config = Config.from_json(values or {})
-    return Wanted.of(config, References({"input.gain": gain_hash}), STAGES)
+    return Target.of(config, References({"input.gain": gain_hash}), STAGES)
 
 
-def processed(name: str, made_with: Wanted, sequence: int = 1) -> StoredItem:
+def processed(name: str, made_with: Target, sequence: int = 1) -> StoredItem:
     stored = StoredItem(
         name, sequence, raw_path=f"/raw/{name}", fingerprints={"frames": f"f {name}"}
     )
@@ -42,8 +42,8 @@ def processed(name: str, made_with: Wanted, sequence: int = 1) -> StoredItem:
     return stored
 
 
-def roster_of(tmp_path: Path, now: Wanted, items: list[StoredItem]) -> Roster:
-    roster = Roster(ProjectPaths(tmp_path), now)
+def roster_of(tmp_path: Path, now: Target, items: list[StoredItem]) -> ItemTable:
+    roster = ItemTable(ProjectPaths(tmp_path), now)
     roster.adopt(items)
     for entry in roster.entries.values():
         entry.fingerprint = f"f {entry.name}"
@@ -51,7 +51,7 @@ def roster_of(tmp_path: Path, now: Wanted, items: list[StoredItem]) -> Roster:
     return roster
 
 
-def entries(tmp_path: Path, now: Wanted, n: int = 10) -> list[Entry]:
+def entries(tmp_path: Path, now: Target, n: int = 10) -> list[Entry]:
     items = [processed(f"m{number}.tif", now, number + 1) for number in range(n)]
     return list(roster_of(tmp_path, now, items).entries.values())
 

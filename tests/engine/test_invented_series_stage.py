@@ -19,15 +19,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.config.settings import Config
 from warptui.engine.items.entry import Entry
-from warptui.engine.items.service import MEMBERS_LONGEST_S, MEMBERS_PAUSE_S, Register
-from warptui.engine.items.table import Roster
+from warptui.engine.items.service import MEMBERS_LONGEST_S, MEMBERS_PAUSE_S, ItemService
+from warptui.engine.items.table import ItemTable
 from warptui.engine.model.item import MOVIE, SERIES, Choice, Item, ItemId, State
 from warptui.engine.model.item_columns import Columns
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.stored import Failure, StoredItem
 from warptui.engine.planning.members import Member
 from warptui.engine.planning.plan import Blocked, References, Step, make_record
-from warptui.engine.planning.target import Wanted
+from warptui.engine.planning.target import Target
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.base import Needs, Stage, StageResult, StageSettings, setting, summary
 from warptui.engine.watching.scanner import Complete, Gone
@@ -66,7 +66,7 @@ class Job:
     fingerprints: dict[str, str]
     members: tuple[Member, ...]
     values: dict[str, int]  # of the members that are used, by root name
-    wanted: Wanted
+    wanted: Target
 
 
 def run_shift(item: Item, bench: Job, settings: ShiftSettings) -> ShiftResult:
@@ -110,9 +110,9 @@ class Laboratory:
     def __init__(self, n: int) -> None:
         self.now, self.n = 1000.0, n
         self.config = Config(stages={"shift": ShiftSettings(), "align": AlignSettings()})
-        table = Roster(ProjectPaths(Path("/nowhere")), self._wanted())
+        table = ItemTable(ProjectPaths(Path("/nowhere")), self._wanted())
         hub = Broadcast(EngineStatus("idle", "/nowhere", ""))
-        self.service = Register(
+        self.service = ItemService(
             table, cast(Any, MemoryStore()), hub, Path("/nowhere"), lambda path: None, self.clock
         )
         self.table, self.hub = table, hub
@@ -128,8 +128,8 @@ class Laboratory:
 
         table.judge = counted
 
-    def _wanted(self) -> Wanted:
-        return Wanted.of(self.config, References(), STAGES)
+    def _wanted(self) -> Target:
+        return Target.of(self.config, References(), STAGES)
 
     def clock(self) -> float:
         return self.now
@@ -408,7 +408,7 @@ def test_a_member_that_runs_again_without_another_result_leaves_it_as_it_is(
 
 def test_a_switched_off_stage_of_the_members_is_said(done: Laboratory) -> None:
     off = {"shift": ShiftSettings(enabled=False), "align": AlignSettings()}
-    done.table.wanted = Wanted.of(Config(stages=off), References(), STAGES)
+    done.table.wanted = Target.of(Config(stages=off), References(), STAGES)
     done.service.judge_all()
     assert done.series.reason == "needs shift of its tilts: switched off"
 

@@ -17,15 +17,15 @@ from warptui.engine.api.event_hub import Broadcast
 from warptui.engine.api.events import ItemChanged
 from warptui.engine.config.sections import FilterSettings
 from warptui.engine.config.settings import Config
-from warptui.engine.items.service import Register
-from warptui.engine.items.table import Roster
+from warptui.engine.items.service import ItemService
+from warptui.engine.items.table import ItemTable
 from warptui.engine.model import codec
 from warptui.engine.model.item import Choice, State
 from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.plan import References, make_record
-from warptui.engine.planning.target import Wanted, summaries, told
+from warptui.engine.planning.target import Target, summaries, told
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.registry import STAGES
 
@@ -57,28 +57,28 @@ def stored(number: int, motion: float | None, choice: Choice = Choice.AUTO) -> S
     return item
 
 
-def items_of(project: Path, items: list[StoredItem]) -> Register:
-    roster = Roster(ProjectPaths(project), Wanted.of(Config(), References(), STAGES))
+def items_of(project: Path, items: list[StoredItem]) -> ItemService:
+    roster = ItemTable(ProjectPaths(project), Target.of(Config(), References(), STAGES))
     roster.adopt(items)
     said = Broadcast(EngineStatus("idle", str(project), ""))
     nothing = cast(Any, None)
-    register = Register(roster, nothing, said, project, lambda path: None)
+    register = ItemService(roster, nothing, said, project, lambda path: None)
     register.judge_all()
     return register
 
 
-def shown(register: Register) -> dict[str, tuple[bool, bool, str]]:
+def shown(register: ItemService) -> dict[str, tuple[bool, bool, str]]:
     return {
         row.name: (row.selected, row.filtered, row.reason) for row in register._broadcast.rows()
     }
 
 
-def set_filters(register: Register, **filters: float) -> None:
+def set_filters(register: ItemService, **filters: float) -> None:
     register.roster.wanted = register.roster.wanted.with_filters(config(**filters))
     register.reselect_all()
 
 
-def news(register: Register, after: int) -> list[ItemRow]:
+def news(register: ItemService, after: int) -> list[ItemRow]:
     """What viewers hear that know all up to ``after``."""
     batch = register._broadcast._since(after)
     return [event.row for _, event in batch if isinstance(event, ItemChanged)]
@@ -127,8 +127,8 @@ def test_limits_make_nothing_outdated(tmp_path: Path) -> None:
 def test_a_limit_of_a_stage_that_is_off_judges_nothing(tmp_path: Path) -> None:
     motion = STAGES[0].Settings(enabled=False)
     off = config(motion_max=1.0).model_copy(update={"stages": {"motion": motion}})
-    assert Wanted.of(off, References(), STAGES).limits == ()
-    assert len(Wanted.of(config(motion_max=1.0), References(), STAGES).limits) == 1
+    assert Target.of(off, References(), STAGES).limits == ()
+    assert len(Target.of(config(motion_max=1.0), References(), STAGES).limits) == 1
 
 
 def test_viewers_hear_only_of_items_that_change(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_reasons_follow_limits_that_came_with_other_settings(tmp_path: Path) -> 
     set_filters(register, motion_max=1.5)
     roster = register.roster
     changed = Config.from_json({"compute": {"threads": 2}, "filters": {"motion_max": 1.0}})
-    roster.wanted = Wanted.of(changed, References(), STAGES)
+    roster.wanted = Target.of(changed, References(), STAGES)
     register.judge_all()
     set_filters(register, motion_max=1.5)
     assert [row.reason for row in register._broadcast.rows()] == [
@@ -248,7 +248,7 @@ def test_another_setting_is_told_of_items_that_it_concerns_and_of_no_others(
     assert news(register, before) == []
     roster = register.roster
     changed = Config.from_json({"motion": {"b_factor": -200.0}, "filters": {"motion_max": 1.0}})
-    roster.wanted = Wanted.of(changed, References(), STAGES)
+    roster.wanted = Target.of(changed, References(), STAGES)
     register.judge_all()
     said = news(register, before)
     assert [(row.name, row.state, row.filtered) for row in said] == [
@@ -262,20 +262,20 @@ def test_another_setting_is_told_of_items_that_it_concerns_and_of_no_others(
         f"outdated: {roster.entries['m000002.tif'].reason}",
     )
     before = register._broadcast._sequence
-    roster.wanted = Wanted.of(Config(), References(), STAGES)  # and back
+    roster.wanted = Target.of(Config(), References(), STAGES)  # and back
     register.judge_all()
     assert [row.state for row in news(register, before)] == [State.DONE] * 3
     assert not register.queue(5)
 
 
 def test_an_item_that_waits_is_told_of_though_nothing_about_it_changed(tmp_path: Path) -> None:
-    roster = Roster(ProjectPaths(tmp_path), Wanted.of(Config(), References(), STAGES))
+    roster = ItemTable(ProjectPaths(tmp_path), Target.of(Config(), References(), STAGES))
     roster.adopt([stored(0, 0.5)])
     entry = next(iter(roster.entries.values()))
     entry.waiting = ""  # as it stands at first
     said = Broadcast(EngineStatus("idle", str(tmp_path), ""))
     nothing = cast(Any, None)
-    register = Register(roster, nothing, said, tmp_path, nothing)
+    register = ItemService(roster, nothing, said, tmp_path, nothing)
     register.judge_all()
     assert [row.state for row in said.rows()] == [State.WAITING]
 
@@ -287,16 +287,16 @@ def test_20_000_items_are_compared_with_other_settings_within_half_a_second(tmp_
     for threads in (1, 2, 3):  # changes no result
         changed = Config.from_json({"compute": {"threads": threads}})
         began = time.process_time()
-        register.roster.wanted = Wanted.of(changed, References(), STAGES)
+        register.roster.wanted = Target.of(changed, References(), STAGES)
         register.judge_all()
         spent.append(time.process_time() - began)
     assert sorted(spent)[1] < 0.5, spent
 
 
 @pytest.fixture
-def with_ctf(tmp_path: Path) -> Roster:
+def with_ctf(tmp_path: Path) -> ItemTable:
     """Ten items of which the last is astigmatic as no other."""
-    roster = Roster(ProjectPaths(tmp_path), Wanted.of(Config(), References(), STAGES))
+    roster = ItemTable(ProjectPaths(tmp_path), Target.of(Config(), References(), STAGES))
     items = []
     for number in range(10):
         item = stored(number, 0.5)
@@ -309,20 +309,20 @@ def with_ctf(tmp_path: Path) -> Roster:
     return roster
 
 
-def sigmas(roster: Roster) -> list[float]:
+def sigmas(roster: ItemTable) -> list[float]:
     return [
         roster._value(entry.stored.records, "ctf", "astigmatism_sigma") or 0.0
         for entry in roster.entries.values()
     ]
 
 
-def test_astigmatism_is_judged_against_that_of_the_session(with_ctf: Roster):
+def test_astigmatism_is_judged_against_that_of_the_session(with_ctf: ItemTable):
     found = sigmas(with_ctf)
     assert found[9] == pytest.approx(3.0, abs=0.05)  # the most that one of ten can be away
     assert max(found[:9]) < 0.5
 
 
-def test_rows_bring_the_direction_and_the_status_what_it_is_judged_by(with_ctf: Roster):
+def test_rows_bring_the_direction_and_the_status_what_it_is_judged_by(with_ctf: ItemTable):
     session = with_ctf.session_astigmatism()
     assert session is not None
     status = EngineStatus("idle", "", "", astigmatism=session)
@@ -336,7 +336,7 @@ def test_rows_bring_the_direction_and_the_status_what_it_is_judged_by(with_ctf: 
 
 
 def test_without_a_ctf_there_is_nothing_to_judge_astigmatism_by(tmp_path: Path):
-    roster = Roster(ProjectPaths(tmp_path), Wanted.of(Config(), References(), STAGES))
+    roster = ItemTable(ProjectPaths(tmp_path), Target.of(Config(), References(), STAGES))
     roster.adopt([stored(0, 0.5)])
     assert roster.session_astigmatism() is None
 
@@ -345,7 +345,7 @@ def test_the_direction_is_no_column_of_its_own():
     assert "ctf.astigmatism_angle_deg" not in {entry.key for entry in summaries(STAGES)}
 
 
-def test_the_session_is_looked_at_again_when_enough_came_in(with_ctf: Roster):
+def test_the_session_is_looked_at_again_when_enough_came_in(with_ctf: ItemTable):
     entries = list(with_ctf.entries.values())
     before = sigmas(with_ctf)
     good = entries[0].stored.records["ctf"]
@@ -360,9 +360,9 @@ def test_the_session_is_looked_at_again_when_enough_came_in(with_ctf: Roster):
 
 def test_a_value_of_a_stage_that_is_off_is_not_shown() -> None:
     off = Config.from_json({"picking": {"enabled": False}})
-    shown = {entry.key for entry in told(Wanted.of(off, References(), STAGES))}
+    shown = {entry.key for entry in told(Target.of(off, References(), STAGES))}
     assert "picking.n_particles" not in shown and "ctf.resolution" in shown
-    assert "picking.n_particles" in {e.key for e in told(Wanted.of(Config(), References(), STAGES))}
+    assert "picking.n_particles" in {e.key for e in told(Target.of(Config(), References(), STAGES))}
 
 
 def test_a_value_that_is_not_fitted_is_not_shown(tmp_path: Path) -> None:
@@ -370,7 +370,7 @@ def test_a_value_that_is_not_fitted_is_not_shown(tmp_path: Path) -> None:
     assert "ctf.phase_shift_deg" not in {entry.key for entry in told(wanted)}
     fitted = next(stage for stage in STAGES if stage.name == "ctf").Settings(fit_phase_shift=True)
     stages = {**wanted.config.stages, "ctf": fitted}
-    with_phase = Wanted.of(
+    with_phase = Target.of(
         wanted.config.model_copy(update={"stages": stages}), References(), STAGES
     )
     assert told(with_phase) == summaries(STAGES)

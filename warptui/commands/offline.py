@@ -11,10 +11,10 @@ from warptui.engine.config.sections import InputSettings
 from warptui.engine.errors import SettingsError
 from warptui.engine.exporting.records import ExportRecords
 from warptui.engine.items.picks import read_marks
-from warptui.engine.items.table import Roster
+from warptui.engine.items.table import ItemTable
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.planning.references import ReferenceFiles
-from warptui.engine.planning.target import Wanted, told
+from warptui.engine.planning.target import Target, told
 from warptui.engine.project.filesystem import free_bytes
 from warptui.engine.project.paths import CONFIG_NAME, ProjectPaths
 from warptui.engine.project.store import Store
@@ -52,12 +52,12 @@ def find_movies(settings: InputSettings) -> Iterator[Path]:
             yield from find_movies(settings.model_copy(update={"folder": entry.path}))
 
 
-def load_roster(project: Path) -> tuple[Roster, str]:
+def load_roster(project: Path) -> tuple[ItemTable, str]:
     """All items of a project as an engine would see them now, and what is wrong with references."""
     config = read_config(project)
     project_paths = ProjectPaths(project.resolve())
     references, problem = ReferenceFiles(project, config).look()
-    roster = Roster(project_paths, Wanted.of(config, references, load_stages()))
+    roster = ItemTable(project_paths, Target.of(config, references, load_stages()))
     store = Store(project_paths)
     try:
         roster.adopt(store.load_all().values())
@@ -80,7 +80,7 @@ def load_roster(project: Path) -> tuple[Roster, str]:
     return roster, problem
 
 
-def status(project: Path, roster: Roster, problem: str) -> EngineStatus:
+def status(project: Path, roster: ItemTable, problem: str) -> EngineStatus:
     """What an engine's status would be, had it just stopped."""
     counts, choices = roster.counts()
     return EngineStatus(

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from warptui.engine.api.changes import Changes
 from warptui.engine.api.events import Event
 from warptui.engine.api.verbs import EngineVerbs
 from warptui.engine.config.settings import ReadConfig, WriteConfig
@@ -19,7 +20,6 @@ from warptui.engine.core.export_preview import preview_export
 from warptui.engine.errors import SettingsError
 from warptui.engine.items.detail import read_detail
 from warptui.engine.model import codec
-from warptui.engine.model.changes import Changes
 from warptui.engine.model.detail import ItemDetail, Trial
 from warptui.engine.model.edits import Edits
 from warptui.engine.model.exports import ExportRequest
@@ -29,7 +29,7 @@ from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.training import ModelInfo, TrainingExample, TrainingRequest
 from warptui.engine.planning.forecast import Forecast, forecast
 from warptui.engine.planning.references import ReferenceFiles
-from warptui.engine.planning.target import Wanted, as_json
+from warptui.engine.planning.target import Target, as_json
 from warptui.engine.stages.base import Stage
 from warptui.engine.stages.movie.picking import use_model
 from warptui.engine.training import models
@@ -163,7 +163,7 @@ class Session(EngineVerbs):
         references = known.target.references
         if config.input != known.config.input or config.stages != known.config.stages:
             references, _ = ReferenceFiles(self.project, config).look()
-        target = Wanted.of(config, references, self._stages)
+        target = Target.of(config, references, self._stages)
         found = forecast(
             known.entries, known.target, target, known.seconds_per_stage, known.n_workers
         )

@@ -18,7 +18,7 @@ from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.simulation.truth import Truth
 from warptui.engine.stages.movie import motion
 from warptui.engine.stages.movie.motion import MotionResult, MotionSettings
-from warptui.engine.worker.bench import MovieBench, open_bench
+from warptui.engine.worker.bench.movie import MovieBench, open_bench
 
 Places = tuple[np.ndarray, np.ndarray]
 

@@ -18,7 +18,7 @@ from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie.average import AVERAGE, AverageResult, AverageSettings
 from warptui.engine.stages.movie.ctf import CtfResult
 from warptui.engine.stages.movie.ctf_products import save_deconvolved, save_spectrum
-from warptui.engine.worker.bench import MovieBench, open_bench
+from warptui.engine.worker.bench.movie import MovieBench, open_bench
 
 OPTICS = Optics(300.0, 2.7, 0.07)
 WINDOW, PIXEL = 64, 2.0

@@ -25,8 +25,8 @@ from warptui.engine.stages.movie.ctf import CtfResult
 from warptui.engine.stages.movie.motion import MotionResult
 from warptui.engine.stages.movie.particles import ParticleResult, ParticleSettings
 from warptui.engine.stages.movie.picking import PickingResult
-from warptui.engine.worker.bench import MovieBench
-from warptui.engine.worker.inputs import MovieFrames
+from warptui.engine.worker.bench.inputs import MovieFrames
+from warptui.engine.worker.bench.movie import MovieBench
 
 PIXEL = 1.5
 SHAPE = (360, 400)

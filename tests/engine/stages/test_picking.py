@@ -35,9 +35,9 @@ from warptui.engine.project.picks import read_candidates
 from warptui.engine.stages.movie import picking
 from warptui.engine.stages.movie.average import AverageResult
 from warptui.engine.stages.movie.picking import PickingResult, PickingSettings
-from warptui.engine.worker import models
-from warptui.engine.worker.bench import open_bench
-from warptui.engine.worker.trial_bench import open_trial_bench
+from warptui.engine.worker.bench import models
+from warptui.engine.worker.bench.movie import open_bench
+from warptui.engine.worker.bench.trial import open_trial_bench
 
 PIXEL = 2.0
 SHAPE = (1200, 1000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from warptui.commands.output import DONE, SOME_FAILED, say
-from warptui.commands.train.train import output_of, settings_of
+from warptui.commands.train.options import output_of, settings_of
 from warptui.engine.errors import TrainingError
 
 

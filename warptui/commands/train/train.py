@@ -4,22 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from warptui.commands.parsing import Parsers, add_json, add_project, new_parser
-from warptui.engine.errors import TrainingError
+from warptui.commands.train.options import SETTINGS, output_of, settings_of
 from warptui.engine.model.training import TrainingRequest
-
-# option, key of [training], type
-SETTINGS = (
-    ("--epochs", "epochs", int),
-    ("--batch", "batch", int),
-    ("--optimiser", "optimiser", str),
-    ("--first-rate", "first_rate", float),
-    ("--last-rate", "last_rate", float),
-    ("--corpus-percent", "corpus_percent", float),
-    ("--held-out-percent", "held_out_percent", float),
-)
 
 
 def add_parser(verbs: Parsers, words: str) -> None:
@@ -108,16 +96,3 @@ def run(call: argparse.Namespace) -> int:
         origin["source"] = call.source
         return bundles.bundle(call.project, call.bundle, request, origin, as_json=call.json)
     return training.train(call.project, request, as_json=call.json)
-
-
-def settings_of(call: argparse.Namespace) -> dict[str, Any]:
-    """The options that take the place of [training]."""
-    given = {key: getattr(call, key) for _, key, _ in SETTINGS}
-    return {key: value for key, value in given.items() if value is not None}
-
-
-def output_of(call: argparse.Namespace, option: str) -> Path:
-    """Where the result of an option goes. Raises TrainingError when it is missing."""
-    if call.output is None:
-        raise TrainingError(f"--{option} needs --output FILE: where the result goes")
-    return call.output

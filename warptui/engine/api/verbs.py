@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_type_hints
 
+from warptui.engine.api.changes import Changes
 from warptui.engine.errors import EngineError
 from warptui.engine.model import codec
-from warptui.engine.model.changes import Changes
 from warptui.engine.model.codec import DecodeError
 from warptui.engine.model.detail import ItemDetail, Trial
 from warptui.engine.model.exports import ExportRequest

@@ -18,6 +18,7 @@ import tomli
 import tomlkit
 from pydantic import BaseModel
 
+from warptui.engine.api.changes import NO_CHANGES, Changes
 from warptui.engine.config.checks import (
     SECTIONS,
     Problem,
@@ -36,7 +37,6 @@ from warptui.engine.config.sections import (
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import SettingsError
 from warptui.engine.formats.writing import temporary
-from warptui.engine.model.changes import NO_CHANGES, Changes
 from warptui.engine.project.paths import CONFIG_NAME
 from warptui.engine.stages.registry import STAGES
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 
 from pydantic import BaseModel
 
+from warptui.engine.api.changes import NO_CHANGES, Changes
 from warptui.engine.config.sections import (
     AlertSettings,
     ComputeSettings,
@@ -22,7 +23,6 @@ from warptui.engine.config.sections import (
     Section,
     TrainingSettings,
 )
-from warptui.engine.model.changes import NO_CHANGES, Changes
 from warptui.engine.stages.base import StageSettings
 from warptui.engine.stages.registry import STAGES
 

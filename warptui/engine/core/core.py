@@ -38,10 +38,10 @@ from warptui.engine.formats.writing import TEMPORARY_SUFFIX
 from warptui.engine.items.choice_writer import ChoiceWriter
 from warptui.engine.items.detail import KnownDetail
 from warptui.engine.items.entry import Entry
-from warptui.engine.items.service import Register
+from warptui.engine.items.service import ItemService
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.planning.references import ReferenceFiles
-from warptui.engine.planning.target import Wanted
+from warptui.engine.planning.target import Target
 from warptui.engine.project import filesystem
 from warptui.engine.project.lock import ProjectLock
 from warptui.engine.project.paths import ProjectPaths
@@ -66,7 +66,7 @@ class ForecastInputs(NamedTuple):
 
     config: Config
     entries: list[Entry]
-    target: Wanted
+    target: Target
     seconds_per_stage: dict[str, float]
     n_workers: int
 
@@ -84,7 +84,7 @@ class Core:
     """
 
     store: Store
-    items: Register
+    items: ItemService
     dispatcher: Dispatcher
     settings: SettingsControl
     exports: ExportControl
@@ -219,9 +219,9 @@ class Core:
         references, problem = files.look()
         self._watch = InputWatch(self.project, self.store.cached_fingerprint, self._inbox.put)
         with opening.without_collections():
-            target = Wanted.of(config, references, self.stages)
+            target = Target.of(config, references, self.stages)
             table = opening.load_table(self.paths, self.store, target)
-            self.items = Register(table, self.store, self.hub, self.project, self._watch.recheck)
+            self.items = ItemService(table, self.store, self.hub, self.project, self._watch.recheck)
             self.dispatcher = Dispatcher(
                 self.items,
                 self.project,

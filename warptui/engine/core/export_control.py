@@ -13,7 +13,7 @@ from warptui.engine.exporters.optics_groups.beam_shifts import BeamShifts
 from warptui.engine.exporters.report import Facts
 from warptui.engine.exporting.jobs import Exports
 from warptui.engine.exporting.live_lists import LiveLists
-from warptui.engine.items.service import Register
+from warptui.engine.items.service import ItemService
 from warptui.engine.model.exports import Export, ExportRequest
 from warptui.engine.model.item_columns import Columns
 from warptui.engine.planning.target import as_json
@@ -28,7 +28,7 @@ class ExportControl:
         self,
         paths: ProjectPaths,
         hub: Broadcast,
-        items: Register,
+        items: ItemService,
         store: Store,
         settings: SettingsControl,
         live: LiveLists,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from warptui.engine.execution.dispatcher import Dispatcher
 from warptui.engine.items.picks import read_marks
-from warptui.engine.items.table import Roster
-from warptui.engine.planning.target import Wanted
+from warptui.engine.items.table import ItemTable
+from warptui.engine.planning.target import Target
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.project.temporary_files import find_leftovers
@@ -30,9 +30,9 @@ def remove_leftovers(project: Path) -> None:
             leftover.unlink()
 
 
-def load_table(paths: ProjectPaths, store: Store, target: Wanted) -> Roster:
+def load_table(paths: ProjectPaths, store: Store, target: Target) -> ItemTable:
     """The table of all stored items, with the marks for training."""
-    table = Roster(paths, target)
+    table = ItemTable(paths, target)
     table.adopt(store.load_all().values())
     table.marks = read_marks(paths)
     for problem in (mark.problem for mark in table.marks.values() if mark.problem):

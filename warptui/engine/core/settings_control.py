@@ -7,16 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from warptui.engine.alerts.service import Herald
+from warptui.engine.api.changes import Changes
 from warptui.engine.config.settings import Config, WriteConfig
 from warptui.engine.core.input_watch import InputWatch
 from warptui.engine.core.workers import Workers
 from warptui.engine.errors import EngineError
 from warptui.engine.execution.dispatcher import Dispatcher
 from warptui.engine.exporting.live_lists import LiveLists
-from warptui.engine.model.changes import Changes
 from warptui.engine.planning.plan import References
 from warptui.engine.planning.references import ReferenceFiles
-from warptui.engine.planning.target import Wanted
+from warptui.engine.planning.target import Target
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.base import Stage
 
@@ -103,5 +103,5 @@ class SettingsControl:
             self.watch.restart(self.config.input, self.dispatcher.items.roster.entries.values())
         self.dispatcher.items.judge_all()
 
-    def _target(self, references: References) -> Wanted:
-        return Wanted.of(self.config, references, self.stages)
+    def _target(self, references: References) -> Target:
+        return Target.of(self.config, references, self.stages)

@@ -10,7 +10,7 @@ from warptui.engine.core.settings_control import SettingsControl
 from warptui.engine.core.workers import Workers
 from warptui.engine.errors import WarptuiError
 from warptui.engine.execution.trainer import HOLD, Trainer, TrainerMessage
-from warptui.engine.items.service import Register
+from warptui.engine.items.service import ItemService
 from warptui.engine.model.item import root_name_of
 from warptui.engine.model.training import TrainingStatus
 from warptui.engine.project.paths import ProjectPaths
@@ -28,7 +28,7 @@ class TrainingControl:
     def __init__(
         self,
         paths: ProjectPaths,
-        items: Register,
+        items: ItemService,
         settings: SettingsControl,
         workers: Workers,
         deliver: Callable[[TrainerMessage], None],

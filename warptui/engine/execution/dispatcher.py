@@ -34,13 +34,13 @@ from warptui.engine.execution.executor import (
 from warptui.engine.execution.failures import FailurePolicy
 from warptui.engine.execution.trials import Trials
 from warptui.engine.items.entry import Entry
-from warptui.engine.items.service import Register
+from warptui.engine.items.service import ItemService
 from warptui.engine.model.detail import Trial
 from warptui.engine.model.item import State
 from warptui.engine.planning.members import Member
 from warptui.engine.planning.plan import NEVER_RUN, Step, make_record
 from warptui.engine.planning.rates import Rates
-from warptui.engine.planning.target import Wanted
+from warptui.engine.planning.target import Target
 from warptui.engine.worker.fault_injection import crash_point
 from warptui.engine.worker.protocol import Job, deadlines, encode_config
 from warptui.engine.worker.roots import Roots
@@ -56,7 +56,7 @@ class _Running:
     """A job as it was started: a changed setting meanwhile must not enter its records."""
 
     entry: Entry
-    wanted: Wanted
+    wanted: Target
     members: tuple[Member, ...]
     unsaved: str = ""  # why a result could not be stored
 
@@ -66,7 +66,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        items: Register,
+        items: ItemService,
         project: Path,
         recheck: Callable[[Path], None],
         suspect: Callable[[Path], None],

@@ -13,9 +13,9 @@ from warptui.engine.api.log_lines import about
 from warptui.engine.errors import ItemError
 from warptui.engine.execution.executor import Failed
 from warptui.engine.items.entry import Entry
-from warptui.engine.items.service import Register
+from warptui.engine.items.service import ItemService
 from warptui.engine.model.stored import Failure
-from warptui.engine.planning.target import Wanted
+from warptui.engine.planning.target import Target
 from warptui.engine.planning.urgency import urgency
 from warptui.engine.worker.protocol import FailureKind
 
@@ -41,7 +41,7 @@ class FailurePolicy:
 
     def __init__(
         self,
-        items: Register,
+        items: ItemService,
         alerts: Alerts,
         recheck: Callable[[Path], None],
         suspect: Callable[[Path], None],
@@ -51,7 +51,7 @@ class FailurePolicy:
         self._storage_backoff_s = FIRST_BACKOFF_S
         self.storage_retry = 0.0  # monotonic: when to try writing again
 
-    def after(self, failed: Failed, entry: Entry, wanted: Wanted) -> None:
+    def after(self, failed: Failed, entry: Entry, wanted: Target) -> None:
         """Decide what follows from a job's failure; the item was settled."""
         kind, reason = failed.kind, failed.reason
         match kind:
@@ -87,7 +87,7 @@ class FailurePolicy:
                 self._recheck(entry.path)
 
     def worker_died(
-        self, entry: Entry, wanted: Wanted, stage: str, reason: str, log_tail: str
+        self, entry: Entry, wanted: Target, stage: str, reason: str, log_tail: str
     ) -> None:
         """The worker that had the item ended: the item is tried again, but not for ever."""
         entry.deaths += 1
@@ -131,7 +131,7 @@ class FailurePolicy:
     def fail(
         self,
         entry: Entry,
-        wanted: Wanted,
+        wanted: Target,
         stage: str,
         reason: str,
         tries: int,

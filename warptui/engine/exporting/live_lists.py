@@ -11,7 +11,7 @@ from warptui.engine.exporters.optics_groups.beam_shifts import BeamShifts
 from warptui.engine.exporters.rows import Source, source_of
 from warptui.engine.exporting.live import Live
 from warptui.engine.formats.star.picks import model_suffix
-from warptui.engine.items.service import Register
+from warptui.engine.items.service import ItemService
 from warptui.engine.model.exports import Export
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
@@ -24,7 +24,7 @@ class LiveLists:
     """Used from the session's thread."""
 
     def __init__(
-        self, project: ProjectPaths, items: Register, load: Callable[[str], StoredItem | None]
+        self, project: ProjectPaths, items: ItemService, load: Callable[[str], StoredItem | None]
     ) -> None:
         self._project, self._items, self._load = project, items, load
         self._live: Live | None = None

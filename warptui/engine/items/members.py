@@ -10,10 +10,10 @@ from warptui.engine.planning.members import Member, Standing
 from warptui.engine.planning.plan import Blocked
 
 if TYPE_CHECKING:
-    from warptui.engine.items.table import Roster
+    from warptui.engine.items.table import ItemTable
 
 
-def members_of(entry: Entry, table: Roster) -> tuple[Member, ...]:
+def members_of(entry: Entry, table: ItemTable) -> tuple[Member, ...]:
     """All members in order of acquisition, the excluded ones with the others."""
     if not entry.item.members:
         return ()
@@ -23,7 +23,7 @@ def members_of(entry: Entry, table: Roster) -> tuple[Member, ...]:
     )
 
 
-def _member(item: ItemId, number: int, needed: tuple[str, ...], table: Roster) -> Member:
+def _member(item: ItemId, number: int, needed: tuple[str, ...], table: ItemTable) -> Member:
     entry = table.by_id(item)
     if entry is None:
         return Member(item, number, True, Standing.NOT_ARRIVED, {})
@@ -33,7 +33,7 @@ def _member(item: ItemId, number: int, needed: tuple[str, ...], table: Roster) -
     return Member(item, number, included, _standing(entry, needed, table), keys)
 
 
-def _standing(entry: Entry, needed: tuple[str, ...], table: Roster) -> Standing:
+def _standing(entry: Entry, needed: tuple[str, ...], table: ItemTable) -> Standing:
     """By the stages that are needed: others may be outdated, or may have failed."""
     found = table.plan(entry)
     if not isinstance(found, Blocked) and entry.waiting is None:

@@ -30,7 +30,7 @@ _X, _Y = ((FROM_SPREAD[0], f"astigmatism {axis}") for axis in "xy")  # as vector
 Field = tuple[str, str]  # stage, and field of its result
 
 
-class Judged:
+class SelectionCache:
     """What came of all items, by their places in the columns.
 
     A stored item is never changed but replaced: where it is the same object as before, so are its

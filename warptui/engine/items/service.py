@@ -13,7 +13,7 @@ from warptui.engine.api.events import ItemChanged, ItemRemoved
 from warptui.engine.errors import ItemError
 from warptui.engine.items.entry import Entry
 from warptui.engine.items.picks import Mark, is_behind, repick
-from warptui.engine.items.table import Roster
+from warptui.engine.items.table import ItemTable
 from warptui.engine.model.edits import Edits
 from warptui.engine.model.exports import ExportRequest
 from warptui.engine.model.item import FRAMES, Choice, Item, ItemId, State
@@ -35,7 +35,7 @@ MEMBERS_PAUSE_S = 1.0  # without news of members, before what is made of them is
 MEMBERS_LONGEST_S = 10.0  # however much news of members there is
 
 
-class Register:
+class ItemService:
     """What is known of the items and wanted for them, without the work on them.
 
     ``recheck`` asks the watch to look at a file again. Used from one thread.
@@ -43,7 +43,7 @@ class Register:
 
     def __init__(
         self,
-        roster: Roster,
+        roster: ItemTable,
         store: Store,
         broadcast: Broadcast,
         project: Path,

@@ -13,14 +13,14 @@ from warptui.engine.items.entry import Entry
 from warptui.engine.items.members import members_of
 from warptui.engine.items.picks import NO_MARK, Mark
 from warptui.engine.items.selection import Spread, select
-from warptui.engine.items.selection_cache import ASTIGMATISM, FROM_SPREAD, Judged
+from warptui.engine.items.selection_cache import ASTIGMATISM, FROM_SPREAD, SelectionCache
 from warptui.engine.model.item import FRAMES, MOVIE, Item, ItemId, State, root_name_of
 from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import Astigmatism
 from warptui.engine.model.stored import StageRecord, StoredItem, digest
 from warptui.engine.planning.members import Member, used
 from warptui.engine.planning.plan import Blocked, Plan, Ready, Step, UpToDate, refusal
-from warptui.engine.planning.target import Wanted, stage_and_field
+from warptui.engine.planning.target import Target, stage_and_field
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.base import Role
 from warptui.engine.stages.registry import field_of
@@ -29,10 +29,10 @@ COUNTED = ("selected", "filtered", "edited", "examples", "held-out", "particles"
 SURVEY_GROWTH = 0.05  # share of new results after which the spread is taken anew
 
 
-class Roster:
+class ItemTable:
     """Items by name. Used from one thread."""
 
-    def __init__(self, project: ProjectPaths, wanted: Wanted) -> None:
+    def __init__(self, project: ProjectPaths, wanted: Target) -> None:
         self.entries: dict[str, Entry] = {}
         self.wanted = wanted
         self.folder_problem = ""  # while set, every raw file counts as missing
@@ -43,7 +43,7 @@ class Roster:
             for stage in wanted.stages
             for key in (*(summary.key for summary in stage.summaries()), *stage.carried())
         ]
-        self._judged = Judged()
+        self._judged = SelectionCache()
         self._places: dict[int, Entry] = {}  # in the columns of what was judged
         self._applied = wanted.limit_of  # those that selections were made by
         self._spread: Spread | None = None  # of the astigmatisms; None = not looked yet

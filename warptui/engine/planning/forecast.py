@@ -14,7 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from warptui.engine.model.item import State
-from warptui.engine.planning.target import Wanted
+from warptui.engine.planning.target import Target
 
 if TYPE_CHECKING:
     from warptui.engine.items.entry import Entry
@@ -35,8 +35,8 @@ class Forecast:
 
 def forecast(
     entries: Iterable[Entry],
-    now: Wanted,
-    then: Wanted,
+    now: Target,
+    then: Target,
     seconds_per_stage: Mapping[str, float],
     n_workers: int,
 ) -> Forecast:
@@ -76,7 +76,7 @@ def _kind(entry: Entry) -> bytes:
     return marshal.dumps((entry.state.value, entry.reason, entry.asked, records), 2)
 
 
-def _stages(entry: Entry, wanted: Wanted) -> set[str]:
+def _stages(entry: Entry, wanted: Target) -> set[str]:
     kind = entry.item.kind
     if entry.asked:
         return set(wanted.enabled_of(kind))

@@ -16,7 +16,7 @@ from warptui.engine.stages.base import Stage
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Target:
     """What every item is to be brought into accord with."""
 
     config: Config
@@ -91,7 +91,7 @@ class Wanted:
         return dict(zip(self.judged, self.limits, strict=True))
 
     @classmethod
-    def of(cls, config: Config, references: References, stages: tuple[Stage, ...]) -> Wanted:
+    def of(cls, config: Config, references: References, stages: tuple[Stage, ...]) -> Target:
         """Settings and references, with their digest."""
         enabled = frozenset(stage.name for stage in stages if config.stage(stage.name).enabled)
         values = summaries(tuple(stage for stage in stages if stage.name in enabled))
@@ -106,9 +106,9 @@ class Wanted:
             tuple(stage_and_field(limit.key) for limit in found),
         )
 
-    def with_filters(self, config: Config) -> Wanted:
+    def with_filters(self, config: Config) -> Target:
         """The same with the limits of ``config``, which differs in nothing else."""
-        return Wanted.of(config, self.references, self.stages)
+        return Target.of(config, self.references, self.stages)
 
 
 def summaries(stages: Sequence[Stage]) -> tuple[Summary, ...]:
@@ -116,7 +116,7 @@ def summaries(stages: Sequence[Stage]) -> tuple[Summary, ...]:
     return _minor_last(entry for stage in stages for entry in stage.summaries())
 
 
-def told(wanted: Wanted) -> tuple[Summary, ...]:
+def told(wanted: Target) -> tuple[Summary, ...]:
     """The same without those that tell nothing with the present settings.
 
     That a value of a stage that is off is unknown would be told of every item.

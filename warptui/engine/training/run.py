@@ -39,8 +39,8 @@ from warptui.engine.training.schedule import Scores, Watched, interval
 from warptui.engine.training.scores import Rule, examine, try_scores
 from warptui.engine.training.task import Control, Task
 from warptui.engine.training.verdict import other_score, verdict
+from warptui.engine.worker.bench.models import load_net
 from warptui.engine.worker.fault_injection import crash_point
-from warptui.engine.worker.models import load_net
 
 WAITS = "processing waits until it is done"
 _OLD_PX = 256

@@ -25,11 +25,11 @@ from warptui.engine.model.item import Item
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie.particles import STAGE, ParticleResult, ParticleSettings
 from warptui.engine.stages.registry import STAGES
-from warptui.engine.worker.bench import open_bench
+from warptui.engine.worker.bench.movie import open_bench
+from warptui.engine.worker.bench.particle_files import particles_in
+from warptui.engine.worker.bench.pick_files import PickFiles
 from warptui.engine.worker.devices import cpu_count, find_cuda
 from warptui.engine.worker.parent import die_with_parent
-from warptui.engine.worker.particle_files import particles_in
-from warptui.engine.worker.pick_files import PickFiles
 
 NICE = 5  # below the app and the engine
 

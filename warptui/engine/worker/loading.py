@@ -21,11 +21,11 @@ def load_stages() -> tuple[Stage, ...]:
 
 def load_bench() -> Callable[..., Any]:
     """Makes a bench, a context manager, from item, project, config and device; imports torch."""
-    name = os.environ.get(STAGES_VARIABLE) or "warptui.engine.worker.bench"
+    name = os.environ.get(STAGES_VARIABLE) or "warptui.engine.worker.bench.movie"
     return importlib.import_module(name).open_bench
 
 
 def load_trial_bench() -> Callable[..., Any]:
     """As `load_bench` for trials, which need also the folder of the trial's pictures."""
-    name = os.environ.get(STAGES_VARIABLE) or "warptui.engine.worker.trial_bench"
+    name = os.environ.get(STAGES_VARIABLE) or "warptui.engine.worker.bench.trial"
     return importlib.import_module(name).open_trial_bench

@@ -31,7 +31,7 @@ def warm_up(device: str, threads: int) -> float:
     Exception
         Whatever a stage raises: a device that cannot do this will fail on real movies too.
     """
-    from warptui.engine.worker.bench import open_bench  # loads torch
+    from warptui.engine.worker.bench.movie import open_bench  # loads torch
 
     began = time.monotonic()
     frames = (_frame(index) for index in range(N_FRAMES))

@@ -17,10 +17,10 @@ from warptui.engine.model.edits import Chosen
 from warptui.engine.model.item import Item
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.base import Product
-from warptui.engine.worker.bench import MovieBench, open_bench
-from warptui.engine.worker.particle_files import particles_in
-from warptui.engine.worker.pick_files import PickFiles
-from warptui.engine.worker.products import ProductFiles
+from warptui.engine.worker.bench.movie import MovieBench, open_bench
+from warptui.engine.worker.bench.particle_files import particles_in
+from warptui.engine.worker.bench.pick_files import PickFiles
+from warptui.engine.worker.bench.products import ProductFiles
 
 
 class Pictures:

@@ -16,11 +16,11 @@ from warptui.engine.stages.base import StageResult
 from warptui.engine.stages.bench import ParticleStore, PickStore, Products
 from warptui.engine.stages.movie.average import AverageSettings
 from warptui.engine.stages.movie.picking import PickingSettings
-from warptui.engine.worker.inputs import MovieFrames
-from warptui.engine.worker.models import NetCache
-from warptui.engine.worker.particle_files import project_particles
-from warptui.engine.worker.pick_files import PickFiles
-from warptui.engine.worker.products import ProductFiles
+from warptui.engine.worker.bench.inputs import MovieFrames
+from warptui.engine.worker.bench.models import NetCache
+from warptui.engine.worker.bench.particle_files import project_particles
+from warptui.engine.worker.bench.pick_files import PickFiles
+from warptui.engine.worker.bench.products import ProductFiles
 
 
 @dataclass

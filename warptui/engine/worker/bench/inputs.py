@@ -14,7 +14,7 @@ from warptui.engine.formats.acquisition.mdoc import MovieFacts, movie_facts
 from warptui.engine.formats.camera.defects import read_defects
 from warptui.engine.formats.camera.gain import orientation_score, read_gain
 from warptui.engine.formats.movie import MovieReader, open_movie
-from warptui.engine.worker.frames import Frames
+from warptui.engine.worker.bench.frames import Frames
 
 MIN_SIZE_PX = 64
 MAX_BAD_SHARE = 0.1
