@@ -1,4 +1,4 @@
-"""A client of the engine in another process: sends the verbs of `engine.api.verbs` over a socket."""
+"""A client of the engine in another process: sends `engine.api.verbs` over its socket."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class Client(EngineVerbs):
         Raises
         ------
         OtherVersionError
-            When one answers that speaks another protocol.
+            When the engine that answers speaks another protocol.
         EngineError
-                When the engine that answers speaks another protocol.
-        """
             When no engine answers.
+        """
+        return cls(project)
 
     def __enter__(self) -> Client:
         return self
@@ -191,8 +191,8 @@ class _Connection:
             self._socket.connect(str(find_socket(project)))
         except OSError as problem:
             self._socket.close()
-            said = problem.strerror or problem
-            raise EngineError(f"no engine runs on {project} ({said})") from problem
+            reason = problem.strerror or problem
+            raise EngineError(f"no engine runs on {project} ({reason})") from problem
         self._reader = self._socket.makefile("rb", BUFFER)
         greeting = self.receive() or {}
         self.hello: dict[str, Any] = greeting.get("hello", {})
@@ -350,8 +350,8 @@ def _obituary(log: Path, start: int, what: str) -> str:
     with log.open("rb") as file:
         file.seek(start)
         lines = file.read().decode(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-    said = "\n".join(lines) or _why_silent(log)
-    return f"the engine {what}; the end of {log}:\n{said}"
+    last_lines = "\n".join(lines) or _why_silent(log)
+    return f"the engine {what}; the end of {log}:\n{last_lines}"
 
 
 def _why_silent(log: Path) -> str:

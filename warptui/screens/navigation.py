@@ -107,7 +107,7 @@ class Navigation:
 
     def to_training(self) -> None:
         """Open the training screen."""
-        # imported late: pydantic is not needed when the app starts
+        # imported late: needs pydantic
         from warptui.screens.training.screen import TrainingScreen
 
         self._to(
@@ -123,8 +123,8 @@ class Navigation:
             self._app.push_screen(make())
 
     def to_settings(self, adopt: str = "") -> None:
-        """Open the settings, with the settings that the item ``adopt`` was processed with as changes."""
-        # imported late: pydantic is not needed when the app starts
+        """Open the settings, with those that the item ``adopt`` was processed with as changes."""
+        # imported late: needs pydantic
         from warptui.screens.settings.screen import SettingsScreen
 
         page = self._app.screen
@@ -145,7 +145,7 @@ class Navigation:
 
     def try_settings(self, stage: str) -> None:
         """Open the trial screen: other settings of a stage on the current item."""
-        from warptui.screens.item.trial import TrialScreen  # imported late: pydantic is not needed when the app starts
+        from warptui.screens.item.trial import TrialScreen  # imported late: needs pydantic
 
         page, client = self._app.screen, self._calls.client
         loaded = page.loaded if isinstance(page, ItemScreen) else None

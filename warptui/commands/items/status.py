@@ -98,10 +98,12 @@ def lines(status: EngineStatus) -> list[str]:
 
 def _picks(choices: dict[str, int]) -> str:
     """The number of particles and of edits by hand; empty where there is nothing to report."""
-    found = [f"{choices['particles']} particles in selected items"] if "particles" in choices else []
+    texts: list[str] = []
+    if "particles" in choices:
+        texts.append(f"{choices['particles']} particles in selected items")
     names = {"edited": "edited by hand", "examples": "training examples", "held-out": "held out"}
-    found += [f"{choices[key]} {name}" for key, name in names.items() if choices.get(key)]
-    return ", ".join(found) if len(found) > 1 or choices.get("particles") else ""
+    texts += [f"{choices[key]} {name}" for key, name in names.items() if choices.get(key)]
+    return ", ".join(texts) if len(texts) > 1 or choices.get("particles") else ""
 
 
 def table(rows: list[ItemRow], summaries: tuple[Summary, ...]) -> list[list[str]]:

@@ -287,7 +287,7 @@ class TrialScreen(ModalScreen[None]):
         self._turn(self._turned + 1)
 
     def _turn(self, number: int) -> None:
-        """Show the next pictures; a narrow window also has a turn without pictures, for the numbers."""
+        """Show the next pictures; a narrow window also has a turn with the numbers alone."""
         slim = self.app.size.width < SLIM
         self._turned = number % (len(self._panes) + slim)
         self.set_class(self._turned < len(self._panes), "-pictures")

@@ -60,7 +60,7 @@ TABLES: Mapping[str, Sequence[Binding]] = {
 
 
 def all_bindings() -> Iterable[Binding]:
-    """The bindings of the app and of every screen and widget; a shared binding comes several times."""
+    """The bindings of the app and of every screen and widget; shared ones come several times."""
     return (binding for table in TABLES.values() for binding in table)
 
 

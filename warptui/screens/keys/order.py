@@ -17,7 +17,7 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 ROUNDS = 6  # trips from the focused widget up to the app; two are enough where no screen opens
-LONGEST_S = 0.5  # if the widget was removed it keeps the `KeyPassed`: then the next key continues after this long
+LONGEST_S = 0.5  # a removed widget never passes its `KeyPassed` on: go on after so long
 
 
 class KeyPassed(Message):

@@ -30,7 +30,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Lost:
-    """The engine does not answer, or has ended; the screen keeps the last data and shows their age."""
+    """The engine does not answer, or has ended; the screen keeps the last data and their age."""
 
     reason: str
     other: OtherVersionError | None = None  # an engine with another protocol answers
@@ -45,7 +45,7 @@ class Feed:
     def __init__(self, first: Callable[[], Engine], again: Callable[[], Engine]) -> None:
         self.client: Engine | None = None
         self._first, self._again = first, again
-        self.on_news: Callable[[], None] = _do_nothing  # called in the thread when there are new events
+        self.on_news: Callable[[], None] = _do_nothing  # called in the thread after events
         self._notices: list[Notice] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -88,7 +88,7 @@ class Feed:
             connect = self._again
             other = lost.other.pid if lost.other is not None else None
             if self.client is not None or not notified or other not in (None, known):
-                # why it went is worth more than "nobody answers" from every later try
+                # the first reason is worth more than "no engine runs" from later tries
                 self._add(lost)
             notified, known, self.client = True, other, None
             self._wake.wait(RETRY_S)

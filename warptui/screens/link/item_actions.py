@@ -89,7 +89,7 @@ class ItemActions:
 
     def export(self) -> None:
         """Write a list for another program, after a dialog with its first rows."""
-        from warptui.screens.exporting.dialog import ExportDialog  # imported late: not needed when the app starts
+        from warptui.screens.exporting.dialog import ExportDialog  # late, for a fast start
 
         if page_of(self._app) is None:
             return

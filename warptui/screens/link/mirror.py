@@ -67,7 +67,7 @@ class Mirror:
         self.status_at = 0.0  # monotonic clock of this viewer
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self.n_logged = 0  # number of lines so far, with those already dropped
-        self._replayed: set[tuple[int, str]] = set()  # lines of the log file that may arrive as events, too
+        self._replayed: set[tuple[int, str]] = set()  # also sent as events, maybe
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -135,7 +135,7 @@ class PendingEdits:
     def read(self, name: str, mark: int | None, edits: Edits) -> None:
         """Take in the edits that were read, unless newer ones were being sent meanwhile.
 
-        If they differ from those left here, another viewer edited the item: its edits are not undone.
+        If they differ from those left here, another viewer made them: then nothing is undone.
         """
         known = self._items.get(name)
         if known is None or mark is None or mark != known.version:

@@ -78,7 +78,7 @@ class Appearance:
             self._keep(replace(self._preferred, **{key: str(drawing)}))
 
     def _suitable_drawing(self) -> Drawing:
-        """The user's choice for terminals that can show as much as this one, else the suggested one."""
+        """The user's choice for terminals that show as much as this one, else the suggested one."""
         suggested = self._suggested()
         wanted = {
             "glyphs": self._preferred.glyphs,
