@@ -142,7 +142,7 @@ class Workspace:
         return self.mirror.names[shown[min(max(here + steps, 0), len(shown) - 1)]]
 
     def next_problem(self, direction: int = 1) -> str | None:
-        """The next item that failed, is missing or has no signal, wrapping around; None: no item."""
+        """The next item that failed, is missing or has no signal, wrapping around, or None."""
         found = np.flatnonzero(problems(self.mirror))
         if not len(found):
             return None

@@ -1,4 +1,4 @@
-"""The deconvolved preview of an average: the engine's filter, in NumPy.
+"""A preview without the microscope's effects: the engine's deconvolution, in NumPy.
 
 The same formulas as the engine's deconvolution of averages, which tests compare with; the app
 cannot import those, for they need torch.

@@ -34,7 +34,7 @@ def _read(detail: ItemDetail) -> np.ndarray | str:
             return str(problem)
     if row.state in (State.FAILED, State.MISSING):
         log_end = last_words(detail, WORDS_SHOWN)
-        more = [] if log_end or row.state is State.MISSING else ["", "P tries again, i tells all"]
+        more = [] if log_end or row.state is State.MISSING else ["", "P tries again, i shows all"]
         return "\n".join([f"{row.state}: {row.reason}", *log_end, *more])
     return _WAITING.get(row.state, "no preview")
 

@@ -105,7 +105,7 @@ def question(preview: Mapping[str, Any], batch: int | None, *, runs: bool, resum
     lines = [head, "", f"{stock(preview)}.", f"{task(preview, batch)}."]
     notes = list(preview.get("notes") or ())
     if not preview.get("n_held_out") and not any("held out" in note for note in notes):
-        lines.append("! Without a held-out micrograph there is no way to see whether it is better.")
+        lines.append("! Without a held-out micrograph the new model cannot be judged.")
     lines += [f"! {note}" for note in notes[:MOST_NOTES]]
     if len(notes) > MOST_NOTES:
         lines.append(f"! and {len(notes) - MOST_NOTES} more")

@@ -26,7 +26,7 @@ LEAST_FLAT = 9  # dots
 CONTRASTS = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # % of the pixels in black, and in white
 USUAL_CONTRAST = 3
 PAN = 0.125  # of the visible height and width, per step of a key
-FINE = 2.0  # units of the screen per fine step: two columns, or one line
+FINE = 2.0  # units of the screen per step of the crosshair: two columns, or one line
 _BAR_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # nm
 SAMPLES = {  # samples in a cell, y and x
     Drawing.QUADRANT: (2, 2),

@@ -267,7 +267,7 @@ def span_and_step(spread: Spread | None, digits: int) -> tuple[tuple[float, floa
     """The range in which limits start, and the size of a step.
 
     Limits start at the ends of the visible range: if values lie beyond, the first step of a limit
-    excludes just these. A step is a fiftieth of it, or the last digit shown. The range is None while
+    excludes just these. A step is a fiftieth of it, or the last digit shown. The range is None if
     no value is known.
     """
     if spread is None:
