@@ -62,12 +62,12 @@ def test_the_question_says_that_processing_pauses_and_what_is_missing() -> None:
     asked = said.question(told, 8, runs=True, resume=False)
     assert "Train boxnet_3, starting from boxnet?" in asked
     assert "Processing pauses until it is done, then goes on by itself" in asked
-    assert "nobody will know whether it is better" in asked
+    assert "the new model cannot be judged" in asked
     assert "! the diameter is far" in asked
     assert "1 micrograph with 200 particles" in asked
     paused = said.question({**told, "n_held_out": 2}, 8, runs=False, resume=True)
     assert "stays paused, as it is now" in paused and "Go on training" in paused
-    assert "nobody will know" not in paused
+    assert "cannot be judged" not in paused
 
 
 def test_using_a_model_says_what_is_picked_again() -> None:
@@ -120,7 +120,7 @@ def test_the_report_goes_before_what_was_measured_on_the_way() -> None:
     ("changes", "model", "expected", "absent"),
     [
         ({"phase": "failed", "message": "the disk is full", "resumable": True}, "failed",
-         ["failed", "! the disk is full", "R goes on where it stood"], ["uses it"]),
+         ["failed", "! the disk is full", "R continues from its checkpoint"], ["uses it"]),
         ({"phase": "cancelled", "message": "cancelled", "resumable": False}, "cancelled",
          ["stopped", "d discards it"], ["R goes on", "uses it"]),
         ({"phase": "done", "verdict": "better"}, "ready",
