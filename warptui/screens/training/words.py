@@ -72,7 +72,7 @@ def totals(counts: Counts) -> str:
     """How many micrographs are marked for each use."""
     parts = [f"{counts.learn:,} learn", f"{counts.held_out:,} held out"]
     if counts.useless:
-        parts.append(f"{counts.useless:,} unusable")
+        parts.append(f"{counts.useless:,} none")
     return ", ".join(parts)
 
 

@@ -74,7 +74,7 @@ class ExampleList(ListPane):
         role = ROLES.get(example.role, example.role)
         look: Style = colours["choice-filtered"] if example.role == "held-out" else PLAIN
         if example.problem:
-            role, look = "! unusable", colours["alert"]
+            role, look = "! none", colours["alert"]
         if role_width < ROLE:
             role = role[0].upper()
         stem = example.name.rpartition(".")[0] or example.name
