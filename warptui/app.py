@@ -1,4 +1,4 @@
-"""The terminal app: what Textual wants of an app, given on to the objects that do it."""
+"""The Textual app: hands what Textual asks of an app to the objects that do the work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 if "SSH_CONNECTION" in os.environ:
     os.environ.setdefault("TEXTUAL_FPS", "15")
     os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
-else:  # nothing is drawn more often, but a key waits for the next frame: 8 ms instead of 16
+else:  # draw no more often, but a key waits for the next frame: 8 ms instead of 16
     os.environ.setdefault("TEXTUAL_FPS", "120")
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 
@@ -50,7 +50,7 @@ from warptui.screens.workspace import Workspace
 
 
 class WarptuiApp(App[None]):
-    """One viewer of one session."""
+    """The terminal app of one project."""
 
     TITLE = "warptui"
     CSS_PATH = "app.tcss"
@@ -203,7 +203,7 @@ class WarptuiApp(App[None]):
     # the look, help and commands
 
     def show_edited(self) -> None:
-        """Show again whether edits are saved, where that is seen."""
+        """Show whether edits are saved, on the pages that show that."""
         if (page := page_of(self)) is not None:
             page.show_edited()
 

@@ -1,4 +1,4 @@
-"""The command line: the table of its verbs, and exit statuses."""
+"""The command line: the table of commands, and exit statuses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ says what the folder holds, proposes settings and asks for what is missing.
 
 exit status: 0 done; 1 done, but some items failed; 2 the call or the settings are wrong
 """
-# The module that carries a verb out (`add_parser`, `run`), and what the verb does.
+# the module of each command (`add_parser`, `run`), and what the command does
 VERBS = {
     "init": ("setup.init", "write a commented config.toml"),
     "engine": (
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WarptuiError as error:
         say(f"warptui: {error}")
     except BrokenPipeError:
-        # Whoever read our output had enough; Python would complain when it flushes at the end.
+        # The reader of our output closed the pipe; Python would complain when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         from warptui.engine.project import filesystem
@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def make_parser(verb: str | None = None) -> argparse.ArgumentParser:
-    """The parser of the command line, with the options of one verb, or of all by default.
+    """The parser of the command line, with the options of one command, or of all by default.
 
     The modules of the others, which may be slow to import, are left alone.
     """
@@ -140,7 +140,7 @@ def _open_app(arguments: list[str]) -> int:
     from warptui import client
 
     running = client.hasten(project)
-    if running is None:  # the engine will read the settings: what is wrong is better told here
+    if running is None:  # report wrong settings here, before the engine reads them
         from warptui.engine.config import file
 
         for note in file.load(project).notes:
@@ -152,7 +152,7 @@ def _open_app(arguments: list[str]) -> int:
 
 
 def _can_show() -> bool:
-    """Whether a page can be shown here."""
+    """Whether the app can be shown on this terminal."""
     is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
     return is_terminal and os.environ.get("TERM", "dumb") != "dumb"
 

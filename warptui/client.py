@@ -1,4 +1,4 @@
-"""The engine seen from another process: the verbs of `engine.api.verbs` over its socket."""
+"""A client of the engine in another process: sends `engine.api.verbs` over its socket."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:  # NumPy, which the command line can do without
     from warptui.engine.model.item_columns import Columns
 
 CALL_TIMEOUT_S = 60.0
-BUFFER = 1 << 20  # each read costs a turn with the interpreter, while the app is busy elsewhere
+BUFFER = 1 << 20  # each read waits for the interpreter lock while the app is busy in another thread
 LAUNCH_TIMEOUT_S = 30.0
-CATCHING_UP_S = 0.5  # between events about a snapshot that takes longer
+CATCHING_UP_S = 0.5  # seconds between events that report the progress of a slow snapshot
 LOG_TAIL_LINES = 15
 
 
 @sends(EngineVerbs)
 class Client(EngineVerbs):
-    """A connection to the engine that runs on a project. Safe to use from several threads.
+    """A connection to the engine that runs on a project. Threads may share it.
 
     Its verbs (`status`, `choose`, `train` ...) are the methods of `EngineVerbs`, each of which is
     sent to the engine and returns its answer.
@@ -56,9 +56,9 @@ class Client(EngineVerbs):
         Raises
         ------
         OtherVersionError
-            When one answers that speaks another protocol.
+            When the engine that answers speaks another protocol.
         EngineError
-            When none answers.
+            When no engine answers.
         """
         return cls(project)
 
@@ -69,13 +69,13 @@ class Client(EngineVerbs):
         self.close()
 
     def close(self) -> None:
-        """Leave; the engine goes on. Ends the iterators of `events`."""
+        """Close the connection and end the iterators of `events`; the engine keeps running."""
         self._calls.close()
         for connection in list(self._subscriptions):
             connection.close()
 
     def send(self, verb: Verb, arguments: dict[str, Any]) -> Any:
-        """Have the engine carry out a verb; its answer, as JSON values.
+        """Send a verb to the engine, and return its answer as JSON values.
 
         Raises
         ------
@@ -93,7 +93,7 @@ class Client(EngineVerbs):
         return self._answered(verb, answer)
 
     def _send_alone(self, verb: Verb, arguments: dict[str, Any]) -> Any:
-        """Over a connection of its own, without a limit of time: other calls go on meanwhile."""
+        """Send a verb over a connection of its own, without a time limit; other calls go on."""
         connection = _Connection(self.project)
         connection.wait_for_ever()
         self._subscriptions.add(connection)
@@ -113,7 +113,7 @@ class Client(EngineVerbs):
         return answer["ok"]
 
     def training_metrics(self, name: str) -> list[dict[str, Any]]:
-        """The measurements of a training so far, read from disk; none where there are none.
+        """The measurements of a training so far, read from disk; empty without a file.
 
         Each has ``step``, ``epoch``, ``loss``, ``time`` and, as ``precision``, ``recall``, ``f1``
         and ``accuracy`` or None: ``old_on_old``, ``new_on_old``, ``old_on_new``, ``new_on_new``,
@@ -122,7 +122,7 @@ class Client(EngineVerbs):
         return read_metrics(ProjectPaths(self.project).training_metrics(name))
 
     def training_report(self, name: str) -> dict[str, Any]:
-        """The result of a training; empty while it is not known.
+        """The result of a training; empty until it is known.
 
         ``item`` is the held-out micrograph of ``before`` and ``after``, paths of (n, 3) arrays of
         y and x in Å and score; ``truth`` one of (n, 2), where people marked them.
@@ -130,7 +130,7 @@ class Client(EngineVerbs):
         return read_report(ProjectPaths(self.project).training_report(name))
 
     def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
-        """Numbered events later than ``after``, as they happen; a `Snapshot` first for 0.
+        """Yield numbered events later than ``after`` as they happen; a `Snapshot` first for 0.
 
         Ends when the engine stops on request or this client is closed. While a snapshot
         arrives slowly, `CatchingUp` events come, which have no number of their own.
@@ -169,7 +169,7 @@ class Client(EngineVerbs):
             connection.close()
 
     def subscribe_ahead(self) -> None:
-        """Let the engine prepare its snapshot now; `events` will take it up."""
+        """Have the engine prepare its snapshot now, for the next call of `events`."""
         self._ahead = self._subscribe(0)
 
     def _subscribe(self, after: int) -> _Connection:
@@ -180,7 +180,7 @@ class Client(EngineVerbs):
 
 
 class _Connection:
-    """One socket to the engine, after its hello."""
+    """One socket to the engine, after both sides have sent their hello."""
 
     def __init__(self, project: Path) -> None:
         self.closed = False
@@ -191,8 +191,8 @@ class _Connection:
             self._socket.connect(str(find_socket(project)))
         except OSError as problem:
             self._socket.close()
-            said = problem.strerror or problem
-            raise EngineError(f"no engine runs on {project} ({said})") from problem
+            reason = problem.strerror or problem
+            raise EngineError(f"no engine runs on {project} ({reason})") from problem
         self._reader = self._socket.makefile("rb", BUFFER)
         greeting = self.receive() or {}
         self.hello: dict[str, Any] = greeting.get("hello", {})
@@ -211,17 +211,17 @@ class _Connection:
             raise EngineError(f"the engine of {self._project} went away ({problem})") from problem
 
     def receive(self) -> dict[str, Any] | None:
-        """The next message; None at the end."""
+        """The next message; None when the connection has ended."""
         try:
             line = self._reader.readline()
         except TimeoutError as problem:
             raise EngineError(f"the engine of {self._project} does not answer") from problem
-        except (OSError, ValueError):  # closed under our feet
+        except (OSError, ValueError):  # another thread closed the socket
             return None
         return protocol.message(line) if line.endswith(b"\n") else None
 
     def wait_for_ever(self) -> None:
-        """A quiet engine is no fault of a subscription."""
+        """Remove the time limit: a subscription may stay quiet for hours."""
         self._socket.settimeout(None)
 
     def close(self) -> None:
@@ -229,15 +229,15 @@ class _Connection:
             return
         self.closed = True
         try:
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes a reader in another thread
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes a thread that reads
         except OSError:
-            self.closed = True  # the other side was faster
+            self.closed = True  # the other side closed first
         self._reader.close()
         self._socket.close()
 
 
 def find_socket(project: Path) -> Path:
-    """Where the engine of ``project`` listens.
+    """The socket on which the engine of ``project`` listens.
 
     It may have been started in a session with another XDG_RUNTIME_DIR (a cluster job, cron): the
     usual places are tried too, where they belong to this user.
@@ -252,7 +252,7 @@ def find_socket(project: Path) -> Path:
 
 
 def hasten(project: Path) -> Client | None:
-    """A client of the engine that runs, which prepares its snapshot from now on; None without."""
+    """Connect and have the engine prepare its snapshot now; None when no engine runs."""
     try:
         client = Client.connect(project)
         client.subscribe_ahead()
@@ -262,7 +262,7 @@ def hasten(project: Path) -> Client | None:
 
 
 def running(project: Path) -> Client | None:
-    """A client of the engine of ``project``; None when none answers.
+    """A client of the engine of ``project``; None when no engine answers.
 
     Raises
     ------
@@ -278,7 +278,7 @@ def running(project: Path) -> Client | None:
 
 
 def attach(project: Path) -> Client:
-    """Connect to the engine of ``project``, starting a detached one when none runs."""
+    """Connect to the engine of ``project``; start a detached one when none runs."""
     client = running(project)
     if client is None:
         launch_engine(project)
@@ -287,7 +287,7 @@ def attach(project: Path) -> Client:
 
 
 def end_engine(project: Path) -> None:
-    """End the engine of ``project`` whatever language it speaks, and wait until it is gone.
+    """End the engine of ``project``, whatever its protocol, and wait until it is gone.
 
     Raises
     ------
@@ -328,7 +328,7 @@ def launch_engine(project: Path, timeout_s: float = LAUNCH_TIMEOUT_S) -> None:
             start_new_session=True,
             cwd="/",
         )
-    # reaps the child whenever it ends, so that it never stays as a zombie of a long-lived app
+    # collects the child's exit status, so that no zombie stays in a long-lived app
     threading.Thread(target=process.wait, daemon=True).start()
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -336,7 +336,7 @@ def launch_engine(project: Path, timeout_s: float = LAUNCH_TIMEOUT_S) -> None:
             Client.connect(project).close()
             return
         except OtherVersionError:
-            process.terminate()  # it may not take the project once that other engine has ended
+            process.terminate()  # it may take the project only after that other engine has ended
             raise
         except EngineError:
             code = process.returncode
@@ -350,12 +350,12 @@ def _obituary(log: Path, start: int, what: str) -> str:
     with log.open("rb") as file:
         file.seek(start)
         lines = file.read().decode(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-    said = "\n".join(lines) or _why_silent(log)
-    return f"the engine {what}; the end of {log}:\n{said}"
+    last_lines = "\n".join(lines) or _why_silent(log)
+    return f"the engine {what}; the end of {log}:\n{last_lines}"
 
 
 def _why_silent(log: Path) -> str:
-    """A log without a word: the disk may be too full for it."""
+    """Why the log is empty: the disk may be too full for it."""
     problem = filesystem.try_writing(temporary(log))
     if problem is None:
         return "it wrote nothing"

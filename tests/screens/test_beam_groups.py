@@ -69,7 +69,7 @@ async def test_the_groups_of_an_export_are_seen_beforehand(driven, size, drawing
         shown = text_of(app)
         assert "group   items" in shown and "late.mrc without a beam shift" in shown
         await pilot.press("j", "k", "space", "space", "space")
-        await until(pilot, lambda: "no beam shift told" in text_of(app))
+        await until(pilot, lambda: "no beam shift known" in text_of(app))
         if drawing is Drawing.ASCII:
             assert text_of(app).isascii()
         await pilot.press("q")

@@ -86,7 +86,7 @@ async def test_no_examples_says_which_keys_make_some(driven) -> None:
         await opened(pilot)
         await until(pilot, lambda: "No micrograph is marked yet" in text_of(app))
         shown = text_of(app)
-        assert "mark it: to learn from, held out, none" in shown
+        assert "mark it: to learn from, held out, not used" in shown
         assert "come back here" in shown
         await pilot.press("t")
         await until(pilot, lambda: "not begun: no micrograph is marked" in messages(app))
@@ -183,7 +183,7 @@ async def test_a_training_is_stopped_with_or_without_what_it_has(driven, key, ke
         end = "done" if keep else "stopped"
         await until(pilot, lambda: f"boxnet_3 {end}" in text_of(app))
         if not keep:
-            assert "R goes on where it stood" in text_of(app)
+            assert "R continues from its checkpoint" in text_of(app)
         await pilot.press("x")
         await until(pilot, lambda: "nothing is being trained" in messages(app))
 
@@ -321,7 +321,7 @@ async def test_a_failure_is_told_in_words(driven) -> None:
                          message="not even one window fits into the memory of cuda:1")  # fmt: skip
         engine.say_status(training=failed, message="")
         await until(pilot, lambda: "! not even one window fits" in text_of(app))
-        assert "R goes on where it stood" in text_of(app)
+        assert "R continues from its checkpoint" in text_of(app)
         assert "training of boxnet_3: failed" in [n.title for n in app._notifications]
 
 

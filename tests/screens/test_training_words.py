@@ -62,19 +62,19 @@ def test_the_question_says_that_processing_pauses_and_what_is_missing() -> None:
     asked = said.question(told, 8, runs=True, resume=False)
     assert "Train boxnet_3, starting from boxnet?" in asked
     assert "Processing pauses until it is done, then goes on by itself" in asked
-    assert "nobody will know whether it is better" in asked
+    assert "the new model cannot be judged" in asked
     assert "! the diameter is far" in asked
     assert "1 micrograph with 200 particles" in asked
     paused = said.question({**told, "n_held_out": 2}, 8, runs=False, resume=True)
     assert "stays paused, as it is now" in paused and "Go on training" in paused
-    assert "nobody will know" not in paused
+    assert "cannot be judged" not in paused
 
 
 def test_using_a_model_says_what_is_picked_again() -> None:
     model = ModelInfo("boxnet_3", "ready")
     told = {"n_items": 1102, "outdated": {"picking": 1102}, "seconds": 720.0}
     asked = said.use_question(model, told, runs=True, key="s")
-    assert "1,102 items are picked again, about 12 min" in asked and "at once" in asked
+    assert "1,102 items are picked again, about 12 min" in asked and "immediately" in asked
     assert "s starts it" in said.use_question(model, told, runs=False, key="s")
     assert "No item becomes outdated" in said.use_question(model, {}, runs=True, key="s")
     wrong = said.use_question(model, {"problems": {"picking.model": "no such"}}, runs=True, key="s")
@@ -120,9 +120,9 @@ def test_the_report_goes_before_what_was_measured_on_the_way() -> None:
     ("changes", "model", "expected", "absent"),
     [
         ({"phase": "failed", "message": "the disk is full", "resumable": True}, "failed",
-         ["failed", "! the disk is full", "R goes on where it stood"], ["uses it"]),
+         ["failed", "! the disk is full", "R continues from its checkpoint"], ["uses it"]),
         ({"phase": "cancelled", "message": "cancelled", "resumable": False}, "cancelled",
-         ["stopped", "d discards it"], ["R goes on", "uses it"]),
+         ["stopped", "d discards it"], ["R continues", "uses it"]),
         ({"phase": "done", "verdict": "better"}, "ready",
          ["done", "not used", "u uses it", "d discards it", "better"], ["stops it"]),
         ({"phase": "done", "used": True}, "ready",
@@ -141,7 +141,9 @@ def test_every_end_says_which_key_does_what(changes, model, expected, absent) ->
 def test_models_without_a_training_of_now_tell_where_they_come_from() -> None:
     earlier, stopped, bundled = fake_training.models()
     assert "on 4 micrographs, 611 particles" in text(Shown(earlier))
-    assert "R goes on" in text(Shown(stopped)) and "it stopped at step 400" in text(Shown(stopped))
+    assert "R continues" in text(Shown(stopped)) and "it stopped at step 400" in text(
+        Shown(stopped)
+    )
     told = text(Shown(bundled))
     assert "comes with the program" in told and "discards" not in told and "uses" not in told
     assert text(Shown()) == " no model is known yet"

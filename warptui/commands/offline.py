@@ -1,4 +1,4 @@
-"""A project seen without an engine: its stored items and the files that wait for one."""
+"""Read a project without an engine: its stored items, and the files that wait for processing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from warptui.engine.worker.loading import load_stages
 
 
 def find_movies(settings: InputSettings) -> Iterator[Path]:
-    """Files of the input folder that have names of movies, in alphabetical order.
+    """Movie files of the input folder, in alphabetical order.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def find_movies(settings: InputSettings) -> Iterator[Path]:
 
 
 def load_roster(project: Path) -> tuple[ItemTable, str]:
-    """All items of a project as an engine would see them now, and what is wrong with references."""
+    """All items of a project as an engine would list them, and problems with reference files."""
     config = read_config(project)
     project_paths = ProjectPaths(project.resolve())
     references, problem = ReferenceFiles(project, config).look()
@@ -81,7 +81,7 @@ def load_roster(project: Path) -> tuple[ItemTable, str]:
 
 
 def status(project: Path, roster: ItemTable, problem: str) -> EngineStatus:
-    """What an engine's status would be, had it just stopped."""
+    """The status that an engine of this project would report after a stop."""
     counts, choices = roster.counts()
     return EngineStatus(
         state="no engine",

@@ -1,4 +1,4 @@
-"""Where a command's words go: data to stdout, messages to stderr."""
+"""Output of commands: data to stdout, messages to stderr."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ DONE, SOME_FAILED, WRONG_CALL = 0, 1, 2
 
 
 def say(message: str) -> None:
-    """A message for a person."""
+    """Print a message on stderr."""
     print(message, file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:
-    """Data for a program: one JSON document."""
+    """Print data for programs: one JSON document."""
     print(json.dumps(value, indent=1))
 
 
 def print_table(rows: list[list[str]]) -> None:
-    """Columns as wide as their widest entry; numbers are given right-aligned already."""
+    """Print columns as wide as their widest entry; callers right-align numbers themselves."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]

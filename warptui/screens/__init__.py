@@ -1,1 +1,1 @@
-"""What a person sees."""
+"""The screens of the terminal app."""

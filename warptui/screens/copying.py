@@ -1,4 +1,4 @@
-"""Paths on their way to the clipboard, by OSC 52."""
+"""Copies paths of files to the clipboard, by the terminal's OSC 52 sequence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from warptui.screens.workspace import Workspace
 
 
 class PathCopier:
-    """Copies where the files of the items lie that the seen screen points at."""
+    """Copies the paths of the items that the visible screen points at."""
 
     def __init__(self, app: App, workspace: Workspace, calls: Calls) -> None:
         self._app, self._workspace, self._calls = app, workspace, calls
@@ -23,7 +23,7 @@ class PathCopier:
             return
         kind, paths = page.paths(raw)
         if kind == RAW and len(paths) == 1 and not raw and not self._workspace.lost:
-            name = page.targets()[0].name  # the engine knows whether there is an average
+            name = page.targets()[0].name  # only the engine knows whether there is an average
             self._calls.ask(lambda engine: engine.item(name), done=self._copy_of)
         else:
             self._copy(kind, paths)

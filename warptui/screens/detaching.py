@@ -1,4 +1,4 @@
-"""Leaving the app or the settings with something that is not applied or not saved yet."""
+"""Questions before the app or the settings screen closes with changes not applied or not saved."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from warptui.screens.workspace import Workspace
 
 
 class Detaching:
-    """Asks before changes of settings are lost; ``open_settings`` shows them."""
+    """Asks before changes of settings are lost; ``open_settings`` opens the settings screen."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class Detaching:
         self._edits, self._open_settings = edits, open_settings
 
     def detach(self) -> None:
-        """End the app when nothing would be lost; the engine goes on."""
+        """Close the app if nothing would be lost, else ask; the engine keeps running."""
         if not self._workspace.draft:
             self._edits.exit_when_sent()
             return
@@ -39,7 +39,7 @@ class Detaching:
         self._app.push_screen(leaving(self._workspace.n_drafted), answered)
 
     def ask_about_draft(self) -> None:
-        """The settings were left with changes: are they still wanted?"""
+        """Ask whether to keep the changes with which the settings screen was left."""
 
         def answered(answer: str | None) -> None:
             if answer == "x":

@@ -1,4 +1,4 @@
-"""Leaving at once: nobody waits for a read on a file system that hangs, or for tidying up."""
+"""Ends the app without waiting for threads that read from a file system that hangs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import NoReturn
 
 
 class UnwaitedThreads(ThreadPoolExecutor):
-    """Threads for reading and asking, which the end of the app does not wait for."""
+    """Threads for reading and asking; the end of the app does not wait for them."""
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:
-        """Begin nothing more. What hangs in a read cannot be ended from here."""
+        """Start no more calls. A call that hangs in a read cannot be ended from here."""
         super().shutdown(wait=False, cancel_futures=True)
 
 
 def leave(status: int) -> NoReturn:
-    """End this process now.
+    """End this process without waiting for its threads.
 
     Python would first wait for every thread, and then take all modules and items apart: 0.4 s on a
     busy machine, or for ever where a mount is gone. The app holds nothing that has to be saved.

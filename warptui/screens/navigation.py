@@ -1,4 +1,4 @@
-"""Where one looks: which item is the current one, which screen is seen."""
+"""Moves the cursor among items, and goes from screen to screen."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Navigation:
     # items
 
     def go(self, name: str | None, complaint: str = "") -> None:
-        """Make an item the current one; without one, say why there is none."""
+        """Put the cursor on an item; without an item, show ``complaint``."""
         if name is None:
             if complaint:
                 self._app.notify(complaint)
@@ -43,17 +43,17 @@ class Navigation:
         self._show_current()
 
     def step(self, steps: int) -> None:
-        """Go so many items on in the list."""
+        """Move the cursor so many items on in the list."""
         self.go(self._workspace.step(steps))
 
     def match(self, direction: int) -> None:
-        """Go to the next item that matches, or what the screen calls so."""
+        """Go to the next match; each screen defines its matches."""
         page = page_of(self._app)
         if page is None or not page.match(direction):
             self.go(self._workspace.next_match(direction), "nothing matches")
 
     def problem(self) -> None:
-        """Go to the next item with a problem; a filter that hides it goes."""
+        """Go to the next item with a problem; clear a filter that hides it."""
         workspace, page = self._workspace, page_of(self._app)
         name = workspace.next_problem()
         number = workspace.mirror.index.get(name) if name else None
@@ -68,7 +68,7 @@ class Navigation:
         self.go(name, "no item failed, is missing or lacks a number")
 
     def follow_newest(self) -> None:
-        """Keep the cursor on the newest processed item, or no longer."""
+        """Keep the cursor on the newest processed item, or stop doing so."""
         workspace, page = self._workspace, page_of(self._app)
         if page is not None and page.follow():
             return
@@ -84,30 +84,30 @@ class Navigation:
     # screens
 
     def to_overview(self) -> None:
-        """Leave all other pages."""
+        """Close all pages above the overview."""
         while page_of(self._app) is not None and len(self._app.screen_stack) > 1:
             self._app.pop_screen()
 
     def to_item(self) -> None:
-        """The current item's page."""
+        """Open the current item's page."""
         if not isinstance(self._app.screen, ItemScreen) and self._workspace.current is not None:
             page = ItemScreen(self._workspace, self._calls.client, self._edits.send)
             self._app.push_screen(page)
 
     def to_side(self, side: Side) -> None:
-        """The current item's page, with one side of it as wide as the window; again: both."""
+        """Open the current item's page with one side full width; a second call shows both sides."""
         self.to_item()
         page = self._app.screen
         if isinstance(page, ItemScreen):
             self._app.call_later(page.show_side, side)
 
     def to_jobs(self) -> None:
-        """Jobs and log."""
+        """Open the jobs screen."""
         self._to(Jobs, lambda: Jobs(self._workspace, self._calls))
 
     def to_training(self) -> None:
-        """Training of BoxNet."""
-        # pydantic: not when the app starts
+        """Open the training screen."""
+        # imported late: needs pydantic
         from warptui.screens.training.screen import TrainingScreen
 
         self._to(
@@ -116,15 +116,15 @@ class Navigation:
         )
 
     def _to(self, kind: type[Page], make: Callable[[], Page]) -> None:
-        """Back to the page of this kind if it is open somewhere, else open one."""
+        """Return to the page of this kind if it is open, else open one."""
         while any(isinstance(page, kind) for page in self._app.screen_stack[:-1]):
             self._app.pop_screen()
         if not isinstance(self._app.screen, kind):
             self._app.push_screen(make())
 
     def to_settings(self, adopt: str = "") -> None:
-        """The settings, with those that the item ``adopt`` was processed with as changes."""
-        # pydantic: not when the app starts
+        """Open the settings, with those that the item ``adopt`` was processed with as changes."""
+        # imported late: needs pydantic
         from warptui.screens.settings.screen import SettingsScreen
 
         page = self._app.screen
@@ -137,15 +137,15 @@ class Navigation:
             page.adopt(adopt)
 
     def adopt(self) -> None:
-        """The settings of the current item, as changes to look at."""
+        """Open the settings with those of the current item as changes."""
         if self._workspace.current is None:
             self._app.notify("there is no item")
         else:
             self.to_settings(self._workspace.current)
 
     def try_settings(self, stage: str) -> None:
-        """Other settings of a stage, tried on the item that is seen."""
-        from warptui.screens.item.trial import TrialScreen  # pydantic: not when the app starts
+        """Open the trial screen: other settings of a stage on the current item."""
+        from warptui.screens.item.trial import TrialScreen  # imported late: needs pydantic
 
         page, client = self._app.screen, self._calls.client
         loaded = page.loaded if isinstance(page, ItemScreen) else None
@@ -158,7 +158,7 @@ class Navigation:
             self._app.push_screen(TrialScreen(self._workspace, client, self._project, view, loaded))
 
     def back(self) -> None:
-        """One step back: a maximized pane, a mark, the page, the filter."""
+        """Undo one thing: a maximized pane, marks, the page, the filter."""
         page = self._app.screen
         if page.maximized is not None:
             page.minimize()
@@ -170,5 +170,5 @@ class Navigation:
             page.clear_filter()
 
     def detach(self) -> None:
-        """Leave the app, after questions where something would be lost."""
+        """Close the app, after questions where something would be lost."""
         self._detaching.detach()

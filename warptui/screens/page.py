@@ -1,4 +1,4 @@
-"""Base of the full screens: status bar, banner, navigation bar and footer around the content."""
+"""Base class of the full screens: status bar, banner, navigation bar and footer around a page."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from warptui.screens.workspace import Workspace
 WIDTHS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # least columns, class
 HEIGHTS = [(0, "-short"), (24, "-low"), (32, "-high")]
 RAW = "raw file"  # a kind of path that can be copied
-MINIMUM = (40, 10)  # below that nothing can be read; from 60x20 on everything is there
+MINIMUM = (40, 10)  # smallest usable window; from 60x20 on everything is shown
 
 
 class Page(Screen[None]):
-    """A screen that shows the session, and is told of changes only while it is seen."""
+    """A screen that shows the session; changes reach it only while it is visible."""
 
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS = list(PAGE)
     PANES: tuple[str, ...] = ()  # ids; side by side where there is room, else one at a time
-    HIDDEN: frozenset[str] = frozenset()  # actions of the app that make no sense here
-    NOTICE_LINES = 1  # at most, of the newest notice
-    topic = ""  # of the help
+    HIDDEN: frozenset[str] = frozenset()  # actions of the app that have no use here
+    NOTICE_LINES = 1  # lines of the newest notice, at most
+    topic = ""  # title of the help
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
         self.workspace = workspace
         self._pane = 0
-        self._ready = False  # the engine may speak before the widgets exist
+        self._ready = False  # events may arrive before the widgets exist
 
     def compose(self) -> ComposeResult:
         self._fit(self.app.size)
@@ -58,7 +58,7 @@ class Page(Screen[None]):
         yield KeyBar()
 
     def _fit(self, size: Size) -> None:
-        """Be as the window is from the first frame on: Textual compares them after that."""
+        """Set the width classes before the first frame; Textual updates them after that."""
         widths, heights = self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS
         for points, length in ((widths or WIDTHS, size.width), (heights or HEIGHTS, size.height)):
             self.add_class(max(point for point in points if point[0] <= length)[1])
@@ -73,23 +73,23 @@ class Page(Screen[None]):
         return [] if row is None else [row]
 
     def paths(self, raw: bool = False) -> tuple[str, list[str]]:
-        """What `y` copies: what kind of file, and where those of the targets lie."""
+        """What `y` copies: the kind of file, and the paths of the targets."""
         status = self.workspace.mirror.status
         folder = Path(status.input_folder) if status else Path()
         return RAW, [str(folder / row.name) for row in self.targets()]
 
     def clear_marks(self) -> bool:
-        """Forget a marked range; False when there was none."""
+        """Clear a marked range; False without one."""
         return False
 
-    # keys of the app that a screen may give a meaning of its own; False: the usual one
+    # a screen may give these keys another action; False: the app's usual action
 
     def retry(self) -> bool:
-        """Process again or retry."""
+        """Process the targets again, or retry them."""
         return False
 
     def follow(self) -> bool:
-        """Follow the newest."""
+        """Follow the newest item."""
         return False
 
     def match(self, direction: int) -> bool:
@@ -97,11 +97,11 @@ class Page(Screen[None]):
         return False
 
     def opened(self) -> None:
-        """The widgets exist: give them their titles, and one of them the focus."""
+        """Called when the widgets exist: sets their titles, and gives one of them the focus."""
 
     def on_mount(self) -> None:
         if not self.app.is_running or self not in self.app.screen_stack:
-            return  # left in the moment that this screen opens: its widgets may never be made
+            return  # the screen may be left while it opens: then its widgets never exist
         self.opened()
         self._show_pane()
         self.set_drawing()
@@ -117,21 +117,21 @@ class Page(Screen[None]):
 
     @property
     def alive(self) -> bool:
-        """Its widgets exist, and neither it nor the app was left."""
+        """Whether the widgets exist and neither the screen nor the app was left."""
         return self._ready and self.app.is_running and self in self.app.screen_stack
 
     def show(self, changes: Changes) -> None:
-        """Repaint what the changes touch."""
+        """Repaint what the changes affect."""
         if self.alive:
             self.draw(changes)
 
     def show_current(self) -> None:
-        """The cursor moved to another item."""
+        """Repaint after the cursor moved to another item."""
         if self.alive:
             self.draw_current()
 
     def show_choices(self, names: set[str]) -> None:
-        """The user's choice for items changed; the engine has not confirmed it yet."""
+        """Show the user's choice for items before the engine has confirmed it."""
         if self.alive:
             self.draw_choices(names)
 
@@ -139,7 +139,7 @@ class Page(Screen[None]):
         """Repaint what depends on edits of picks and on whether they are saved."""
 
     def draw(self, changes: Changes) -> None:
-        """Repaint what the changes touch; the widgets exist."""
+        """Repaint what the changes affect; the widgets exist."""
         workspace = self.workspace
         status = workspace.mirror.status
         self.query_one(StatusBar).show(workspace.mirror, not workspace.lost)
@@ -158,7 +158,7 @@ class Page(Screen[None]):
         raise NotImplementedError
 
     def set_drawing(self) -> None:
-        """Another way of drawing was chosen."""
+        """Repaint after the way of drawing changed."""
         for widget in self.query(LineWidget):
             widget.drawing = self.workspace.drawing
 
@@ -169,15 +169,15 @@ class Page(Screen[None]):
         if str(banner.content) != text:
             banner.update(text)
 
-    # panes: one at a time where the window is narrow
+    # panes are tabs where the window is narrow
 
     @property
     def narrow(self) -> bool:
-        """Panes are tabs."""
+        """Whether the panes are tabs."""
         return self.has_class("-narrow")
 
     def focusable_panes(self) -> list[Widget]:
-        """What `tab` goes through."""
+        """The panes that `tab` goes through."""
         return [widget for widget in self.focus_chain if isinstance(widget, Widget)]
 
     def action_pane(self, step: int) -> None:
@@ -209,15 +209,15 @@ class Page(Screen[None]):
 
 
 def page_of(app: App) -> Page | None:
-    """The page that is seen; None while a window is above it, or before there is any screen."""
+    """The visible page; None while a dialog covers it, or before there is any screen."""
     screen = app.screen if app.screen_stack else None
     return screen if isinstance(screen, Page) else None
 
 
 def _no_device(workspace: Workspace, status: EngineStatus) -> str:
-    """Why nothing can be processed, and what to do, where no device is left."""
+    """The message for an engine without any device: why it cannot process, and what to do."""
     if status.state in ("starting", "stopped"):
-        return ""  # they are looked for, or gone on purpose
+        return ""  # the engine still looks for devices, or has ended on purpose
     if not status.devices:
         key = workspace.key("settings")
         return f"! no device to process on. Set [compute] devices, auto or a list ({key} settings)."
@@ -233,7 +233,7 @@ def _no_device(workspace: Workspace, status: EngineStatus) -> str:
 
 
 def banner_text(workspace: Workspace) -> str:
-    """What is wrong, and what to do about it; empty when all is well."""
+    """What is wrong and what to do about it; empty when all is well."""
     status, start = workspace.mirror.status, workspace.key("start-pause")
     if (other := workspace.other_version) is not None:
         return (

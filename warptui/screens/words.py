@@ -1,4 +1,4 @@
-"""Numbers and times as words for the screen. An unknown number is never shown as 0."""
+"""Numbers and times as text for the screen. An unknown number is never shown as 0."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COMMON_END = re.compile(r"[_-](fractions|eer|frames)$", re.IGNORECASE)  # of EP
 
 
 def number(value: float | None, digits: int = 2, unknown: str = UNKNOWN) -> str:
-    """``value`` with ``digits`` decimals."""
+    """``value`` as text with ``digits`` decimals."""
     if value is None or not math.isfinite(value):
         return unknown
     return f"{value:.{digits}f}"
@@ -27,12 +27,12 @@ def with_unit(value: float | None, unit: str, digits: int = 2, unknown: str = UN
 
 
 def summary_value(row: ItemRow, summary: Summary, unknown: str = UNKNOWN) -> str:
-    """A summary value of an item, as a column shows it."""
+    """A summary value of an item as text for its column."""
     return number(row.summary.get(summary.key), summary.digits, unknown)
 
 
 def age(seconds: float | None, unknown: str = UNKNOWN) -> str:
-    """A duration in one or two words; steps of 5 s so that it does not repaint each second."""
+    """A duration in one or two words; in steps of 5 s, so that it does not repaint each second."""
     if seconds is None:
         return unknown
     if seconds < 5:
@@ -47,7 +47,7 @@ def age(seconds: float | None, unknown: str = UNKNOWN) -> str:
 
 
 def size(n_bytes: float | None, unknown: str = UNKNOWN) -> str:
-    """Bytes in the units that disks are sold in."""
+    """A number of bytes in decimal units, as on the label of a disk."""
     if n_bytes is None:
         return unknown
     for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
@@ -57,7 +57,7 @@ def size(n_bytes: float | None, unknown: str = UNKNOWN) -> str:
 
 
 def clock(at: float, unknown: str = UNKNOWN) -> str:
-    """Local time of day; with the date when it was not today."""
+    """Local time of day; with the date if it was not today."""
     if not at:
         return unknown
     then, now = time.localtime(at), time.localtime()
@@ -66,7 +66,7 @@ def clock(at: float, unknown: str = UNKNOWN) -> str:
 
 
 def time_of_day(at: float, *, seconds: bool = True) -> str:
-    """Local time of day, whatever the day."""
+    """Local time of day without the date."""
     return time.strftime("%H:%M:%S" if seconds else "%H:%M", time.localtime(at))
 
 
@@ -76,20 +76,20 @@ def day(at: float) -> str:
 
 
 def short_clock(at: float, unknown: str = UNKNOWN) -> str:
-    """The same without seconds."""
+    """As `clock`, without seconds."""
     text = clock(at, unknown)
     return text[:5] if text.count(":") == 2 else text
 
 
 def shorten_left(text: str, width: int, ellipsis: str) -> str:
-    """``text`` without its beginning, since the names of a session differ at their ends."""
+    """``text`` shortened at its beginning, since the names of a session differ at their ends."""
     if len(text) <= width:
         return text
     return ellipsis + text[len(text) - width + 1 :] if width > 1 else text[:width]
 
 
 def shorten_name(name: str, width: int, ellipsis: str) -> str:
-    """An item's name in ``width`` characters: the same ending of all names gives way first."""
+    """An item's name in ``width`` characters: the ending that all names share is cut first."""
     common = _COMMON_END.search(name)
     if len(name) > width and common and width > 2 * len(ellipsis) + 4:
         name = name[: common.start()] + ellipsis
@@ -97,7 +97,7 @@ def shorten_name(name: str, width: int, ellipsis: str) -> str:
 
 
 def shorten_right(text: str, width: int, ellipsis: str) -> str:
-    """``text`` without its end."""
+    """``text`` shortened at its end."""
     if len(text) <= width:
         return text
     return text[: width - 1] + ellipsis if width > 1 else text[:width]

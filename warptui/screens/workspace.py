@@ -1,4 +1,4 @@
-"""What all screens share: the mirror of the session, the list's filter and order, the cursor."""
+"""State that all screens share: the mirror of the session, filter and order of the list, cursor."""
 
 from __future__ import annotations
 
@@ -23,46 +23,46 @@ _TOUCHED = (State.DONE, State.OUTDATED, State.FAILED)
 
 
 class Workspace:
-    """One viewer's view of the session."""
+    """One viewer's state: what is listed, in which order, and where the cursor is."""
 
     def __init__(self) -> None:
         self.mirror = Mirror()
-        # shown items as they are listed: numbers into the mirror's rows
+        # numbers of the listed items in the mirror's rows
         self.order = np.zeros(0, dtype=np.intp)
-        self._ordered = (self.mirror.rows, 0)  # what `order` was made of
+        self._ordered = (self.mirror.rows, 0)  # the data from which `order` was made
         self.filter: Filter | None = None
-        self.sort: Sort | None = None  # None: as they arrived
-        self.frozen = False  # a range is being marked: the order stays as long as that is possible
+        self.sort: Sort | None = None  # None: in order of arrival
+        self.frozen = False  # a range is being marked: keep the order as long as possible
         self.along = Along.ORDER
         self.limits = Limits(self.mirror)
         self.current: str | None = None
-        self.following = True  # the cursor goes with the newest processed item
+        self.following = True  # the cursor follows the newest processed item
         self.drawing = Drawing.QUADRANT
-        self.lost = ""  # why the engine is not reachable; empty while it is
-        self.other_version: OtherVersionError | None = None  # it is of another version
+        self.lost = ""  # why the engine is not reachable; empty if it is
+        self.other_version: OtherVersionError | None = None  # an engine of another version answers
         self.connecting = True
-        self.catching_up: int | None = None  # items of a snapshot that have come so far
+        self.catching_up: int | None = None  # items of a snapshot that have arrived so far
         self.config: dict[str, Any] = {}  # the engine's settings as JSON values
-        self.draft: dict[str, dict[str, Any]] = {}  # settings changed here, not applied yet
-        self.trial: dict[str, dict[str, Any]] = {}  # settings to be tried on items, not to apply
+        self.draft: dict[str, dict[str, Any]] = {}  # settings changed in this app, not applied yet
+        self.trial: dict[str, dict[str, Any]] = {}  # settings to try on items alone
         self.training: dict[str, dict[str, Any]] = {}  # settings of the next training alone
-        self.training_begun = ""  # the model whose training was begun here
-        self.training_seen: tuple[Any, ...] | None = None  # the training as it was shown last
-        self.edits = PendingEdits()  # of picks, with what is needed to undo them
-        self.settings_version = 0  # of the engine's settings that were asked for last
+        self.training_begun = ""  # the model whose training was started in this app
+        self.training_seen: tuple[Any, ...] | None = None  # the training as shown last
+        self.edits = PendingEdits()  # edits of picks, with the steps to undo them
+        self.settings_version = 0  # version of the settings that were asked for last
 
     def key(self, name: str) -> str:
-        """The key that works for the app's binding of this id, as texts name it."""
+        """The user's key for the app's binding of this id, for texts."""
         return key_name(self.config.get("keys", {}), name)
 
     @property
     def n_drafted(self) -> int:
-        """How many settings are changed but not applied."""
+        """Number of settings that are changed but not applied."""
         return sum(map(len, self.draft.values()))
 
     @property
     def current_number(self) -> int | None:
-        """The current item's place in the order of arrival."""
+        """The current item's number in order of arrival."""
         return self.mirror.index.get(self.current) if self.current else None
 
     @property
@@ -73,11 +73,11 @@ class Workspace:
 
     @property
     def order_depends_on_items(self) -> bool:
-        """Whether an item that changed may be shown elsewhere, or no more."""
+        """Whether a changed item may have to move in the list, or leave it."""
         return self.filter is not None or self.sort is not None
 
     def refresh(self) -> None:
-        """Filter and sort again, and keep the current item or follow the newest."""
+        """Filter and sort again; keep the current item, or follow the newest."""
         if not self._keep_order():
             if self.filter is None:
                 shown = np.arange(len(self.mirror))
@@ -89,25 +89,25 @@ class Workspace:
         if self.following or number is None:
             self.current = self.newest()
         elif len(self.order):
-            # never act on an item that is not shown: its nearest neighbour that is takes over
+            # keys never act on an item that is not listed: move to the nearest one that is
             self.current = self.mirror.names[self.order[self.place(number)]]
 
     def _keep_order(self) -> bool:
-        """While a range is marked the order stays, and what is new comes last."""
+        """While a range is marked, keep the order and append new items."""
         rows, n = self._ordered
         if not self.frozen or rows is not self.mirror.rows:
-            return False  # numbers mean other items now
+            return False  # the numbers refer to other items now
         self.order = np.concatenate([self.order, np.arange(n, len(self.mirror))])
         self._ordered = (rows, len(self.mirror))
         return True
 
     def place(self, number: int) -> int:
-        """Place in `order` of an item, or of the shown one that arrived nearest to it."""
+        """Position in `order` of an item, or of the listed item that arrived nearest to it."""
         found = int(places(self.order, len(self.mirror))[number])
         return found if found >= 0 else int(np.argmin(np.abs(self.order - number)))
 
     def newest(self) -> str | None:
-        """The newest shown item that something was done with, else the newest."""
+        """The newest listed item that was processed, else the newest one."""
         if not len(self.order):
             return None
         touched = np.isin(self.mirror.states[self.order], [STATE_NUMBERS[s] for s in _TOUCHED])
@@ -115,7 +115,7 @@ class Workspace:
         return self.mirror.names[found.max() if len(found) else self.order.max()]
 
     def go_to(self, name: str) -> None:
-        """Make an item the current one; a filter that hides it goes."""
+        """Make an item the current one; clear a filter that hides it."""
         number = self.mirror.index.get(name)
         if number is not None and number not in self.order:
             self.filter = None
@@ -124,14 +124,14 @@ class Workspace:
         self.current = name
 
     def step(self, steps: int) -> str | None:
-        """The item so many places from the current one in the list; stays at the ends."""
+        """The item so many rows from the current one; stays at the ends of the list."""
         if not len(self.order):
             return None
         there = self.place(self.current_number or 0) + steps
         return self.mirror.names[self.order[min(max(there, 0), len(self.order) - 1)]]
 
     def step_in_session(self, steps: int) -> str | None:
-        """The shown item so many further on along the session's axis; stays at the ends."""
+        """The listed item so many steps along the session's axis; stays at the ends."""
         if not len(self.order):
             return None
         place = np.arange(len(self.mirror), dtype=float)
@@ -142,7 +142,7 @@ class Workspace:
         return self.mirror.names[shown[min(max(here + steps, 0), len(shown) - 1)]]
 
     def next_problem(self, direction: int = 1) -> str | None:
-        """The next item that failed, is missing or has no signal, round the end; None: none is."""
+        """The next item that failed, is missing or has no signal, wrapping around, or None."""
         found = np.flatnonzero(problems(self.mirror))
         if not len(found):
             return None
@@ -156,7 +156,7 @@ class Workspace:
         return self.mirror.names[number]
 
     def next_match(self, direction: int) -> str | None:
-        """The next item in the list, round the end."""
+        """The next item of the list, wrapping around."""
         if not len(self.order):
             return None
         there = self.place(self.current_number or 0) + direction

@@ -1,4 +1,4 @@
-"""`resume`: go on after `pause`."""
+"""`resume`: continue processing after `pause`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add_parser(verbs: Parsers, words: str) -> None:
 
 
 def run(call: argparse.Namespace) -> int:
-    """Have the engine go on, with the settings of now."""
+    """Have the engine continue, with the settings that config.toml holds now."""
     file.load(call.project)
     with Client.connect(call.project) as client:
         client.reload()

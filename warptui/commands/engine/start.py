@@ -16,7 +16,7 @@ def add_parser(verbs: Parsers, words: str) -> None:
 
 
 def run(call: argparse.Namespace) -> int:
-    """Start an engine if none runs, and let it process with the settings of now."""
+    """Start an engine if none runs, and let it process with the present settings."""
     file.load(call.project)  # a wrong setting is reported here, not in the engine's log
     with attach(call.project) as client:
         client.reload()

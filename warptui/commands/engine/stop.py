@@ -21,12 +21,12 @@ def add_parser(verbs: Parsers, words: str) -> None:
 
 
 def run(call: argparse.Namespace) -> int:
-    """End the engine of a project and wait until it is gone."""
+    """Stop the engine of a project and wait until it is gone."""
     return stop(call.project)
 
 
 def stop(project: Path) -> int:
-    """End the engine of a project and wait until it is gone, also one of another version."""
+    """Stop the engine of a project, whatever its version, and wait until it is gone."""
     try:
         client = Client.connect(project)
     except OtherVersionError as other:

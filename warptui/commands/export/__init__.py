@@ -1,1 +1,1 @@
-"""Lists and pages for others: `export`, `report`."""
+"""Lists for other programs and pages to read: `export`, `report`."""

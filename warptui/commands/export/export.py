@@ -1,4 +1,4 @@
-"""`export`: write lists of what is selected, for other programs."""
+"""`export`: write lists of the selected items for other programs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_parser(verbs: Parsers, words: str) -> None:
 
 
 def run(call: argparse.Namespace) -> int:
-    """Write the list."""
+    """Write the list that the options ask for."""
     if call.what == "particles":
         from warptui.commands.export import particles
 
@@ -74,7 +74,7 @@ def _add_particle_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--coordinates-pixel-size", metavar="Å",
-        help="of its coordinates, Å/px (default: as it tells, else that of the averages)",
+        help="of its coordinates, Å/px (default: as the list gives it, else that of the averages)",
     )  # fmt: skip
     group.add_argument("--box", metavar="PX", help="cut particles out with this box")
     group.add_argument("--pixel-size", metavar="Å", help="cut them out at this pixel size")

@@ -23,7 +23,7 @@ from warptui.engine.project.store import Store
 
 
 def export(call: argparse.Namespace) -> int:
-    """Write a RELION list of the selected items; 1 if some of them could not be told."""
+    """Write a RELION list of the selected items; 1 if the list had to leave some out."""
     project, output, as_json = call.project, call.output, call.json
     settings = file.read_config(project)
     _, rows = status.read(project, items=True)
@@ -77,8 +77,8 @@ def export(call: argparse.Namespace) -> int:
         say(f"nothing was written: of {len(rows)} items {len(selected)} are selected")
     for line in optics_groups.table(found.groups):
         say(line)
-    if said := found.groups.get("said"):
-        say(said)
+    if message := found.groups.get("said"):
+        say(message)
     if n_outdated:
         say(f"{n_outdated} of them are outdated: processed with other settings than the present")
     if found.size_unknown:

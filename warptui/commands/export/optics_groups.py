@@ -1,4 +1,4 @@
-"""Optics groups by beam shift: what the command line asks for, and the table that shows them."""
+"""Optics groups by beam shift: the options that ask for them, and the table that shows them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from warptui.engine.model.exports import ExportRequest
 
 
 def asked_for(call: argparse.Namespace, request: ExportRequest) -> ExportRequest:
-    """The request with what these options say."""
+    """Add these options to the request for an export."""
     switch = {None: (), "one": (ONE_GROUP,), "beam_shift": (BY_SHIFT,)}[call.optics_groups]
     typed = {
         "beam_shift_folder": call.beam_shift_folder,
@@ -25,7 +25,7 @@ def asked_for(call: argparse.Namespace, request: ExportRequest) -> ExportRequest
 
 
 def table(groups: dict[str, Any]) -> list[str]:
-    """The groups as lines of text."""
+    """The table of groups, as lines of text."""
     if not groups.get("groups"):
         return []
     lines = [f"{'optics group':>12} {'items':>8} {'shift x':>12} {'shift y':>12}"]
@@ -39,5 +39,5 @@ def table(groups: dict[str, Any]) -> list[str]:
 
 
 def without_points(groups: dict[str, Any]) -> dict[str, Any]:
-    """What machines that read the answer are told."""
+    """The answer for ``--json``: the groups without the beam shift of every image."""
     return {key: value for key, value in groups.items() if key != "points"}

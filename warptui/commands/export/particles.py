@@ -1,4 +1,4 @@
-"""`export particles`: a list of particles, cut out for it where that is asked for."""
+"""`export particles`: write a list of particles; cut them out where the options ask for that."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from warptui.engine.project.store import Store
 
 
 def request_of(call: argparse.Namespace) -> ExportRequest:
-    """What the options ask for."""
+    """The request that the options describe."""
     typed = {
         "coordinates": call.coordinates,
         "coordinates_pixel_size": call.coordinates_pixel_size,
@@ -44,7 +44,7 @@ def request_of(call: argparse.Namespace) -> ExportRequest:
 
 
 def export(call: argparse.Namespace) -> int:
-    """Write the list; 1 if something was left out."""
+    """Write the list; 1 if items or particles were left out."""
     project, request = call.project, request_of(call)
     settings = file.read_config(project)
     request = by_settings(request, settings.export)
@@ -87,13 +87,13 @@ def export(call: argparse.Namespace) -> int:
         say(line)
     if made.reason:
         say(made.reason)
-    told = made.groups.get("said", "")  # about groups, which leave nothing out
-    return SOME_FAILED if made.reason != told or not made.rows else DONE
+    about_groups = made.groups.get("said", "")  # about groups, which leave nothing out
+    return SOME_FAILED if made.reason != about_groups or not made.rows else DONE
 
 
 def _items(store: Store, names: list[str]) -> Iterator[StoredItem]:
     for number, name in enumerate(names, 1):
-        yield store.load(name) or StoredItem(name, number)  # that it lacks everything is told
+        yield store.load(name) or StoredItem(name, number)  # items without results are listed, too
 
 
 def _progress(total: int):

@@ -1,4 +1,4 @@
-"""`report`: what a session was like, for people and, as tables, for programs."""
+"""`report`: a page about a data collection and, for programs, tables of its items."""
 
 from __future__ import annotations
 

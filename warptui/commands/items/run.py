@@ -1,4 +1,4 @@
-"""`run`: process everything that is there and needs it, with a progress bar, without the app."""
+"""`run`: process all items that need it, with a progress bar, without the app."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from warptui.engine.model.status import EngineStatus
 from warptui.engine.project.paths import ProjectPaths
 
 LOOK_S = 0.25
-QUIET_S = 1.0  # with nothing to do for so long, there is nothing left to do
-FIRST_LOOK_S = 60.0  # longest wait until the engine has seen the files that are there
-LINE_S = 5.0  # between lines where there is no terminal
+QUIET_S = 1.0  # s without work after which the run ends
+FIRST_LOOK_S = 60.0  # s, at most, until the engine has seen the files that are there
+LINE_S = 5.0  # s between lines of progress where there is no terminal
 BAR_WIDTH = 24
 
 
@@ -44,7 +44,7 @@ def add_parser(verbs: Parsers, words: str) -> None:
 
 
 def run(call: argparse.Namespace) -> int:
-    """Process what is there; 1 if items failed."""
+    """Process the items that need it; 1 if items failed."""
     for note in file.load(call.project).notes:
         say(f"config.toml: {note}")
     failed = process(call.project, as_json=call.json, arriving=lambda: False)
@@ -78,14 +78,14 @@ def process(project: Path, *, as_json: bool, arriving: Callable[[], bool]) -> li
 
 
 def is_finished(status: EngineStatus, n_files: int) -> bool:
-    """Whether the engine has seen that many files and has nothing to do."""
+    """Whether the engine has seen ``n_files`` files and has nothing left to do."""
     open_states = (State.WAITING, State.QUEUED, State.RUNNING)
     seen = sum(status.counts.values()) >= n_files
     return seen and status.state == "idle" and not any(map(status.counts.get, open_states))
 
 
 def progress_line(status: EngineStatus, width: int) -> str:
-    """Bar, counts, rate and the time that is left."""
+    """Progress bar, counts, rate and remaining time, as one line."""
     counts = status.counts
     total = sum(counts.values()) - counts.get(State.MISSING, 0)
     done = counts.get(State.DONE, 0)

@@ -23,7 +23,7 @@ from warptui.engine.project.paths import ProjectPaths
 
 
 class UnknownItem(WarptuiError):
-    """A name that no item has."""
+    """A name or pattern that matches no item."""
 
 
 def add_parser(verbs: Parsers, words: str) -> None:
@@ -62,12 +62,12 @@ def run(call: argparse.Namespace) -> int:
 
 
 def expand(names: Sequence[str], known: Collection[str]) -> list[str]:
-    """Item names of the given names and patterns, each once.
+    """Names of the items that names and patterns match, each once.
 
     Raises
     ------
     UnknownItem
-        If one fits no item; then nothing is to be changed.
+        If a name or pattern matches no item; then the caller changes nothing.
     """
     chosen: dict[str, None] = {}
     for name in names:
@@ -90,7 +90,7 @@ def _choose_on_disk(project: Path, names: Sequence[str], choice: Choice) -> list
 
     project_paths = ProjectPaths(project.resolve())
     lost: list[str] = []
-    lock = ProjectLock(project_paths.lock, lost.append)  # an engine must not write meanwhile
+    lock = ProjectLock(project_paths.lock, lost.append)  # keeps an engine from writing meanwhile
     try:
         roster, _ = offline.load_roster(project)
         usable = {name: entry for name, entry in roster.entries.items() if not entry.refused}

@@ -1,4 +1,4 @@
-"""`status`: the engine and the items, for people and, with ``--json``, for programs."""
+"""`status`: show the engine and the items; ``--json`` writes them for programs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def read(project: Path, *, items: bool) -> tuple[EngineStatus, list[ItemRow]]:
 
 
 def lines(status: EngineStatus) -> list[str]:
-    """The status as a person reads it."""
+    """The status as lines of text."""
     counts = ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
     choices = status.choices
     where = f" (process {status.pid} on {status.host})" if status.pid else ""
@@ -97,15 +97,17 @@ def lines(status: EngineStatus) -> list[str]:
 
 
 def _picks(choices: dict[str, int]) -> str:
-    """Particles, and what was done by hand; empty where there is nothing to tell."""
-    told = [f"{choices['particles']} particles in selected items"] if "particles" in choices else []
+    """The number of particles and of edits by hand; empty where there is nothing to report."""
+    texts: list[str] = []
+    if "particles" in choices:
+        texts.append(f"{choices['particles']} particles in selected items")
     names = {"edited": "edited by hand", "examples": "training examples", "held-out": "held out"}
-    told += [f"{choices[key]} {name}" for key, name in names.items() if choices.get(key)]
-    return ", ".join(told) if len(told) > 1 or choices.get("particles") else ""
+    texts += [f"{choices[key]} {name}" for key, name in names.items() if choices.get(key)]
+    return ", ".join(texts) if len(texts) > 1 or choices.get("particles") else ""
 
 
 def table(rows: list[ItemRow], summaries: tuple[Summary, ...]) -> list[list[str]]:
-    """Items with every summary value; unknown numbers are dashes."""
+    """A table of the items with every summary value; unknown numbers are dashes."""
     heads = [f"{entry.label} ({entry.unit})" if entry.unit else entry.label for entry in summaries]
     found = [["name", "state", "choice", *heads, "reason"]]
     for row in rows:

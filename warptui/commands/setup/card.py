@@ -25,7 +25,7 @@ _NAMES = {None: "no colours", "standard": "16 colours", "256": "256 colours"}
 
 
 def colour_system() -> str | None:
-    """What the app would find: "standard" (16 colours), "256", "truecolor"; None = none."""
+    """Colours that the app would use: "standard" (16), "256" or "truecolor"; None = no colour."""
     return _console().color_system
 
 

@@ -125,7 +125,7 @@ def start_simulation(
 
 
 def facts(project: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    """What the simulator says about its movies, as far as it said it."""
+    """Those of the named facts that the simulator wrote about its movies so far."""
     path = project / FACTS
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return {name: known[name] for name in names if name in known}

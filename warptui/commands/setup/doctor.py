@@ -28,7 +28,7 @@ from warptui.engine.worker import devices
 
 PROBE_TIMEOUT_S = 120.0
 LOW_DISK_BYTES = 20e9
-# In a process of its own: a broken CUDA can hang or kill whoever touches it.
+# In a process of its own: a broken CUDA can hang or kill a process that uses it.
 PROBE = """
 import json, torch
 found = {"torch": torch.__version__, "cuda": torch.version.cuda, "gpus": []}

@@ -1,4 +1,4 @@
-"""`init`: a commented config.toml, with what the first movie and its mdoc tell."""
+"""`init`: write a commented config.toml, with settings read from the first movie and its mdoc."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Found:
-    """What a movie and its mdoc say, as settings, and where each comes from."""
+    """Settings read from a movie and its mdoc file, and the source of each."""
 
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)  # format, n_frames, width, height
 
     def take(self, section: str, key: str, value: Any, source: str) -> None:
-        """Note a setting unless it is known from a better source."""
+        """Keep a setting unless a better source gave a value already."""
         if value and key not in self.values.setdefault(section, {}):
             self.values[section][key] = value
             self.notes.append(f"{section}.{key} = {value} (from {source})")
@@ -38,16 +38,16 @@ class Found:
 
 @dataclass
 class Proposal:
-    """Settings for a new project, and what they are based on."""
+    """Settings for a new project, and what they were read from."""
 
-    values: dict[str, dict[str, Any]]  # what the user gave over what was found
+    values: dict[str, dict[str, Any]]  # the user's values go before those read from files
     found: Found
     movie: Path | None = None
     facts: dict[str, Any] = field(default_factory=dict)  # format, n_frames, width, height, n_movies
     gains: list[Gain] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """For the app's first page, and for scripts."""
+        """As JSON, for the app's first page and for scripts."""
         return {
             "settings": self.values,
             "movie": str(self.movie) if self.movie else "",
@@ -104,7 +104,7 @@ def run(call: argparse.Namespace) -> int:
 
 
 def _given(call: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """The settings among the options, by section."""
+    """The options that are settings, by section."""
     given: dict[str, dict[str, Any]] = {"input": {}, "optics": {}, "picking": {}}
     for section, key, _, _ in OPTIONS:
         if getattr(call, key) is not None:
@@ -123,7 +123,7 @@ def init(
     as_json: bool,
     dry_run: bool = False,
 ) -> int:
-    """Write the config.toml of a new project; what the user gave counts most.
+    """Write the config.toml of a new project; options take precedence over values from files.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def init(
 
 
 def propose(project: Path, input_folder: Path, given: dict[str, dict[str, Any]]) -> Proposal:
-    """Settings from what the folder, its first movie and the mdoc tell, and from the user.
+    """Propose settings from the folder, its first movie and the mdoc; options take precedence.
 
     Raises
     ------
@@ -169,14 +169,14 @@ def propose(project: Path, input_folder: Path, given: dict[str, dict[str, Any]])
 
     if not input_folder.is_dir():
         raise SettingsError(f"--input {input_folder}: expected a folder that is there")
-    told = given.get("input", {})
+    input_options = given.get("input", {})
     layout = find_layout(input_folder)
     where: dict[str, Any] = {}
-    if not {"pattern", "recursive"} & set(told) and layout.n_movies:
+    if not {"pattern", "recursive"} & set(input_options) and layout.n_movies:
         where = {"recursive": True} if layout.recursive else {}
         where |= {"pattern": list(layout.pattern)} if layout.pattern else {}
         input_folder = layout.folder
-    listing = where | {key: told[key] for key in _LISTING if key in told}
+    listing = where | {key: input_options[key] for key in _LISTING if key in input_options}
     settings = InputSettings(folder=str(input_folder), **listing)
     movie = first_movie(settings)
     found = look_at(movie, input_folder)
@@ -209,7 +209,7 @@ def first_movie(settings: InputSettings) -> Path | None:
 
 
 def look_at(movie: Path | None, folder: Path) -> Found:
-    """What the movie's header and mdoc say."""
+    """Read settings from the movie's header and from its mdoc file."""
     found = Found()
     if movie is None:
         found.notes.append(f"no movie is in {folder} yet: nothing could be read from one")
@@ -263,7 +263,7 @@ def _look_at_mdoc(movie: Path, shape_yx: tuple[int, int] | None, found: Found) -
 
 
 def shown_path(path: Path, project: Path) -> str:
-    """Relative to the project where it lies inside, else absolute."""
+    """A path relative to the project if it lies inside, else absolute."""
     absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links in the way stay as they are
     base = Path(os.path.abspath(project))  # noqa: PTH100
     return str(absolute.relative_to(base)) if absolute.is_relative_to(base) else str(absolute)

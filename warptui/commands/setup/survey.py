@@ -1,4 +1,4 @@
-"""What a folder holds before there are settings: where the movies lie, which files are movies,
+"""Look into a folder before there are settings: where the movies lie, which files are movies,
 and which gain references fit them."""
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from warptui.engine.project.temporary_files import PRODUCT_FOLDERS
 from warptui.engine.watching.scanner import Patterns
 
 DEEPEST = 4  # EPU: Images-Disc1/GridSquare_*/Data/
-MOST_ENTRIES = 50_000  # looked at; a first impression is enough
+MOST_ENTRIES = 50_000  # entries looked at, at most: a first impression is enough
 MOST_NEAR = 5_000  # entries of one folder in which a gain reference is looked for
 MOST_GAINS = 6
 GAIN_SUFFIXES = (".mrc", ".tif", ".tiff", ".gain", ".dm4", ".dm3")
-DOMINANT = 0.8  # share of the movies that makes one folder the folder
+DOMINANT = 0.8  # share of all movies above which a folder is taken as the input folder
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Gain:
 
     path: Path
     fits: bool
-    text: str  # how it fits, or why it does not
+    text: str  # how the file fits, or why it does not
 
 
 def find_layout(top: Path) -> Layout:
@@ -72,14 +72,14 @@ def find_gains(
             with os.scandir(folder) as entries:
                 names = [entry.name for _, entry in zip(range(MOST_NEAR), entries, strict=False)]
         except OSError:
-            continue  # what cannot be listed offers no reference
+            continue  # a folder that cannot be listed offers no reference
         files |= {folder / name: None for name in sorted(names) if _is_gain(name)}
     gains = [try_gain(path, shape_yx, kind) for path in list(files)[:MOST_GAINS] if path != movie]
     return sorted(gains, key=lambda gain: not gain.fits)
 
 
 def try_gain(path: Path, shape_yx: tuple[int, int], kind: str) -> Gain:
-    """Whether a gain reference fits frames of that size, as it lies."""
+    """Whether a gain reference fits frames of that size, without turning or mirroring it."""
     try:
         read_gain(path, shape_yx=shape_yx, movie_format=kind)
     except (WarptuiError, OSError, ValueError) as problem:
@@ -113,7 +113,7 @@ def _movies_below(top: Path) -> Iterable[Path]:
 
 
 def _pattern(found: list[Path]) -> tuple[tuple[str, ...], list[str]]:
-    """Which of the kinds of files are movies; () where all are."""
+    """Patterns of the file types that are movies; () where all types are."""
     kinds: dict[str, Path] = {}
     counts: Counter[str] = Counter()
     for path in found:
@@ -140,9 +140,9 @@ def _n_frames(path: Path) -> int:
 
 
 def _folder(top: Path, movies: list[Path]) -> tuple[Path, bool]:
-    """The folder to watch, and whether its sub-folders matter."""
+    """The folder to watch, and whether its sub-folders hold movies."""
     squares = [path for path in movies if _above_square(path) is not None]
-    if len(squares) >= DOMINANT * len(movies):  # more grid squares will come
+    if len(squares) >= DOMINANT * len(movies):  # more grid squares will be recorded
         above = {_above_square(path) for path in squares}
         return Path(os.path.commonpath([str(path) for path in above])), True
     counts = Counter(path.parent for path in movies)

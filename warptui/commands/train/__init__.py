@@ -1,1 +1,1 @@
-"""BoxNet: `train`, with models, bundles of examples, and networks from scratch."""
+"""`train`: train BoxNet, list models, share training data, and make networks from scratch."""

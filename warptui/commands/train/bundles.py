@@ -1,4 +1,4 @@
-"""`train --bundle`, `--merge`, `--list`: examples to share with others."""
+"""`train --bundle`, `--merge`, `--list`: training data to share with others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from warptui.engine.project.paths import ProjectPaths
 def bundle(
     project: Path, target: Path, request: TrainingRequest, origin: dict[str, str], *, as_json: bool
 ) -> int:
-    """Pack the marked micrographs into one file that others can learn from."""
+    """Pack the marked micrographs into one file, which others can train with."""
     from warptui.engine.training import request as order
     from warptui.engine.training.example_making import make_bundle
 
@@ -29,7 +29,7 @@ def bundle(
         )
     settings = file.read_config(project)
     paths = ProjectPaths(project.resolve())
-    told, notes = make_bundle(
+    summary, notes = make_bundle(
         paths,
         root_names(project),
         request,
@@ -41,13 +41,13 @@ def bundle(
     for note in notes:
         say(note)
     if as_json:
-        print_json({"path": str(target), **told})
-    say(f"{target}: {told['micrographs']} micrographs, {told['particles']} particles")
+        print_json({"path": str(target), **summary})
+    say(f"{target}: {summary['micrographs']} micrographs, {summary['particles']} particles")
     return DONE
 
 
 def merge(files: list[Path], target: Path, *, as_json: bool) -> int:
-    """Put bundles together into one."""
+    """Merge bundles into one file."""
     from warptui.engine.training.bundle import merge as merge_bundles
 
     n_examples, n_doubles = merge_bundles(files, target)
@@ -59,7 +59,7 @@ def merge(files: list[Path], target: Path, *, as_json: bool) -> int:
 
 
 def show_species(files: list[Path], *, as_json: bool) -> int:
-    """The species in the curated set, or in bundles."""
+    """Print the species in the curated set, or in bundles."""
     from warptui.engine.training.bundle import read_manifest, species_of
     from warptui.engine.training.corpus import corpus_path
 

@@ -1,4 +1,4 @@
-"""`train --models`, `--use-model`, `--discard`: the models that can pick."""
+"""`train --models`, `--use-model`, `--discard`: the BoxNet models that picking can use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from warptui.engine.stages.movie.picking import use_model
 
 
 def show_models(project: Path, *, as_json: bool) -> int:
-    """The models that there are, and trainings that did not end."""
+    """Print all models, and trainings that did not end."""
     client = running(project)
     if client is not None:
         with client:
@@ -37,7 +37,7 @@ def show_models(project: Path, *, as_json: bool) -> int:
 
 
 def use(project: Path, name: str) -> int:
-    """Pick with a model from now on."""
+    """Use a model for picking from now on."""
     client = running(project)
     if client is not None:
         with client:
@@ -52,7 +52,7 @@ def use(project: Path, name: str) -> int:
 
 
 def discard(project: Path, name: str) -> int:
-    """Remove a model that was trained here."""
+    """Remove a model that was trained in this project."""
     client = running(project)
     if client is not None:
         with client:

@@ -1,4 +1,4 @@
-"""What several ways of `train` read from their options."""
+"""Options that several uses of `train` share."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SETTINGS = (
 
 
 def settings_of(call: argparse.Namespace) -> dict[str, Any]:
-    """The options that take the place of [training]."""
+    """The options that replace settings of [training]."""
     given = {key: getattr(call, key) for _, key, _ in SETTINGS}
     return {key: value for key, value in given.items() if value is not None}
 
 
 def output_of(call: argparse.Namespace, option: str) -> Path:
-    """Where the result of an option goes. Raises TrainingError when it is missing."""
+    """The output path of an option. Raises TrainingError when it is missing."""
     if call.output is None:
         raise TrainingError(f"--{option} needs --output FILE: where the result goes")
     return call.output

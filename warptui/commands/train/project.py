@@ -1,4 +1,4 @@
-"""A project that no engine works on: its items, and the lock that keeps engines away."""
+"""A project without a running engine: its items, and the lock that keeps engines away."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from warptui.engine.project.paths import ProjectPaths
 
 
 def root_names(project: Path) -> dict[str, str]:
-    """Names of the items by the root names of their files."""
+    """Item names by the root names of their files."""
     roster, _ = offline.load_roster(project)
     return {root_name_of(name): name for name in roster.entries}
 
 
 class Locked:
-    """Holds a project, so that no engine begins meanwhile."""
+    """Locks a project, so that no engine starts meanwhile."""
 
     def __init__(self, paths: ProjectPaths) -> None:
         self._paths = paths

@@ -52,7 +52,7 @@ def train(call: argparse.Namespace) -> int:
 
 
 class _StopOnInterrupt:
-    """Ctrl-C ends the loop after the present step, with a checkpoint."""
+    """Ctrl-C ends the training after the present step, with a checkpoint."""
 
     def __init__(self) -> None:
         self.asked = False

@@ -1,4 +1,4 @@
-"""The options of `train`, and what each of them does."""
+"""The options of `train`, and the function that carries each of them out."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def add_parser(verbs: Parsers, words: str) -> None:
 
 
 def run(call: argparse.Namespace) -> int:
-    """Do what the options say."""
+    """Carry out what the options ask for."""
     from warptui.commands.train import bundles, models, scratch, training
 
     if call.from_scratch:

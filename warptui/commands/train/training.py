@@ -1,4 +1,4 @@
-"""BoxNet learns from marked micrographs, with or without an engine."""
+"""Train BoxNet on marked micrographs, through the running engine or without one."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from warptui.engine.stages.movie.picking import use_model
 from warptui.engine.training.folder import read_metrics, read_report
 
 LOOK_S = 0.25
-LINE_S = 10.0  # between lines where there is no terminal
+LINE_S = 10.0  # s between lines of progress where there is no terminal
 BAR_WIDTH = 20
-CANCEL_S = 60.0  # for a checkpoint after Ctrl-C
+CANCEL_S = 60.0  # s, at most, to write a checkpoint after Ctrl-C
 METRICS = (
     ("old network, old data", "old_on_old"),
     ("new network, old data", "new_on_old"),
@@ -39,7 +39,7 @@ METRICS = (
 
 
 def train(project: Path, request: TrainingRequest, *, as_json: bool) -> int:
-    """Train, and tell how it goes; 1 if no model came of it."""
+    """Train a model and print the progress; 1 if the training gave no model."""
     paths = ProjectPaths(project.resolve())
     file.load(project)
     client = running(project)
@@ -52,12 +52,12 @@ def train(project: Path, request: TrainingRequest, *, as_json: bool) -> int:
 
 
 def find_items(project: Path, patterns: Sequence[str]) -> tuple[str, ...]:
-    """Names of the items that names or patterns mean.
+    """Names of the items that names or patterns match.
 
     Raises
     ------
     UnknownItem
-        If one of them fits none.
+        If one of them matches no item.
     """
     if not patterns:
         return ()
@@ -71,7 +71,7 @@ def find_items(project: Path, patterns: Sequence[str]) -> tuple[str, ...]:
 
 
 def progress_line(status: TrainingStatus, width: int) -> str:
-    """Bar, steps, loss and the time that is left; before there are steps, what it does."""
+    """Progress bar, steps, loss and remaining time; before the first step, the present phase."""
     if status.phase != "running" or not status.n_steps:
         return one_line(status.message)[:width]
     filled = round(BAR_WIDTH * status.step / status.n_steps)
@@ -83,14 +83,14 @@ def progress_line(status: TrainingStatus, width: int) -> str:
         parts.append(f"loss {status.loss:.3f}")
     if status.seconds_left is not None:
         parts.append(f"at most {_minutes(status.seconds_left)} left")
-    said = status.message.partition("; ")[2].removeprefix("processing waits until it is done; ")
-    if said and not said.startswith("processing waits"):
-        parts.append(one_line(said))
+    message = status.message.partition("; ")[2].removeprefix("processing waits until it is done; ")
+    if message and not message.startswith("processing waits"):
+        parts.append(one_line(message))
     return " · ".join(parts)[:width]
 
 
 def _train_here(paths: ProjectPaths, request: TrainingRequest) -> TrainingStatus:
-    """Without an engine: the lock is held meanwhile, so that none begins."""
+    """Train without an engine; the lock on the project keeps engines from starting meanwhile."""
     from warptui.engine.execution.trainer import Trainer, TrainerMessage
     from warptui.engine.training import request as order
     from warptui.engine.worker.devices import cpu_count, plan_slots
@@ -133,13 +133,13 @@ def _watch_engine(client: Client, request: TrainingRequest) -> TrainingStatus:
     shown = _Shown()
     try:
         while True:
-            told: EngineStatus = client.status()
-            if told.training is None or told.training.model != name:
+            status: EngineStatus = client.status()
+            if status.training is None or status.training.model != name:
                 raise TrainingError(f"the engine trains {name} no more")
-            if not told.training.active:
+            if not status.training.active:
                 shown.end()
-                return told.training
-            shown.show(told.training)
+                return status.training
+            shown.show(status.training)
             time.sleep(LOOK_S)
     except KeyboardInterrupt:
         say("\nthe engine goes on training; `warptui train PROJECT --cancel` ends it")
@@ -147,7 +147,7 @@ def _watch_engine(client: Client, request: TrainingRequest) -> TrainingStatus:
 
 
 def cancel(project: Path, *, keep_best: bool) -> int:
-    """End the training of the engine that runs."""
+    """Stop the training of the running engine."""
     client = running(project)
     if client is None:
         raise EngineError(f"no engine runs on {project}: nothing is being trained by one")
@@ -207,7 +207,7 @@ def _tell_metrics(paths: ProjectPaths, name: str, report: dict[str, Any]) -> Non
 
 
 class _Shown:
-    """The line that tells how far it is."""
+    """The line that shows the progress of a training."""
 
     def __init__(self) -> None:
         self._on_terminal = sys.stderr.isatty()

@@ -1,4 +1,4 @@
-"""Small windows that ask: for a line of text, or for one of a few answers."""
+"""Small dialogs: type a line of text, or choose one of a few answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from warptui.screens.keys.tables.dialogs import ANSWERS, ASK, CHOOSE
 
 
 class Ask(ModalScreen[str | None]):
-    """A line of text; None when it is closed without one.
+    """Asks for a line of text; gives None when closed without one.
+
+    ``refuse`` says why a text is not valid, or "".
 
     ``refuse`` says why a text will not do, or "".
     """
@@ -60,7 +62,7 @@ class Ask(ModalScreen[str | None]):
 
 
 class Choose(ModalScreen[str]):
-    """One of a few answers, each with its key; escape and q give the last one.
+    """Asks for one of a few answers, each with its key; escape and q give the last one.
 
     Answers are called by the keys that they have where [keys] gives them no other.
     """
@@ -90,13 +92,13 @@ class Choose(ModalScreen[str]):
 
 
 def leaving(n_changes: int) -> Choose:
-    """Before the app ends with settings that were not applied; "x" is to leave."""
+    """The question before the app closes with settings that were not applied; "x" leaves."""
     text = f"{_settings(n_changes)} changed but not applied, and would be lost."
     return Choose("Leave?", text, {"x": "leave", "k": "stay and look at them"})
 
 
 def keeping(n_changes: int, key: str) -> Choose:
-    """After the settings were left with changes; "x" is to discard them."""
+    """The question after the settings screen was left with changes; "x" discards them."""
     text = f"{_settings(n_changes)} changed but not applied."
     return Choose("Settings", text, {"x": "discard", "k": f"keep for later ({key})"})
 

@@ -1,4 +1,4 @@
-"""Small windows on top of a screen: a text to read, a question to answer."""
+"""Dialogs on top of a screen: a text to read, a question to answer."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from textual.widgets import Footer, Static
 from warptui.screens.keys.names import key_name
 from warptui.screens.keys.tables.dialogs import QUESTION, TEXT_DIALOG
 
-WIDEST = 110  # columns, as the style sheet has it
+WIDEST = 110  # columns; the style sheet has the same number
 
 
 class TextDialog(ModalScreen[None]):
-    """A longer text: a log's end, a traceback, the help."""
+    """Shows a longer text: the end of a log, a traceback, the help."""
 
     BINDINGS = list(TEXT_DIALOG)
 
@@ -25,7 +25,7 @@ class TextDialog(ModalScreen[None]):
 
     @staticmethod
     def text_width(window: int) -> int:
-        """Columns for text in a window of so many: without frame, padding and scroll bar."""
+        """Columns for text in a dialog of that width: without frame, padding and scroll bar."""
         return min(WIDEST, window * 9 // 10) - 6
 
     def compose(self) -> ComposeResult:
@@ -47,7 +47,7 @@ class TextDialog(ModalScreen[None]):
 
 
 class Question(ModalScreen[bool]):
-    """Yes or no, for what takes long or cannot be undone."""
+    """Asks yes or no before an action that takes long or cannot be undone."""
 
     BINDINGS = list(QUESTION)
 
@@ -68,6 +68,6 @@ class Question(ModalScreen[bool]):
 
 
 def key_of(screen: ModalScreen, name: str) -> str:
-    """The key of one of the screen's own bindings, as the user's key map has it."""
+    """The key of a binding of this screen, as the user's [keys] set it."""
     own = tuple(entry for entry in screen.BINDINGS if isinstance(entry, Binding))
     return key_name(screen.app._keymap, name, own)

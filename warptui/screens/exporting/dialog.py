@@ -1,4 +1,4 @@
-"""What to write for another program: chosen in a window that shows the first rows beforehand."""
+"""The export dialog: choose what to write for another program, with a preview of the first rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ AskPreview = Callable[[ExportRequest, Callable[[Preview], object]], object]
 
 
 class ExportDialog(ModalScreen[ExportRequest | None]):
-    """Rows of choices, and what would be written. Ends with the request, or with nothing.
+    """Choices in rows, and a preview of the list. Gives the request, or None when closed.
 
     ``names`` are the marked items; ``preview`` asks the engine, and calls back.
     """
@@ -58,7 +58,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
     def on_mount(self) -> None:
         self._ask_engine()
 
-    # what can be chosen
+    # what a person can choose
 
     @property
     def _kind(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
         return found | ({"named": f"the {len(self._names):,} marked"} if self._names else {})
 
     def _choices(self) -> list[tuple[str, str, list[str]]]:
-        """Title, present value and possible values of each row; none: it is typed."""
+        """Title, value and possible values of each row; a row without possible values is typed."""
         request, kind = self._request, self._kind
         kinds = [str(entry["label"]) for entry in self._answer.get("kinds", ())]
         items = self._items()
@@ -82,7 +82,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
             ("file", request.path or str(kind.get("file_name", "")), []),
             ("paths in it", self._starts(), starts),
         ]
-        if kind.get("all_items"):  # it is of the whole session, and has no paths in it
+        if kind.get("all_items"):  # a report covers the whole session, and holds no paths
             rows = [row for row in rows if row[0] not in ("items", "paths in it")]
         for name, label, empty, _ in kind.get("fields", ()):
             rows.append((str(label), request.given.get(name) or str(empty), []))
@@ -181,7 +181,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
 
     @property
     def _groups(self) -> dict[str, Any]:
-        """By beam shift, as far as the engine told; {} = they are not."""
+        """Optics groups by beam shift, from the engine's last preview; {} = not by beam shift."""
         return self._answer.get("groups") or {}
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -203,7 +203,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
         number, kind = self._n_asked, self._request.kind
 
         def take(answer: Preview) -> None:
-            if number == self._n_asked:  # else a later question is under way
+            if number == self._n_asked:  # a newer preview was asked for meanwhile
                 self._answer = {**answer, "of": kind}
                 self._show()
                 self.refresh_bindings()
@@ -222,7 +222,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
         pane = self.query_one(_Rows)
         height = len(rows) + PREVIEW_LINES
         more = bool(self._groups) and height < self.size.height - FRAME_LINES
-        pane.styles.height = height + more  # else the line about groups takes a row's place
+        pane.styles.height = height + more  # else the line about groups takes the place of a row
         shown = self._answer if self._answer.get("of") == self._request.kind else {}
         pane.show(rows, shown, list(self._kind.get("columns", ())))
 
@@ -237,7 +237,7 @@ class _Rows(LineWidget):
         self._columns: list[str] = []
 
     def show(self, rows: list[tuple[str, str, bool]], answer: Preview, columns: list[str]) -> None:
-        """Title, value, and whether the row is the one that is changed; and the preview."""
+        """Show each row's title and value, mark the row under the cursor, and show the preview."""
         self._rows, self._answer, self._columns = rows, answer, columns
         self.repaint()
 
@@ -292,7 +292,7 @@ class _Rows(LineWidget):
             sentence = " none: the first of them have no result that can be listed"
             return [self.line((sentence, self.colours["muted"]))]
         shown = [self._columns, *rows]
-        widths = [  # a column without any value takes no room
+        widths = [  # a column without any value gets no width
             max(map(len, column)) if any(column[1:]) else 0 for column in zip(*shown, strict=True)
         ]
         rest = sum(part + 2 for part in widths[1:] if part)

@@ -1,4 +1,4 @@
-"""The optics groups by beam shift, in a window: where the beam was, and what was made of it."""
+"""A dialog with the optics groups by beam shift: a plot of the beam shifts, a table of groups."""
 
 from __future__ import annotations
 

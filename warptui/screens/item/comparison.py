@@ -1,4 +1,4 @@
-"""Where one item stands among all: a histogram of each value that stages declare."""
+"""One item compared with all others: a histogram of each summary value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RANGE = (0.5, 99.5)  # % of the values that bins cover: one outlier must not hid
 
 
 class Comparison(ModalScreen[None]):
-    """One histogram at a time; the item's own value is a line through it."""
+    """Shows one histogram at a time; a line marks the item's own value."""
 
     BINDINGS = list(COMPARISON)
 
@@ -57,7 +57,7 @@ class Comparison(ModalScreen[None]):
 
 
 def compared(summary: Summary, own: float | None, values: np.ndarray) -> Plot | str:
-    """The histogram of a value over all items, with one item's own value marked."""
+    """The histogram of a value over all items, with one item's value marked."""
     known = values[np.isfinite(values)]
     if known.size < 2:
         return "not enough items to compare with"
@@ -77,7 +77,7 @@ def compared(summary: Summary, own: float | None, values: np.ndarray) -> Plot | 
 
 
 def standing(summary: Summary, own: float | None, values: np.ndarray) -> str:
-    """The item's value, the median, and how many items have less."""
+    """The item's value, the median, and the share of items that have less, as one line."""
     known = values[np.isfinite(values)]
     value = words.with_unit(own, summary.unit, summary.digits)
     if not known.size:

@@ -1,4 +1,4 @@
-"""A preview with less of the microscope in it, at once: the engine's filter in NumPy.
+"""A preview without the microscope's effects: the engine's deconvolution, in NumPy.
 
 The same formulas as the engine's deconvolution of averages, which tests compare with; the app
 cannot import those, for they need torch.
@@ -15,7 +15,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Lens:
-    """What is undone."""
+    """The optics whose effect is removed."""
 
     voltage: float  # kV
     cs: float  # mm
@@ -28,7 +28,7 @@ class Lens:
 
 @dataclass(frozen=True)
 class Filter:
-    """How far: see [average] of the settings."""
+    """Strength of the filter: see [average] of the settings."""
 
     strength: float = 1.0
     falloff: float = 1.0
@@ -36,7 +36,7 @@ class Filter:
 
 
 def lens_of(result: dict[str, Any], optics: dict[str, Any]) -> Lens | None:
-    """From the stored result of the ctf stage; None where no CTF was found."""
+    """The optics from the stored result of the ctf stage; None where no CTF was found."""
     if result.get("defocus_um") is None:
         return None
     return Lens(
@@ -70,17 +70,17 @@ def ctf(lens: Lens, ky: np.ndarray, kx: np.ndarray) -> np.ndarray:
 
 
 def deconvolved(pixels: np.ndarray, pixel_angstrom: float, lens: Lens, how: Filter) -> np.ndarray:
-    """(y, x) float32 of the same size; its mean is 0."""
+    """The filtered picture, (y, x) float32 of the same size; its mean is 0."""
     ny, nx = pixels.shape
     image = pixels.astype(np.float32)
     image -= image.mean()
-    for axis, n in enumerate((ny, nx)):  # uneven illumination is no contrast
+    for axis, n in enumerate((ny, nx)):  # subtract uneven illumination, which is no contrast
         line = np.linspace(-1, 1, n, dtype=np.float32)
         slope = float(image.mean(axis=1 - axis) @ line / max(float(line @ line), 1e-12))
         image -= slope * (line[:, None] if axis == 0 else line)
     reach = math.ceil(how.highpass_angstrom / pixel_angstrom / 2)
     pad = [(0, min(2 * reach, n // 2)) for n in (ny, nx)]
-    # opposite edges meet in the mirror image of one of them, which fades into that of the other
+    # mirror the edges and fade them into each other, so that opposite edges meet without a step
     padded = np.pad(image, pad, mode="symmetric")
     for axis, (n, (_, wide)) in enumerate(zip((ny, nx), pad, strict=True)):
         if not wide:

@@ -1,4 +1,4 @@
-"""A stored motion result as paths that can be drawn. NumPy only; no maths beyond splines."""
+"""A stored motion result as paths to draw. NumPy only; no maths beyond splines."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Motion:
     path_yx: np.ndarray  # (frame, 2) at the image centre
     places_yx: np.ndarray  # (track, 2) fractions of the image, 0..1
     tracks_yx: np.ndarray  # (track, frame, 2)
-    local: bool  # the tracks differ from place to place
+    local: bool  # tracks differ from place to place
     grid_yx: tuple[int, int] = (1, 1)  # places in y and x
-    known: bool = True  # False: no signal was found, and no motion applied
+    known: bool = True  # False: the stage found no signal and applied no motion
 
 
 def read_motion(result: dict[str, Any]) -> Motion | None:
@@ -54,7 +54,7 @@ def _edge_to_edge(n: int) -> np.ndarray:
 
 
 def local_motion(motion: Motion, n: int = 33) -> np.ndarray:
-    """(n, n) RMS over the frames, Å, of how far a place strays from the mean of all places.
+    """(n, n) RMS over the frames, Å, of how far a place moves away from the mean of all places.
 
     Between the places it is interpolated as the stored grids are.
     """
@@ -65,7 +65,7 @@ def local_motion(motion: Motion, n: int = 33) -> np.ndarray:
 
 
 def speeds(motion: Motion) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(row, frame - 1) Å per frame and the rows' names: of the whole image, then of places.
+    """(row, frame - 1) Å per frame and names of the rows: the whole image first, then places in it.
 
     Places are listed from the top of the screen, where the last row of the image is.
     """
@@ -83,7 +83,7 @@ def speeds(motion: Motion) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def magnification(motion: Motion, extent_angstrom: float) -> int:
-    """Enlargement (1, 2, 5, 10 ...) that makes the longest track a tenth of the image."""
+    """Magnification (1, 2, 5, 10 ...) that makes the longest track a tenth of the image."""
     length = float(np.ptp(motion.tracks_yx, axis=1).max())
     if length <= 0 or extent_angstrom <= 0:
         return 1

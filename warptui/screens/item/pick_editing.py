@@ -1,4 +1,4 @@
-"""Edits the picks of the item that is looked at, by the crosshair of its picture.
+"""Edits the picks of the current item at the crosshair of its picture.
 
 Every edit is shown immediately and goes to the engine within a second (see `EditSender`).
 """
@@ -18,29 +18,29 @@ from warptui.screens.stages.view import Loaded
 from warptui.screens.widgets.pictures.image import Image
 from warptui.screens.workspace import Workspace
 
-if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
+if TYPE_CHECKING:  # imported late: pydantic takes 0.2 s, and a start of the app does not need it
     from warptui.engine.model.edits import Edits
 
 
 class EditedPage(Protocol):
-    """What an editor needs of the page that shows the item."""
+    """What the editor needs of the item screen."""
 
     @property
     def loaded(self) -> Loaded | None:
-        """The current item as it is shown, once it is read."""
+        """The current item as shown, once it is read."""
         ...
 
     @property
     def micrograph(self) -> Image:
-        """The picture with the crosshair."""
+        """The micrograph's widget, with the crosshair."""
         ...
 
     def show_edited(self) -> None:
-        """The current item's picks changed."""
+        """Draw the current item's picks again."""
         ...
 
     def show_layer(self, name: str) -> None:
-        """Switch a layer on, if it is not."""
+        """Switch a layer on."""
         ...
 
     def notify(self, message: str, *, timeout: float | None = None, markup: bool = True) -> None:
@@ -49,12 +49,12 @@ class EditedPage(Protocol):
 
 
 class PickEditor:
-    """Changes the current item's picks; ``send`` brings pending edits to the engine."""
+    """Changes the current item's picks; ``send`` sends pending edits to the engine."""
 
     def __init__(self, page: EditedPage, workspace: Workspace, send: Callable[[], object]) -> None:
         self._page, self._workspace, self._send = page, workspace, send
-        self._brush: float | None = None  # radius, Å; None: as wide as a particle
-        # what was read, the edits and why they are not saved, and the item that was made of them
+        self._brush: float | None = None  # radius, Å; None: the radius of a particle
+        # the item as read, its edits and why they are not saved, and the item with these edits
         self._edited_item: tuple[Loaded | None, Edits | None, str, Loaded | None] = (
             None,
             None,
@@ -63,7 +63,7 @@ class PickEditor:
         )
 
     def with_edits(self, name: str | None, loaded: Loaded | None) -> Loaded | None:
-        """What was read of an item, with the edits that were made here since."""
+        """An item as read, with the edits that were made in this app since."""
         field = loaded.parts.get(picks.STAGE) if loaded is not None else None
         if name is None or loaded is None or not isinstance(field, Field):
             return loaded
@@ -79,7 +79,7 @@ class PickEditor:
         return made
 
     def item_read(self, name: str, mark: int | None, loaded: Loaded) -> None:
-        """An item was read: see `PendingEdits.read`."""
+        """Take in an item that was read: see `PendingEdits.read`."""
         field = loaded.parts.get(picks.STAGE)
         if isinstance(field, Field) and not field.problem:
             self._pending.read(name, mark, field.edits)
@@ -91,46 +91,46 @@ class PickEditor:
         self._at_crosshair(picks.add)
 
     def remove(self) -> None:
-        """Remove the pick that is nearest to the crosshair."""
+        """Remove the pick nearest to the crosshair."""
         self._at_crosshair(picks.remove)
 
     def toggle(self) -> None:
-        """Remove the pick at the crosshair, or add one where there is none."""
+        """Remove the pick at the crosshair, or add a pick."""
         self._at_crosshair(picks.toggle)
 
     def paint(self, kind: str) -> None:
-        """Add an "uncertain" or "certain" area about the crosshair, or remove it."""
+        """Add an "uncertain" or "certain" area around the crosshair, or remove the one there."""
         field = field_of(self._page.loaded)
         radius = self._radius(field) if isinstance(field, Field) else 0.0
         self._at_crosshair(partial(picks.paint, radius=radius, kind=kind))
 
     def resize_brush(self, step: int) -> None:
-        """Make the brush for areas wider or narrower; the first call shows how wide it is."""
+        """Make the brush for areas larger or smaller; the first press only shows its size."""
         field = field_of(self._page.loaded)
         if isinstance(field, str):
             self._page.notify(field, markup=False)
             return
         image = self._page.micrograph
-        if image.ring:  # the first press shows how wide it is
+        if image.ring:  # the first press shows the size
             self._brush = picks.brush(self._radius(field), step)
         image.ring = self._radius(field) / field.width
         image.aim()
         self._page.notify(f"brush: a radius of {self._radius(field):.0f} Å", timeout=2)
 
     def move_threshold(self, step: int) -> None:
-        """Pick from a higher or lower score on, on this item alone."""
+        """Raise or lower the score from which candidates are picks, on this item alone."""
         self._apply(lambda field: picks.move_threshold(field, step), kind="threshold")
 
     def mark_training(self) -> None:
-        """Go through the uses in training: an example, held out, none."""
+        """Mark the item for training: example, held out, or not at all, in turn."""
         self._apply(picks.mark, kind="mark", layer="")
 
     def switch_mask(self) -> None:
-        """Change whether the mask of an example is learned."""
+        """Switch whether training learns contamination from the mask of this example."""
         self._apply(picks.switch_mask, kind="mask", layer="")
 
     def adopt_threshold(self) -> bool:
-        """Put this item's threshold among the changed settings; False where there is none."""
+        """Add this item's threshold to the changed settings; False if the item has no threshold."""
         field = field_of(self._page.loaded)
         if isinstance(field, str):
             self._page.notify(field, markup=False)
@@ -147,10 +147,10 @@ class PickEditor:
         self._go_back(self._pending.undo, "there is nothing to undo on this item")
 
     def redo(self) -> None:
-        """Do the edit again that was taken back."""
+        """Redo the last edit that was undone."""
         self._go_back(self._pending.redo, "there is nothing to do again on this item")
 
-    # what they do
+    # what the keys do
 
     @property
     def _pending(self) -> PendingEdits:
@@ -162,7 +162,7 @@ class PickEditor:
     def _at_crosshair(self, change: Callable[[Field, Place], Done | str]) -> None:
         image = self._page.micrograph
         if not image.crosshair and image.picture is not None:
-            image.aim()  # nothing is changed at a place that is not seen
+            image.aim()  # never change anything at a place that is out of view
             self._page.notify(
                 "the crosshair is in the middle: h j k l or a click move it", timeout=4
             )
@@ -183,7 +183,7 @@ class PickEditor:
         edits, message = done
         self._pending.put(name, field.edits, edits, kind)
         if layer:
-            self._page.show_layer(layer)  # who edits wants to see it
+            self._page.show_layer(layer)  # editing switches the layer on that shows the edits
         self._edited()
         if message:
             self._page.notify(message, markup=False, timeout=2)

@@ -1,4 +1,4 @@
-"""What may be a particle on one item, what of it is picked, and what a person makes of it. Pure.
+"""Candidates, picks and edits of one item. Pure.
 
 Editing gives other `Edits`, or says in a sentence why there is nothing to do.
 """
@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
+if TYPE_CHECKING:  # imported late: pydantic takes 0.2 s, and a start of the app does not need it
     from warptui.engine.model.edits import Chosen, Edits, Spot
 
-STAGE = "picking"  # whose view reads a `Field`, and whose settings hold threshold and model
+STAGE = "picking"  # stage whose view reads a `Field`, and whose settings hold threshold and model
 Place = tuple[float, float]  # y, x in Å from the middle of the first pixel
-MARKS = ("", "examples", "held-out")  # of the training, in the order in which a key goes through
-MEANT = 1 / 3  # of the diameter: what is nearer is meant by a place
-REACH = 1.0  # of the diameter: farther from the crosshair nothing is meant
+MARKS = ("", "examples", "held-out")  # uses in training, in the order of the key that changes them
+MEANT = 1 / 3  # of the diameter: a candidate within this distance of a place is meant
+REACH = 1.0  # of the diameter: the crosshair reaches no farther than this
 _FINER = (0.91, 0.92, 0.93, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.993, 0.995, 0.997)
-# most scores lie near 1, so thresholds do too
+# most scores lie near 1, so the steps of thresholds are finer there
 THRESHOLDS = (*(n / 50 for n in range(20, 46)), *_FINER, 0.998, 0.999, 1.0)
 _BRUSH_STEP = 1.25
 _BRUSH_LIMITS = (10.0, 20_000.0)  # Å
@@ -28,27 +28,27 @@ _BRUSH_LIMITS = (10.0, 20_000.0)  # Å
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """What the engine left of an item's picking, with a person's edits."""
+    """Candidates, picks and mask of an item as the engine stored them, with edits by hand."""
 
     candidates: np.ndarray  # (n, 4): y, x in px of the average, score, area
-    mask: np.ndarray | None  # (y, x) uint8, first row at the bottom; 1 = set aside
+    mask: np.ndarray | None  # (y, x) uint8, first row at the bottom; 1 = masked
     shape_yx: tuple[int, int]  # of the average
     pixel_size: float
     diameter: float  # Å
-    min_score: float  # of the settings
+    min_score: float  # threshold of the settings
     min_mask_distance: float  # Å
     edits: Edits
     mask_pixel_yx: tuple[float, float] = (8.0, 8.0)  # Å
-    problem: str = ""  # why nothing can be edited
-    unsaved: str = ""  # why the engine does not have these edits yet
+    problem: str = ""  # why the item cannot be edited
+    unsaved: str = ""  # why the engine has not saved these edits yet
 
     def edited(self, edits: Edits, unsaved: str = "") -> Field:
-        """The same item with other edits."""
+        """A copy with other edits."""
         return replace(self, edits=edits, unsaved=unsaved)
 
     @cached_property
     def chosen(self) -> Chosen:
-        """What is picked, by the same rule by which the engine writes it."""
+        """The picks: candidates and edits, by the engine's own rule."""
         from warptui.engine.ops.picking.choice import choose
 
         return choose(
@@ -70,12 +70,12 @@ class Field:
 
     @property
     def automatic(self) -> np.ndarray:
-        """(n, 2) Å of what the network found, without what was added by hand."""
+        """(n, 2) Å of the candidates that the network found, without picks by hand."""
         return self.chosen.positions_yx_angstrom[len(self.edits.added) :]
 
     @property
     def n_edits(self) -> int:
-        """Places that were changed by hand."""
+        """Number of places that were edited by hand."""
         edits = self.edits
         return sum(map(len, (edits.added, edits.removed, edits.uncertain, edits.certain)))
 
@@ -84,7 +84,7 @@ class Field:
         return (places / self.pixel_size + 0.5) / np.array(self.shape_yx)
 
     def place(self, fractions_yx: tuple[float, float]) -> Place:
-        """The inverse of `fractions`, of one place."""
+        """One place in Å from fractions of the picture; the inverse of `fractions`."""
         y, x = (
             (fraction * n - 0.5) * self.pixel_size
             for fraction, n in zip(fractions_yx, self.shape_yx, strict=True)
@@ -93,20 +93,20 @@ class Field:
 
     @property
     def width(self) -> float:
-        """Of the micrograph, in Å."""
+        """Width of the micrograph, in Å."""
         return self.shape_yx[1] * self.pixel_size
 
 
-Done = tuple["Edits", str]  # other edits, and what is to be said about them, if anything
+Done = tuple["Edits", str]  # the new edits, and a message about them, if any
 
 
 def spots(found: tuple[Spot, ...]) -> np.ndarray:
-    """(n, 2) Å of these places."""
+    """(n, 2) y and x in Å of these places."""
     return np.array([(s.y_angstrom, s.x_angstrom) for s in found], dtype=float).reshape(-1, 2)
 
 
 def add(field: Field, place: Place) -> Done | str:
-    """A particle at ``place``; one that was removed there, or hardly missed, is taken as it was."""
+    """Add a pick at ``place``; restores a removed or nearly picked candidate there."""
     from warptui.engine.model.edits import Spot
 
     edits, near = field.edits, MEANT * field.diameter
@@ -127,7 +127,7 @@ def add(field: Field, place: Place) -> Done | str:
 
 
 def remove(field: Field, place: Place) -> Done | str:
-    """The pick nearest to ``place`` is none."""
+    """Remove the pick nearest to ``place``."""
     from warptui.engine.model.edits import Spot
     from warptui.engine.ops.picking.choice import SAME_SHARE
 
@@ -142,19 +142,19 @@ def remove(field: Field, place: Place) -> Done | str:
         edits = _with(edits, added=_without(edits.added, number))
         left = field.edited(edits).chosen.positions_yx_angstrom
         if _nearest(left, (y, x))[1] > SAME_SHARE * field.diameter:
-            return edits, ""  # else what it stood for would come back
+            return edits, ""  # otherwise the candidate under the added pick would appear again
     spot = Spot(y_angstrom=round(y, 3), x_angstrom=round(x, 3))
     return _with(edits, removed=(*edits.removed, spot)), ""
 
 
 def toggle(field: Field, place: Place) -> Done | str:
-    """What a double click does: the pick there goes, or one comes."""
+    """Remove the pick at ``place``, or add one: the action of a double click."""
     _, distance = _nearest(field.chosen.positions_yx_angstrom, place)
     return remove(field, place) if distance <= field.diameter / 2 else add(field, place)
 
 
 def paint(field: Field, place: Place, radius: float, kind: str) -> Done | str:
-    """An "uncertain" or "certain" area about ``place``; one that is centred there goes."""
+    """Add an "uncertain" or "certain" area around ``place``; remove the area centred there."""
     from warptui.engine.model.edits import Spot
 
     areas: tuple[Spot, ...] = getattr(field.edits, kind)
@@ -172,13 +172,13 @@ def paint(field: Field, place: Place, radius: float, kind: str) -> Done | str:
 
 
 def brush(radius: float, step: int) -> float:
-    """A wider or narrower brush, Å."""
+    """The radius of a larger or smaller brush, Å."""
     low, high = _BRUSH_LIMITS
     return min(max(radius * _BRUSH_STEP**step, low), high)
 
 
 def move_threshold(field: Field, step: int) -> Done | str:
-    """The next score to pick from; the one of the settings is no threshold of its own."""
+    """Move the threshold to the next score; back at the settings' value, no own one is kept."""
     scores = sorted({*THRESHOLDS, field.min_score})
     if step > 0:
         further = [score for score in scores if score > field.threshold + 1e-9]
@@ -191,7 +191,7 @@ def move_threshold(field: Field, step: int) -> Done | str:
 
 
 def mark(field: Field) -> Done:
-    """The next use in training: an example, held out, none."""
+    """The next mark for training: example, held out, not marked."""
     now = MARKS[(MARKS.index(field.edits.training) + 1) % len(MARKS)]
     message = {
         "examples": "an example: BoxNet learns from its picks when it is trained",
@@ -202,7 +202,7 @@ def mark(field: Field) -> Done:
 
 
 def switch_mask(field: Field) -> Done:
-    """Whether the mask of an example is to be learned, too."""
+    """Switch whether training learns from the mask of an example."""
     teaches = not field.edits.train_mask
     message = (
         "its mask is learned in training" if teaches else "its mask is not learned in training"
@@ -219,7 +219,7 @@ def _without(found: tuple[Spot, ...], number: int) -> tuple[Spot, ...]:
 
 
 def _nearest(places: np.ndarray, place: Place) -> tuple[int, float]:
-    """Which of ``places`` (n, 2) is nearest, and how far it is; -1 and infinity for none."""
+    """Which of ``places`` (n, 2) is nearest, and its distance; -1 and infinity without places."""
     if not len(places):
         return -1, float("inf")
     distances = np.hypot(*(places - np.array(place)).T)

@@ -1,4 +1,4 @@
-"""One item: its pictures, its motion, its numbers and its story."""
+"""The item screen: pictures, motion, numbers and history of one item."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from warptui.screens.widgets.pictures.image import Image, Picture
 from warptui.screens.widgets.pictures.layers import Layer, Swap
 from warptui.screens.workspace import Workspace
 
-MICROGRAPH = "picture"  # the pane that layers and picks are drawn on
-SPARE_LINES = 9  # of a pane that is shown only where there is room to spare
-TALL = 46  # lines from which there is room in any case
+MICROGRAPH = "picture"  # pane over which layers and picks are drawn
+SPARE_LINES = 9  # class of a pane that is shown only where there is room to spare
+TALL = 46  # lines of the window from which there is always room
 
 
 def drawn_by(switch: LayerSwitch, loaded: Loaded) -> tuple[Layer, ...]:
-    """The layers that a switch shows of an item."""
+    """The layers of an item that a switch shows."""
     found = switch.layer(loaded)
     return found if isinstance(found, tuple) else (found,) if found is not None else ()
 
 
 class HeadLine(LineWidget):
-    """Which item this is, in one line."""
+    """The item's name and state, in one line."""
 
     DEFAULT_CSS = "HeadLine { height: 1; }"
 
@@ -54,14 +54,14 @@ class HeadLine(LineWidget):
         self._pieces: list[Piece] = []
 
     def show(self, pieces: list[Piece]) -> None:
-        """Show other words."""
+        """Show other texts."""
         if pieces != self._pieces:
             self._pieces = pieces
             self.repaint()
 
     def paint(self, width: int, height: int) -> list[Strip]:
         pieces = list(self._pieces)
-        for dispensable in (3, 2):  # the state's word (its glyph stays), then the place
+        for dispensable in (3, 2):  # first the state's name (its glyph stays), then the position
             if sum(len(text) for text, _ in pieces) > width and len(pieces) > dispensable:
                 del pieces[dispensable]
         excess = sum(len(text) for text, _ in pieces) - width
@@ -73,7 +73,7 @@ class HeadLine(LineWidget):
 
 
 class ItemScreen(Page):
-    """The current item; ←/→ go to its neighbours."""
+    """Shows the current item; ←/→ go to its neighbours."""
 
     BINDINGS = list(ITEM)
     topic = "item"
@@ -133,7 +133,7 @@ class ItemScreen(Page):
         known = (mirror.index.get(name) for name in changes.items)
         self._shelf.forget(mirror.rows[number] for number in known if number is not None)
         if changes.everything and not changes.items and changes.status:
-            self._shown = (None, None)  # resized or resumed: draw all again
+            self._shown = (None, None)  # resized or shown again: draw everything
         self._show_item()
 
     def set_drawing(self) -> None:
@@ -152,7 +152,7 @@ class ItemScreen(Page):
     def draw_choices(self, names: set[str]) -> None:
         self._show_head()
 
-    # reading: in a thread, the current item first, then its neighbours
+    # reading in a thread: the current item first, then its neighbours
 
     def _read_next(self) -> None:
         client = self._client()
@@ -183,18 +183,18 @@ class ItemScreen(Page):
 
     @property
     def loaded(self) -> Loaded | None:
-        """The current item, once it is read, as it was edited since."""
+        """The current item with its edits, once it is read."""
         current = self.workspace.current
         return self._editor.with_edits(current, self._shelf.get(current))
 
     @property
     def micrograph(self) -> Image:
-        """The picture with the crosshair."""
+        """The micrograph's widget, with the crosshair."""
         return self.query_one(f"#{MICROGRAPH}", Image)
 
     @property
     def read_ahead(self) -> bool:
-        """All neighbours are read."""
+        """Whether all neighbours are read."""
         steps = (0, *prefetch.AHEAD)
         names = [self.workspace.step(step) for step in steps]
         return not self._shelf.reading and all(self._shelf.get(name) for name in names)
@@ -226,9 +226,9 @@ class ItemScreen(Page):
             self._share_room()
         self._show_texts(loaded)
         if loaded is None:
-            self._read_next()  # it is what is waited for
+            self._read_next()  # the person waits for this item
         else:
-            # once it is on the screen: what is read ahead would hold up what is looked at
+            # wait until the item is on the screen: reading ahead would slow down its drawing
             self.call_after_refresh(self._read_next)
 
     def _is_shown(self, loaded: Loaded | None) -> bool:
@@ -253,7 +253,7 @@ class ItemScreen(Page):
         return [switch for switch in self._switches if switch.id in self._layers]
 
     def _share_room(self) -> None:
-        """Show what needs room to spare where the shape of the picture leaves some."""
+        """Show panes that need room to spare where the picture's shape leaves some."""
         image, side = self.micrograph, self.query_one("#real-side")
         room = side.size.height >= TALL
         if image.picture is not None and side.size.width > 2:
@@ -291,7 +291,7 @@ class ItemScreen(Page):
         loaded = self.loaded
         switch = next(switch for switch in self._switches if switch.id == name)
         if loaded is not None and name in self._layers and not drawn_by(switch, loaded):
-            self.notify(f"{switch.label}: this item has none")
+            self.notify(f"{switch.label}: not there for this item")
         self._show_picture(loaded)
 
     def _show_picture(self, loaded: Loaded | None) -> None:
@@ -325,7 +325,7 @@ class ItemScreen(Page):
             self.app.push_screen(Comparison(self.workspace, row))
 
     def show_side(self, side: Side) -> None:
-        """One side as wide as the window; both again when it was already."""
+        """Make one side as wide as the window; show both sides again when it was so already."""
         pane = next((pane for pane in self._ordered if pane.side is side), None)
         if pane is None:
             self.notify("the Fourier side is empty: no stage of this version fills it")
@@ -350,7 +350,7 @@ class ItemScreen(Page):
             return RAW, [detail.raw_path]
         return super().paths(raw)
 
-    # keys of picks
+    # keys that edit picks
 
     def action_add_pick(self) -> None:
         self._editor.add()

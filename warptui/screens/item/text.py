@@ -1,4 +1,4 @@
-"""What is said about one item, as lines of styled text."""
+"""Texts about one item, as lines of styled text."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def head(
     training: str = "",
     alarm: str = "",
 ) -> list[Piece]:
-    """One line: which item, what state, what choice, whether its settings are current.
+    """One line: the item's name, state and choice, and whether its settings are current.
 
-    ``training``: its part in that; ``alarm``: what is wrong with the edits of its picks.
+    ``training``: its mark for training; ``alarm``: a problem with the edits of its picks.
     """
     mark = training_glyph(training).strip()
     pieces: list[Piece] = [
@@ -67,7 +67,7 @@ def numbers(
     colours: Palette,
     characters: Glyphs,
 ) -> Lines:
-    """Every value with its unit; what is not known is a dash."""
+    """Every value with its unit; an unknown value is a dash."""
     muted, unknown = colours["muted"], characters.unknown
     lines: Lines = []
     if row.state in (State.FAILED, State.MISSING):
@@ -77,7 +77,7 @@ def numbers(
     for summary in summaries:
         text = words.with_unit(row.summary.get(summary.key), summary.unit, summary.digits, unknown)
         label = summary.label
-        if label.startswith("±"):  # an error: its sign stands before the number
+        if label.startswith("±"):  # an error: the sign goes before the number
             label, text = f"error of {label[1:].strip()}", f"± {text}" if text != unknown else text
         lines.append([_label(label, colours), (text, BOLD)])
     lines += [[_label(label, colours), (text, PLAIN)] for label, text in facts]
@@ -87,9 +87,9 @@ def numbers(
 
 
 def failure(row: ItemRow, detail: ItemDetail | None, colours: Palette) -> Lines:
-    """Why it failed, and where the rest can be read.
+    """The reason of a failure, and where the full account is.
 
-    The worker's log stands in the place of the picture, unless an earlier run left one.
+    The picture's pane shows the worker's log instead, unless an earlier run left a picture.
     """
     muted = colours["muted"]
     tries = f" after {row.tries} tries" if row.tries > 1 else ""
@@ -105,9 +105,9 @@ def failure(row: ItemRow, detail: ItemDetail | None, colours: Palette) -> Lines:
 
 
 def story(detail: ItemDetail, colours: Palette) -> Lines:
-    """Per stage: are its settings current, and if not why; what was done when; with which settings.
+    """For each stage: whether its settings are current, why not; when it ran; with which settings.
 
-    Whatever must be known first stands first.
+    Lines that need attention come first.
     """
     muted = colours["muted"]
     lines: Lines = []
@@ -139,7 +139,7 @@ def story(detail: ItemDetail, colours: Palette) -> Lines:
 
 
 def everything(detail: ItemDetail) -> str:
-    """All that is kept of a failure, and all results, as plain text."""
+    """The full account of a failure, and all results, as plain text."""
     parts = [f"{detail.row.state}  {detail.row.reason}", f"raw file: {detail.raw_path}"]
     if detail.traceback:
         parts += ["", "Traceback", detail.traceback]

@@ -1,4 +1,4 @@
-"""Trying a stage's settings on one item: a form, and what they make of it beside what is stored."""
+"""The trial screen: run a stage with other settings on one item, and compare the results."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from warptui.screens.widgets.lists.text_pane import TextPane
 from warptui.screens.widgets.pictures.image import Image
 from warptui.screens.workspace import Workspace
 
-SLIM = 76  # columns below which numbers and pictures are shown in turn
-PAUSE_S = 0.3  # without a key, before the engine is asked what adopting costs
+SLIM = 76  # columns below which numbers and pictures take turns
+PAUSE_S = 0.3  # s without a key after which the engine is asked what adopting costs
 LABEL_WIDTH, VALUE_WIDTH = 12, 14
 STORED, TRIAL = "stored", "trial"
 
 
 class TrialScreen(ModalScreen[None]):
-    """The settings of one stage, tried on one item; nothing is stored unless they are adopted."""
+    """Tries the settings of one stage on one item; stores nothing unless they are adopted."""
 
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (SLIM, "-narrow"), (100, "-normal")]
@@ -66,12 +66,12 @@ class TrialScreen(ModalScreen[None]):
         self.draft = Draft(fields, workspace.trial, project)
         self.draft.rebase(workspace.config)
         self._trying = False
-        self._tried: Loaded | None = None  # as the item would be
+        self._tried: Loaded | None = None  # the item with the trial's result
         self._trial: Trial | None = None
         self._tried_values: Values = {}
         self._failed = ""
         self._cost = ""
-        self._turned = 0  # which of the pictures a small window shows
+        self._turned = 0  # which pictures a small window shows
         self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -111,7 +111,7 @@ class TrialScreen(ModalScreen[None]):
 
     @property
     def alive(self) -> bool:
-        """It was not left while a thread worked."""
+        """Whether the screen is still open when a thread comes back."""
         return self in self.app.screen_stack and bool(self.query(Advice))
 
     # the form
@@ -193,7 +193,7 @@ class TrialScreen(ModalScreen[None]):
         self.run_worker(work, thread=True, group="trial")
 
     def _as_item(self, trial: Trial) -> Loaded:
-        """The item as it would be, with its picture; in a thread."""
+        """The item with the trial's result and picture; in a thread."""
         detail = self._stored.detail
         assert detail is not None
         stage, results = self._view.stage, {**detail.results, self._view.stage: trial.result}
@@ -229,7 +229,7 @@ class TrialScreen(ModalScreen[None]):
     def action_leave(self) -> None:
         client = self._client()
         if self._trying and client is not None:
-            # by the app: this window is gone before the engine has answered
+            # sent by the app: this screen is gone before the engine has answered
             self.app.run_worker(lambda: self._drop(client), thread=True, group="drop")
         self.dismiss(None)
 
@@ -287,7 +287,7 @@ class TrialScreen(ModalScreen[None]):
         self._turn(self._turned + 1)
 
     def _turn(self, number: int) -> None:
-        """Show other pictures; in a slim window, where there is room for one thing, also none."""
+        """Show the next pictures; a narrow window also has a turn with the numbers alone."""
         slim = self.app.size.width < SLIM
         self._turned = number % (len(self._panes) + slim)
         self.set_class(self._turned < len(self._panes), "-pictures")
@@ -337,7 +337,7 @@ class TrialScreen(ModalScreen[None]):
         return [[(f" {entry.key}  ", BOLD), (sentence, colours["muted"])]]
 
     def _outlook(self, colours: Palette) -> list[list[Piece]]:
-        """Where the trial stands, and what adopting would cost."""
+        """The state of the trial, and what adopting its settings would cost."""
         n = self.draft.n_changes
         adopting = f"for all items: {self._cost or 'asking what it costs'}" if n else ""
         if self._trying:
@@ -358,7 +358,7 @@ class TrialScreen(ModalScreen[None]):
 def comparison(
     stored: Sequence[Fact], tried: Sequence[Fact], notes: Iterable[str], colours: Palette
 ) -> list[list[Piece]]:
-    """Stored and tried values side by side; what differs is bold."""
+    """Stored and tried values side by side; different values are bold."""
     muted, known, new = colours["muted"], dict(stored), dict(tried)
     lines: list[list[Piece]] = [
         [(f" {'':{LABEL_WIDTH}}{STORED:{VALUE_WIDTH}}", muted), (TRIAL, muted)]

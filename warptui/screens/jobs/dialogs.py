@@ -1,4 +1,4 @@
-"""Windows of the jobs screen: why an item failed, and how many to try again."""
+"""Dialogs of the jobs screen: why an item failed, and which items to try again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from warptui.screens.keys.tables.jobs import FAILURE, RETRY
 
 
 class FailureDialog(ModalScreen[str]):
-    """All that is known about a failure. Ends with "item", "retry" or nothing."""
+    """Shows the full account of a failure. Gives "item", "retry" or None."""
 
     BINDINGS = list(FAILURE)
 
@@ -40,7 +40,7 @@ class FailureDialog(ModalScreen[str]):
 
 
 class RetryQuestion(ModalScreen[str]):
-    """This item, or all that failed? Ends with "this", "all" or nothing."""
+    """Asks: try this item again, or all that failed? Gives "this", "all" or None."""
 
     BINDINGS = list(RETRY)
 
@@ -61,7 +61,7 @@ class RetryQuestion(ModalScreen[str]):
 
 
 def account(detail: ItemDetail) -> str:
-    """A failure in full: the sentence, the place, the traceback, the worker's last words."""
+    """The full account of a failure: reason, place, traceback, and the end of the worker's log."""
     row = detail.row
     tries = f"{row.tries} tries" if row.tries > 1 else "1 try" if row.tries else ""
     place = [f"at {detail.failed_stage}" if detail.failed_stage else "before the first stage"]
@@ -76,5 +76,5 @@ def account(detail: ItemDetail) -> str:
     if tail:
         lines += ["", "The worker's last words", tail]
     if not detail.traceback and not tail:
-        lines += ["", "The worker said nothing else."]
+        lines += ["", "The worker's log is empty."]
     return "\n".join(lines)

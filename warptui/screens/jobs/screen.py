@@ -1,4 +1,4 @@
-"""What runs, what waits and what failed; beside it, the engine's log."""
+"""The jobs screen: workers, lists of running, queued and failed items, and the engine's log."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from warptui.screens.widgets.lists.log_pane import LogPane
 from warptui.screens.widgets.lists.slots_pane import SlotsPane
 from warptui.screens.workspace import Workspace
 
-QUEUE_EVERY_S = 2.0  # the engine is asked for its order no more often
-MOST_SLOTS = 8  # workers that are seen without scrolling
+QUEUE_EVERY_S = 2.0  # s, at least, between questions for the engine's order
+MOST_SLOTS = 8  # workers shown without scrolling
 MOST_EXPORTS = 3
 _CANCELLABLE = (State.RUNNING, State.QUEUED, State.OUTDATED)
 
 
 class Jobs(Page):
-    """Workers, lists of items by what became of them, exports, and the log."""
+    """The jobs screen: workers, lists of items by state, exports, and the log."""
 
     BINDINGS = list(JOBS)
     PANES = ("Jobs", "Log")
@@ -45,7 +45,7 @@ class Jobs(Page):
     topic = "jobs"
 
     class Opened(Message):
-        """The current item is to be looked at."""
+        """Asks for the current item's screen."""
 
     def __init__(self, workspace: Workspace, calls: Calls) -> None:
         super().__init__(workspace)
@@ -73,12 +73,12 @@ class Jobs(Page):
 
     @property
     def table(self) -> JobTable:
-        """The lists."""
+        """The lists of items."""
         return self.query_one(JobTable)
 
     @property
     def exports(self) -> ExportsPane:
-        """What is written for other programs."""
+        """The exports."""
         return self.query_one(ExportsPane)
 
     @property
@@ -151,7 +151,7 @@ class Jobs(Page):
     def action_pane(self, step: int) -> None:
         on_jobs = self.narrow and self.PANES[self._pane] == "Jobs"
         if on_jobs and step > 0 and self.exports.display and self.focused is not self.exports:
-            self.exports.focus()  # below the items, before the log takes their place
+            self.exports.focus()  # shown below the items, before the log takes the place of both
         else:
             self._next_pane(step)
 
@@ -202,7 +202,7 @@ class Jobs(Page):
         return super().paths(raw)
 
     def retry(self) -> bool:
-        """Try failed items again: the marked ones, or this one, or all after a question."""
+        """Try failed items again: the marked ones, or this one or all after a question."""
         rows = self.targets()
         failed = [row.name for row in rows if row.state is State.FAILED]
         everything = self.workspace.mirror.named(State.FAILED)
@@ -236,7 +236,7 @@ class Jobs(Page):
             self._next_pane(1)
         line = self.query_one("#search-line", Input)
         line.display = True
-        self.set_focus(line)  # at once: what is typed next belongs to it
+        self.set_focus(line)  # in this call: the next key is meant for the search line
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self.log_pane.search_for(event.value)
@@ -255,7 +255,7 @@ class Jobs(Page):
         self.query_one("#search-line").display = False
         self.log_pane.focus()
 
-    # looking closer
+    # opening what is under the cursor
 
     def on_list_pane_opened(self) -> None:
         rows = self.targets()
@@ -274,7 +274,7 @@ class Jobs(Page):
             self.app.push_screen(TextDialog("Log", line.text))
 
     def _show_list(self, export: Export, groups: dict[str, Any]) -> None:
-        """A list in full, with its optics groups where they are made by beam shift."""
+        """Show an export in full, with its optics groups where they are made by beam shift."""
         if groups:
             groups = {**groups, "said": f"{export.reason}\n{export.path}"}
             dialog = BeamDialog(export.name, groups, self.workspace.drawing)

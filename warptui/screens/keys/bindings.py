@@ -60,18 +60,18 @@ TABLES: Mapping[str, Sequence[Binding]] = {
 
 
 def all_bindings() -> Iterable[Binding]:
-    """Those of the app and of every screen and widget; what several have comes several times."""
+    """The bindings of the app and of every screen and widget; shared ones come several times."""
     return (binding for table in TABLES.values() for binding in table)
 
 
 def unknown(keys: Mapping[str, str]) -> list[str]:
-    """The ids in the user's key map that no binding has, sorted."""
+    """Ids in the user's [keys] that no binding has, sorted."""
     known = {binding.id for binding in all_bindings()}
     return sorted(set(keys) - known)
 
 
 def clashes(keys: Mapping[str, str]) -> list[str]:
-    """Which keys of the user's key map two actions would have at the same time.
+    """Keys that the user's [keys] gives to two actions that work at the same time.
 
     Actions of different panes may share a key; one of the app works everywhere.
     """

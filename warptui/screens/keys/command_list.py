@@ -1,4 +1,4 @@
-"""What the command palette offers: every key that works here, and what has no key."""
+"""The command palette: every key that works here, and commands without a key."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from textual.command import CommandPalette, SearchIcon
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-# Keys that only make sense as keys: the palette would be full of them.
+# Keys that are useless as commands: the palette would be full of them.
 _MOVES = ("list.", "text.", "strip.", "pane.", "dialog.", "form.", "chart.", "image.")
 
 
 class Palette(CommandPalette):
-    """Textual's, without the picture characters that many terminals show as two boxes."""
+    """Textual's command palette, without the emoji that many terminals cannot show."""
 
     def on_mount(self) -> None:
         """Also called for the base class."""
@@ -53,6 +53,6 @@ def _command(app: App, node: DOMNode, binding: Binding) -> SystemCommand:
 
 
 def mapped(app: App, binding: Binding) -> Binding:
-    """The binding with the key that the user's key map gives it."""
+    """The binding with the key that the user's [keys] gives it."""
     key = app._keymap.get(binding.id or "")
     return binding if key is None else binding.with_key(key.split(",")[0])

@@ -1,4 +1,4 @@
-"""What the keys do here, what the glyphs mean: one window, made from the bindings."""
+"""The help window: what each key does here and what the glyphs mean, made from the bindings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MEANINGS = {
     "queued": "complete, waits for its turn",
     "waiting": "still being written",
     "outdated": "processed with other settings than the current ones",
-    "failed": "could not be processed; the reason stands in its row",
+    "failed": "could not be processed; its row shows the reason",
     "missing": "the raw file is gone; results stay",
 }
 _TRAINING = (
@@ -75,7 +75,7 @@ def help_text(app: App, screen: Screen, drawing: Drawing, width: int = 100) -> s
 
 
 def _entry(keys: str, text: str, name: str, width: int) -> list[str]:
-    """What keys do, and their id at the right end: on the same line where that is long enough."""
+    """A key and what it does, with its id at the right end where the line is long enough."""
     head = f"  {keys} ".ljust(KEYS_WIDTH + 1)
     lines = textwrap.wrap(
         text,

@@ -1,4 +1,4 @@
-"""Names of keys for texts: a text that says "s starts it" must say what [keys] made of `s`."""
+"""Names of keys in texts: a text that says "s starts it" must follow the user's [keys]."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from warptui.screens.keys.tables.app import APP
 
 
 def shown(key: str) -> str:
-    """A key such as ``ctrl+f5`` or ``question_mark`` as the footer shows it."""
+    """A key such as ``ctrl+f5`` or ``question_mark``, as the footer shows it."""
     *modifiers, last = key.split("+")
     named = format_key(last)
     if "ctrl" in modifiers:
@@ -22,7 +22,7 @@ def shown(key: str) -> str:
 
 
 def key_name(keys: Mapping[str, str], name: str, bindings: Sequence[Binding] = ()) -> str:
-    """The key of the binding called ``name``, given the user's key map; the first of several."""
+    """The first key of the binding called ``name``, given the user's [keys]."""
     if name in keys:
         return shown(str(keys[name]).replace(" ", "").split(",")[0])
     found = next((binding for binding in bindings if binding.id == name), None)

@@ -1,6 +1,6 @@
-"""Keys that come in one burst are taken one after the other, as a person meant them.
+"""Handles keys that arrive in one burst one after the other, in the order they were typed.
 
-Textual hands every key at once to the widget that has the focus then: of ``/res`` typed fast, the
+Textual sends all keys of a burst to the widget that has the focus then: of ``/res`` typed fast, the
 letters would go to the list, since the filter line gets the focus only when ``/`` has come all the
 way up to the app. Here a key waits until the one before it has done all that it does.
 """
@@ -17,11 +17,11 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 ROUNDS = 6  # trips from the focused widget up to the app; two are enough where no screen opens
-LONGEST_S = 0.5  # a widget that was removed keeps the `KeyPassed`: then the next key goes on
+LONGEST_S = 0.5  # a removed widget never passes its `KeyPassed` on: go on after so long
 
 
 class KeyPassed(Message):
-    """Follows a key on its way up: all that came before it is done when it arrives."""
+    """Follows a key on its way up to the app: when it arrives, all that came before it is done."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class KeyPassed(Message):
 
 
 class KeyOrder:
-    """Gives a key to an app when the one before it is done with.
+    """Gives each key to the app after the key before it was handled.
 
     The app passes its events and its `KeyPassed` messages through here; ``take`` is what Textual
     does with an event.
@@ -38,13 +38,13 @@ class KeyOrder:
     def __init__(self, app: App, take: Callable[[events.Event], Awaitable[None]]) -> None:
         self._app, self._take = app, take
         self._keys: deque[events.Key] = deque()
-        self._sent = 0  # numbers the `KeyPassed`; only the latest counts
+        self._sent = 0  # number of the latest `KeyPassed`; older ones are ignored
         self._rounds_left = 0
-        self._given_at: float | None = None  # monotonic; None: no key is under way
+        self._given_at: float | None = None  # monotonic; None: no key is being handled
         self._sent_to: MessagePump | None = None
 
     async def on_event(self, event: events.Event) -> None:
-        """Take an event, a key when its turn has come."""
+        """Handle an event; a key waits until the keys before it were handled."""
         if not isinstance(event, events.Key) or event.is_forwarded:
             await self._take(event)
             return
@@ -55,7 +55,7 @@ class KeyOrder:
             self._app.set_timer(LONGEST_S, self._give_if_stuck)
 
     async def on_key_passed(self, message: KeyPassed) -> None:
-        """The key is done with, unless the focus went elsewhere: then that has to settle too."""
+        """The key was handled; if the focus moved, wait until that has settled, too."""
         message.stop()
         if message.number != self._sent or not self._app.screen_stack:
             return

@@ -1,4 +1,4 @@
-"""Messages and the bell for what ended while a person looked elsewhere: exports, trainings."""
+"""Messages and the bell for exports, trainings and notices that end or arrive meanwhile."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from warptui.screens.workspace import Workspace
 
 
 class Announcements:
-    """Compares the engine's status with what it was when one last looked."""
+    """Compares the engine's status with its status at the last look."""
 
     def __init__(self, app: App, workspace: Workspace) -> None:
         self._app, self._workspace = app, workspace
-        self._exports: set[str] = set()  # begun here, and not announced yet
-        self._in_training = ""  # the model that was being trained at the last look
-        self._rung: set[tuple[int, int]] | None = None  # notices that the bell rang for
+        self._exports: set[str] = set()  # exports begun in this app and not announced yet
+        self._in_training = ""  # the model in training at the last look
+        self._rung: set[tuple[int, int]] | None = None  # notices for which the bell rang
 
     def export_begun(self, number: str) -> None:
-        """Announce the end of an export that was begun here."""
+        """Remember to announce the end of an export that was begun here."""
         self._exports.add(number)
 
     def announce(self, *, engine_lost: bool) -> None:
-        """Show what ended since the last call, and ring for new notices or a lost engine."""
+        """Show what ended since the last call; ring for new notices or a lost engine."""
         self._ring(engine_lost)
         self._announce_exports()
         self._announce_training()
 
     def _ring(self, engine_lost: bool) -> None:
-        """The bell, once for each notice that came since the app was opened."""
+        """Ring the bell once for each notice that came since the app was opened."""
         status = self._workspace.mirror.status
         if status is None:
             return
@@ -49,7 +49,7 @@ class Announcements:
                 self._app.notify(text, title=title, severity=severity, markup=False)
 
     def _announce_training(self) -> None:
-        """The end of a training that ran while one looked, whoever began it."""
+        """Announce the end of a training that ran while the app was open."""
         status = self._workspace.mirror.status
         training = status.training if status is not None else None
         before, self._in_training = self._in_training, ""

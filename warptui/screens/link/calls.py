@@ -1,4 +1,4 @@
-"""Calls of the engine, each in a thread: the screen never waits for an answer."""
+"""Calls of the engine, each in a thread, so that the screen never waits for an answer."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ T = TypeVar("T")
 
 
 class Calls:
-    """Asks the engine that the app is connected to."""
+    """Sends calls to the engine that the app is connected to."""
 
     def __init__(self, app: App, feed: Feed, workspace: Workspace) -> None:
         self._app, self._feed, self._workspace = app, feed, workspace
 
     def client(self) -> Engine | None:
-        """The engine; None while it is not reachable."""
+        """The client of the engine; None while the engine is not reachable."""
         return self._feed.client
 
     def ask(
@@ -32,7 +32,7 @@ class Calls:
         failed: Callable[[], object] | None = None,
         message: str = "",
     ) -> None:
-        """Make a call in a thread; ``done`` gets the answer, and ``message`` is shown then.
+        """Make a call in a thread; then ``done`` gets the answer, and ``message`` is shown.
 
         ``failed`` is called where the engine refuses or is not reachable; the reason is shown.
         Threads use `call_later`: `call_from_thread` waits, for ever when the app is left meanwhile.

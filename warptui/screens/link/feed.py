@@ -1,4 +1,4 @@
-"""Listening to the engine in a thread, so that the screen never waits for it."""
+"""Receives the engine's events in a thread, so that the screen never waits for them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RETRY_S = 2.0
 
 
 class Engine(EngineVerbs, Protocol):
-    """What the app asks of `warptui.client.Client`; tests pass a fake one."""
+    """The methods of `warptui.client.Client` that the app uses; tests pass a fake one."""
 
     def training_metrics(self, name: str) -> list[dict[str, Any]]: ...
     def training_report(self, name: str) -> dict[str, Any]: ...
@@ -30,22 +30,22 @@ class Found:
 
 @dataclass(frozen=True)
 class Lost:
-    """The engine does not answer, or has ended; what is shown stays, with its age."""
+    """The engine does not answer, or has ended; the screen keeps the last data and their age."""
 
     reason: str
-    other: OtherVersionError | None = None  # one answers, but not us
+    other: OtherVersionError | None = None  # an engine with another protocol answers
 
 
 Notice = Event | Found | Lost
 
 
 class Feed:
-    """Keeps a connection, and collects what the engine sends until the screen takes it."""
+    """Keeps a connection to the engine, and collects its events until the screen takes them."""
 
     def __init__(self, first: Callable[[], Engine], again: Callable[[], Engine]) -> None:
         self.client: Engine | None = None
         self._first, self._again = first, again
-        self.on_news: Callable[[], None] = _do_nothing  # called in the thread when there is news
+        self.on_news: Callable[[], None] = _do_nothing  # called in the thread after events
         self._notices: list[Notice] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -53,11 +53,11 @@ class Feed:
         self._thread = threading.Thread(target=self._listen, name="feed", daemon=True)
 
     def start(self) -> None:
-        """Begin to connect and to listen."""
+        """Begin to connect and to receive."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Leave the engine alone from now on."""
+        """Close the connection and stop."""
         self.on_news = _do_nothing
         self._ended.set()
         self._wake.set()
@@ -65,11 +65,11 @@ class Feed:
             self.client.close()
 
     def hurry(self) -> None:
-        """Try to connect at once: an engine was just started."""
+        """Try to connect now: an engine was just started."""
         self._wake.set()
 
     def take(self) -> list[Notice]:
-        """What came since the last call, in order."""
+        """The events since the last call, in order."""
         with self._lock:
             notices, self._notices = self._notices, []
         return notices
@@ -88,14 +88,14 @@ class Feed:
             connect = self._again
             other = lost.other.pid if lost.other is not None else None
             if self.client is not None or not notified or other not in (None, known):
-                # why it went is worth more than "nobody answers" from every later try
+                # the first reason is worth more than "no engine runs" from later tries
                 self._add(lost)
             notified, known, self.client = True, other, None
             self._wake.wait(RETRY_S)
             self._wake.clear()
 
     def _attend(self, connect: Callable[[], Engine]) -> Lost:
-        """Listen until the engine is gone; says why."""
+        """Receive events until the connection ends; returns the reason."""
         try:
             client = connect()
         except OtherVersionError as other:
@@ -117,4 +117,4 @@ class Feed:
 
 
 def _do_nothing() -> None:
-    """Nobody listens yet, or any more."""
+    """The callback before `start` and after `stop`."""

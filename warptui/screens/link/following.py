@@ -1,4 +1,4 @@
-"""Takes in what the engine sends and shows it, a few times a second at most."""
+"""Takes in the engine's events and shows them, a few times a second at most."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from warptui.screens.page import page_of
 from warptui.screens.workspace import Workspace
 
 UPDATE_S = 0.5  # the screen follows the engine at 2 Hz at most
-AGES_S = 5.0  # between looks at ages, which grow while the engine sends nothing
+AGES_S = 5.0  # s between repaints of ages, which grow while the engine sends nothing
 
 
 class EventFollower:
-    """Brings the feed's notices into the workspace, and their changes onto the seen screen."""
+    """Brings the engine's events into the workspace, and changes onto the visible screen."""
 
     def __init__(
         self,
@@ -41,10 +41,10 @@ class EventFollower:
         self._followed_at = float("-inf")  # monotonic
 
     def start(self) -> None:
-        """Connect, and follow from now on; the app runs."""
+        """Connect to the engine and follow its events from now on; the app runs."""
         loop, context = asyncio.get_running_loop(), contextvars.copy_context()
 
-        def on_news() -> None:  # in the feed's thread, which knows nothing of the app
+        def on_news() -> None:  # called in the feed's thread, outside the app
             loop.call_soon_threadsafe(self._schedule, context=context)
 
         self._feed.on_news = on_news
@@ -52,7 +52,7 @@ class EventFollower:
         self._app.set_interval(AGES_S, self.follow)
 
     def _schedule(self) -> None:
-        """Follow now, or when the last time is long enough ago."""
+        """Take in events now, or when the last time is long enough ago."""
         wait = self._followed_at + UPDATE_S - time.monotonic()
         if wait > 0:
             self._app.set_timer(wait, self.follow)
@@ -60,15 +60,15 @@ class EventFollower:
             self._app.call_next(self.follow)
 
     def follow(self) -> None:
-        """Take in what the engine sent since the last time, and show it."""
+        """Take in the events since the last time, and show them."""
         if not self._app.is_running:
             return  # when the app closes, its widgets go before its timer
         workspace = self._workspace
-        if workspace.mirror.status is not None:  # the first items are waited for
+        if workspace.mirror.status is not None:  # the first items are shown without waiting
             self._followed_at = time.monotonic()
         events, engine_lost = self._take_notices()
         changes = workspace.mirror.apply(events)
-        changes.status = True  # ages go on
+        changes.status = True  # ages grow without events
         self._announcements.announce(engine_lost=engine_lost)
         self._edits.send_again()
         status = workspace.mirror.status
@@ -87,7 +87,7 @@ class EventFollower:
             page.show(changes)
 
     def _take_notices(self) -> tuple[list[Event], bool]:
-        """Events for the mirror, and whether the engine was lost."""
+        """New events for the mirror, and whether the connection to the engine was lost."""
         workspace, events, engine_lost = self._workspace, list[Event](), False
         for notice in self._feed.take():
             match notice:
@@ -113,10 +113,10 @@ class EventFollower:
                     events.append(notice)
         return events, engine_lost
 
-    # the engine's settings
+    # the settings that the engine uses
 
     def read_config(self) -> None:
-        """Ask for the settings in use; keys of [keys] are in force when they come."""
+        """Ask for the engine's settings; their [keys] are in force when the answer comes."""
         self._calls.ask(lambda engine: engine.config(), done=self._take_config)
 
     def _take_config(self, config: dict[str, Any]) -> None:
@@ -130,7 +130,7 @@ class EventFollower:
             page.show(Changes(everything=True, values=other))
 
     def _check_keys(self, keys: dict[str, str]) -> None:
-        from warptui.screens.keys.bindings import clashes, unknown  # every table of keys
+        from warptui.screens.keys.bindings import clashes, unknown  # every widget with bindings
 
         problems = []
         if names := unknown(keys):

@@ -1,4 +1,4 @@
-"""What keys ask of the engine for the items that a screen points at: choose, process, export."""
+"""Actions on the items that a screen points at: choose, process, export."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CYCLE = {
 
 
 class ItemActions:
-    """The engine's verbs for items, on those that the seen screen points at."""
+    """Calls the engine's verbs for items, on those that the visible screen points at."""
 
     def __init__(
         self, app: App, workspace: Workspace, calls: Calls, announcements: Announcements
@@ -33,18 +33,18 @@ class ItemActions:
         self._announcements = announcements
 
     def cycle_choice(self) -> None:
-        """Automatic, excluded, included: the next one, for all."""
+        """Set the next choice for all of them: automatic, excluded, included."""
         if rows := self._targets():
             self._choose(rows, _CYCLE[rows[0].choice])
 
     def switch_exclusion(self) -> None:
-        """Exclude them; where all are excluded, the filters decide again."""
+        """Exclude the items; if all are excluded, leave the decision to the filters again."""
         rows = self._targets()
         excluded = all(row.choice is Choice.EXCLUDE for row in rows)
         self._choose(rows, Choice.AUTO if excluded else Choice.EXCLUDE)
 
     def process_again(self) -> None:
-        """Process them again, or retry where that failed; more than one after a question."""
+        """Process the items again, or retry failed ones; several items after a question."""
         page = page_of(self._app)
         if page is not None and page.retry():
             return
@@ -79,7 +79,7 @@ class ItemActions:
             self._app.notify("no item failed")
 
     def acknowledge_notice(self) -> None:
-        """The newest notice was seen, for all viewers."""
+        """Mark the newest notice as seen, for all viewers."""
         status = self._workspace.mirror.status
         if status is None or not status.notices:
             self._app.notify("there is no notice")
@@ -88,8 +88,8 @@ class ItemActions:
         self._calls.ask(lambda engine: engine.acknowledge([number]))
 
     def export(self) -> None:
-        """Write a list for another program, after a look at its first rows."""
-        from warptui.screens.exporting.dialog import ExportDialog  # not when the app starts
+        """Write a list for another program, after a dialog with its first rows."""
+        from warptui.screens.exporting.dialog import ExportDialog  # late, for a fast start
 
         if page_of(self._app) is None:
             return

@@ -1,4 +1,4 @@
-"""Starting, pausing and replacing the engine from the app, and why it ended."""
+"""Starts, pauses and replaces the engine from the app, and shows why it ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOG_TAIL_BYTES = 16_000
 
 
 class EngineControl:
-    """The engine of one project, as a process: ``launch`` starts it and returns when it answers."""
+    """The engine process of one project: ``launch`` starts it and returns when it answers."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class EngineControl:
     # an engine of another version
 
     def offer_replacement(self) -> None:
-        """Ask whether an engine of another version is to be ended, and one of this one started."""
+        """Ask whether to end an engine of another version and start one of this version."""
         other = self._workspace.other_version
         if other is None or isinstance(self._app.screen, Question):
             return
@@ -66,7 +66,7 @@ class EngineControl:
                 f"process {other.pid} on {other.host}); this app is version {other.own_version} "
                 "and cannot speak with it.\n\nEnd it, and start an engine of this version? "
                 "Nothing is lost: it finishes what it is writing, and items that run are begun "
-                "anew. Who watches with the other version has to open the app again.",
+                "again. People who watch with the other version have to open the app again.",
                 title="Another version",
             ),
             answered,
@@ -77,7 +77,7 @@ class EngineControl:
         self._app.call_later(self.offer_replacement)
         return f"process {other.pid} on {other.host} is an engine of version {other.version}"
 
-    # in threads
+    # called in threads
 
     def _replace(self) -> None:
         try:
@@ -98,14 +98,14 @@ class EngineControl:
         self._workspace.lost = reason
         self._app.push_screen(TextDialog("The engine does not start", reason, at_end=True))
 
-    # its log
+    # of its log
 
     def show_log(self) -> None:
-        """The end of the engine's log, in a window."""
+        """Show the end of the engine's log in a dialog."""
         self._app.push_screen(TextDialog("Engine log", self._log_tail(), at_end=True))
 
     def end_reason(self, reason: str) -> str:
-        """Why the engine ended, with the last line that it wrote where it ended by itself."""
+        """Why the engine ended, with the last line of its log where it ended by itself."""
         if "\n" in reason or not reason.endswith("start it again"):
             return reason
         tail = self._log_tail().strip().rpartition("\n")[2].strip()

@@ -1,4 +1,4 @@
-"""What this viewer knows of the session, in columns, so that 100,000 items cost no time to show.
+"""The app's copy of the engine's state, in columns: 100,000 items are shown without delay.
 
 No Textual here: the mirror is fed with events and read by every screen.
 """
@@ -42,11 +42,11 @@ __all__ = ["CHOICES", "CHOICE_NUMBERS", "STATES", "STATE_NUMBERS", "Changes", "M
 
 @dataclass
 class Changes:
-    """What a batch of events touched; screens repaint only that."""
+    """The changes that a batch of events made; screens repaint only those."""
 
     items: set[str] = field(default_factory=set)
-    everything: bool = False  # items came, went, or changed their order
-    values: bool = False  # a summary value or a selection is another: plots change
+    everything: bool = False  # items came or went, or their order changed
+    values: bool = False  # a summary value or a selection changed: repaint plots
     order: bool = False  # the filter shows other items
     status: bool = False
     log: bool = False
@@ -62,24 +62,24 @@ class Mirror:
     def __init__(self) -> None:
         self.rows = Columns()
         self.index: dict[str, int] = {}
-        self._search: NameSearch | None = None  # made when somebody looks for a word
+        self._search: NameSearch | None = None  # made at the first search
         self.status: EngineStatus | None = None
-        self.status_at = 0.0  # monotonic, of this viewer
+        self.status_at = 0.0  # monotonic clock of this viewer
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
-        self.n_logged = 0  # lines so far, with those that are forgotten
-        self._replayed: set[tuple[int, str]] = set()  # lines that may come once more
+        self.n_logged = 0  # number of lines so far, with those already dropped
+        self._replayed: set[tuple[int, str]] = set()  # also sent as events, maybe
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def summaries(self) -> tuple[Summary, ...]:
-        """The values that the engine's stages declare."""
+        """The summary values that the engine's stages declare."""
         return self.status.summaries if self.status else ()
 
     @property
     def names(self) -> list[str]:
-        """(item,) in order of arrival."""
+        """(item,) names in order of arrival."""
         return self.rows.names
 
     @property
@@ -94,12 +94,12 @@ class Mirror:
 
     @property
     def selected(self) -> np.ndarray:
-        """(item,) bool: goes into exports."""
+        """(item,) bool: exports include the item."""
         return self.rows.number("selected")
 
     @property
     def filtered(self) -> np.ndarray:
-        """(item,) bool: a limit of [filters] takes it out."""
+        """(item,) bool: a limit of [filters] excludes the item."""
         return self.rows.number("filtered")
 
     @property
@@ -109,20 +109,20 @@ class Mirror:
 
     @property
     def squares(self) -> list[str]:
-        """(item,) names of the grid squares; "" where it is not known."""
+        """(item,) names of the grid squares; "" where unknown."""
         return self.rows.square
 
     @property
     def trainings(self) -> list[str]:
-        """(item,) marks for the training of BoxNet; "" where there is none."""
+        """(item,) marks for training BoxNet; "" without a mark."""
         return self.rows.training
 
     def values(self, key: str) -> np.ndarray:
-        """(item,) float64 of a summary value; NaN where it is unknown."""
+        """(item,) float64 of a summary value; NaN where unknown."""
         return self.rows.value(key)
 
     def containing(self, part: str) -> np.ndarray:
-        """(item,) bool: ``part`` occurs in the name or the reason; capitals make no difference."""
+        """(item,) bool: ``part`` occurs in the name or the reason, in upper or lower case."""
         if self._search is None or self._search.n_names != len(self):
             self._search = NameSearch(self.names)
         found = self._search.containing(part)
@@ -138,18 +138,18 @@ class Mirror:
         return [self.names[n] for n in np.flatnonzero(np.isin(self.states, numbers)).tolist()]
 
     def counts(self) -> dict[State, int]:
-        """Items in each state."""
+        """Number of items in each state."""
         counted = np.bincount(self.states, minlength=len(STATES))
         return {state: int(counted[number]) for number, state in enumerate(STATES)}
 
     def newest_age_s(self) -> float | None:
-        """Age of the newest file now, counted on from the engine's last word."""
+        """Present age of the newest file, in s, counted on from the engine's last status."""
         if self.status is None or self.status.newest_age_s is None:
             return None
         return self.status.newest_age_s + self.status_age_s()
 
     def status_age_s(self) -> float:
-        """How long ago the engine last said how it is."""
+        """Seconds since the engine's last status."""
         return time.monotonic() - self.status_at
 
     def apply(self, events: Iterable[Event]) -> Changes:
@@ -172,9 +172,9 @@ class Mirror:
                     self._replayed = {_line_key(line) for line in self.log}
                     self._set_status(status, changes)
                     self._rebuild(rows)
-                    # Names and texts of 100,000 items stay for good: a collection that goes
-                    # through them holds a key up for 0.15 s, whenever it comes.
-                    gc.collect()  # else what is garbage now would be kept too
+                    # Names and texts of 100,000 items stay for good: a garbage collection that goes
+                    # through them delays a key by 0.15 s, whenever it comes.
+                    gc.collect()  # collect first: what is garbage now would be kept, too
                     gc.freeze()
                     _give_back_memory()
                     changes.everything = changes.values = True
@@ -189,7 +189,7 @@ class Mirror:
         if _line_key(line) in self._replayed:
             return False
         name, colon, text = line.text.partition(": ")
-        if colon and not line.item and name in self.index:  # read from the log file
+        if colon and not line.item and name in self.index:  # lines read from the log file
             line = replace(line, text=text, item=name)
         self.log.append(line)
         self.n_logged += 1
@@ -245,12 +245,12 @@ class Mirror:
 
 
 def _line_key(line: LogLine) -> tuple[int, str]:
-    """Says which line it is, be it as it was said or as it was read again from the log file."""
+    """A key that is equal for a line from an event and for the same line from the log file."""
     return int(line.at), f"{line.item}: {line.text}" if line.item else line.text
 
 
 def _give_back_memory() -> None:
-    """What is left of decoding lies between what stays, and is kept unless it is asked for."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
+    """Return to the system the memory that decoding left free between objects that stay."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only with glibc
     if trim is not None:
         trim(0)

@@ -1,4 +1,4 @@
-"""Edits of picks on their way to the engine, and back again by undo.
+"""Edits of picks that the engine has not saved yet, and the steps to undo them.
 
 What a person did is shown immediately and sent soon after: one call at a time, the newest edits of
 an item alone. Until the engine is known to have them, they replace whatever is read of the item.
@@ -19,29 +19,29 @@ from textual.timer import Timer
 from warptui.engine.errors import WarptuiError
 from warptui.screens.dialogs.windows import Question
 
-if TYPE_CHECKING:  # pydantic takes 0.2 s to import, which a start of the app can do without
+if TYPE_CHECKING:  # imported late: pydantic takes 0.2 s, and a start of the app does not need it
     from warptui.engine.model.edits import Edits
     from warptui.screens.link.feed import Feed
 
-KEPT = 500  # steps back on one item
-PAUSE_S = 0.3  # between two calls
+KEPT = 500  # steps of undo for one item
+PAUSE_S = 0.3  # s between two calls
 RETRY_S = 5.0
-LEAVING_S = 3.0  # how long the end of the app waits for the engine to take the last edits
+LEAVING_S = 3.0  # s, at most, that the end of the app waits until the engine has the last edits
 
 
 @dataclass
 class _ItemEdits:
-    """What is known of one item."""
+    """The edits of one item, and how far they are saved."""
 
-    now: Edits | None = None  # over what is read; None: what is read is right
-    last: Edits | None = None  # as it was left here, or read since
+    now: Edits | None = None  # replace the edits that are read; None: those that are read are right
+    last: Edits | None = None  # the edits as last set here, or read since
     before: list[Edits] = field(default_factory=list)
-    after: list[Edits] = field(default_factory=list)  # undone
-    kind: str = ""  # of the last edit: those of a slider are one step
+    after: list[Edits] = field(default_factory=list)  # edits that were undone
+    kind: str = ""  # of the last edit: several edits by a slider are one step of undo
     version: int = 0  # grows with every edit
     sent: int = 0  # the version that the engine has
-    sending: int = 0  # the version that is on its way, 0 = none
-    problem: str = ""  # why the engine has not
+    sending: int = 0  # the version being sent, 0 = no version
+    problem: str = ""  # why the engine refused the edits
 
 
 class PendingEdits:
@@ -51,12 +51,12 @@ class PendingEdits:
         self._items: dict[str, _ItemEdits] = {}
 
     def over(self, name: str, read: Edits) -> Edits:
-        """An item's edits as they are to be shown, given those that were read."""
+        """The edits to show for an item, given those that were read."""
         known = self._items.get(name)
         return read if known is None or known.now is None else known.now
 
     def put(self, name: str, before: Edits, now: Edits, kind: str = "") -> None:
-        """A person made ``now`` of ``before``. Of one ``kind`` in a row, undo takes all back."""
+        """Keep an edit from ``before`` to ``now``; several of one ``kind`` are one step of undo."""
         known = self._items.setdefault(name, _ItemEdits())
         if not kind or kind != known.kind or not known.before:
             known.before = [*known.before[-KEPT + 1 :], before]
@@ -64,7 +64,7 @@ class PendingEdits:
         self._set(known, now, kind)
 
     def undo(self, name: str, now: Edits) -> bool:
-        """Take the last edit of an item back; False if there is none."""
+        """Undo the last edit of an item; False without an edit."""
         known = self._items.get(name)
         if known is None or not known.before:
             return False
@@ -73,7 +73,7 @@ class PendingEdits:
         return True
 
     def redo(self, name: str, now: Edits) -> bool:
-        """Do again what was taken back; False if there is nothing."""
+        """Redo the edit that was undone last; False without one."""
         known = self._items.get(name)
         if known is None or not known.after:
             return False
@@ -90,20 +90,20 @@ class PendingEdits:
         known.now, known.last, known.kind = now, now, kind
         known.version += 1
 
-    # on the way to the engine
+    # sending to the engine
 
     @property
     def unsaved(self) -> list[str]:
-        """Items whose edits the engine does not have, as far as it is known."""
+        """Items whose edits the engine has not saved, as far as is known."""
         return [name for name, known in self._items.items() if known.sent < known.version]
 
     def why_unsaved(self, name: str) -> str:
-        """Why the engine refused, or "" if it did not."""
+        """Why the engine refused the edits; "" if it did not."""
         known = self._items.get(name)
         return known.problem if known is not None and known.sent < known.version else ""
 
     def take(self) -> tuple[str, Edits] | None:
-        """What is to be sent next; it counts as on its way until `arrived` or `refused`."""
+        """The next edits to send; they count as being sent until `arrived` or `refused`."""
         for name in self.unsaved:
             known = self._items[name]
             if not known.sending and known.now is not None:
@@ -112,30 +112,30 @@ class PendingEdits:
         return None
 
     def arrived(self, name: str) -> None:
-        """The engine has what was on its way."""
+        """The engine has saved the edits that were sent."""
         known = self._items[name]
         known.sent, known.sending, known.problem = known.sending, 0, ""
 
     def refused(self, name: str, why: str) -> bool:
-        """The engine has it not. False when it said the same before."""
+        """The engine refused the edits; False when the reason is the one shown before."""
         known = self._items[name]
         news = why != known.problem
         known.sending, known.problem = 0, why
         return news
 
-    # what is read
+    # reading items
 
     def mark(self, name: str) -> int | None:
-        """To be asked for before an item is read, and given back with what was read."""
+        """A number to take before an item is read, and to pass to `read` afterwards."""
         known = self._items.get(name)
         if known is None:
             return 0
         return None if known.sent < known.version else known.version
 
     def read(self, name: str, mark: int | None, edits: Edits) -> None:
-        """An item was read: if nothing was on its way meanwhile, that is how it is.
+        """Take in the edits that were read, unless newer ones were being sent meanwhile.
 
-        If it is not as it was left here, somebody else edited it: to undo would undo their work.
+        If they differ from those left here, another viewer made them: then nothing is undone.
         """
         known = self._items.get(name)
         if known is None or mark is None or mark != known.version:
@@ -147,7 +147,7 @@ class PendingEdits:
 
 
 class EditSender:
-    """Sends pending edits; ``changed`` is called when others than before are saved."""
+    """Sends pending edits; calls ``changed`` when the set of unsaved items changes."""
 
     def __init__(
         self, app: App, feed: Feed, edits: PendingEdits, changed: Callable[[], object]
@@ -159,7 +159,7 @@ class EditSender:
         self._leaving = False
 
     def send(self, *, now: bool = False) -> None:
-        """Send what the engine does not have yet: soon, or ``now``."""
+        """Send the edits that the engine does not have yet: soon, or ``now``."""
         if self._calling or not self._edits.unsaved:
             return
         wait = self._called_at + PAUSE_S - time.monotonic()
@@ -170,7 +170,7 @@ class EditSender:
             self._send_next()
 
     def send_again(self) -> None:
-        """Try once more what failed, if that is long enough ago."""
+        """Send failed edits again, if the last try is long enough ago."""
         if time.monotonic() > self._called_at + RETRY_S:
             self.send()
 
@@ -216,10 +216,10 @@ class EditSender:
             text = f"{name}: the last edits are not saved yet: {problem}"
             self._app.notify(text, severity="error", markup=False)
 
-    # leaving
+    # leaving the app
 
     def exit_when_sent(self) -> None:
-        """End the app: now where all is sent, else when it is, or after a question."""
+        """Close the app: now if all edits are saved, else after they are, or after a question."""
         if not self._edits.unsaved:
             self._app.exit()
         elif not self._leaving:

@@ -1,4 +1,4 @@
-"""Reads items ahead of the cursor, so that going to a neighbour waits for nothing. No Textual."""
+"""Reads items around the cursor ahead, so that a step to a neighbour is immediate. No Textual."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ AHEAD = (1, -1, 2, -2, 3, -3)  # neighbours in the order in which they are read
 
 
 class Shelf:
-    """The items that were read last. An item that changed stays until it is read again."""
+    """The items that were read last. A changed item stays until it is read again."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Loaded] = OrderedDict()
         self._stale: set[str] = set()
-        self.reading = ""  # the item that a thread reads now
+        self.reading = ""  # the item that a thread is reading
 
     def get(self, name: str | None) -> Loaded | None:
-        """What was read of an item."""
+        """The item as read, if it is here."""
         return self._kept.get(name) if name else None
 
     def forget(self, rows: Iterable[ItemRow]) -> None:
-        """These items changed: read them again, unless only their progress did."""
+        """Mark changed items for reading again, unless only their progress changed."""
         for row in rows:
             loaded = self._kept.get(row.name)
             known = loaded.detail.row if loaded and loaded.detail else None
@@ -37,7 +37,7 @@ class Shelf:
                 self._stale.add(row.name)
 
     def wanted(self, names: Sequence[str | None]) -> str | None:
-        """The first of ``names`` that must be read; remembered as being read."""
+        """The first of ``names`` that must be read; it is then marked as being read."""
         if self.reading:
             return None
         for name in names:
@@ -48,7 +48,7 @@ class Shelf:
         return None
 
     def put(self, name: str, loaded: Loaded) -> None:
-        """Keep what was read."""
+        """Keep an item that was read."""
         self.reading = ""
         self._kept[name] = loaded
         self._kept.move_to_end(name)

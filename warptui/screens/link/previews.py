@@ -1,4 +1,4 @@
-"""Small arrays that the engine left on disk: the only ones that the app ever opens."""
+"""Reads previews and candidates from disk: the only files with results that the app opens."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ MOST_CANDIDATES = 100_000
 
 
 class PreviewError(ValueError):
-    """The file is not what it should be; says what was found."""
+    """The file is damaged or has another content; the message says what was found."""
 
 
 def read_preview(path: Path) -> np.ndarray:
-    """A uint8 picture (y, x).
+    """Read a preview: a uint8 picture (y, x).
 
     Raises
     ------
     PreviewError
-        When it cannot be read, or is something else.
+        When the file cannot be read, or is no preview.
     """
     try:
         picture = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -35,12 +35,12 @@ def read_preview(path: Path) -> np.ndarray:
 
 
 def read_candidates(path: Path) -> np.ndarray:
-    """(n, 4) float32 of what may be a particle: y, x, score, area.
+    """Read candidates, (n, 4) float32: y, x, score, area.
 
     Raises
     ------
     PreviewError
-        When it cannot be read, or is something else.
+        When the file cannot be read, or holds no candidates.
     """
     try:
         table = np.load(path, mmap_mode="r", allow_pickle=False)

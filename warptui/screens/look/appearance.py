@@ -1,4 +1,4 @@
-"""How an app looks to this person: theme and glyphs, chosen once and remembered."""
+"""The app's look for this user: theme and glyphs, chosen once and remembered."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from warptui.screens.look.glyphs import Drawing, suggested_drawing
 from warptui.screens.look.preferences import Preferences, PreferencesError
 from warptui.screens.look.themes import DARK, THEMES
 
-# by what suits a terminal; one that shows nothing but ASCII gets that at every start
+# per kind of terminal; an ASCII-only terminal gets ASCII at every start
 _KEPT_AS = {Drawing.QUADRANT: "glyphs", Drawing.BRAILLE: "glyphs_few_colours"}
 _ARROWS = {"←": "left", "→": "right", "↑": "up", "↓": "down"}
 
 
 class Appearance:
-    """Our themes instead of Textual's, and what the user prefers among them.
+    """Our themes instead of Textual's, and the user's choice among them.
 
     An app makes one at the end of its ``__init__``, calls `mounted` when it is mounted, and passes
     its line filters and the keys that it displays through here.
@@ -48,13 +48,13 @@ class Appearance:
         app.set_class(self.drawing is Drawing.ASCII, "-ascii")
 
     def mounted(self) -> None:
-        """The app runs: remember the theme when it changes, and show problems so far."""
+        """Called when the app runs: remember changes of the theme, and show problems so far."""
         self._app.theme_changed_signal.subscribe(self._app, self._keep_theme)
         if self._problem:
             self._app.notify(self._problem, severity="warning", markup=False)
 
     def line_filters(self, given: Sequence[LineFilter]) -> Sequence[LineFilter]:
-        """Those of Textual, and one that leaves nothing but ASCII where that is wanted."""
+        """Textual's line filters, and one that leaves only ASCII where that is wanted."""
         return [*given, self._ascii] if self.drawing is Drawing.ASCII else given
 
     def key_display(self, shown: str) -> str:
@@ -65,7 +65,7 @@ class Appearance:
         return shown
 
     def next_drawing(self) -> Drawing:
-        """Draw in the next of the ways from now on, also after the next start in this terminal."""
+        """Switch to the next way of drawing, and remember it for this kind of terminal."""
         ways = list(Drawing)
         self._draw_as(ways[(ways.index(self.drawing) + 1) % len(ways)])
         return self.drawing
@@ -78,7 +78,7 @@ class Appearance:
             self._keep(replace(self._preferred, **{key: str(drawing)}))
 
     def _suitable_drawing(self) -> Drawing:
-        """What was chosen in a terminal that can show as much as this one, else what suits it."""
+        """The user's choice for terminals that show as much as this one, else the suggested one."""
         suggested = self._suggested()
         wanted = {
             "glyphs": self._preferred.glyphs,

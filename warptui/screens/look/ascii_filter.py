@@ -1,4 +1,4 @@
-"""The last word on what goes to a terminal without Unicode: whatever draws it, it is ASCII.
+"""A line filter for terminals without Unicode: turns everything on the screen into ASCII.
 
 Our own widgets draw in ASCII by themselves; this is for frames, keys, scroll bars and windows that
 Textual draws, and for names of files.
@@ -32,7 +32,7 @@ _BRAILLE = range(0x2800, 0x2900)
 
 
 class _Table(dict[int, str]):
-    """Code points to ASCII texts of the same width."""
+    """Maps code points to ASCII texts of the same width."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -46,7 +46,7 @@ _TABLE.update({code: chr(plain) for code, plain in PLAIN.items()})
 
 
 class AsciiFilter(LineFilter):
-    """Replaces what is not ASCII by what comes near, cell by cell."""
+    """Replaces characters outside ASCII by similar ones, cell by cell."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return [

@@ -1,4 +1,4 @@
-"""The characters that stand for states: a Unicode set and an ASCII set, same meaning.
+"""The glyphs of states: a Unicode set and an ASCII set with the same meanings.
 
 Colour never carries a state alone; every state has a glyph of its own in both sets.
 """
@@ -17,7 +17,7 @@ from warptui.engine.model.row import ItemRow
 
 
 class Drawing(StrEnum):
-    """How pictures and dots are drawn; one key cycles through them."""
+    """How pictures and dots are drawn; a key cycles through these."""
 
     QUADRANT = "quadrant"  # pictures in quadrant blocks, dots in braille
     HALF = "half block"  # pictures in half blocks, dots in quadrants: fonts without braille
@@ -27,23 +27,23 @@ class Drawing(StrEnum):
 
 @dataclass(frozen=True)
 class Glyphs:
-    """One set of characters."""
+    """One set of glyphs."""
 
     states: dict[State, str]
     filtered: str
     excluded: str
     included: str
     ellipsis: str
-    unknown: str  # a number that is not known; never 0
-    slices: dict[State, str]  # in the navigation bar, where done is the quiet case
+    unknown: str  # an unknown number; never shown as 0
+    slices: dict[State, str]  # in the navigation bar, where a done item is the quiet case
     cursor: str
     bars: str  # growing heights; the first is empty
     rule: str
     vertical: str
     limit: str  # a line that is no axis
     border: str  # between groups along an axis
-    point: str  # the one under the cursor
-    rising: str  # sorted so
+    point: str  # the strip, point or row under the cursor
+    rising: str  # sorted in this direction
     falling: str
     plus_minus: str
 
@@ -130,17 +130,17 @@ def plain(text: str, drawing: Drawing) -> str:
 
 
 def spell_out(text: str) -> str:
-    """``text`` with the signs that need two ASCII characters, where they have the room."""
+    """``text`` with two-character signs spelt out, where the line has room."""
     return text.replace("± ", "+-")
 
 
 def glyphs(drawing: Drawing) -> Glyphs:
-    """The set that goes with a way of drawing."""
+    """The set of glyphs for a way of drawing."""
     return ASCII if drawing is Drawing.ASCII else UNICODE
 
 
 def choice_glyph(row: ItemRow, characters: Glyphs) -> str:
-    """What the user or the filters decided about an item; blank for an included one."""
+    """The glyph of the user's or the filters' decision about an item; blank for an included one."""
     if row.choice is Choice.EXCLUDE:
         return characters.excluded
     if row.choice is Choice.INCLUDE:
@@ -154,15 +154,15 @@ TRAINING_MARKS = {"examples": "E", "held-out": "H"}  # letters, in every set
 
 
 def training_glyph(training: str) -> str:
-    """What an item is marked for in training; blank for nothing."""
+    """The glyph of an item's mark for training; blank without a mark."""
     return TRAINING_MARKS.get(training, " ")
 
 
 def speaks_utf8(environment: Mapping[str, str], utf8_mode: bool, encoding: str) -> bool:
-    """Whether the terminal takes UTF-8, as far as the locale says.
+    """Whether the terminal shows UTF-8, according to the locale.
 
-    Python turns to UTF-8 where the locale is C or not installed here; then the locale's name
-    tells what the user's terminal speaks. C.UTF-8 in LC_CTYPE is what Python itself put there.
+    Python switches to UTF-8 where the locale is C or not installed; then the locale's name
+    shows the encoding of the user's terminal. C.UTF-8 in LC_CTYPE was set by Python itself.
     """
     if not utf8_mode:
         return encoding.upper().replace("-", "") == "UTF8"
@@ -173,7 +173,7 @@ def speaks_utf8(environment: Mapping[str, str], utf8_mode: bool, encoding: str) 
 
 
 def suggested_drawing(color_system: str | None, no_color: bool) -> Drawing:
-    """What this terminal can most likely show.
+    """The best way of drawing that this terminal most likely shows.
 
     With 16 colours a half-block picture has four greys, so braille dither is better there.
     """

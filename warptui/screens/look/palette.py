@@ -1,4 +1,4 @@
-"""Colours by meaning. A theme changes them by overriding the variables of the same names."""
+"""Colours by meaning. A theme overrides the variables of the same names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VARIABLES = {
     "choice-filtered": "#87c7e8",
     "choice-excluded": "#8c8c8c",
     "choice-included": "#ffd75f",
-    "slice-done": "#4a7a4a",  # quiet, so that what is not done stands out
+    "slice-done": "#4a7a4a",  # quiet, so that unfinished slices are seen first
     "plot-dots": "#87c7e8",
     "plot-dim": "#6c7681",
     "plot-limit": "#f0b040",
@@ -46,7 +46,7 @@ VARIABLES = {
 }
 
 
-# A map's colours from low to high: dark blue to yellow, told apart also by the colour-blind.
+# Colours of a map from low to high: dark blue to yellow, distinct for colour-blind people, too.
 MAP = (
     (38, 52, 148),
     (30, 105, 175),
@@ -55,12 +55,12 @@ MAP = (
     (175, 220, 50),
     (255, 225, 40),
 )
-MASK = (200, 60, 40)  # what is set aside
-PICKED_HUE = (0, 225, 255)  # where a particle is
+MASK = (200, 60, 40)  # what is masked
+PICKED_HUE = (0, 225, 255)  # a place with a particle
 
 
 def hexadecimal(colour: tuple[int, int, int]) -> str:
-    """A colour as styles name it."""
+    """A colour as text for styles."""
     return "#" + "".join(f"{part:02x}" for part in colour)
 
 
@@ -79,11 +79,11 @@ class Palette:
         return self.backgrounds[name]
 
     def state(self, state: State) -> Style:
-        """Of an item's state."""
+        """The colour of an item's state."""
         return self.styles[f"state-{state}"]
 
     def choice(self, row: ItemRow) -> Style:
-        """Of the user's or the filters' decision."""
+        """The colour of the user's or the filters' decision."""
         if row.choice is Choice.EXCLUDE:
             return self.styles["choice-excluded"]
         if row.choice is Choice.INCLUDE:
@@ -103,7 +103,7 @@ def palette(app: Any) -> Palette:
     """The palette of the app's current theme."""
     variables = app.theme_variables
     known = _LATEST.get("palette")
-    if known is None or known[0] is not variables:  # asked for with every line that is drawn
+    if known is None or known[0] is not variables:  # called for every line that is drawn
         colours = tuple((name, variables.get(name, VARIABLES[name])) for name in VARIABLES)
         known = _LATEST["palette"] = (variables, _palette(colours))
     return known[1]

@@ -1,4 +1,4 @@
-"""What one person prefers to see, whatever the project: theme and glyphs.
+"""A user's preferences in all projects: theme and glyphs.
 
 Kept in ``$XDG_CONFIG_HOME/warptui/app.toml`` (``~/.config``), because config.toml belongs to the
 session and to everybody who watches it.
@@ -13,26 +13,26 @@ from pathlib import Path
 
 
 class PreferencesError(ValueError):
-    """The file cannot be used; says why."""
+    """The file cannot be used; the message says why."""
 
 
 @dataclass(frozen=True)
 class Preferences:
-    """Empty means: whatever suits the terminal."""
+    """The preferences; an empty one means: what suits the terminal."""
 
     theme: str = ""
     glyphs: str = ""
-    glyphs_few_colours: str = ""  # in terminals with 16 colours or none
+    glyphs_few_colours: str = ""  # for terminals with 16 colours or without colours
 
 
 def path() -> Path:
-    """Where they are kept."""
+    """The file that holds them."""
     base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(base) / "warptui" / "app.toml"
 
 
 def read() -> Preferences:
-    """The preferences of this user; the defaults where none were ever stated.
+    """Read this user's preferences; defaults where the file does not exist.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def read() -> Preferences:
 
 
 def write(preferences: Preferences) -> None:
-    """Keep them for the next start.
+    """Save the preferences for the next start.
 
     Raises
     ------

@@ -47,7 +47,7 @@ LIGHT = replace(
     },
 )
 
-# The eight colours of Okabe & Ito (2008), told apart with every kind of colour vision.
+# The eight colours of Okabe & Ito (2008), distinct with every kind of colour vision.
 OKABE_ITO = replace(
     BUILTIN_THEMES["textual-dark"],
     name="okabe-ito",

@@ -1,4 +1,4 @@
-"""What a session unfolds along: order of arrival, time, or the squares of the grid. Pure."""
+"""The axis of a session: order of arrival, time, or grid squares. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNKNOWN_SQUARE = "square unknown"
 
 
 class Along(StrEnum):
-    """What the strips and the navigation bar run along."""
+    """What the x axis of the strip plots and the navigation bar shows."""
 
     ORDER = "order of arrival"
     TIME = "time of arrival"
@@ -22,7 +22,7 @@ class Along(StrEnum):
 
 @dataclass(frozen=True)
 class Group:
-    """Items that stand side by side, from ``start`` to ``end`` of the whole."""
+    """Neighbouring items on the axis, from ``start`` to ``end`` as fractions of it."""
 
     name: str
     start: float
@@ -31,15 +31,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Axis:
-    """Where each item stands."""
+    """The position of each item on the axis."""
 
     along: Along
     x: np.ndarray  # (item,) from 0 to 1; NaN = nowhere
-    whole: float  # what 1 stands for: items or hours
-    groups: tuple[Group, ...] = ()  # side by side, where the axis has some
+    whole: float  # length of the axis, in items or hours
+    groups: tuple[Group, ...] = ()  # neighbouring groups, where the axis has groups
 
     def group(self, number: int | None) -> Group | None:
-        """The group that an item stands in."""
+        """The group that an item belongs to."""
         if number is None or not self.groups or number >= len(self.x):
             return None
         here = self.x[number]
@@ -47,13 +47,13 @@ class Axis:
 
 
 def hours(mirror: Mirror) -> np.ndarray:
-    """(item,) since the first item arrived; NaN where nobody saw it arrive."""
+    """(item,) hours since the first item arrived; NaN where the arrival is not known."""
     at = np.where(mirror.arrived_at > 0, mirror.arrived_at, np.nan)
     return (at - np.nanmin(at)) / 3600 if np.isfinite(at).any() else at
 
 
 def squares(mirror: Mirror) -> tuple[np.ndarray, list[str]]:
-    """(item,) number of its grid square, and the squares' names in the order in which they came.
+    """(item,) number of its grid square, and the names of the squares in order of arrival.
 
     Items of an unknown square are the last group, which has no name.
     """
@@ -70,7 +70,7 @@ def squares(mirror: Mirror) -> tuple[np.ndarray, list[str]]:
 
 
 def axis_of(mirror: Mirror, along: Along) -> Axis:
-    """The axis that was asked for; without two different times the order takes the time's place."""
+    """The axis asked for; where all times are equal, the order of arrival instead."""
     n = len(mirror)
     if along is Along.TIME:
         passed = hours(mirror)

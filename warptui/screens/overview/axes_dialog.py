@@ -1,4 +1,4 @@
-"""What the plots of the overview run along: chosen in a small window, seen at once."""
+"""The dialog for the axes of the overview's plots; a change shows immediately."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from warptui.screens.widgets.line import BOLD, LineWidget
 
 
 class Scatter(StrEnum):
-    """What is plotted beside the strips."""
+    """The plot beside the strip plots."""
 
     NONE = "none"
     ASTIGMATISM = "astigmatism"
@@ -30,15 +30,15 @@ class Scatter(StrEnum):
 
 @dataclass(frozen=True)
 class Axes:
-    """What is plotted against what."""
+    """The axes of all plots."""
 
     along: Along = Along.ORDER  # of the strips and the navigation bar
-    scatter: Scatter = Scatter.NONE  # a plot is shown besides
+    scatter: Scatter = Scatter.NONE  # the scatter plot, if any
     x: str = ""  # axes of two values: keys of summary values, or a name of `Along`
     y: str = ""
 
     def known(self, summaries: tuple[Summary, ...]) -> Axes:
-        """The same with axes that exist: the first two values where nothing (else) was chosen."""
+        """A copy with axes that exist: the first two values where no (other) choice was made."""
         keys = [summary.key for summary in summaries]
         names = {*keys, *Along}
         x = self.x if self.x in names else (keys[0] if keys else Along.ORDER)
@@ -47,14 +47,14 @@ class Axes:
         return replace(self, x=x, y=y)
 
     def plotted(self, *, with_ctf: bool) -> Scatter:
-        """What is drawn where there is a place for it anyway, though none was chosen."""
+        """The plot to draw where there is room for one although none was chosen."""
         if self.scatter is not Scatter.NONE:
             return self.scatter
         return Scatter.ASTIGMATISM if with_ctf else Scatter.VALUES
 
 
 class AxesDialog(ModalScreen[None]):
-    """Rows of choices; each change is shown at once."""
+    """Choices in rows; each change shows immediately."""
 
     BINDINGS = list(AXES)
 
@@ -87,7 +87,7 @@ class AxesDialog(ModalScreen[None]):
         self._show()
 
     def _choices(self) -> list[tuple[str, str, list[str]]]:
-        """Title, present value and possible values of each row."""
+        """Title, value and possible values of each row."""
         keys = list(self._names)
         return [
             ("strips along", self._axes.along, list(Along)),
@@ -131,7 +131,7 @@ class _Rows(LineWidget):
         self._rows: list[tuple[str, str, bool]] = []
 
     def show(self, rows: list[tuple[str, str, bool]]) -> None:
-        """Title, value, and whether the row is the one that is changed."""
+        """Show each row's title and value, and mark the row under the cursor."""
         self._rows = rows
         self.repaint()
 

@@ -1,4 +1,4 @@
-"""The filter line: ``motion<0.8 state:failed sel:out -0412``, all of it must hold.
+"""The filter line: ``motion<0.8 state:failed sel:out -0412``; items must match every word.
 
 A word with ``<``, ``>``, ``<=``, ``>=`` or ``=`` compares a summary value by its label or key,
 and ``=?`` asks for unknown ones; ``state:``, ``choice:``, ``sel:``, ``square:`` and ``train:``
@@ -24,7 +24,7 @@ from warptui.screens.link.mirror import CHOICE_NUMBERS, STATE_NUMBERS, Mirror
 _COMPARISON = re.compile(r"^([^<>=]+)(<=|>=|<|>|=)(\?|[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[-+]?\d+)?)$")
 _UNFINISHED = re.compile(
     r"[<>=][-+.,]?$|^-?(state|choice|sel|square|train):$|^-$"
-)  # still being typed
+)  # the word is still being typed
 Condition = Callable[[Mirror], np.ndarray]  # (item,) bool
 _OPERATORS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "<": operator.lt,
@@ -36,7 +36,7 @@ _OPERATORS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
 
 
 class FilterError(ValueError):
-    """A word of the filter line means nothing; says what would."""
+    """A word of the filter line that has no meaning; the message says what would have one."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Filter:
 class Selected(StrEnum):
     """What ``sel:`` asks for."""
 
-    IN = "in"  # goes into exports
-    OUT = "out"  # does not: filtered or excluded
+    IN = "in"  # exports include the item
+    OUT = "out"  # excluded by the filters or by hand
     FILTERED = "filtered"
     EXCLUDED = "excluded"
     INCLUDED = "included"
@@ -118,7 +118,7 @@ def _condition(word: str, summaries: tuple[Summary, ...]) -> Condition:
 
 
 def _on_square(mirror: Mirror, wanted: str) -> np.ndarray:
-    """Items of a grid square, told by the end of its name, or by "?" where none is known."""
+    """Items of a grid square, given by the end of its name, or by "?" for unknown squares."""
     matching = {name: name.lower().endswith(wanted) for name in set(mirror.squares)}
     matching[""] = wanted == "?"
     return np.array([matching[name] for name in mirror.squares], dtype=bool)
@@ -144,7 +144,7 @@ AnyWord = TypeVar("AnyWord", bound=StrEnum)
 
 
 def _beginning(word: str, kind: type[AnyWord]) -> list[AnyWord]:
-    """The values of ``kind`` that begin with what stands after the colon."""
+    """The values of ``kind`` that begin with the text after the colon."""
     what, _, start = word.partition(":")
     found = [value for value in kind if value.startswith(start.lower())]
     if not found:
@@ -169,5 +169,5 @@ def _key(label: str, summaries: tuple[Summary, ...]) -> str:
 
 
 def _plain(label: str) -> str:
-    """A label as one can type it: without signs and spaces."""
+    """A label without signs and spaces, as a person can type it."""
     return re.sub(r"[^a-z0-9]", "", label.lower())

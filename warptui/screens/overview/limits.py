@@ -1,4 +1,4 @@
-"""The limits of [filters] as this viewer shows them: the engine's, and its own on their way there.
+"""The limits of [filters] in this viewer: the engine's, and those it set but not yet sent.
 
 A moved limit is seen at once, judged from the mirror's columns; the engine hears of it when the key
 rests. Pure: no Textual here.
@@ -19,8 +19,8 @@ from warptui.screens.link.mirror import CHOICE_NUMBERS, Mirror
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-HELD_S = 0.35  # a key that comes again sooner is held
-_GROWTH = ((25, 10), (12, 5), (4, 2))  # presses in a row, and the factor from then on
+HELD_S = 0.35  # s; a repeat within this time means that the key is held down
+_GROWTH = ((25, 10), (12, 5), (4, 2))  # number of presses in a row, and the factor from then on
 
 
 @dataclass
@@ -32,20 +32,20 @@ class _Mine:
 
 
 class Limits:
-    """The limits of one session by the names of their keys."""
+    """The limits of a session by the names of their settings."""
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
         self._mine: dict[str, _Mine] = {}
 
     def get(self, key: str) -> float | None:
-        """The limit ``key``; None where there is none."""
+        """The limit ``key``; None where it is not set."""
         status = self._mirror.status
         mine = self._mine.get(key)
         if mine is not None:
             if status is None or mine.sent is None or status.settings_version <= mine.sent:
                 return mine.value
-            del self._mine[key]  # the engine's word counts from here on
+            del self._mine[key]  # from here on the engine's value is right
         return status.filters.get(key) if status is not None else None
 
     def of(self, summary: Summary) -> tuple[float | None, float | None]:
@@ -53,7 +53,7 @@ class Limits:
         return self.get(summary.filter_min), self.get(summary.filter_max)
 
     def set(self, key: str, value: float | None) -> None:
-        """Show another limit; `unsent` tells what the engine does not know yet."""
+        """Show another limit; it is `unsent` until the engine has it."""
         if value is not None:
             low, high = allowed(key)
             value = min(max(value, low), high)
@@ -61,27 +61,27 @@ class Limits:
         self._mine[key] = _Mine(value)
 
     def unsent(self) -> dict[str, float | None]:
-        """What is to be sent."""
+        """The limits to send to the engine."""
         return {key: mine.value for key, mine in self._mine.items() if mine.sent is None}
 
     def sent(self) -> None:
-        """All of `unsent` is on its way."""
+        """All of `unsent` is being sent."""
         version = self._mirror.status.settings_version if self._mirror.status else 0
         for mine in self._mine.values():
             mine.sent = version if mine.sent is None else mine.sent
 
     def refused(self) -> None:
-        """The engine did not take them: its own are shown again."""
+        """The engine refused the limits: show its own again."""
         self._mine.clear()
 
     def judged(self) -> np.ndarray:
-        """(item,) bool: whom limits concern, since the user said nothing and there is a result."""
+        """(item,) bool: limits decide about it: it has a result, and the user made no choice."""
         mirror = self._mirror
         by_hand = mirror.choices != CHOICE_NUMBERS[Choice.AUTO]
         return (mirror.selected | mirror.filtered) & ~by_hand
 
     def outside(self, summary: Summary) -> np.ndarray:
-        """(item,) bool: whom the limits of this value alone take out; unknown is outside."""
+        """(item,) bool: the limits of this value exclude it; an unknown value is outside."""
         low, high = self.of(summary)
         if low is None and high is None:
             return np.zeros(len(self._mirror), dtype=bool)
@@ -92,7 +92,7 @@ class Limits:
         return self.judged() & ~inside
 
     def kept(self) -> np.ndarray:
-        """(item,) bool: who goes into exports by the limits as they are shown."""
+        """(item,) bool: exports include it, by the limits as shown."""
         mirror = self._mirror
         kept = (mirror.selected | mirror.filtered) & (
             mirror.choices != CHOICE_NUMBERS[Choice.EXCLUDE]
@@ -102,13 +102,13 @@ class Limits:
         return kept
 
     def counts(self) -> tuple[int, int]:
-        """How many go into exports, and how many the limits take out, as they are shown."""
+        """Number of items that exports include, and that limits exclude, by the limits as shown."""
         kept = self.kept()
         return int(np.count_nonzero(kept)), int(np.count_nonzero(self.judged() & ~kept))
 
 
 class Held:
-    """How far a key goes: its steps grow while it is held."""
+    """How far one press moves a limit: the steps grow while the key is held down."""
 
     def __init__(self) -> None:
         self._key, self._at, self._times = "", -math.inf, 0
@@ -129,7 +129,7 @@ def moved(
     *,
     upper: bool,
 ) -> float | None:
-    """A limit so many steps from where it is; None is no limit.
+    """A limit moved by so many steps; None is no limit.
 
     It comes in from the end of ``span``, the range of all values, and is gone when it is moved out
     there again. Multiples of ``step``, so that limits are numbers as people write them.
@@ -143,7 +143,7 @@ def moved(
     elif steps * outward < 0:
         value = min(value, end) if upper else max(value, end)
     number = value / step
-    # from the multiple behind it, so that the first step of many may be a shorter one
+    # start from the multiple behind it, so that the first of several steps may be shorter
     behind = math.floor(number + 1e-9) if steps > 0 else math.ceil(number - 1e-9)
     found = round((behind + steps) * step, max(0, 1 - math.floor(math.log10(step))))
     gone = found >= end if upper else found <= end
@@ -151,7 +151,7 @@ def moved(
 
 
 def allowed(key: str) -> tuple[float, float]:
-    """The least and the greatest value that [filters] takes for ``key``."""
+    """The least and the greatest value allowed for ``key`` in [filters]."""
     low, high = -math.inf, math.inf
     for bound in _field(key).metadata:
         low = max(low, getattr(bound, "ge", low))
@@ -160,13 +160,13 @@ def allowed(key: str) -> tuple[float, float]:
 
 
 def is_whole(key: str) -> bool:
-    """Whether only whole numbers are allowed for ``key``."""
+    """Whether ``key`` takes only whole numbers."""
     return "int" in str(_field(key).annotation)
 
 
 def _field(key: str) -> FieldInfo:
     from warptui.engine.config.checks import (
-        SECTIONS,  # pydantic takes 0.2 s: not when the app starts
+        SECTIONS,  # imported late: pydantic takes 0.2 s, and a start of the app does not need it
     )
 
     return SECTIONS["filters"].model_fields[key]

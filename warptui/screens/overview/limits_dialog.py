@@ -1,4 +1,4 @@
-"""Typing the exact limits of a value."""
+"""The dialog in which a person types the limits of a value."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ Pair = tuple[float | None, float | None]
 
 
 class NumberInput(Input):
-    """Takes what numbers are made of; other keys are the window's."""
+    """An input for numbers; other keys go to the dialog."""
 
     def __init__(self, value: str, *, id: str) -> None:
         super().__init__(value, id=id, restrict=r"[-+0-9.,eE]*", compact=True)
         self.cursor_blink = False
 
     def on_key(self, event: events.Key) -> None:
-        if event.key == "q":  # closes the window, although it could be text
+        if event.key == "q":  # closes the dialog, although an input takes it as text
             event.prevent_default()
             event.stop()
             self.screen.dismiss(None)
 
 
 class LimitsDialog(ModalScreen[Pair | None]):
-    """Asks for the limits that a value has keys for; an empty one is no limit."""
+    """Asks for the limits of a value; an empty field is no limit."""
 
     BINDINGS = list(LIMITS)
 
@@ -54,7 +54,7 @@ class LimitsDialog(ModalScreen[Pair | None]):
         yield Footer(show_command_palette=False, compact=True)
 
     def action_take(self) -> None:
-        """Close with the limits, or say what is wrong with them."""
+        """Close with the limits, or show what is wrong with them."""
         try:
             low = self._read("least", self._summary.filter_min)
             high = self._read("most", self._summary.filter_max)

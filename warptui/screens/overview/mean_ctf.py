@@ -1,4 +1,4 @@
-"""What the defoci of all good items cover together: their mean |CTF| along the frequency.
+"""The mean |CTF| of all good items by frequency: shows which frequencies their defoci cover.
 
 The engine's formula in NumPy, which tests compare with. Items of nearly the same defocus and phase
 shift are one, so that many cost no more than some. Pure: no Textual here.
@@ -15,10 +15,10 @@ from warptui.screens.item.deconvolution import wavelength_angstrom
 from warptui.screens.link.mirror import Mirror
 from warptui.screens.stages.ctf import DEFOCUS, PHASE_SHIFT
 
-BEST_ANGSTROM = 2.6  # the highest frequency that is looked at
+BEST_ANGSTROM = 2.6  # the highest frequency that is plotted
 FREQUENCIES = np.linspace(0, 1 / BEST_ANGSTROM, 160)  # 1/Å
-_STEPS = (20.0, math.radians(2.0))  # Å and rad within which items are one, at least
-_MOST_CELLS = 1 << 16  # of the grid in which such items are looked for
+_STEPS = (20.0, math.radians(2.0))  # Å and rad, at least, within which items are taken as one
+_MOST_CELLS = 1 << 16  # cells of the grid in which such items are looked for
 _MOST_GROUPS = 1024
 
 
@@ -38,7 +38,7 @@ def mean_ctf(mirror: Mirror, kept: np.ndarray, optics: dict[str, Any]) -> np.nda
 def mean_abs_ctf(
     defocus: np.ndarray, phase_shift: np.ndarray, optics: dict[str, Any]
 ) -> np.ndarray:
-    """(frequency,) of defoci in Å (mean of u and v) and phase shifts in rad, at least one."""
+    """(frequency,) of one or more defoci in Å (mean of u and v) and phase shifts in rad."""
     means, weights = _groups(defocus, phase_shift)
     wavelength = wavelength_angstrom(float(optics["voltage"]))
     quartic = float(optics["cs"]) * 1e7 * wavelength**2
@@ -54,7 +54,7 @@ def mean_abs_ctf(
 
 
 def _groups(defocus: np.ndarray, phase_shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(2, group) means of items that lie close together, and the share of each group.
+    """(2, group) means of items with similar values, and the share of each group.
 
     Around the mean of a group errors are of second order, and the steps grow only until there are
     few enough groups.

@@ -1,4 +1,4 @@
-"""The plots of the overview: strips with limits that keys move, and a scatter plot."""
+"""The plots of the overview: strip plots with movable limits, and a scatter plot."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ from warptui.screens.widgets.plots.strip_plot import StripData, StripPlot
 from warptui.screens.widgets.plots.strip_stack import StripStack
 from warptui.screens.workspace import Workspace
 
-SEND_S = 0.5  # after the last key the engine hears of a limit
-LEAP = 20  # parts of the session
+SEND_S = 0.5  # s after the last key, then the engine gets the new limit
+LEAP = 20  # fraction of the session that a long step covers
 
 
 class Plots(Vertical):
-    """Every value along the session, and one against another; limits are moved here."""
+    """Strip plots of every value along the session, and a scatter plot; keys move the limits."""
 
     @dataclass
     class LimitsChanged(Message):
-        """The engine is to filter by other limits; None takes one away."""
+        """The engine shall filter by other limits; None removes one."""
 
         filters: dict[str, float | None]
-        refused: Callable[[], object]  # what to call when it does not take them
+        refused: Callable[[], object]  # called when the engine refuses them
 
     @dataclass
     class Went(Message):
-        """The cursor is to go to an item."""
+        """The cursor shall go to an item."""
 
         name: str | None
 
     class LimitsShown(Message):
-        """Limits are shown otherwise than before; the engine need not know of them yet."""
+        """The plots show other limits; the engine may get them later."""
 
     class AxesChanged(Message):
-        """The plots run along something else, or there are more or fewer of them."""
+        """The plots have another axis, or there are more or fewer of them."""
 
     def __init__(self, workspace: Workspace, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -72,16 +72,16 @@ class Plots(Vertical):
 
     @property
     def strips(self) -> StripStack:
-        """The values along the session."""
+        """The strip plots of the values along the session."""
         return self.query_one(StripStack)
 
     @property
     def scatter(self) -> ScatterPane:
-        """One value over another, or the astigmatism; seen where it was asked for."""
+        """The scatter plot of two values or of the astigmatism; visible if chosen."""
         return self.query_one(ScatterPane)
 
     def declare(self) -> bool:
-        """Have a strip for each value that the engine declares; whether they are others now."""
+        """Make a strip for each value that the engine declares; True if they changed."""
         summaries = self.workspace.mirror.summaries
         self.screen.set_class(
             bool(self._axes.scatter is not Scatter.NONE and summaries), "-scatter"
@@ -89,13 +89,13 @@ class Plots(Vertical):
         return self.strips.declare(summaries, self.workspace.drawing)
 
     def show_cursor(self) -> None:
-        """The same values with the cursor elsewhere."""
+        """Move the cursor in all plots; the values are unchanged."""
         current = self.workspace.current_number
         self.strips.show_cursor(current)
         self.scatter.shown.show_cursor(current)
 
     def choose_axes(self) -> None:
-        """Ask what the plots run along."""
+        """Open the dialog for the axes of the plots."""
         summaries = self.workspace.mirror.summaries
         drawing = self.workspace.drawing
         self.app.push_screen(
@@ -108,7 +108,7 @@ class Plots(Vertical):
         self.post_message(self.AxesChanged())
 
     def show_values(self) -> None:
-        """Everything that is drawn from the values: they or the limits are others."""
+        """Draw everything that depends on the values or on the limits."""
         workspace = self.workspace
         mirror, current = workspace.mirror, workspace.current_number
         workspace.along = self._axes.along
@@ -118,7 +118,7 @@ class Plots(Vertical):
         self._show_scatter()
 
     def strip_data(self, summary: Summary) -> StripData:
-        """What the strip of a value shows."""
+        """The data for the strip of a value."""
         limits = self.workspace.limits
         return StripData(
             self.workspace.mirror.values(summary.key),
@@ -151,7 +151,7 @@ class Plots(Vertical):
         self._show_mean_ctf()
 
     def _judge(self) -> Summary | None:
-        """The value by which astigmatism is limited."""
+        """The value whose limit applies to astigmatism."""
         return next((e for e in self.workspace.mirror.summaries if e.key == SIGMAS), None)
 
     def _judged(self) -> Judged:
@@ -179,7 +179,7 @@ class Plots(Vertical):
         limits = self.workspace.limits.of(summary)
         return Values(summary.label, summary.unit, summary.digits, mirror.values(key), limits)
 
-    # limits
+    # moving limits
 
     def on_strip_plot_limit_moved(self, message: StripPlot.LimitMoved) -> None:
         limits, summary, span = self.workspace.limits, message.summary, message.span
@@ -219,7 +219,7 @@ class Plots(Vertical):
         self.app.push_screen(LimitsDialog(summary, self.workspace.limits.of(summary)), take)
 
     def _set_limits(self, summary: Summary, wanted: dict[str, float | None]) -> None:
-        """Show other limits at once, and tell the engine when the key rests."""
+        """Show other limits now, and send them to the engine when the key rests."""
         limits = self.workspace.limits
         changed = {key: value for key, value in wanted.items() if limits.get(key) != value}
         for key, value in changed.items():
@@ -260,7 +260,7 @@ class Plots(Vertical):
         self.show_values()
         self.post_message(self.LimitsShown())
 
-    # the cursor
+    # moving the cursor
 
     def on_strip_plot_moved(self, message: StripPlot.Moved) -> None:
         steps = max(1, len(self.workspace.order) // LEAP) if message.leap else 1

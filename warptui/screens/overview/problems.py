@@ -1,4 +1,4 @@
-"""What is wrong with an item: failed, missing, or done without a number that others have. Pure."""
+"""Problems of items: failed, missing, or processed without a value that others have. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def problems(mirror: Mirror) -> np.ndarray:
 def without_signal(mirror: Mirror) -> np.ndarray:
     """(item,) bool: processed, but a value could not be determined.
 
-    A value that no item has is no item's fault, and who was excluded was dealt with.
+    Values that no item has do not count, and items excluded by hand are left out.
     """
     processed = np.isin(mirror.states, _PROCESSED)
     unknown = np.zeros(len(mirror), dtype=bool)
@@ -33,7 +33,7 @@ def without_signal(mirror: Mirror) -> np.ndarray:
 
 
 def words(row: ItemRow, summaries: tuple[Summary, ...]) -> str:
-    """What there is to say about an item, so that a dash explains itself; empty for most."""
+    """A note on an item that explains its dashes; empty for most items."""
     reasons = [row.reason] if row.reason else []
     if row.state in (State.DONE, State.OUTDATED):
         unknown = [entry.label for entry in summaries if row.summary.get(entry.key) is None]

@@ -1,4 +1,4 @@
-"""The first screen: is it running, is the data good, what is going wrong."""
+"""The overview, the app's first screen: items, plots, and the state of the session."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from warptui.screens.widgets.lists.item_table import ItemTable
 from warptui.screens.widgets.plots.strip_plot import AXIS_WIDTH, StripPlot, dots_width
 from warptui.screens.workspace import Workspace
 
-PLOTTING_SHARE = 20  # plots that follow the values take at most one part in so many of the time
+PLOTTING_SHARE = 20  # drawing plots takes at most this share of the time, one part in so many
 
 
 class FilterLine(Input):
-    """What is typed here hides what does not match."""
+    """The input in which a filter is typed; items that do not match are hidden."""
 
     BINDINGS = list(FILTER_LINE)
 
@@ -45,7 +45,7 @@ class FilterLine(Input):
 
 
 class Overview(Page):
-    """Item table, strips of the summary values, and the session in numbers."""
+    """The overview: item table, strip plots of the summary values, and the session in numbers."""
 
     BINDINGS = list(OVERVIEW)
     PANES = ("Items", "Plots", "Scatter", "Status")
@@ -57,7 +57,7 @@ class Overview(Page):
         self._titles: tuple = ()
         self._judged_by: tuple[dict[str, float], Astigmatism | None] = ({}, None)
         self._age_shown = ""
-        self._plots_due = 0.0  # when the plots may follow the values again
+        self._plots_due = 0.0  # monotonic time from which the plots may be drawn again
         self._plots_later: Timer | None = None
 
     def content(self) -> Iterable[Widget]:
@@ -89,7 +89,7 @@ class Overview(Page):
 
     @property
     def plots(self) -> Plots:
-        """Strips and scatter plot."""
+        """Strip plots and scatter plot."""
         return self.query_one(Plots)
 
     def targets(self) -> list[ItemRow]:
@@ -138,7 +138,7 @@ class Overview(Page):
         panel.show(workspace.mirror, workspace.limits.counts(), not workspace.lost)
 
     def on_plots_limits_shown(self) -> None:
-        """What limits take out is counted while the key is held."""
+        """Count the items that limits exclude, also while the key is held down."""
         self._show_status()
 
     def draw_current(self) -> None:
@@ -158,13 +158,13 @@ class Overview(Page):
         self._show_titles()
 
     def _go(self, name: str | None) -> None:
-        """Put the cursor on an item, as the user asked in another place than the list."""
+        """Put the cursor on an item that the user chose outside the list."""
         if name is not None:
             self.workspace.following = False
             self.workspace.current = name
             self.draw_current()
 
-    # panes
+    # handling panes
 
     def action_pane(self, step: int) -> None:
         if self.narrow:
@@ -179,7 +179,7 @@ class Overview(Page):
         if pane is self.plots.strips:
             self.plots.strips.focus_strip()
         else:
-            self.set_focus(pane)  # at once: the next key is meant for it
+            self.set_focus(pane)  # in this call: the next key is meant for the pane
 
     def _focus_pane(self) -> None:
         match self.PANES[self._pane]:
@@ -192,7 +192,7 @@ class Overview(Page):
             case _:
                 self.set_focus(None)
 
-    # titles, and what is said where nothing is to be shown
+    # titles, and texts in place of an empty list
 
     def _show_titles(self) -> None:
         workspace = self.workspace
@@ -211,7 +211,7 @@ class Overview(Page):
             title = f"Items  / {workspace.filter.text}"
         look = (title, counted, follow, self.narrow, self._pane, workspace.drawing)
         if look == self._titles:
-            return  # setting a title repaints the whole widget, even to the same words
+            return  # setting a title repaints the whole widget, even with the same text
         self._titles = look
         drawing = workspace.drawing
         for pane in (self.table, self.query_one("#empty")):
@@ -232,7 +232,7 @@ class Overview(Page):
         empty = self.query_one("#empty", Static)
         nothing = not len(workspace.order)
         keys = workspace.config.get("keys", {})
-        # on their parent alone: a class of the screen would have every widget styled anew
+        # on their parent alone: a class of the screen would update the style of every widget
         self.query_one("#left").set_class(nothing, "-nothing")
         if not nothing:
             return
@@ -263,24 +263,24 @@ class Overview(Page):
             )
 
     def app_patterns(self) -> str:
-        """The file names that the engine takes."""
+        """The file names that the engine accepts."""
         pattern = self.workspace.config.get("input", {}).get("pattern") or ()
         return "  ".join(pattern) or "movies"
 
-    # plots
+    # showing plots
 
     def _arrange_plots(self) -> None:
         summaries = self.workspace.mirror.summaries
         if self.plots.declare():
             below = self.query_one("#strip-below")
             below.remove_children()
-            if summaries:  # where the plots are a tab of their own, the first is seen here too
+            if summaries:  # where the plots are a tab, the first strip is visible here, too
                 below.mount(strip := StripPlot(summaries[0]))
                 strip.can_focus = False
                 strip.drawing = self.workspace.drawing
 
     def _show_plots(self) -> None:
-        """Everything that is drawn from the values: they or the limits are others."""
+        """Draw everything that depends on the values or the limits."""
         self.plots.show_values()
         for strip in self._strips_below():
             strip.show(self.plots.strip_data(strip.summary), self.workspace.current_number)
@@ -324,14 +324,14 @@ class Overview(Page):
         line.show(workspace.current_row, workspace.mirror.summaries, shown, opens)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While a filter is typed, `/` and `m` are letters of it."""
+        """While a filter is typed, `/` and `m` are characters of the text."""
         return not (action in ("filter", "axes") and isinstance(self.focused, FilterLine))
 
     def action_axes(self) -> None:
-        """Choose what the plots run along."""
+        """Open the dialog for the axes of the plots."""
         self.plots.choose_axes()
 
-    # filter line
+    # handling the filter line
 
     def action_filter(self) -> None:
         line = self.query_one("#filter-line", Input)
@@ -349,7 +349,7 @@ class Overview(Page):
         self.table.focus()
 
     def apply_filter(self, text: str) -> None:
-        """Show only what matches; an unknown word keeps the filter before it."""
+        """Show only matching items; a word without a meaning leaves the filter as it was."""
         workspace = self.workspace
         self._filter_problem = ""
         try:
@@ -360,17 +360,17 @@ class Overview(Page):
         self.show(Changes(order=True))
 
     def clear_filter(self) -> bool:
-        """Show all again; False when no filter was set."""
+        """Show all items; False when no filter was set."""
         had = self.workspace.filter is not None
         self.query_one("#filter-line", Input).value = ""
         if had:
             self.apply_filter("")
         return had
 
-    # messages of the widgets
+    # handling messages of the widgets
 
     def on_item_table_marked(self) -> None:
-        """A range is marked by its ends: what lies between must stay there."""
+        """A range is marked by its two ends: items between them must stay there."""
         workspace = self.workspace
         workspace.frozen = self.table.mark_from is not None
         if not workspace.frozen and workspace.order_depends_on_items:
@@ -403,13 +403,13 @@ class Overview(Page):
     def on_plots_axes_changed(self) -> None:
         everything = Changes(everything=True, values=True)
         self.show(everything)
-        self.call_after_refresh(self.show, everything)  # where widgets got another size
+        self.call_after_refresh(self.show, everything)  # handling widgets that got another size
 
     def on_strip_stack_fitted(self) -> None:
         self.show(Changes(values=True))
 
     def on_click(self, event: Click) -> None:
-        """A click on a strip goes to the shown item that is drawn nearest to it."""
+        """Put the cursor on the item drawn nearest to a click in a strip."""
         strip = event.widget
         if not isinstance(strip, StripPlot) or strip.data is None or not len(self.workspace.order):
             return

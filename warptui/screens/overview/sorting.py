@@ -9,7 +9,7 @@ from warptui.engine.model.summary import Summary
 from warptui.screens.link.mirror import STATE_NUMBERS, Mirror
 
 ARRIVAL, STATE, NAME = "arrival", "state", "name"
-Sort = tuple[str, bool]  # a summary's key or one of the above; descending
+Sort = tuple[str, bool]  # key of a summary value or of one of the above; descending
 
 _WORST_FIRST = (
     State.FAILED,
@@ -37,27 +37,27 @@ def ordered(mirror: Mirror, numbers: np.ndarray, sort: Sort | None) -> np.ndarra
         chosen = sorted(numbers.tolist(), key=names.__getitem__, reverse=descending)
         return np.array(chosen, dtype=np.intp)
     if key == STATE:
-        # what is left out stands between what is done and what is wrong
+        # excluded items come between done and failed ones
         values = _RANKS[mirror.states] * 2.0 - (mirror.filtered & ~mirror.selected)
     else:
         values = mirror.values(key)
     values = values[numbers]
-    return numbers[np.argsort(-values if descending else values, kind="stable")]  # NaN comes last
+    return numbers[np.argsort(-values if descending else values, kind="stable")]  # NaN sorts last
 
 
 def places(order: np.ndarray, n: int) -> np.ndarray:
-    """(item,) the place of each item in ``order``; -1 where it is not in there."""
+    """(item,) position of each item in ``order``; -1 for items that are not in it."""
     found = np.full(n, -1, dtype=np.intp)
     found[order] = np.arange(len(order))
     return found
 
 
 def sortable(summaries: tuple[Summary, ...]) -> tuple[str, ...]:
-    """All that can be sorted by, from left to right."""
+    """All keys that the list can be sorted by, from left to right."""
     return (STATE, NAME, *(summary.key for summary in summaries))
 
 
 def first_look(key: str, summaries: tuple[Summary, ...]) -> Sort:
-    """A sort by ``key`` with what is likely bad on top."""
+    """The sort by ``key`` that puts likely bad items on top."""
     summary = next((entry for entry in summaries if entry.key == key), None)
     return key, bool(summary is not None and summary.filter_max and not summary.filter_min)

@@ -1,4 +1,4 @@
-"""Pure but for files: config.toml as it is, what differs from it, and applying changes to it."""
+"""Reads config.toml, compares settings with it, and applies changes. Files only, no Textual."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from warptui.screens.settings.form import Field, Values
 
 @dataclass(frozen=True)
 class OnDisk:
-    """config.toml as it is now."""
+    """The present content of config.toml."""
 
     written: Values = field(default_factory=dict)
-    meant: Values = field(default_factory=dict)  # with paths made absolute, as the engine says them
+    meant: Values = field(default_factory=dict)  # paths made absolute, as in the engine's settings
     problem: str = ""
 
 
 def read_disk(project: Path) -> OnDisk:
-    """config.toml as it is now."""
+    """Read config.toml."""
     from warptui.engine.config import file
 
     try:
@@ -32,14 +32,14 @@ def read_disk(project: Path) -> OnDisk:
 
 
 def missing(entry: Field, path: Path) -> str:
-    """What to know about a file or folder that a setting names."""
+    """A warning about the file or folder that a setting names; empty if it exists."""
     if entry.key == "folder":
         return "" if path.is_dir() else f"the folder {path} is not there"
     return "" if path.is_file() else f"the file {path} is not there: nothing is processed without"
 
 
 def apply(client: Engine, changes: Values, *, locked: bool) -> None:
-    """Change the settings; while processing runs it is paused for that, and goes on in any case."""
+    """Apply changed settings; pauses processing for that, and continues in any case."""
     if locked:
         client.pause()
     try:
@@ -53,7 +53,7 @@ def apply(client: Engine, changes: Values, *, locked: bool) -> None:
 
 
 def listing(title: str, values: Values, found: list[tuple[Field, Any]]) -> str:
-    """Differences as text: what was before, what is now."""
+    """Differences as text: each value before and now."""
     lines = []
     for entry, other in found:
         now = values.get(entry.section, {}).get(entry.key, entry.default)

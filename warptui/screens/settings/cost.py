@@ -1,4 +1,4 @@
-"""Pure: what a change of the settings costs, in words."""
+"""What a change of the settings costs, as text. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def cost(preview: Mapping[str, Any]) -> str:
-    """The engine's preview in words: "12 items outdated: motion and average, about 2 min"."""
+    """The engine's preview as text: "12 items outdated: motion and average, about 2 min"."""
     n_items, n_restored = preview.get("n_items", 0), preview.get("n_restored", 0)
     phrases = []
     if n_items:
@@ -23,7 +23,7 @@ def cost(preview: Mapping[str, Any]) -> str:
 
 
 def about(seconds: float | None) -> str:
-    """A duration that is only an estimate."""
+    """An estimated duration as text."""
     if seconds is None:
         return "for an unknown time"
     if seconds < 90:
@@ -36,5 +36,5 @@ def about(seconds: float | None) -> str:
 
 
 def listed(names: list[str]) -> str:
-    """motion, ctf and average."""
+    """Names as a list in a sentence: motion, ctf and average."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

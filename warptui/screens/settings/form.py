@@ -1,4 +1,4 @@
-"""Pure: the settings as fields of a form, and what a person changed in it but has not applied.
+"""The fields of the settings form, and the changes in it that are not applied yet. Pure.
 
 The fields come from the settings' models, so that a new setting needs no line here. The models
 are imported when the form is opened: pydantic takes 0.2 s, which a start of the app can do without.
@@ -25,7 +25,7 @@ Values = dict[str, dict[str, Any]]  # by section and key, as in config.toml
 
 
 class Kind(StrEnum):
-    """How a field is edited."""
+    """The ways in which a field is edited."""
 
     SWITCH = "switch"  # true or false
     CHOICE = "choice"  # one of a few texts
@@ -37,7 +37,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Field:
-    """One setting."""
+    """One setting in the form."""
 
     section: str
     key: str
@@ -47,16 +47,16 @@ class Field:
     allowed: str  # in words, with bounds and unit
     default: Any
     whole: bool = False  # a number without decimals
-    optional: bool = False  # may be absent: no limit
+    optional: bool = False  # may be left empty: no limit
     choices: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """As messages name it."""
+        """The name that messages use: section and key."""
         return f"{self.section}.{self.key}"
 
     def show(self, value: Any) -> str:
-        """A value as it is edited."""
+        """The value as text to edit."""
         if value is None:
             return ""
         if isinstance(value, str):
@@ -67,7 +67,7 @@ class Field:
         return text.removesuffix(".0") if isinstance(value, float) else text
 
     def read(self, text: str) -> Any:
-        """The value that was typed; what it is no number or list stays a text, to be refused.
+        """The value of a typed text; a text that is no number or list stays one, to be refused.
 
         Raises
         ------
@@ -93,7 +93,7 @@ class Field:
         return text
 
     def next(self, value: Any) -> Any:
-        """What a switch or a choice changes to."""
+        """The next value of a switch or a choice."""
         if self.kind is Kind.SWITCH:
             return value is not True
         here = self.choices.index(value) if value in self.choices else -1
@@ -101,7 +101,7 @@ class Field:
 
 
 def all_fields() -> tuple[Field, ...]:
-    """Every setting of every section, in the order of config.toml."""
+    """Fields for all settings of all sections, in the order of config.toml."""
     from warptui.engine.config.checks import SECTIONS
 
     return tuple(
@@ -151,27 +151,27 @@ def _choices(info: FieldInfo) -> tuple[str, ...]:
 
 
 class Draft:
-    """Values that were changed in the form, over those of the file."""
+    """Changed values in the form, on top of those of the file."""
 
     def __init__(self, fields: tuple[Field, ...], changes: Values, project: Path) -> None:
         self.fields = fields
-        self.changes = changes  # shared with whoever keeps them; None takes a key out
+        self.changes = changes  # shared with the owner of the changes; None removes a key
         self.base: Values = {}  # what the file says
-        self.problems: dict[str, str] = {}  # by name: what is allowed
+        self.problems: dict[str, str] = {}  # allowed values by name
         self._project = project
         self._known = {(field.section, field.key): field for field in fields}
 
     @property
     def n_changes(self) -> int:
-        """How many settings differ from the file's."""
+        """Number of settings that differ from the file's."""
         return sum(map(len, self.changes.values()))
 
     def changed(self) -> list[Field]:
-        """The fields that differ from the file's, in order."""
+        """Fields that differ from the file's, in order."""
         return [field for field in self.fields if self.is_changed(field)]
 
     def rebase(self, values: Mapping[str, Any]) -> None:
-        """The file says something else now; changes that it took over are none any more."""
+        """Take over new values of the file; a change that now equals the file's value ends."""
         self.base = {
             section: dict(entries) for section, entries in values.items() if _is_table(entries)
         }
@@ -180,7 +180,7 @@ class Draft:
         self.check()
 
     def before(self, field: Field) -> Any:
-        """What the file says of a field; its default where it says nothing."""
+        """The file's value of a field; the default where the file has none."""
         return self.base.get(field.section, {}).get(field.key, field.default)
 
     def value(self, field: Field) -> Any:
@@ -189,11 +189,11 @@ class Draft:
         return changes[field.key] if field.key in changes else self.before(field)
 
     def is_changed(self, field: Field) -> bool:
-        """Whether the value is another than the file's."""
+        """Whether the value differs from the file's."""
         return field.key in self.changes.get(field.section, {})
 
     def set(self, field: Field, value: Any) -> None:
-        """Change a field; the file's own value is no change."""
+        """Change a field; setting the file's own value removes the change."""
         entries = self.changes.setdefault(field.section, {})
         if self._same(field, value, self.before(field)):
             entries.pop(field.key, None)
@@ -203,15 +203,15 @@ class Draft:
             del self.changes[field.section]
 
     def undo(self, field: Field) -> None:
-        """Back to what the file says."""
+        """Return to the file's value."""
         self.set(field, self.before(field))
 
     def undo_all(self) -> None:
-        """Forget all changes."""
+        """Remove all changes."""
         self.changes.clear()
 
     def take(self, values: Mapping[str, Any]) -> list[str]:
-        """Change all fields that ``values`` names; returns names that are no settings."""
+        """Change all fields in ``values``; returns names that are no settings."""
         strange = []
         for section, entries in values.items():
             if not _is_table(entries):
@@ -226,7 +226,7 @@ class Draft:
         return strange
 
     def check(self, trial: tuple[Field, Any] | None = None) -> dict[str, str]:
-        """What is wrong with the values, with ``trial`` in place of a field's; by name."""
+        """What is wrong with the values, by name; ``trial`` replaces one field's value."""
         from warptui.engine.config import file
 
         document: Values = {}
@@ -251,7 +251,7 @@ class Draft:
         return found
 
     def all_values(self) -> Values:
-        """Every setting as the form shows it."""
+        """Every setting with its value in the form."""
         values: Values = {}
         for field in self.fields:
             if (value := self.value(field)) is not None:
@@ -259,7 +259,7 @@ class Draft:
         return values
 
     def path(self, value: str) -> Path:
-        """The file or folder that a path field means."""
+        """The file or folder that the value of a path field names."""
         return self._project / Path(value).expanduser()
 
     def _same(self, field: Field, value: Any, other: Any) -> bool:
@@ -269,7 +269,7 @@ class Draft:
 
 
 def differences(fields: Iterable[Field], values: Values, others: Values) -> list[tuple[Field, Any]]:
-    """Fields whose value differs from that of ``others``, with the latter."""
+    """Fields whose values differ, each with the value in ``others``."""
     found = []
     for field in fields:
         other = others.get(field.section, {}).get(field.key, field.default)

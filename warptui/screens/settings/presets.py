@@ -1,4 +1,4 @@
-"""Settings kept for other sessions: files in the form of config.toml, with the values that count.
+"""Presets: settings kept for other sessions, as files in the form of config.toml.
 
 No Textual here. A bare name lies in the user's own folder, anything else is a path.
 """
@@ -15,25 +15,25 @@ from warptui.engine.errors import SettingsError
 from warptui.screens.settings.form import Values
 
 HEADER = "# Settings for warptui: O in the settings screen loads them.\n"
-OWN = {"input": ("folder",), "export": ("beam_shift_folder",)}  # belong to one session only
+OWN = {"input": ("folder",), "export": ("beam_shift_folder",)}  # settings of one session alone
 
 
 def folder() -> Path:
-    """Where presets with bare names lie."""
+    """The folder for presets given by a bare name."""
     base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     return Path(base).expanduser() / "warptui" / "presets"
 
 
 def names() -> list[str]:
-    """The presets there, by name."""
+    """Names of the presets in it."""
     try:
         return sorted(path.stem for path in folder().glob("*.toml"))
     except OSError:
-        return []  # a folder that cannot be read holds none for us
+        return []  # an unreadable folder holds no presets
 
 
 def locate(text: str) -> Path:
-    """The file that a name or path means."""
+    """The file of a preset, given by name or path."""
     path = Path(text).expanduser()
     if len(path.parts) == 1 and not text.startswith("."):
         path = folder() / path
@@ -41,7 +41,7 @@ def locate(text: str) -> Path:
 
 
 def write(path: Path, values: Values, project: Path) -> None:
-    """Write a preset; paths become absolute, since it will serve elsewhere.
+    """Write a preset; its paths become absolute, since other projects will use it.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def write(path: Path, values: Values, project: Path) -> None:
 
 
 def read(path: Path) -> Values:
-    """The values of a preset, or of another session's config.toml.
+    """Read the values of a preset, or of another session's config.toml.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def read(path: Path) -> Values:
 
 
 def _portable(values: dict[str, Any], base: Path) -> Values:
-    """Without what belongs to one session, and with paths that hold everywhere."""
+    """The values without those of one session, with paths made absolute."""
     from warptui.engine.config.checks import SECTIONS, is_path
 
     found = {

@@ -1,4 +1,4 @@
-"""The settings as a form: changed here, applied with one key, after saying what that costs."""
+"""The settings screen: a form, the cost of the changes, and one key that applies them."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.lists.form_pane import Advice, FormPane
 from warptui.screens.workspace import Workspace
 
-PAUSE_S = 0.3  # without a key, before the engine is asked what the changes cost
+PAUSE_S = 0.3  # s without a key after which the engine is asked what the changes cost
 
 
 class SettingsScreen(Page):
-    """Every setting by section, with what is wrong beside it and what a change costs below."""
+    """Every setting by section, with errors beside the fields and the cost of the changes below."""
 
     BINDINGS = list(SETTINGS)
     HIDDEN = frozenset({"choose", "exclude", "problem", "export"})
@@ -53,17 +53,17 @@ class SettingsScreen(Page):
     ) -> None:
         super().__init__(workspace)
         self._client, self._project = client, project
-        self._ask_about_draft = ask_about_draft  # when the screen was left with changes
+        self._ask_about_draft = ask_about_draft  # called if the screen is left with changes
         self.draft = Draft(all_fields(), workspace.draft, project)
         self._disk: OnDisk | None = None
         self._hints: dict[str, str] = {}
         self._effects: dict[str, Any] | str | None = (
-            None  # the engine's preview, or why there is none
+            None  # the engine's preview, or why it is missing
         )
-        self._asked = 0  # numbers the previews: only the newest counts
+        self._asked = 0  # numbers the requests for previews: only the newest counts
         self._timer: Timer | None = None
-        self._version = -1  # of the settings that were read last
-        self._adopt: str | None = None  # an item, once the file is read
+        self._version = -1  # version of the settings that were read last
+        self._adopt: str | None = None  # an item whose settings to adopt, once the file is read
         self._can_apply = False
 
     def content(self) -> Iterable[Widget]:
@@ -79,7 +79,7 @@ class SettingsScreen(Page):
             self.app.call_later(self._ask_about_draft)
 
     def targets(self) -> list:
-        return []  # no key acts on an item that is not seen here
+        return []  # keys for items do nothing here: no item is visible
 
     def paths(self, raw: bool = False) -> tuple[str, list[str]]:
         return "settings file", [str(self._project / CONFIG_NAME)]
@@ -92,16 +92,16 @@ class SettingsScreen(Page):
         self._show()
 
     def draw_choices(self, names: set[str]) -> None:
-        """Nothing here depends on them."""
+        """The settings do not depend on choices."""
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
-        self.read_file()  # it may have been edited meanwhile
+        self.read_file()  # a person may have edited the file meanwhile
 
-    # the file, read in a thread: it may lie on a slow file system
+    # reading the file, in a thread: it may lie on a slow file system
 
     def read_file(self) -> None:
-        """Take in config.toml as it is now."""
+        """Read config.toml again."""
 
         def work() -> None:
             found = read_disk(self._project)
@@ -119,13 +119,13 @@ class SettingsScreen(Page):
 
     @property
     def edited_by_hand(self) -> list[tuple[Field, Any]]:
-        """Settings that the file and the engine have differently, with the engine's value."""
+        """Settings that differ between the file and the engine, with the engine's value."""
         in_use = self.workspace.config
         if self._disk is None or self._disk.problem or not in_use or self.workspace.lost:
             return []
         return differences(self.draft.fields, self._disk.meant, in_use)
 
-    # the draft
+    # changes in the form
 
     def on_form_pane_changed(self) -> None:
         self._draft_changed()
@@ -176,7 +176,7 @@ class SettingsScreen(Page):
                 self.draft.problems |= effects["problems"]
             self._show()
 
-    # showing
+    # drawing the screen
 
     def _show(self) -> None:
         if not self.alive:
@@ -186,7 +186,7 @@ class SettingsScreen(Page):
         self.query_one(Advice).show(self._about_field(form), self._outlook())
         if self._can_apply != (can_apply := bool(self.draft.n_changes or self.edited_by_hand)):
             self._can_apply = can_apply
-            self.refresh_bindings()  # makes the footer anew, which takes longer than all else here
+            self.refresh_bindings()  # updates the footer, which takes longer than all else here
 
     def _about_field(self, form: FormPane) -> list[list[Piece]]:
         entry, colours = form.current, self.query_one(Advice).colours
@@ -211,12 +211,12 @@ class SettingsScreen(Page):
 
     @property
     def locked(self) -> bool:
-        """Processing runs: to apply means to pause, apply and go on."""
+        """Whether processing runs: applying then pauses, applies and continues."""
         status = self.workspace.mirror.status
         return status is not None and status.state == "running" and not self.workspace.lost
 
     def _outlook(self) -> list[list[Piece]]:
-        """What applying comes to, and which key does it."""
+        """The cost of the changes, and the key that applies them."""
         colours = self.query_one(Advice).colours
         problems, by_hand = self.draft.problems, self.edited_by_hand
         if self._disk is not None and self._disk.problem:
@@ -257,10 +257,10 @@ class SettingsScreen(Page):
         paused = status is not None and status.state == "paused"
         return f"{key} applies; processing stays paused" if paused else f"{key} applies"
 
-    # keys
+    # actions of keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        # without changes s starts and pauses, as everywhere
+        # without changes this key starts and pauses, as everywhere
         return action != "apply" or self._can_apply
 
     def action_undo(self) -> None:
@@ -327,10 +327,10 @@ class SettingsScreen(Page):
                       if self.draft.value(entry) != entry.default]),
         ]  # fmt: skip
         if not in_use:
-            parts.insert(0, "The engine has not said yet which settings it uses.")
+            parts.insert(0, "The settings that the engine uses are not known yet.")
         self.app.push_screen(TextDialog("Differences", "\n\n".join(parts)))
 
-    # presets and items
+    # taking over presets and settings of items
 
     def action_save_as(self) -> None:
         known = presets.names()

@@ -1,4 +1,4 @@
-"""The first page of a new session: what the folder holds, what is proposed, what is missing."""
+"""The first page of a new project: movies found, settings proposed, and values that are missing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from warptui.screens.widgets.lists.form_pane import Advice, FormPane
 from warptui.screens.widgets.lists.text_pane import TextPane
 
 MISSING = "missing"
-PAUSE_S = 0.4  # without a key, before a changed folder is looked at
+PAUSE_S = 0.4  # s without a key after which a changed folder is looked at
 PROJECT = Field(
     section="",
     key="project",
@@ -53,14 +53,14 @@ ASKED = (
     "optics.voltage",
     "optics.cs",
 )
-LOOK_AGAIN = ("folder", "pattern", "recursive", "gain", "project")  # keys that change what is found
+LOOK_AGAIN = ("folder", "pattern", "recursive", "gain", "project")  # fields that a look depends on
 
 
 class FirstDraft(Draft):
-    """The draft of a new session: the proposal is what the folder tells."""
+    """The form of a new project: proposed settings, and the project folder."""
 
     def check(self, trial: tuple[Field, Any] | None = None) -> dict[str, str]:
-        """As always, but the project is no setting, and must be a folder that can be written."""
+        """As in the settings screen; the project folder is no setting, and must be writable."""
         project = str(trial[1] if trial and trial[0] == PROJECT else self.value(PROJECT) or "")
         found = super().check(trial)
         if problem := unusable(project):
@@ -70,21 +70,21 @@ class FirstDraft(Draft):
         return found
 
     def settings(self) -> Values:
-        """All values but the project."""
+        """All values except the project folder."""
         return {section: values for section, values in self.all_values().items() if section}
 
     def path(self, value: str) -> Path:
-        """Paths are relative to the project."""
+        """The file that a path names, relative to the project."""
         return self.project / Path(value).expanduser()
 
     @property
     def project(self) -> Path:
-        """The folder that the session will live in."""
+        """The folder of the new project."""
         return Path(str(self.value(PROJECT) or ".")).expanduser().absolute()
 
 
 class FirstRun(Screen[Path | None]):
-    """Ends with the project folder once config.toml is written; None when it is left."""
+    """Shows the first page. Gives the project after config.toml is written; None if it was left."""
 
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal")]
@@ -139,7 +139,7 @@ class FirstRun(Screen[Path | None]):
         self.draft.check()
         self._look()
 
-    # looking, in a thread
+    # looking into the folder, in a thread
 
     def _look(self) -> None:
         self._timer = None
@@ -163,7 +163,7 @@ class FirstRun(Screen[Path | None]):
         self._show()
 
     def _given_folder(self) -> str:
-        """Where to look: what was typed, else what was given when the page was opened."""
+        """The folder to look into: the typed one, else the one given on the command line."""
         typed = self.draft.changes.get("input", {}).get("folder")
         return str(typed) if typed else str(self._folder)
 
@@ -183,7 +183,7 @@ class FirstRun(Screen[Path | None]):
             if found.facts.get("format") in ("tif", "tiff", "eer") and len(fitting) == 1:
                 proposed.setdefault("input", {}).setdefault("gain", fitting[0])
             typed = self.draft.changes.get("input", {}).get("folder")
-            if typed:  # what was typed stays, and what lies below it is proposed
+            if typed:  # typed values stay; proposals follow the folder
                 self.draft.changes["input"].pop("folder")
             self.draft.rebase({**proposed, "": self.draft.base[""]})
         self.draft.check()
@@ -208,10 +208,10 @@ class FirstRun(Screen[Path | None]):
     def on_field_list_moved(self) -> None:
         self._show()
 
-    # showing
+    # drawing the page
 
     def missing(self) -> dict[str, str]:
-        """What the movies do not tell and nobody typed, by the name of the field."""
+        """Values that neither the movies nor the user gave, by the name of the field."""
         if self.found is None:
             return {}
         hints = {}
@@ -301,7 +301,7 @@ class FirstRun(Screen[Path | None]):
     def _field(self, name: str) -> Field:
         return next(entry for entry in self.draft.fields if entry.name == name)
 
-    # keys
+    # actions of keys
 
     def action_undo(self) -> None:
         entry = self.query_one(FormPane).current
@@ -321,7 +321,7 @@ class FirstRun(Screen[Path | None]):
         self.draft.set(entry, choices[(here + 1) % len(choices)])
         self.draft.check()
         self.query_one(FormPane).fields.go(entry.name)
-        self._looked_for = self._wanted()  # it is known to fit
+        self._looked_for = self._wanted()  # this gain reference is known to fit
         self._show()
 
     def action_begin(self) -> None:
@@ -363,7 +363,7 @@ class FirstRun(Screen[Path | None]):
 
 
 HELP = """\
-This folder has no config.toml yet. Above stands what was found in it: movies (also in the
+This folder has no config.toml yet. Above is what was found in it: movies (also in the
 sub-folders of EPU and SerialEM), what the first of them and its mdoc tell, and files that may be
 gain references. Below are the settings that follow from it; what is missing is marked.
 
@@ -376,7 +376,7 @@ terminal: warptui init PROJECT --input FOLDER --pixel-size 0.83 --dose-per-frame
 
 
 class FirstRunApp(App[None]):
-    """Shows the first page alone."""
+    """An app that shows only the first page."""
 
     TITLE = "warptui"
     ENABLE_COMMAND_PALETTE = False
@@ -385,7 +385,7 @@ class FirstRunApp(App[None]):
         super().__init__()
         self.key_order = KeyOrder(self, super().on_event)
         self.appearance = Appearance(self, drawing)
-        self.made: Path | None = None  # the project, once its config.toml is written
+        self.made: Path | None = None  # the project, after its config.toml is written
         self._folder, self._survey = folder, ask
 
     def on_mount(self) -> None:

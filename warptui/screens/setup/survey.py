@@ -1,5 +1,5 @@
-"""Asks `warptui init --dry-run` what a folder holds: a process of its own reads movies, and a file
-system that hangs stops nobody here.
+"""Looks into a folder with `warptui init --dry-run`: that process reads the movies, so that a file
+system that hangs does not block the app.
 
 No Textual here.
 """
@@ -22,7 +22,7 @@ LIMIT_S = 90.0  # a large gain reference on a slow disk
 
 @dataclass(frozen=True)
 class Found:
-    """What a folder holds, and what settings follow from it."""
+    """The content of a folder, and the settings that follow from it."""
 
     settings: Values
     movie: str = ""
@@ -32,7 +32,7 @@ class Found:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Found:
-        """From what `init` prints."""
+        """Make one from the JSON that `init` prints."""
         return cls(
             record["settings"],
             record["movie"],
@@ -42,16 +42,16 @@ class Found:
         )
 
 
-Survey = Callable[[Path, Path, Values], Found]  # of (project, input folder, given settings)
+Survey = Callable[[Path, Path, Values], Found]  # arguments: project, input folder, given settings
 
 
 def survey(project: Path, folder: Path, given: Values) -> Found:
-    """What ``folder`` holds, for a project with these settings already given.
+    """Look into ``folder``, for a project with the settings in ``given``.
 
     Raises
     ------
     EngineError
-        With what went wrong.
+        With the reason of the failure.
     """
     command = [sys.executable, "-m", "warptui", "init", str(project), "--input", str(folder)]
     command += ["--dry-run", "--json", *_options(given.get("input", {}))]

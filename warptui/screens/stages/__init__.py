@@ -1,4 +1,4 @@
-"""What the item screen shows of each stage: a file a stage, and this list."""
+"""The panes, layers and values that each stage adds to the item screen: one file a stage."""
 
 from types import ModuleType
 
@@ -8,7 +8,7 @@ from warptui.screens.stages.view import StageView
 
 
 def view_of(module: ModuleType) -> StageView:
-    """The view that a module with a stage brings as ``view()``; without one, the default view."""
+    """The view of a stage's module: what its ``view()`` makes, else the default view."""
     if hasattr(module, "view"):
         return module.view()
     from warptui.screens.stages.default import default_view

@@ -1,4 +1,4 @@
-"""The average on the item screen: its preview, its dose."""
+"""The average on the item screen: its preview and its dose."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from warptui.screens.widgets.pictures.image import Image, Picture
 
 STAGE = "average"
 _OF_THE_INPUT = re.compile(r"warptui\.engine\.errors\.(Input|Truncated|Corrupt|Gain)Error: ")
-WORDS_SHOWN = 14  # lines of a worker's log where a picture would be
+WORDS_SHOWN = 14  # lines of a worker's log in place of a picture
 _WAITING = {
     State.WAITING: "still being written",
     State.QUEUED: "waits for its turn",
@@ -25,7 +25,7 @@ _WAITING = {
 
 
 def _read(detail: ItemDetail) -> np.ndarray | str:
-    """The preview, or why there is none."""
+    """Read the preview; a text where it is missing."""
     row = detail.row
     if detail.path(PREVIEW):
         try:
@@ -33,14 +33,14 @@ def _read(detail: ItemDetail) -> np.ndarray | str:
         except PreviewError as problem:
             return str(problem)
     if row.state in (State.FAILED, State.MISSING):
-        said = last_words(detail, WORDS_SHOWN)
-        more = [] if said or row.state is State.MISSING else ["", "P tries again, i tells all"]
-        return "\n".join([f"{row.state}: {row.reason}", *said, *more])
+        log_end = last_words(detail, WORDS_SHOWN)
+        more = [] if log_end or row.state is State.MISSING else ["", "P tries again, i shows all"]
+        return "\n".join([f"{row.state}: {row.reason}", *log_end, *more])
     return _WAITING.get(row.state, "no preview")
 
 
 def last_words(detail: ItemDetail, n_lines: int) -> list[str]:
-    """The end of what the worker said of a failed item, with a heading; empty if it said nothing.
+    """The end of the worker's log about a failed item, under a heading; empty without a log.
 
     Lines that only underline parts of others are left out: they mean nothing once wrapped. Nor is
     there more to say where the input is at fault: the reason of the failure is all.

@@ -1,4 +1,4 @@
-"""The CTF on the item screen: spectrum and model, rings, defocus map, deconvolved picture."""
+"""The CTF on the item screen: spectrum, model, rings, defocus map, deconvolved picture."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from warptui.screens.widgets.pictures.spline import evaluate_natural_spline
 from warptui.screens.widgets.plots.chart import Chart, Plot
 from warptui.screens.widgets.plots.line_plot import Curve
 
-# Keys of values that plots of all items show.
+# keys of the values that the overview's plots show
 DEFOCUS, PHASE_SHIFT = "ctf.defocus_um", "ctf.phase_shift_deg"
 MAGNITUDE, ANGLE, SIGMAS = (f"ctf.astigmatism_{field}" for field in ("um", "angle_deg", "sigma"))
-SPECTRUM = "spectrum"  # product: a picture, beside its model
-REACH = 1.1  # how much farther than the fit the engine's picture goes
-RESOLVED = 0.3  # the quality at which the resolution is read
-BEYOND = 1.6  # how much farther than the resolution curves are shown
-SHOWN = (-0.3, 1.2)  # of the curves; the lowest frequencies would flatten the rings
-LEAST_UM = 1e-4  # of defocus that a map is drawn of
-NEEDED = 0.5  # confidence below which no numbers are told
+SPECTRUM = "spectrum"  # a product: the picture of the spectrum beside its model
+REACH = 1.1  # how far the engine's picture reaches beyond the fit
+RESOLVED = 0.3  # the quality at which the resolution is taken
+BEYOND = 1.6  # how far curves are shown beyond the resolution
+SHOWN = (-0.3, 1.2)  # of the curves; the lowest frequencies would flatten the Thon rings
+LEAST_UM = 1e-4  # nodes of defocus from which a map is drawn
+NEEDED = 0.5  # least confidence at which values are shown
 MODELS = {
     "grid": "local: the defocus differs from place to place",
     "plane": "a tilted plane; no finer model was supported",
@@ -43,7 +43,7 @@ NO_CTF = (
 
 
 def _read(detail: ItemDetail) -> np.ndarray | str:
-    """The picture of the spectrum, or why there is none."""
+    """Read the picture of the spectrum; a text where it is missing."""
     if not detail.path(SPECTRUM):
         return ""
     try:
@@ -53,16 +53,16 @@ def _read(detail: ItemDetail) -> np.ndarray | str:
 
 
 def _missing(loaded: Loaded) -> str:
-    """What is said where there is no CTF; empty where there is."""
+    """The text in place of a missing CTF; empty where there is a CTF."""
     result = loaded.result("ctf")
     if not result:
         return loaded.problem or loaded.none_of("CTF")
     if result.get("defocus_um") is not None:
         return ""
     confidence = result.get("confidence")
-    said = "" if confidence is None else f" (confidence {confidence:.2f}, {NEEDED:.2f} is needed)"
+    doubt = "" if confidence is None else f" (confidence {confidence:.2f}, {NEEDED:.2f} is needed)"
     notes = "\n".join(str(note) for note in result.get("notes") or ())
-    return NO_CTF.format(confidence=said) + (f"\n{notes}" if notes else "")
+    return NO_CTF.format(confidence=doubt) + (f"\n{notes}" if notes else "")
 
 
 def _picture(loaded: Loaded) -> Picture | str:
@@ -73,18 +73,18 @@ def _picture(loaded: Loaded) -> Picture | str:
     resolution, pixel = result.get("resolution"), result.get("pixel_size")
     if result.get("defocus_um") is None:
         return Picture(found)
-    places, radius, said = np.zeros((0, 2)), 0.0, "model | measured"
+    places, radius, caption = np.zeros((0, 2)), 0.0, "model | measured"
     if resolution and pixel:
         low_high = result.get("fit_range_angstrom") or (0.0, 2 * pixel)
         edge = min(REACH / max(low_high[1], 1e-6), 0.5 / pixel)  # 1/Å, half of the width
-        said += f", resolution {resolution:.1f} Å"
+        caption += f", resolution {resolution:.1f} Å"
         if 1 / resolution < edge:
             places, radius = np.array([[0.5, 0.5]]), 0.5 / resolution / edge
-    return Picture(found, layers=(Marks(places, radius, said),))
+    return Picture(found, layers=(Marks(places, radius, caption),))
 
 
 def _curves(loaded: Loaded) -> Plot | str:
-    """Rings as high as their envelope leaves them, so that noise does not grow over everything."""
+    """Curves, scaled by the envelope of the rings so that noise does not cover the signal."""
     why, result = _missing(loaded), loaded.result("ctf")
     k = _numbers(result, "curve_k")
     if why or len(k) < 2:
@@ -116,7 +116,7 @@ def _curves(loaded: Loaded) -> Plot | str:
 
 
 def _numbers(result: dict[str, Any], key: str, n: int | None = None) -> np.ndarray:
-    """A list of a result; NaN where it is not known, all of them if it is not ``n`` long."""
+    """A list of a result, with NaN for unknown values; all NaN if its length is not ``n``."""
     values = np.array([np.nan if v is None else v for v in result.get(key) or ()], dtype=float)
     return values if n is None or len(values) == n else np.full(n, np.nan)
 
@@ -128,7 +128,7 @@ def _map(loaded: Loaded) -> Layer | None:
     if result.get("defocus_um") is None or n_x * n_y < 2 or len(nodes) != n_x * n_y * n_t:
         return None
     middle = evaluate_natural_spline(nodes.reshape(n_t, n_y, n_x), 3)[1]
-    if np.ptp(middle) < LEAST_UM:  # the local model was not supported: one defocus for all
+    if np.ptp(middle) < LEAST_UM:  # no local model was supported: one defocus for the whole image
         return None
     fine = evaluate_natural_spline(evaluate_natural_spline(middle, 33).T, 33).T
     return Tint(fine, float(fine.min()), float(fine.max()), "defocus", "µm", digits=3)
@@ -146,7 +146,7 @@ def _deconvolved(loaded: Loaded) -> Layer | None:
 
 
 def _section(loaded: Loaded, name: str) -> dict[str, Any]:
-    """A section of the settings that the stage ran with."""
+    """A section of the settings with which the stage ran."""
     settings = loaded.detail.settings.get("ctf", {}) if loaded.detail is not None else {}
     return settings.get(name, {})
 
@@ -182,13 +182,13 @@ def _facts(loaded: Loaded) -> list[Fact]:
 
 
 def _error(result: dict[str, Any]) -> str:
-    """Of u - v, if it is told."""
+    """The error of u - v, if known."""
     error = result.get("astigmatism_error_um")
     return "" if error is None else f" ± {1e4 * error:.0f} Å"
 
 
 def _angle(result: dict[str, Any]) -> str:
-    """Direction of u; unknown where astigmatism is hardly more than its error."""
+    """The direction of u; unknown where the astigmatism is hardly larger than its error."""
     angle = f"{words.number(result.get('astigmatism_angle_deg'), 0)}°"
     if result.get("astigmatism_error_um") is None:
         return angle
@@ -197,7 +197,7 @@ def _angle(result: dict[str, Any]) -> str:
 
 
 def _phase(result: dict[str, Any]) -> str:
-    """The phase plate's shift, with its error where it was fitted."""
+    """The phase shift, with its error where it was fitted."""
     shift, error = result.get("phase_shift_deg"), result.get("phase_shift_error_deg")
     if shift is None:
         return words.UNKNOWN

@@ -1,4 +1,4 @@
-"""The view of a stage that has none of its own: a pane for each picture that it declares."""
+"""The default view of a stage without its own: a pane for each picture that it declares."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from warptui.screens.widgets.pictures.image import Image, Picture
 
 
 def default_view(stage: Stage) -> StageView:
-    """Panes with the stage's preview products; values and notes are shown without a view."""
+    """One pane for each preview product; values and notes appear without a view."""
     names = tuple(product.name for product in stage.products if product.preview)
     panes = tuple(
         Pane(
@@ -32,7 +32,7 @@ def default_view(stage: Stage) -> StageView:
 
 
 def _read(names: tuple[str, ...], detail: ItemDetail) -> dict[str, np.ndarray | str]:
-    """The pictures that are there, by product; a sentence for one that cannot be read."""
+    """Read the pictures by product; a sentence for one that cannot be read."""
     found: dict[str, np.ndarray | str] = {}
     for name in names:
         if path := detail.path(name):

@@ -1,4 +1,4 @@
-"""Motion on the item screen: tracks, where and when the specimen moved, the per-frame plot."""
+"""Motion on the item screen: tracks, local motion, and motion per frame."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NO_SIGNAL = (
     "An empty hole, thick ice or a blanked beam look like this. If the picture does show "
     "particles, the frames hold too few electrons each: more dose per frame would help."
 )
-_INSET = 0.05  # tracks at the very edge would be cut off
+_INSET = 0.05  # margin for tracks that start at the edge
 
 
 def _motion(loaded: Loaded) -> Motion | None:
@@ -34,7 +34,7 @@ def _motion(loaded: Loaded) -> Motion | None:
 
 
 def _why_none(loaded: Loaded) -> str:
-    """What is said where there is no motion to draw; empty where there is."""
+    """The text in place of missing motion; empty where there is motion to draw."""
     motion, result = _motion(loaded), loaded.result("motion")
     if motion is None:
         return loaded.none_of("motion")
@@ -43,8 +43,8 @@ def _why_none(loaded: Loaded) -> str:
     if (result.get("n_frames") or 0) < 2:
         return "one frame: there is no motion to correct"
     confidence = result.get("confidence")
-    said = "" if confidence is None else f" (confidence {confidence:.2f}, 0.50 is needed)"
-    return NO_SIGNAL.format(confidence=said)
+    doubt = "" if confidence is None else f" (confidence {confidence:.2f}, 0.50 is needed)"
+    return NO_SIGNAL.format(confidence=doubt)
 
 
 def _plot(loaded: Loaded) -> Plot | str:

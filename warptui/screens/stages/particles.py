@@ -1,4 +1,4 @@
-"""Particles that were cut out, on the item screen: how many, how large, what is special."""
+"""Extracted particles on the item screen: their number, box size and notes."""
 
 from __future__ import annotations
 

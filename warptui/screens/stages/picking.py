@@ -1,4 +1,4 @@
-"""Picks on the item screen: where they are, what is set aside, what was edited, their numbers."""
+"""Picks on the item screen: picks, mask, edits by hand, and their numbers."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from warptui.screens.widgets.pictures import layers
 from warptui.screens.widgets.pictures.layers import Layer, Marks, Mask
 from warptui.screens.widgets.pictures.shapes import Shape
 
-CANDIDATES, MASK = "candidates", "mask preview"  # products
-PICKS = "picks"  # of the layer
-HASH = 8  # characters of a model's that are shown
+CANDIDATES, MASK = "candidates", "mask preview"  # names of products
+PICKS = "picks"  # of the layer of picks
+HASH = 8  # characters of a model's hash that are shown
 TRAINING = {
     "examples": "an example to learn from",
     "held-out": "held out: to measure on",
@@ -31,7 +31,7 @@ _PLACES = (("added", Shape.BOX, layers.ADDED), ("removed", Shape.CROSS, layers.R
 
 
 def _read(detail: ItemDetail) -> Field | str:
-    """Candidates, mask and edits, or why there are none."""
+    """Read candidates, mask and edits; a text where they are missing."""
     from warptui.engine.model.edits import Edits
 
     result, average = detail.results.get("picking", {}), detail.results.get("average", {})
@@ -65,12 +65,12 @@ def _read(detail: ItemDetail) -> Field | str:
         (float(mask_pixel[0]), float(mask_pixel[1])),
         problem,
     )
-    _ = field.chosen  # kept: chosen here, in the thread, and not while somebody waits
+    _ = field.chosen  # computed here, in the thread; drawing then finds the picks ready
     return field
 
 
 def field_of(loaded: Loaded | None) -> Field | str:
-    """What may be edited of an item, or why nothing can be."""
+    """The picks of an item and its edits, or why it cannot be edited."""
     if loaded is None:
         return "the item is still being read"
     found = loaded.parts.get("picking")
@@ -80,7 +80,7 @@ def field_of(loaded: Loaded | None) -> Field | str:
 
 
 def _marks(loaded: Loaded) -> tuple[Layer, ...]:
-    """Picks and edits: each kind has a shape of its own."""
+    """Picks and edits as marks; each kind has its own shape."""
     field = loaded.parts.get("picking")
     if not isinstance(field, Field):
         return ()
@@ -88,17 +88,17 @@ def _marks(loaded: Loaded) -> tuple[Layer, ...]:
     made: list[Layer] = []
     found = field.fractions(field.automatic)
     n = len(field.chosen)
-    said = f"{Shape.CIRCLE.sign} {n:,} {'pick' if n == 1 else 'picks'} ≥ {field.threshold:g}"
-    made.append(Marks(found, radius, said, Shape.CIRCLE, layers.PICK))
+    label = f"{Shape.CIRCLE.sign} {n:,} {'pick' if n == 1 else 'picks'} ≥ {field.threshold:g}"
+    made.append(Marks(found, radius, label, Shape.CIRCLE, layers.PICK))
     for kind, shape, colour in _PLACES:
         if changed := getattr(edits, kind):
-            places, said = field.fractions(spots(changed)), f"{shape.sign} {len(changed)} {kind}"
-            made.append(Marks(places, radius, said, shape, colour))
+            places, label = field.fractions(spots(changed)), f"{shape.sign} {len(changed)} {kind}"
+            made.append(Marks(places, radius, label, shape, colour))
     for kind, shape, colour in _AREAS:
         if areas := getattr(edits, kind):
             radii = np.array([area.radius_angstrom or field.diameter / 2 for area in areas])
-            places, said = field.fractions(spots(areas)), f"{shape.sign} {len(areas)} {kind}"
-            made.append(Marks(places, radii / field.width, said, shape, colour))
+            places, label = field.fractions(spots(areas)), f"{shape.sign} {len(areas)} {kind}"
+            made.append(Marks(places, radii / field.width, label, shape, colour))
     return tuple(made)
 
 
@@ -127,20 +127,20 @@ def _facts(loaded: Loaded) -> list[Fact]:
         ("picked by", f"{Path(model).stem} {known[:HASH]}".strip()),
     ]
     if field.n_edits or field.problem or field.unsaved:
-        facts.append(("edits", _said_of_edits(field)))
+        facts.append(("edits", _edits_text(field)))
     if edits.training:
         mask = "" if edits.train_mask else ", but for its mask"
         facts.append(("training", TRAINING[edits.training] + mask))
     return facts
 
 
-def _said_of_edits(field: Field) -> str:
+def _edits_text(field: Field) -> str:
     if field.problem:
         return field.problem
     edits = field.edits
     counts = ((len(getattr(edits, kind)), kind) for kind, _, _ in (*_PLACES, *_AREAS))
-    said = ", ".join(f"{n} {kind}" for n, kind in counts if n) or "none"
-    return f"{said}; NOT SAVED: {field.unsaved}" if field.unsaved else said
+    text = ", ".join(f"{n} {kind}" for n, kind in counts if n) or "none"
+    return f"{text}; NOT SAVED: {field.unsaved}" if field.unsaved else text
 
 
 def _mean(scores: np.ndarray) -> float | None:

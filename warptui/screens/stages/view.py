@@ -1,4 +1,4 @@
-"""What a stage adds to the item screen, described: a new stage is one file more."""
+"""The view of a stage: what it adds to the item screen. A new stage needs one more file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from warptui.engine.model.detail import ItemDetail
 from warptui.engine.model.item import State
 from warptui.screens.widgets.pictures.layers import Layer
 
-Fact = tuple[str, str]  # a label and its value with the unit
+Fact = tuple[str, str]  # a label, and its value with the unit
 
 
 class Side(StrEnum):
-    """Where a pane stands. A side that no stage fills takes no room."""
+    """The side of the item screen where a pane is. A side without panes takes no room."""
 
     FOURIER = "fourier"
     REAL = "real"  # the pictures
@@ -26,18 +26,18 @@ class Side(StrEnum):
 
 @dataclass(frozen=True)
 class Loaded:
-    """An item as it is drawn: its record, and what each stage's view read for it."""
+    """An item as drawn: its record, and what each stage's view read for it."""
 
     detail: ItemDetail | None = None
-    parts: dict[str, Any] = field(default_factory=dict)  # by stage, of `StageView.read`
-    problem: str = ""  # why there is no record
+    parts: dict[str, Any] = field(default_factory=dict)  # by stage, from `StageView.read`
+    problem: str = ""  # why the record is missing
 
     def result(self, stage: str) -> dict[str, Any]:
-        """The stored result of a stage; empty while there is none."""
+        """The stored result of a stage; empty if it has none."""
         return self.detail.results.get(stage, {}) if self.detail is not None else {}
 
     def none_of(self, what: str) -> str:
-        """What is said where a result is missing: it may come, or it will not."""
+        """The text in place of a missing result: the result may still come, or will not."""
         state = self.detail.row.state if self.detail is not None else None
         if state is State.FAILED:
             return f"no {what}: processing failed"
@@ -48,13 +48,13 @@ class Loaded:
 class Pane:
     """A pane of the item screen."""
 
-    id: str  # of the widget; also for the style sheet
+    id: str  # id of the widget, also for the style sheet
     title: str
     side: Side
     widget: Callable[
         ..., Widget
-    ]  # Image, Chart, HeatStrip: `show` takes content, or why there is none
-    content: Callable[[Loaded], Any]  # a Picture, Plot, Heat, or a sentence; never reads a file
+    ]  # Image, Chart, HeatStrip: `show` takes content, or a text instead
+    content: Callable[[Loaded], Any]  # gives a Picture, Plot, Heat or sentence; reads no file
     spare: bool = False  # shown only where there is room to spare
 
 
@@ -65,26 +65,26 @@ class LayerSwitch:
     id: str
     key: str
     label: str
-    # None or an empty tuple: nothing of the kind is known of this item
+    # gives the layers; None or an empty tuple: the item has nothing of this kind
     layer: Callable[[Loaded], Layer | tuple[Layer, ...] | None]
-    shown: bool = True  # at first
-    named: bool = False  # in the footer; the others share one word there
+    shown: bool = True  # shown at first
+    named: bool = False  # in the footer; the other switches share one label there
 
 
 @dataclass(frozen=True)
 class StageView:
-    """Everything that the item screen shows of a stage."""
+    """Everything that the item screen shows of one stage."""
 
     stage: str
     read: Callable[[ItemDetail], Any] = lambda _: (
         None
-    )  # in a thread: files, arrays; kept in `parts`
+    )  # called in a thread: reads files and arrays, kept in `parts`
     panes: tuple[Pane, ...] = ()
-    pictures: tuple[str, ...] = ()  # products that the panes show: a trial brings its own
+    pictures: tuple[str, ...] = ()  # products that the panes show; a trial has its own
     layers: tuple[LayerSwitch, ...] = ()
     facts: Callable[[Loaded], list[Fact]] = (
         lambda _: []
-    )  # beyond the values that the stage declares
-    facts_first: bool = False  # before those of other stages: they change while one looks
-    # Of one result, in a few words each: to be put beside those of a trial with other settings.
+    )  # values beyond the summary values that the stage declares
+    facts_first: bool = False  # placed before values of other stages, since keys change them
+    # Short values of one result, to compare with those of a trial with other settings.
     compared: Callable[[dict[str, Any]], list[Fact]] = lambda _: []

@@ -1,4 +1,4 @@
-"""Pure: where a training stands and what came of it, in lines for a pane."""
+"""The state and the result of a training, as lines for a pane. Pure."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ NAME, NUMBER = 12, 9
 
 @dataclass(frozen=True)
 class Shown:
-    """The model that is looked at: as the list has it, and its training if that is the last one."""
+    """The selected model: its entry in the list, and its training if that is the last one."""
 
     model: ModelInfo | None = None
     status: TrainingStatus | None = None
     metrics: Sequence[Mapping[str, Any]] = ()
     report: Mapping[str, Any] = field(default_factory=dict)
-    pictures: str = ""  # what they show
+    pictures: str = ""  # measurements that the curves show
     measure: str = "f1"
     begun_here: bool = True
-    lost: bool = False  # the engine is not reachable: this is from before
-    cost: str = ""  # of a training that could be started
-    keys: Mapping[str, str] = field(default_factory=dict)  # as the user has them, by what they do
+    lost: bool = False  # the engine is not reachable: these data are old
+    cost: str = ""  # preview of a training that could be started
+    keys: Mapping[str, str] = field(default_factory=dict)  # the user's keys, by what they do
 
     @property
     def n_held_out(self) -> int | None:
-        """Micrographs that are only measured on; None = not known."""
+        """Number of held-out micrographs; None = not known."""
         if self.status is not None and (self.status.n_examples or self.status.n_held_out):
             return self.status.n_held_out
         known = self.report.get("n_held_out")
@@ -56,13 +56,13 @@ class Shown:
 
     @property
     def verdict(self) -> str:
-        """The engine's."""
+        """The engine's verdict on the new model."""
         parts = self.status.verdict if self.status is not None else ""
         return parts or (self.model.verdict if self.model is not None else "")
 
 
 def account(shown: Shown, colours: Palette, glyphs: Glyphs) -> list[Line]:
-    """All there is to say, the most urgent first."""
+    """All lines about the model, the most urgent first."""
     status, model = shown.status, shown.model
     if status is None and model is None:
         return [[(" no model is known yet", colours["muted"])]]
@@ -88,7 +88,7 @@ def account(shown: Shown, colours: Palette, glyphs: Glyphs) -> list[Line]:
 def _training(
     shown: Shown, status: TrainingStatus, colours: Palette, glyphs: Glyphs
 ) -> tuple[list[Line], list[Line]]:
-    """How far it is; and apart from that, from what it is made and what the engine says of it."""
+    """The progress of a training; separately, its data and the engine's message."""
     muted = colours["muted"]
     phase = PHASES.get(status.phase, status.phase)
     if shown.lost and status.active:
@@ -167,7 +167,7 @@ def _score(row: Score, colours: Palette, glyphs: Glyphs) -> Line:
 
 
 def _next(shown: Shown) -> list[Line]:
-    """Which key does what now."""
+    """The keys that continue from here."""
     if shown.lost:
         return []
     keys, status, model = shown.keys, shown.status, shown.model
@@ -178,7 +178,7 @@ def _next(shown: Shown) -> list[Line]:
         if (status is not None and status.resumable) or (
             model is not None and model.state == "interrupted"
         ):
-            parts.append(f"{keys['resume']} goes on where it stood")
+            parts.append(f"{keys['resume']} continues from its checkpoint")
         ready = model is not None and model.state == READY
         used = (model is not None and model.used) or (status is not None and status.used)
         if ready and not used:

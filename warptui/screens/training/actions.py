@@ -1,4 +1,4 @@
-"""What the keys of the training screen do; each asks first and says what it comes to."""
+"""The actions of the training screen; each asks first and shows what it will cost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from warptui.screens.training.form import make_request
 
 
 class TrainingActions:
-    """Starting, stopping, using and discarding, for the model that is looked at.
+    """Starts, stops, uses and discards the selected model.
 
     ``go_to_field`` puts the form's cursor on a field, ``show_run`` shows the pane of the run where
     the window shows one pane at a time.
@@ -36,10 +36,10 @@ class TrainingActions:
         self._page, self._data, self._client = page, data, client
         self._go_to_field, self._show_run = go_to_field, show_run
 
-    # the run
+    # running a training
 
     def train(self) -> None:
-        """Begin a training with the form's settings, after a question."""
+        """Start a training with the form's settings, after a question."""
         if active := self._data.active:
             self._page.notify(
                 f"{active} is being trained; {self._data.keys['stop']} stops it", markup=False
@@ -52,7 +52,7 @@ class TrainingActions:
             self._ask_to_train(make_request(self._data.draft))
 
     def resume(self) -> None:
-        """Go on with an interrupted training, after a question."""
+        """Continue an interrupted training, after a question."""
         shown, name = self._data.shown(), ""
         if shown.status is not None and shown.status.resumable:
             name = shown.status.model
@@ -91,7 +91,7 @@ class TrainingActions:
         self._data.refresh()
 
     def stop(self) -> None:
-        """Stop the training, after a question about what is kept."""
+        """Stop the training, after a question that says what is kept."""
         name = self._data.active
         if not name:
             self._page.notify("nothing is being trained")
@@ -125,17 +125,17 @@ class TrainingActions:
 
         self._page.run_worker(work, thread=True, group="cancel")
 
-    # models
+    # handling models
 
     def _chosen(self) -> ModelInfo | None:
-        """The model that keys act on: the one that is looked at."""
+        """The selected model, on which keys act."""
         model = self._data.shown().model
         if model is None:
             self._page.notify("there is no such model")
         return model
 
     def use(self) -> None:
-        """Pick with the model that is looked at, after a question."""
+        """Use the selected model for picking, after a question."""
         model = self._chosen()
         if model is None:
             return
@@ -169,7 +169,7 @@ class TrainingActions:
         return done
 
     def discard(self) -> None:
-        """Remove the model that is looked at, after a question."""
+        """Remove the selected model, after a question."""
         model = self._chosen()
         if model is None:
             return

@@ -1,4 +1,4 @@
-"""Pure: the measurements of a training as curves.
+"""The measurements of a training as curves. Pure.
 
 Capital letters are the new network, small ones the network from which it started, whose scores
 stay the same: they are dotted. So nothing depends on colours.
@@ -17,7 +17,7 @@ from warptui.screens.widgets.plots.line_plot import Curve
 MEASURES = ("f1", "accuracy", "precision", "recall")
 NAMES = {"f1": "F1", "accuracy": "accuracy", "precision": "precision", "recall": "recall"}
 COLOURS = {"H": "state-done", "E": "axis-x", "C": "axis-y"}
-_CURVES = (  # key, letter
+_CURVES = (  # key and letter of each curve
     ("held_out", "H"),
     ("new_on_new", "E"),
     ("new_on_old", "C"),
@@ -25,11 +25,11 @@ _CURVES = (  # key, letter
     ("old_on_new", "e"),
     ("old_on_old", "c"),
 )
-_DOTS = 40  # of a dotted line
+_DOTS = 40  # spacing of a dotted line
 
 
 def scores_plot(metrics: Sequence[Mapping[str, Any]], measure: str) -> Plot | str:
-    """One measure of both networks on all data, over the epochs."""
+    """One measure of both networks on all data, against the epochs."""
     epochs = _column(metrics, "epoch")
     curves = []
     for key, letter in _CURVES:
@@ -49,7 +49,7 @@ def scores_plot(metrics: Sequence[Mapping[str, Any]], measure: str) -> Plot | st
 
 
 def loss_plot(metrics: Sequence[Mapping[str, Any]]) -> Plot | str:
-    """The loss over the epochs."""
+    """The loss against the epochs."""
     epochs, values = _column(metrics, "epoch"), _column(metrics, "loss")
     if not np.isfinite(values).any():
         return "no loss yet"
@@ -57,7 +57,7 @@ def loss_plot(metrics: Sequence[Mapping[str, Any]]) -> Plot | str:
 
 
 def _is_point(values: np.ndarray) -> bool:
-    """One measurement alone makes no line."""
+    """Whether there is one measurement only, which makes no line."""
     return np.count_nonzero(np.isfinite(values)) == 1
 
 

@@ -1,4 +1,4 @@
-"""What the training screen knows: asked of the engine and read from disk, always in threads."""
+"""The data of the training screen, asked of the engine and read from disk, always in threads."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from warptui.screens.training.curves import MEASURES
 from warptui.screens.training.form import make_request, training_draft
 from warptui.screens.training.pictures import Compared, read_compared
 
-PAUSE_S = 0.3  # without a key, before the engine is asked what a training would cost
-AGAIN_S = 2.0  # between two readings of what changes while it runs
-EXAMPLES, MODELS, COST = "examples", "models", "cost"  # topics that the engine is asked about
+PAUSE_S = 0.3  # s without a key after which the engine is asked what a training would cost
+AGAIN_S = 2.0  # s between two readings of files that change during a training
+EXAMPLES, MODELS, COST = "examples", "models", "cost"  # topics on which the engine is asked
 
 T = TypeVar("T")
 
 
 class TrainingData:
-    """Examples, models, the last training and what it measured.
+    """Training data, models, the last training and its measurements.
 
-    ``changed`` is called when something of that is another, ``pictures_read`` when the pictures of
-    the model that is looked at were read.
+    ``changed`` is called when some of these change, ``pictures_read`` when the pictures of
+    the selected model were read.
     """
 
     def __init__(
@@ -49,26 +49,26 @@ class TrainingData:
         self._page, self._workspace, self._client, self._project = page, workspace, client, project
         self._changed, self._pictures_read = changed, pictures_read
         self.examples: tuple[TrainingExample, ...] | None = None  # None: not asked for yet
-        self.models: tuple[ModelInfo, ...] = ()  # that the engine lists
-        self.problems: dict[str, str] = {}  # by topic: why it was not answered
-        self.preview: dict[str, Any] | None = None  # the engine's, of the training that could begin
-        self.looked_at = ""  # the model that was chosen in the list; empty: the last trained
+        self.models: tuple[ModelInfo, ...] = ()  # those that the engine lists
+        self.problems: dict[str, str] = {}  # by topic: why the engine did not answer
+        self.preview: dict[str, Any] | None = None  # the engine's, of the next training
+        self.looked_at = ""  # name of the model selected in the list; empty: the last trained one
         self.metrics: list[dict[str, Any]] = []
-        self.compared: Compared | str = ""  # its pictures, or why there are none
+        self.compared: Compared | str = ""  # its pictures, or why they are missing
         self.measure = MEASURES[0]
         self.draft = training_draft((), workspace.training, workspace.config, project)
         self._report: dict[str, Any] = {}
-        self._marks: dict[str, tuple[str, float]] = {}  # by item: as the examples were made of
+        self._marks: dict[str, tuple[str, float]] = {}  # by item: what the examples show
         self._timer: Timer | None = None
-        self._asked = 0  # numbers the previews: only the newest counts
-        self._read: tuple[Any, ...] = ()  # model, phase and step of what was read
+        self._asked = 0  # numbers the requests for previews: only the newest counts
+        self._read: tuple[Any, ...] = ()  # model, phase and step of the data read last
         self._read_at = float("-inf")  # monotonic
-        self._version = -1  # of the settings that the form is based on
+        self._version = -1  # version of the settings from which the form was made
 
-    # what the engine knows
+    # data of the engine
 
     def refresh(self) -> None:
-        """Examples and models may be others now: ask for them."""
+        """Ask again for examples and models, which may have changed."""
         self._ask_examples()
         self._ask_models()
 
@@ -81,7 +81,7 @@ class TrainingData:
     def _look_up(
         self, topic: str, call: Callable[[Engine], T], done: Callable[[T], object]
     ) -> None:
-        """Ask the engine in a thread; where it refuses, `problems` says why."""
+        """Ask the engine in a thread; if it refuses, keep the reason in `problems`."""
 
         def refused(problem: str) -> None:
             self.problems[topic] = problem
@@ -95,7 +95,7 @@ class TrainingData:
         self._call(call, answered, refused)
 
     def request(self, call: Callable[[Engine], T], done: Callable[[T], object]) -> None:
-        """Ask the engine in a thread for what a key wants; where it refuses, a message says why."""
+        """Ask the engine in a thread for the action of a key; if it refuses, show the reason."""
 
         def refused(problem: str) -> None:
             self._page.notify(problem, severity="error", markup=False)
@@ -144,7 +144,7 @@ class TrainingData:
         self.read_model()
 
     def new_draft(self) -> None:
-        """Make the form again: settings, models or the changes of this training are others."""
+        """Make the form again after settings, models or the changes for this training changed."""
         workspace = self._workspace
         self.draft = training_draft(
             self.models, workspace.training, workspace.config, self._project
@@ -152,7 +152,7 @@ class TrainingData:
         self._version = workspace.settings_version
 
     def follow(self, changes: Changes) -> None:
-        """The engine sent changes: ask again for what depends on them."""
+        """Ask again for data that depend on the engine's events."""
         workspace = self._workspace
         if changes.everything and self._version != workspace.settings_version:
             self.new_draft()
@@ -164,7 +164,7 @@ class TrainingData:
             self._follow_training()
 
     def _notice_marks(self, changes: Changes) -> None:
-        """Examples are asked for again where a mark, or what a marked item shows, is another."""
+        """Ask for examples again if a mark or the values of a marked item changed."""
         mirror, other = self._workspace.mirror, False
         names = mirror.names if changes.everything else changes.items
         for name in names:
@@ -192,15 +192,15 @@ class TrainingData:
         if known != now:
             self._workspace.training_seen = now
             if training.active and (known is None or known[0] != training.model):
-                self.looked_at = ""  # what runs is what is looked at
+                self.looked_at = ""  # the running training is selected
             self._ask_models()
             self._ask_examples()
         self.read_model()
 
-    # what is read from disk
+    # data read from disk
 
     def read_model(self) -> None:
-        """Curves, report and pictures of the model that is looked at, in a thread."""
+        """Read curves, report and pictures of the selected model, in a thread."""
         shown, client = self.shown(), self._client()
         if shown.model is None or client is None:
             return
@@ -237,33 +237,33 @@ class TrainingData:
             self._pictures_read()
             self._changed()
 
-    # what is shown
+    # data to show
 
     @property
     def status(self) -> TrainingStatus | None:
-        """The training that runs or ran last."""
+        """The state of the training that runs or ran last."""
         status = self._workspace.mirror.status
         return status.training if status is not None else None
 
     @property
     def active(self) -> str:
-        """The model that is being trained now; empty: none is."""
+        """The model being trained now; empty without a training."""
         training = self.status
         return training.model if training is not None and training.active else ""
 
     @property
     def processing(self) -> bool:
-        """The engine processes items, or would if there were any."""
+        """Whether the engine processes items, or would if there were any."""
         status = self._workspace.mirror.status
         return status is not None and status.state in ("running", "idle")
 
     def shown(self) -> Shown:
-        """The model that is looked at, and all that is known of it."""
+        """The selected model, and everything known about it."""
         status = self.status
         used = next((model.name for model in self.models if model.used), "")
         names = [model.name for model in self.models]
         if status is not None and status.phase == "done" and names and status.model not in names:
-            status = None  # it was discarded
+            status = None  # the model was discarded
         name = self.looked_at or (status.model if status is not None else used)
         model = next((model for model in self.all_models() if model.name == name), None)
         known = self._read[:1] == (name,)
@@ -281,16 +281,16 @@ class TrainingData:
         )
 
     def look_at(self, name: str) -> None:
-        """Another model is looked at; empty: the last trained one."""
+        """Select another model; empty: the last trained one."""
         self.looked_at = name
         self.read_model()
 
     def forget_model(self) -> None:
-        """The model that was looked at is gone."""
+        """Forget the selected model, which was removed."""
         self.looked_at, self._read = "", ()
 
     def all_models(self) -> tuple[ModelInfo, ...]:
-        """Those that the engine lists, and the one that is being made."""
+        """The models that the engine lists, and the one in training."""
         training = self.status
         if training is None or not training.active:
             return self.models
@@ -304,7 +304,7 @@ class TrainingData:
 
     @property
     def keys(self) -> dict[str, str]:
-        """The keys of the screen that texts name, by what they do."""
+        """The keys that texts name, by what they do."""
         keys = self._workspace.config.get("keys", {})
         names = ("start", "stop", "use", "discard", "resume")
         found = {name: key_name(keys, f"training.{name}", TRAINING) for name in names}
@@ -312,33 +312,33 @@ class TrainingData:
 
     @property
     def connected(self) -> bool:
-        """The engine can be asked."""
+        """Whether the engine can be asked."""
         return self._client() is not None
 
     @property
     def not_reachable(self) -> str:
-        """A sentence for where it cannot, with the key that starts it."""
+        """A sentence for an engine that is not reachable, with the key that starts one."""
         key = self._workspace.key("start-pause")
         return f"the engine is not reachable; {key} starts it"
 
     @property
     def cost(self) -> str:
-        """Of a training that could begin now; empty: none could."""
+        """Cost of a training that could be started now; empty if it cannot."""
         if self.preview is None or self.preview.get("problem"):
             return ""
         return training_words.task(self.preview, self.batch)
 
     @property
     def batch(self) -> int | None:
-        """Pictures in a batch, as the form has it."""
+        """Batch size in pictures, from the form."""
         batch = next((entry for entry in self.draft.fields if entry.key == "batch"), None)
         value = self.draft.value(batch) if batch is not None else None
         return value if isinstance(value, int) else None
 
-    # what the next one would take
+    # preview of the next training
 
     def draft_changed(self) -> None:
-        """A field of the form was changed: check it, and ask soon what it costs."""
+        """A field of the form changed: check it, and soon ask what the training costs."""
         self.draft.check()
         if self._timer is not None:
             self._timer.stop()

@@ -1,4 +1,4 @@
-"""Pure: the settings of one training as fields of a form, and the request that they make."""
+"""The settings of one training as fields of a form, and the request made from them. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FIRST = ("new_model", "epochs", "corpus_percent", "train_masks", "held_out_perc
 
 
 def start_field(models: Sequence[ModelInfo]) -> Field:
-    """From which network it starts: one that is ready, else the used one."""
+    """The network that training starts from: a finished one, else the used one."""
     ready = tuple(model.name for model in models if model.state == READY)
     used = next((model.name for model in models if model.used and model.state == READY), "")
     return Field(
@@ -31,7 +31,7 @@ def start_field(models: Sequence[ModelInfo]) -> Field:
 
 
 def training_fields(models: Sequence[ModelInfo]) -> tuple[Field, ...]:
-    """What one decides on each time goes first."""
+    """The fields of the form; those decided for each training come first."""
     own = [entry for entry in all_fields() if entry.section == "training"]
     first = [entry for key in _FIRST for entry in own if entry.key == key]
     return (start_field(models), *first, *(entry for entry in own if entry not in first))
@@ -40,14 +40,14 @@ def training_fields(models: Sequence[ModelInfo]) -> tuple[Field, ...]:
 def training_draft(
     models: Sequence[ModelInfo], changes: Values, config: Mapping[str, Any], project: Path
 ) -> Draft:
-    """The form; its changes are of this training alone."""
+    """The form; its changes apply to this training alone."""
     draft = Draft(training_fields(models), changes, project)
     draft.rebase(config)
     return draft
 
 
 def make_request(draft: Draft, *, resume: str = "") -> TrainingRequest:
-    """What the form asks for; ``resume`` names a training that is to go on as it was begun."""
+    """The request from the form; ``resume`` names a training to continue with its own settings."""
     if resume:
         return TrainingRequest(model=resume, resume=True)
     changes = dict(draft.changes.get("training", {}))

@@ -1,4 +1,4 @@
-"""What two networks find on one held-out micrograph: read in a thread, drawn as two pictures."""
+"""The picks of two networks on one held-out micrograph: read in a thread, drawn side by side."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ SIGNS = (
     (Shape.CROSS, "wrong", layers.REMOVED),
     (Shape.BOX, "missed", layers.ADDED),
 )
-MATCHING_SHARE = 0.5  # of the diameter: a pick within it of a particle is that particle
+MATCHING_SHARE = 0.5  # of the diameter: a nearer pick is that particle
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The picks of one network against what people marked, as fractions of the picture."""
+    """The picks of one network compared with the marked particles, as fractions of the picture."""
 
     right: np.ndarray  # (n, 2)
     wrong: np.ndarray
     missed: np.ndarray
-    f1: float | None = None  # over all held-out micrographs
+    f1: float | None = None  # for all held-out micrographs together
 
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """One held-out micrograph with what the network before and the new one find on it."""
+    """One held-out micrograph with the picks of the network before and after training."""
 
     item: str
     pixels: np.ndarray
-    pixel_angstrom: float  # of the picture
-    radius: float  # of a particle, in widths of the picture
+    pixel_angstrom: float  # size of the picture
+    radius: float  # radius of a particle, in widths of the picture
     before: Found
     after: Found
 
     def picture(self, which: str) -> Picture:
-        """With the picks of one network: ``before`` or ``after``."""
+        """The picture with the picks of one network: ``before`` or ``after``."""
         found: Found = getattr(self, which)
         places = (found.right, found.wrong, found.missed)
         marks = tuple(
@@ -61,17 +61,17 @@ class Compared:
 
     @property
     def signs(self) -> str:
-        """What the signs mean, and where."""
+        """The legend: the signs and what they mean."""
         meanings = ", ".join(f"{shape.sign} {name}" for shape, name, _ in SIGNS)
         return f"{meanings}; {Path(self.item).stem}"
 
     def title(self, which: str) -> str:
-        """For the frame."""
+        """The title of the frame."""
         return f"{which}: F1 {words.number(getattr(self, which).f1, 3)}"
 
 
 def matched(picks: np.ndarray, truth: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
-    """Which picks (n, 2) are particles, and which of ``truth`` (m, 2) were found, nearest first.
+    """Match picks (n, 2) with particles ``truth`` (m, 2), nearest pairs first.
 
     Each counts once: two picks of one particle are one right and one wrong.
     """
@@ -87,7 +87,7 @@ def matched(picks: np.ndarray, truth: np.ndarray, limit: float) -> tuple[np.ndar
 
 
 def read_compared(client: Engine, name: str) -> tuple[dict[str, Any], Compared | str]:
-    """A training's report, and its pictures or why there are none. Runs in a thread."""
+    """Read a training's report and its pictures; a text if they are missing. Runs in a thread."""
     try:
         report = client.training_report(name)
     except (WarptuiError, KeyError, OSError) as problem:
@@ -108,7 +108,7 @@ def read_compared(client: Engine, name: str) -> tuple[dict[str, Any], Compared |
 
 
 def compare(report: Mapping[str, Any], detail: ItemDetail) -> Compared | str:
-    """Read picks and picture; a sentence where something is missing."""
+    """Read picks and picture, and match them; a sentence where something is missing."""
     item = str(report["item"])
     average = detail.results.get(average_view.STAGE, {})
     shape, pixel = average.get("shape_yx"), average.get("pixel_size")

@@ -1,4 +1,4 @@
-"""Teaching BoxNet: examples, settings, the run, what came of it, and which model is used."""
+"""The training screen: examples, settings, the run, its results, and the models."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from warptui.screens.widgets.plots.chart import Chart
 from warptui.screens.workspace import Workspace
 
 BEFORE, AFTER = "before", "after"
-LEAST_CURVES = 9  # lines
+LEAST_CURVES = 9  # height in lines
 LEAST_RUN = 7
-MOST_MODELS = 6  # that are seen without scrolling
+MOST_MODELS = 6  # rows that are shown without scrolling
 
 
 class TrainingScreen(Page):
-    """One page for all that belongs to a training."""
+    """Shows everything that belongs to training BoxNet."""
 
     BINDINGS = list(TRAINING)
     PANES = ("Examples", "Settings", "Run", "Curves", "Pictures", "Models")
@@ -47,7 +47,7 @@ class TrainingScreen(Page):
     topic = "training"
 
     class Opened(Message):
-        """The current item is to be looked at."""
+        """Asks for the current item's screen."""
 
     def __init__(
         self, workspace: Workspace, client: Callable[[], Engine | None], project: Path
@@ -55,7 +55,7 @@ class TrainingScreen(Page):
         super().__init__(workspace)
         self.data = TrainingData(self, client, project, self.show_all, self.show_pictures)
         self._actions = TrainingActions(self, self.data, client, self._go_to_field, self._show_run)
-        # model, measurements and measure of the curves that are drawn
+        # model, measurements and measure for which the curves were drawn
         self._drawn: tuple[str, int, str] | None = None
 
     def content(self) -> Iterable[Widget]:
@@ -92,12 +92,12 @@ class TrainingScreen(Page):
 
     @property
     def examples(self) -> ExampleList:
-        """The micrographs that are marked."""
+        """The list of marked micrographs."""
         return self.query_one(ExampleList)
 
     @property
     def models(self) -> ModelList:
-        """What could be picked with."""
+        """The list of models."""
         return self.query_one(ModelList)
 
     def on_screen_resume(self) -> None:
@@ -115,13 +115,13 @@ class TrainingScreen(Page):
         return [] if number is None else [self.workspace.mirror.rows[number]]
 
     def draw_choices(self, names: set[str]) -> None:
-        """Nothing here depends on them."""
+        """The screen does not depend on choices."""
 
     def draw_current(self) -> None:
-        """The cursor among the items is not seen here."""
+        """The screen does not depend on the cursor among the items."""
 
     def show_all(self) -> None:
-        """Repaint everything but the pictures."""
+        """Repaint everything except the pictures."""
         if not self.alive:
             return
         data = self.data
@@ -152,7 +152,7 @@ class TrainingScreen(Page):
         metrics, measure = shown.metrics, self.data.measure
         state = (shown.model.name if shown.model else "", len(metrics), measure)
         if state == self._drawn:
-            return  # large ones take plotext many milliseconds
+            return  # plotext takes many milliseconds for a large plot
         self._drawn = state
         self.set_class(not metrics, "-no-curves")
         scores, loss = self.query_one("#scores", Chart), self.query_one("#loss", Chart)
@@ -161,7 +161,7 @@ class TrainingScreen(Page):
         loss.show(loss_plot(metrics) if metrics else "")
 
     def show_pictures(self) -> None:
-        """Repaint the pictures of the model that is looked at."""
+        """Repaint the pictures of the selected model."""
         compared = self.data.compared
         self.set_class(not isinstance(compared, Compared), "-no-pictures")
         for which in (BEFORE, AFTER):
@@ -225,7 +225,7 @@ class TrainingScreen(Page):
         )
         return lines
 
-    # keys
+    # actions of keys
 
     def action_train(self) -> None:
         self._actions.train()
@@ -247,7 +247,7 @@ class TrainingScreen(Page):
         data.measure = MEASURES[(MEASURES.index(data.measure) + 1) % len(MEASURES)]
         self.show_all()
 
-    # the form
+    # handling the form
 
     def on_form_pane_changed(self) -> None:
         self.data.draft_changed()
@@ -264,7 +264,7 @@ class TrainingScreen(Page):
             self.data.draft.undo(entry)
             self.data.draft_changed()
 
-    # lists
+    # handling the lists
 
     def on_list_pane_moved(self) -> None:
         if self.focused is self.models and self.models.current is not None:
@@ -300,7 +300,7 @@ class TrainingScreen(Page):
             if detail.edits_problem:
                 self.notify(detail.edits_problem, severity="error", markup=False)
                 return
-            from warptui.engine.model.edits import Edits  # pydantic: not at the start of the app
+            from warptui.engine.model.edits import Edits  # imported late: needs pydantic
 
             edits = Edits.model_validate({**detail.edits, "training": role})
             self.data.request(lambda engine: engine.edit(example.name, edits), done)
@@ -308,7 +308,7 @@ class TrainingScreen(Page):
         self.data.request(lambda engine: engine.item(example.name), take)
 
     def _show_run(self) -> None:
-        """The pane of the run, where the window shows one at a time."""
+        """Show the pane of the run, where the window shows one pane at a time."""
         if self.narrow:
             self.turn_to("Run")
 
@@ -316,7 +316,7 @@ class TrainingScreen(Page):
         self.query_one(FormPane).fields.go(name)
 
     def turn_to(self, pane: str) -> None:
-        """Show another pane, where the window shows one at a time."""
+        """Show another pane, where the window shows one pane at a time."""
         self._pane = self.PANES.index(pane)
         self._show_pane()
         self._focus_pane()
@@ -328,7 +328,7 @@ class TrainingScreen(Page):
             self._focus_pane()
 
     def _focus_pane(self) -> None:
-        """The keys of what is seen, in a window that shows one pane."""
+        """Give the focus to the visible pane, in a window that shows one pane."""
         ids = {
             "Examples": "examples",
             "Run": "run",

@@ -1,4 +1,4 @@
-"""Pure: a training in words. Never more than the numbers allow; what is not known is a dash."""
+"""Texts about a training: no claim beyond the numbers; an unknown value is a dash. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from warptui.screens.keys.names import key_name
 from warptui.screens.look.glyphs import Glyphs
 from warptui.screens.settings.cost import about, cost
 
-HASH = 8  # characters of a model's that are shown
+HASH = 8  # characters of a model's hash that are shown
 READY = "ready"
-MOST_NOTES = 3  # in a question
+MOST_NOTES = 3  # names in a question
 PHASES = {
     "examples": "making examples of the marked micrographs",
     "baseline": "measuring the network as it is now",
     "running": "training",
-    "measuring": "measuring what came of it",
+    "measuring": "measuring the new network",
     "done": "done",
     "failed": "failed",
     "cancelled": "stopped",
@@ -36,19 +36,19 @@ STATES = {
 
 @dataclass(frozen=True)
 class Counts:
-    """What is marked, over all examples."""
+    """Numbers of marked items and particles in all examples."""
 
     learn: int = 0  # micrographs
     held_out: int = 0
     useless: int = 0  # nothing can be learned from them
-    positive: int = 0  # particles, on those to learn from
+    positive: int = 0  # particles on micrographs to learn from
     negative: int = 0
     uncertain: int = 0  # areas
     held_out_positive: int = 0
 
 
 def counted(examples: Sequence[TrainingExample]) -> Counts:
-    """Add them up; one from which nothing can be learned counts nowhere else."""
+    """Add up the examples; an unusable one counts only as such."""
     useful = [example for example in examples if not example.problem]
     learn = [example for example in useful if example.role == "examples"]
     held_out = [example for example in useful if example.role == "held-out"]
@@ -64,23 +64,23 @@ def counted(examples: Sequence[TrainingExample]) -> Counts:
 
 
 def count(n: int, noun: str) -> str:
-    """1 micrograph, 2 micrographs."""
+    """A number with its noun: 1 micrograph, 2 micrographs."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def totals(counts: Counts) -> str:
-    """How many micrographs are marked for what."""
+    """How many micrographs are marked for each use."""
     parts = [f"{counts.learn:,} learn", f"{counts.held_out:,} held out"]
     if counts.useless:
         parts.append(f"{counts.useless:,} none")
     return ", ".join(parts)
 
 
-# before it starts
+# texts before a training
 
 
 def task(preview: Mapping[str, Any], batch: int | None) -> str:
-    """How much there is to do, from the engine's preview: steps, windows, time."""
+    """The size of a training, from the engine's preview: steps, windows, time."""
     steps = int(preview.get("n_steps") or 0)
     if not steps:
         return f"how long it takes is not known: {words.UNKNOWN}"
@@ -90,7 +90,7 @@ def task(preview: Mapping[str, Any], batch: int | None) -> str:
 
 
 def stock(preview: Mapping[str, Any]) -> str:
-    """What it learns from and is measured on, from the engine's preview."""
+    """The data of a training, from the engine's preview."""
     learn = count(int(preview.get("n_examples") or 0), "micrograph")
     particles = count(int(preview.get("n_particles") or 0), "particle")
     held_out = int(preview.get("n_held_out") or 0)
@@ -99,13 +99,13 @@ def stock(preview: Mapping[str, Any]) -> str:
 
 
 def question(preview: Mapping[str, Any], batch: int | None, *, runs: bool, resume: bool) -> str:
-    """What is asked before a training starts."""
+    """The question before a training starts."""
     name, start = preview.get("model") or words.UNKNOWN, preview.get("start_from") or words.UNKNOWN
     head = f"Go on training {name}?" if resume else f"Train {name}, starting from {start}?"
     lines = [head, "", f"{stock(preview)}.", f"{task(preview, batch)}."]
     notes = list(preview.get("notes") or ())
     if not preview.get("n_held_out") and not any("held out" in note for note in notes):
-        lines.append("! Without a held-out micrograph nobody will know whether it is better.")
+        lines.append("! Without a held-out micrograph the new model cannot be judged.")
     lines += [f"! {note}" for note in notes[:MOST_NOTES]]
     if len(notes) > MOST_NOTES:
         lines.append(f"! and {len(notes) - MOST_NOTES} more")
@@ -119,7 +119,7 @@ def question(preview: Mapping[str, Any], batch: int | None, *, runs: bool, resum
 
 
 def use_question(model: ModelInfo, preview: Mapping[str, Any], *, runs: bool, key: str) -> str:
-    """What is asked before another model is used."""
+    """The question before another model is used."""
     kind = " (it comes with the program)" if model.bundled else ""
     lines = [f"Pick with {model.name}{kind} from now on?", ""]
     if problems := preview.get("problems"):
@@ -129,7 +129,7 @@ def use_question(model: ModelInfo, preview: Mapping[str, Any], *, runs: bool, ke
         if again:
             items = f"{count(again, 'item')} {'is' if again == 1 else 'are'}"
             lines.append(f"{items} picked again, {about(preview.get('seconds'))}.")
-            waits = "It begins at once." if runs else f"Processing is paused: {key} starts it."
+            waits = "It begins immediately." if runs else f"Processing is paused: {key} starts it."
             lines.append(waits)
         else:
             lines.append(f"{cost(preview)[:1].upper()}{cost(preview)[1:]}.")
@@ -138,7 +138,7 @@ def use_question(model: ModelInfo, preview: Mapping[str, Any], *, runs: bool, ke
 
 
 def discard_question(model: ModelInfo) -> str:
-    """What is asked before a model is removed."""
+    """The question before a model is removed."""
     what = "its file, its curves and pictures" if model.state == READY else "what is there of it"
     return (
         f"Discard {model.name}?\n\nRemoved for good: {what}. "
@@ -146,17 +146,17 @@ def discard_question(model: ModelInfo) -> str:
     )
 
 
-# while it runs, and afterwards
+# texts during a training and afterwards
 
 
 def bar(fraction: float, width: int, drawing_glyphs: Glyphs) -> str:
-    """A bar of progress."""
+    """A progress bar."""
     done = round(min(max(fraction, 0.0), 1.0) * width)
     return drawing_glyphs.bars[-1] * done + drawing_glyphs.limit * (width - done)
 
 
 def place(status: TrainingStatus) -> str:
-    """How far it is: epoch and step."""
+    """Epoch and step."""
     parts = []
     if status.n_epochs:
         parts.append(f"epoch {status.epoch:.0f}/{status.n_epochs:,}")
@@ -166,14 +166,14 @@ def place(status: TrainingStatus) -> str:
 
 
 def left(status: TrainingStatus) -> str:
-    """How long it still takes."""
+    """The remaining time."""
     if status.seconds_left is None:
         return f"time left {words.UNKNOWN}"
     return f"{about(status.seconds_left)} left"
 
 
 def made_of(status: TrainingStatus) -> str:
-    """From what it was made."""
+    """The data from which the model was made."""
     held_out = f"{status.n_held_out:,} held out" if status.n_held_out else "none held out"
     return (
         f"{count(status.n_examples, 'micrograph')}, {count(status.n_particles, 'particle')}; "
@@ -182,7 +182,7 @@ def made_of(status: TrainingStatus) -> str:
 
 
 def model_made_of(model: ModelInfo, unknown: str = words.UNKNOWN) -> str:
-    """When and from what a model in the list was made."""
+    """When and from which data a model in the list was made."""
     if model.bundled:
         return "comes with the program"
     parts = [f"made {words.short_clock(model.made_at, unknown)}"]
@@ -194,12 +194,12 @@ def model_made_of(model: ModelInfo, unknown: str = words.UNKNOWN) -> str:
     return " ".join(parts)
 
 
-# judging
+# texts about the quality of a model
 
 
 @dataclass(frozen=True)
 class Score:
-    """A line of the table: the same data, measured with the network before and with the new one."""
+    """A line of the table: the same data, measured with the network before and after training."""
 
     letter: str  # capital for the new network, small for the one before
     name: str
@@ -211,9 +211,9 @@ class Score:
 def score_table(
     last: Mapping[str, Any] | None, report: Mapping[str, Any], measure: str, n_held_out: int | None
 ) -> list[Score]:
-    """Held out first: the one that counts.
+    """The table of scores; the held-out line, which decides, comes first.
 
-    The report's numbers are of whole micrographs and go before those that were taken on the way.
+    The report's numbers are of whole micrographs and replace those measured during the training.
     """
     last = last or {}
 
@@ -237,7 +237,7 @@ def score_table(
 
 
 def doubts(report: Mapping[str, Any], n_held_out: int | None) -> list[str]:
-    """What makes the numbers on held-out micrographs worth less than they look."""
+    """Reasons why the numbers on held-out micrographs are weaker evidence than they look."""
     found = []
     if n_held_out == 1:
         found.append("one held-out micrograph: the next may be quite different")
@@ -247,7 +247,7 @@ def doubts(report: Mapping[str, Any], n_held_out: int | None) -> list[str]:
 
 
 def judgement(verdict: str, n_held_out: int | None, *, ended: bool) -> str:
-    """The engine's verdict; where it has none, that there is none and why."""
+    """The engine's verdict; without one, why it has none yet."""
     if verdict:
         return verdict
     if n_held_out == 0:
@@ -256,7 +256,7 @@ def judgement(verdict: str, n_held_out: int | None, *, ended: bool) -> str:
 
 
 def how_to_mark(keys: dict[str, Any]) -> str:
-    """Which keys make examples, step by step, as the user's key map has them."""
+    """How to mark examples, step by step, with the user's own keys."""
     known = {binding.id: binding for binding in all_bindings() if binding.id}
 
     def key(name: str) -> str:
@@ -274,7 +274,7 @@ def how_to_mark(keys: dict[str, Any]) -> str:
                     (f"{overview}, {enter}", "choose an item and open it"),
                     (f"{add}, {remove}", "add a pick, remove a wrong one: both teach"),
                     (unsure, "an area that teaches nothing"),
-                    (mark, "mark it: to learn from, held out, none"),
+                    (mark, "mark it: to learn from, held out, not used"),
                     (back, "come back here"),
                 )
             ),

@@ -1,1 +1,1 @@
-"""What a person sees."""
+"""The widgets of the screens."""

@@ -1,4 +1,4 @@
-"""Base of the widgets that draw themselves line by line and repaint only when told to."""
+"""Base class of the widgets that draw themselves line by line and repaint only on request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Piece = tuple[str, Style]
 
 
 class LineWidget(Widget):
-    """Draws all its lines in `paint`, once per change of data, size, theme or drawing."""
+    """Draws all its lines in `paint`, once per change of data, size, theme or way of drawing."""
 
     drawing: reactive[Drawing] = reactive(Drawing.QUADRANT)
 
@@ -30,25 +30,25 @@ class LineWidget(Widget):
         super().__init__(id=id, classes=classes)
         self._painted: list[Strip] | None = None
         self._painted_for: tuple = ()
-        self._base_style: Style | None = None  # see `rich_style`
-        self._look_now: tuple | None = None  # while lines are made
+        self._base_style: Style | None = None  # cached, see `rich_style`
+        self._look_now: tuple | None = None  # True while lines are drawn
 
     @property
     def colours(self) -> Palette:
-        """By meaning, of the current theme."""
+        """The current theme's colours by meaning."""
         return palette(self.app)
 
     @property
     def glyphs(self) -> Glyphs:
-        """The characters in use."""
+        """The glyphs in use."""
         return glyphs(self.drawing)
 
     def paint(self, width: int, height: int) -> list[Strip]:
-        """All lines; fewer than ``height`` leave the rest blank."""
+        """All lines; missing ones up to ``height`` are blank."""
         raise NotImplementedError
 
     def repaint(self) -> None:
-        """The data changed: send the lines that differ, and only those."""
+        """Draw after the data changed; sends only the lines that differ."""
         with self._same_look():
             if self._painted is None or self._painted_for != self._look():
                 self._painted = None
@@ -60,26 +60,26 @@ class LineWidget(Widget):
         if 2 * sum(region.height for region in regions) > self.size.height:
             left, right = self.gutter.left, self.gutter.right
             first, last = regions[0].y, regions[-1].bottom
-            # whole rows with their frame: nothing has to be cut out of them
+            # whole rows with their frame: nothing must be cut out of them
             regions = [Region(-left, first, left + self.size.width + right, last - first)]
         if regions:
             self.refresh(*regions)
 
     def _look(self) -> tuple:
-        """Everything but the data that the lines depend on."""
+        """Everything except the data that the lines depend on."""
         if self._look_now is not None:
             return self._look_now
         return (self.size, self.rich_style, self.drawing, self.has_focus, self.app.theme)
 
     @property
     def rich_style(self) -> Style:
-        """Of the widget's background. Worked out once a style sheet, since it takes long."""
+        """The style of the widget's background. Kept until the style sheet changes: it is slow."""
         if self._base_style is None:
             self._base_style = super().rich_style
         return self._base_style
 
     def notify_style_update(self) -> None:
-        """The style sheet was applied anew, to this widget or to one that it is in."""
+        """The style sheet was applied again, to this widget or to one around it."""
         self._base_style = None
         super().notify_style_update()
 
@@ -96,7 +96,7 @@ class LineWidget(Widget):
             return super().render_lines(crop)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Our colours are of 24 bits already: what translates others into such is left out."""
+        """Textual's line filters without the one for 24-bit colours, which ours are already."""
         filters = super().get_line_filters()
         return [found for found in filters if not isinstance(found, ANSIToTruecolor)]
 
@@ -117,7 +117,7 @@ class LineWidget(Widget):
         )
 
     def wrapped(self, text: str, width: int) -> list[list[Piece]]:
-        """A quiet text in lines that fit: what is said where there is nothing to draw."""
+        """A muted text in lines that fit, for a widget that has nothing to draw."""
         muted = self.colours["muted"]
         return [
             [(f" {part}", muted)]
@@ -135,9 +135,9 @@ class LineWidget(Widget):
 def fitted(
     left: list[tuple[int, list[Piece]]], right: list[tuple[int, list[Piece]]], width: int
 ) -> list[Piece]:
-    """Two groups of pieces at the ends of a line; those of the highest rank go where room is short.
+    """Two groups of pieces at both ends of a line; where room is short, high ranks are left out.
 
-    What has rank 0 stays.
+    Pieces of rank 0 stay.
     """
     left, right = [*left], [*right]
     while _length(left) + _length(right) > width - 1:
@@ -158,7 +158,7 @@ def _length(groups: list[tuple[int, list[Piece]]]) -> int:
 
 
 def _differing(before: list[Strip], after: list[Strip], width: int) -> list[Region]:
-    """Where the lines of two paintings differ; neighbouring lines are one region."""
+    """The regions in which two drawings differ; neighbouring lines make one region."""
     regions: list[Region] = []
     for y, (old, new) in enumerate(zip_longest(before, after)):
         if old == new:

@@ -1,4 +1,4 @@
-"""Keys that mean the same on every screen; [keys] of config.toml names their ids."""
+"""Keys with the same meaning on every screen; [keys] of config.toml uses their ids."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Keys of the small windows that show a text, ask for a line or offer answers."""
+"""Keys of dialogs that show a text, ask for a line or offer answers."""
 
 from __future__ import annotations
 
 from textual.binding import Binding
 
-SCROLLING = [  # of a window with a longer text
+SCROLLING = [  # of a dialog with a longer text
     Binding("j,down", "scroll(1)", "down", show=False, id="dialog.down"),
     Binding("k,up", "scroll(-1)", "up", show=False, id="dialog.up"),
     Binding("space,pagedown", "scroll(10)", "page down", show=False, id="dialog.page-down"),

@@ -1,4 +1,4 @@
-"""Keys of the windows in which exports and their optics groups are chosen."""
+"""Keys of the export dialog and of the dialog with optics groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys of the item screen and its windows. Stages bring keys for what they draw."""
+"""Keys of the item screen and its dialogs. Views of stages add keys for what they draw."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ PICKS = [
         "mark_training",
         "training",
         id="picks.training",
-        tooltip="for the training of BoxNet: an example, held out to measure on, none",
+        tooltip="for the training of BoxNet: an example, held out to measure on, not used",
         show=False,
     ),
     Binding(
@@ -126,7 +126,7 @@ ITEM = [
         "compare",
         "compare",
         id="item.compare",
-        tooltip="where this item's values stand among those of all items",
+        tooltip="this item's values compared with those of all items",
     ),
     Binding(
         "i,enter",

@@ -1,4 +1,4 @@
-"""Keys of the screen of jobs and log, and of its windows."""
+"""Keys of the jobs screen and its dialogs."""
 
 from __future__ import annotations
 

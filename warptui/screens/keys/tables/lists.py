@@ -1,10 +1,10 @@
-"""Keys of lists and texts that scroll."""
+"""Keys of lists and of texts that scroll."""
 
 from __future__ import annotations
 
 from textual.binding import Binding
 
-MOVING = [  # of every list: the same keys, and one id for each in [keys]
+MOVING = [  # keys of every list, with one id each in [keys]
     Binding("down,j", "move(1)", "down", show=False, id="list.down"),
     Binding("up,k", "move(-1)", "up", show=False, id="list.up"),
     Binding("pagedown,ctrl+d", "page(1)", "page down", show=False, id="list.page-down"),

@@ -1,4 +1,4 @@
-"""Keys of the first screen: the filter, what plots run along, limits."""
+"""Keys of the overview: the filter line, the axes of the plots, limits."""
 
 from __future__ import annotations
 

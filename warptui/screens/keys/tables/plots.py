@@ -1,4 +1,4 @@
-"""Keys of strips, scatter plots and the plot of astigmatism."""
+"""Keys of strip plots, scatter plots and the astigmatism plot."""
 
 from __future__ import annotations
 

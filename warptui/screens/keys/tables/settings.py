@@ -60,7 +60,7 @@ FIELDS = [
         "edit",
         id="settings.edit",
         key_display="enter",
-        tooltip="type another value; switches and choices change at once",
+        tooltip="type another value; switches and choices change with this key",
     ),
     Binding("space", "edit", "edit, switch", show=False, id="settings.switch"),
 ]

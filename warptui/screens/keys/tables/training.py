@@ -38,7 +38,7 @@ TRAINING = [
         "resume",
         "go on",
         id="training.resume",
-        tooltip="go on with an interrupted training where it stood",
+        tooltip="go on with an interrupted training from its last checkpoint",
         show=False,
     ),
     Binding(
@@ -53,7 +53,7 @@ TRAINING = [
         "mark",
         "mark",
         id="training.mark",
-        tooltip="the example under the cursor: to learn from, held out, none",
+        tooltip="the example under the cursor: to learn from, held out, not used",
         show=False,
     ),
     Binding(

@@ -1,4 +1,4 @@
-"""The item under the cursor in one line: what is wrong with it, or the values without a column."""
+"""One line about the item under the cursor: its problem, or the values that have no column."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 
 
 class ItemLine(LineWidget):
-    """One line; as many words as fit."""
+    """One line about an item; as many words as fit."""
 
     DEFAULT_CSS = "ItemLine { height: 1; }"
 
@@ -32,7 +32,7 @@ class ItemLine(LineWidget):
         columns: set[str],
         key: str = "enter",
     ) -> None:
-        """``columns``: of the values that the list shows anyway; ``key`` opens the item."""
+        """Show an item. ``columns``: values that the list shows; ``key``: opens the item."""
         self._key = key
         self._row, self._summaries, self._columns = row, summaries, columns
         self.repaint()
@@ -68,7 +68,7 @@ class ItemLine(LineWidget):
 
 
 def _story(row: ItemRow) -> str:
-    """What happens to it, where no number and no trouble is to be told."""
+    """The progress of an item, where it has neither values nor a problem to show."""
     match row.state:
         case State.RUNNING:
             return f"{row.stage or 'starting'} {row.fraction:.0%}"

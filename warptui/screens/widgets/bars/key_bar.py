@@ -1,4 +1,4 @@
-"""The last line: keys that work here. How to get help and how to leave are never cut off."""
+"""The footer: keys that work here. The keys for help and for leaving are never cut off."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ALWAYS = ("help", "quit")  # actions
 
 
 class KeyBar(Footer):
-    """Textual's footer, with the keys that matter to one who is lost at its right end.
+    """Textual's footer, with the keys for help and for leaving at its right end.
 
-    A key that has no room with all of its words is left out: half a word helps nobody.
+    A key is left out where its label does not fit in full: half a label is of no use.
     """
 
     DEFAULT_CSS = """
@@ -32,13 +32,13 @@ class KeyBar(Footer):
 
     def __init__(self) -> None:
         super().__init__(show_command_palette=False, compact=True)
-        self._made_for = 0  # columns
+        self._made_for = 0  # width in columns
 
     def compose(self) -> ComposeResult:
         if not self._bindings_ready:
             return
         self._made_for = self.size.width or self.app.size.width
-        first: dict[str, tuple[Binding, bool, str]] = {}  # an action's first key stands for all
+        first: dict[str, tuple[Binding, bool, str]] = {}  # only the first key of an action is shown
         for _, binding, enabled, tooltip in self.screen.active_bindings.values():
             if binding.show:
                 first.setdefault(binding.action, (binding, enabled, tooltip))
@@ -51,7 +51,7 @@ class KeyBar(Footer):
                 label = group.description if together and group is not None else ""
                 lengths = [self._length(binding, alone=not together) for binding, _, _ in some]
                 room -= sum(lengths) + (len(label) + 2 if together else 0)
-                if room < -1:  # the last one needs no space after it
+                if room < -1:  # the last key needs no space after it
                     break
                 yield from self._keys(some, label)
             if room < -1:
@@ -64,12 +64,12 @@ class KeyBar(Footer):
             self.call_after_refresh(self.recompose)
 
     def _length(self, binding: Binding, *, alone: bool = True) -> int:
-        """Columns of a key, its words and the space after them."""
+        """Columns of a key, its label and the space after them."""
         keys = cell_len(self.app.get_key_display(binding))
         return keys + cell_len(binding.description) + 2 if alone else keys
 
     def _keys(self, entries: list[tuple[Binding, bool, str]], label: str) -> list[Widget]:
-        """A key with its words, or several keys with a label that they share."""
+        """A key with its label, or several keys with a label that they share."""
         if not label:
             return [self._key(*entry) for entry in entries]
         keys = (self._key(*entry, grouped=True) for entry in entries)

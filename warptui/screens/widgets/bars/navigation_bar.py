@@ -1,4 +1,4 @@
-"""The whole session in one line: a cell per slice of it, showing the worst that is in there.
+"""The navigation bar: the session in one line, where each cell shows its worst item.
 
 Slices are equal parts of what the strips run along: the order of arrival, or the time.
 """
@@ -16,7 +16,7 @@ from warptui.screens.link.mirror import CHOICE_NUMBERS, STATE_NUMBERS, STATES, M
 from warptui.screens.overview.acquisition import Along, axis_of
 from warptui.screens.widgets.line import PLAIN, LineWidget, Piece
 
-_SEVERITY = (  # the worst first
+_SEVERITY = (  # worst state first
     State.FAILED,
     State.MISSING,
     State.OUTDATED,
@@ -31,12 +31,12 @@ _RANKS = {what: len(_SEVERITY) - position for position, what in enumerate(_SEVER
 
 
 class NavigationBar(LineWidget):
-    """Cells from the first to the newest item, the cursor, and how much is done."""
+    """Cells from the first to the newest item, the cursor, and the share of processed items."""
 
     DEFAULT_CSS = "NavigationBar { height: 1; }"
 
     class Jumped(Message):
-        """A place of the session was clicked."""
+        """The user clicked a place of the session."""
 
         def __init__(self, number: int) -> None:
             super().__init__()
@@ -47,7 +47,7 @@ class NavigationBar(LineWidget):
         self.mirror = Mirror()
         self.current: int | None = None
         self._along = Along.ORDER
-        self._slices: tuple[int, np.ndarray, np.ndarray] | None = None  # see `_sliced`
+        self._slices: tuple[int, np.ndarray, np.ndarray] | None = None  # cached result of `_sliced`
 
     def show(self, mirror: Mirror, current: int | None, along: Along = Along.ORDER) -> None:
         """Show the session with the cursor on item number ``current``."""
@@ -56,7 +56,7 @@ class NavigationBar(LineWidget):
         self.repaint()
 
     def show_cursor(self, current: int | None) -> None:
-        """The same session with the cursor elsewhere."""
+        """Move the cursor to item number ``current``; the session is unchanged."""
         self.current = current
         self.repaint()
 
@@ -64,20 +64,20 @@ class NavigationBar(LineWidget):
         n = len(self.mirror)
         muted = self.colours["muted"]
         done = int((self.mirror.states == STATE_NUMBERS[State.DONE]).sum())
-        percent = f" {100 * done // n:3}% done " if n else " "  # 100 % means all of them
+        percent = f" {100 * done // n:3}% done " if n else " "  # 100 % only if all are processed
         cells = self._cells(width - len(percent) - 2)
         return [
             self.line(
                 ("▕" if self.drawing != "ascii" else "[", muted),
                 *cells[:-1],
-                ("▏" if self.drawing != "ascii" else "]", muted),  # where the session ends now
+                ("▏" if self.drawing != "ascii" else "]", muted),  # the present end of the session
                 cells[-1],
                 (percent, muted),
             )
         ]
 
     def _sliced(self, room: int) -> tuple[np.ndarray, np.ndarray]:
-        """(item,) the cell of each, -1 = none; (cell,) the worst rank in each, 0 = nobody."""
+        """(item,) cell of each item, -1 = outside; (cell,) worst rank in each cell, 0 = empty."""
         if self._slices is None or self._slices[0] != room:
             x = axis_of(self.mirror, self._along).x
             n_cells = min(room, len(x))
@@ -101,7 +101,7 @@ class NavigationBar(LineWidget):
         looks = {rank: self._cell(what) for rank, what in names.items()}
         for cell, rank in enumerate(worst.tolist()):
             text, style = looks.get(rank, (" ", PLAIN))
-            if cell == at:  # the cursor does not hide what is wrong there
+            if cell == at:  # the cursor does not hide a problem in its cell
                 what = names.get(rank, "")
                 quiet = what in ("", State.DONE)
                 text = self.glyphs.cursor if quiet else text

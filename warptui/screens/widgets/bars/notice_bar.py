@@ -1,4 +1,4 @@
-"""The line under the status bar: what the engine wants somebody to know, until it was seen."""
+"""The notice bar under the status bar: the newest notice that no viewer has marked as seen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEEN, JOBS = (
 
 
 class NoticeBar(LineWidget):
-    """The newest unseen notice; no line at all while there is none."""
+    """Shows the newest unseen notice; takes no line without one."""
 
     DEFAULT_CSS = "NoticeBar { height: 1; display: none; }"
 
@@ -29,7 +29,7 @@ class NoticeBar(LineWidget):
         self._most_lines = most_lines
 
     def show(self, notices: tuple[Notice, ...]) -> None:
-        """Show the newest of these."""
+        """Show the newest of these notices."""
         self.notices = notices
         self.display = bool(notices)
         if notices and self._most_lines > 1:
@@ -52,7 +52,7 @@ class NoticeBar(LineWidget):
         return lines
 
     def _parts(self, width: int) -> tuple[list[str], str, str]:
-        """The newest notice in lines that fit, and what stands before and behind the first."""
+        """The newest notice in lines that fit, and the texts before and after its first line."""
         notice = self.notices[-1]
         more = f" +{len(self.notices) - 1}" if len(self.notices) > 1 else ""
         seen, jobs = (self.app.get_key_display(mapped(self.app, key)) for key in (SEEN, JOBS))

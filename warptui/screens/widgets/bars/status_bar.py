@@ -1,4 +1,4 @@
-"""The first line of every screen: is it running, is data coming, will the disk last."""
+"""The first line of every screen: state of the engine, age of the newest file, free disk space."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from warptui.screens import words
 from warptui.screens.link.mirror import Mirror
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 
-QUIET_AFTER_S = 600.0  # no new file for so long is worth a second look
+QUIET_AFTER_S = 600.0  # s without a new file after which the age is highlighted
 DISK_HOURS = 4.0
 NAME_WIDTH = 30
 
@@ -24,7 +24,7 @@ _ASCII_SIGNS = {"running": "*", "paused": "=", "idle": "o", "stopped": "#"}
 
 @dataclass
 class _Group:
-    """One thing that is said, in forms from long to short; the highest rank gives way first."""
+    """One piece of information in forms from long to short; the highest rank is shortened first."""
 
     rank: int
     forms: list[list[Piece]]
@@ -35,7 +35,7 @@ class _Group:
 
 
 class StatusBar(LineWidget):
-    """One line; what is less urgent gets shorter and is left out first when it gets narrow."""
+    """One line; in a narrow window the less urgent pieces are shortened and left out first."""
 
     DEFAULT_CSS = "StatusBar { height: 1; dock: top; }"
 
@@ -45,7 +45,7 @@ class StatusBar(LineWidget):
         self.reachable = True
 
     def show(self, mirror: Mirror, reachable: bool) -> None:
-        """Show the engine's state; nothing is sent while the words stay the same."""
+        """Show the engine's state; nothing is drawn while the text is unchanged."""
         self.mirror, self.reachable = mirror, reachable
         self.repaint()
 
@@ -69,7 +69,7 @@ class StatusBar(LineWidget):
             _Group(2, [[(f" {n} items ", PLAIN)], [(f" {n} ", PLAIN)]]),
             *self._problems(),
         ]
-        if self.reachable:  # else nobody knows how fast it goes and whether files come
+        if self.reachable:  # without the engine, speed and age are not known
             groups.insert(3, _Group(3, [[(f" {rate}/h ", PLAIN)]]))
             newest = self._newest()
             groups.append(_Group(1, [[(" newest ", muted), newest], [(" new ", muted), newest]]))
@@ -108,7 +108,7 @@ class StatusBar(LineWidget):
         return f"{text} ", PLAIN
 
     def _devices(self, status: EngineStatus) -> list[list[Piece]]:
-        """What each device does; short: how many are busy."""
+        """What each device does; in the short form, how many are busy."""
         muted = self.colours["muted"]
         each: list[Piece] = []
         for device in status.devices:
@@ -135,7 +135,7 @@ class StatusBar(LineWidget):
 
 
 def _fitted(groups: list[_Group], width: int) -> list[_Group]:
-    """As much as fits: first the least important are shortened, then they are left out."""
+    """The pieces that fit: the least important are shortened first, then left out."""
     while len(groups) > 1 and sum(group.length for group in groups) > width:
         long = [group for group in groups if len(group.forms) > 1]
         if long:

@@ -1,4 +1,4 @@
-"""Counts per state, time per stage, what each device does, where the files come from."""
+"""The status pane: items by state, time per stage, what each device does, and the input folder."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _ORDER = (
 
 
 class StatusPanel(LineWidget):
-    """The session in numbers."""
+    """Shows the session in numbers."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.mirror = Mirror()
         self.reachable = True
-        self.counts = (0, 0)  # selected, filtered
+        self.counts = (0, 0)  # numbers of selected and of filtered items
 
     def show(self, mirror: Mirror, counts: tuple[int, int], reachable: bool = True) -> None:
-        """Show the session's numbers; without an engine those that do not grow old.
+        """Show the session's numbers; without an engine, only those that do not age.
 
-        ``counts`` are of the selected and of the filtered, by limits as they are shown: those that
-        a key just moves among them.
+        ``counts`` are the selected and the filtered items, by the limits as shown, also while a key
+        moves a limit.
         """
         self.mirror, self.counts, self.reachable = mirror, counts, reachable
         self.repaint()
@@ -92,7 +92,7 @@ class StatusPanel(LineWidget):
         return int((self.mirror.choices == CHOICE_NUMBERS[choice]).sum())
 
     def _pace(self) -> list[list[Piece]]:
-        """How fast it goes, how old the newest file is, and how long the disk lasts."""
+        """Items per hour, age of the newest file, and how long the disk lasts."""
         status = self.mirror.status
         if status is None:
             return []
@@ -154,7 +154,7 @@ class StatusPanel(LineWidget):
 
 
 def _wrap(groups: list[list[Piece]], width: int) -> list[list[Piece]]:
-    """Groups side by side, a new line where the next does not fit."""
+    """Groups side by side; a new line where the next group does not fit."""
     lines: list[list[Piece]] = []
     used = width
     for group in groups:

@@ -1,4 +1,4 @@
-"""The micrographs that are marked for training: what is marked on each, and what it is for."""
+"""The micrographs marked for training: their particles and areas, and their use."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.lists.list_pane import ListPane
 
 ROLES = {"examples": "learn", "held-out": "held out"}
-ROLE, NUMBER, MASK, SEEN = 9, 6, 5, 10  # columns
-SEEN_FROM = 64  # columns of the pane from which there is room for it
+ROLE, NUMBER, MASK, SEEN = 9, 6, 5, 10  # width in columns
+SEEN_FROM = 64  # least columns of the pane that leave room for it
 ROLE_FROM = 48
 SHORTEST_NAME = 12
 
 
 class ExampleList(ListPane):
-    """One line per micrograph; `empty_text` says how to make some."""
+    """One line per micrograph; `empty_text` explains how to mark some."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -26,7 +26,7 @@ class ExampleList(ListPane):
         self.empty_text = ""
 
     def show(self, examples: tuple[TrainingExample, ...], empty_text: str) -> None:
-        """Show these; the cursor stays with its micrograph."""
+        """Show these examples; the cursor stays on its micrograph."""
         if (examples, empty_text) == (self.examples, self.empty_text):
             return
         before = self.current
@@ -38,7 +38,7 @@ class ExampleList(ListPane):
 
     @property
     def current(self) -> TrainingExample | None:
-        """The one under the cursor."""
+        """The micrograph under the cursor."""
         return self.examples[min(self.cursor, len(self.examples) - 1)] if self.examples else None
 
     @property
@@ -62,7 +62,7 @@ class ExampleList(ListPane):
         return [[(head, muted)], [(total, BOLD)]]
 
     def _columns(self, width: int) -> tuple[int, int, bool]:
-        """Widths of role and name, and whether there is room for who saw it."""
+        """Widths of use and name, and whether there is room for the reviewer."""
         role = ROLE if width >= ROLE_FROM else 2
         seen = width >= SEEN_FROM
         rest = width - 2 - role - 3 * NUMBER - MASK - (SEEN + 2 if seen else 0)

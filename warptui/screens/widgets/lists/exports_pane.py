@@ -1,4 +1,4 @@
-"""What is written for other programs: how many rows, where, since when, and why not."""
+"""The exports: number of rows, file, start time, and the reason of a failure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _STATES = {
 
 
 class ExportsPane(ListPane):
-    """One line per export, the newest first; not there while there is none."""
+    """One line per export, the newest first; hidden without exports."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.exports: tuple[Export, ...] = ()
 
     def show(self, exports: tuple[Export, ...]) -> None:
-        """Show these; the cursor stays with its export."""
+        """Show these exports; the cursor stays on its export."""
         if exports == self.exports:
             return
         before = self.current
@@ -37,7 +37,7 @@ class ExportsPane(ListPane):
 
     @property
     def current(self) -> Export | None:
-        """The one under the cursor."""
+        """The export under the cursor."""
         return self.exports[min(self.cursor, len(self.exports) - 1)] if self.exports else None
 
     @property
@@ -72,7 +72,7 @@ class ExportsPane(ListPane):
 
 
 def account(export: Export) -> str:
-    """An export in full."""
+    """All that is known about an export."""
     progress = {"running": f"{export.rows:,} of {export.total:,} items so far"}
     lines = [
         f"{export.kind}: {progress.get(export.state, f'{export.rows:,} rows')}, {export.state}",

@@ -1,4 +1,4 @@
-"""Settings as a list of lines, drawn at once: no widget per field, whatever their number."""
+"""Settings as a list, drawn in one widget instead of one per field, however many there are."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from warptui.screens.keys.tables.settings import FIELDS
 from warptui.screens.settings.form import Draft, Field, Kind
 from warptui.screens.widgets.line import BOLD, PLAIN, LineWidget, Piece
 
-SIDE = 15  # columns of the list of sections
-SIDE_FROM = 76  # columns from which it has room; else the sections stand in one line
-TALL = 36  # lines from which on other sections are seen, too
+SIDE = 15  # width of the list of sections, in columns
+SIDE_FROM = 76  # columns that leave room for it; in fewer, the sections are one line
+TALL = 36  # lines that leave room for other sections
 MARK = 3
 UNIT = 8
-BOUNDS_FROM = 44  # columns beside the longest help from which bounds are shown too
-NOTE_FROM = 16  # columns that a note must have to be worth showing
+BOUNDS_FROM = 44  # columns beyond the longest help that leave room for bounds
+NOTE_FROM = 16  # least columns for a note
 
 
 @dataclass
 class Remarks:
-    """What is said beside fields, by their names."""
+    """Notes beside fields, by the fields' names."""
 
     problems: dict[str, str] = field(default_factory=dict)
     hints: dict[str, str] = field(default_factory=dict)
@@ -38,16 +38,16 @@ def _fields(rows: list[int], below: list[int | str]) -> list[int]:
 
 
 class FieldList(LineWidget, can_focus=True):
-    """The sections, and the fields of one; `flat` shows all fields as one list."""
+    """The sections, and the fields of one section; `flat` shows all fields as one list."""
 
     BINDINGS = list(FIELDS)
 
     class Moved(Message):
-        """The cursor is on another field."""
+        """The cursor moved to another field."""
 
     @dataclass
     class Edit(Message):
-        """A field is to be edited."""
+        """The user wants to edit a field."""
 
         field: Field
 
@@ -99,7 +99,7 @@ class FieldList(LineWidget, can_focus=True):
             self.post_message(self.Edit(self.current))
 
     def on_click(self, event: Click) -> None:
-        """On a section: go there; on a field: go there, and edit it when it is there already."""
+        """Go to the clicked section or field; a click on the current field edits it."""
         side, first, rows = self._layout(self.size.width)
         sections = self._sections()
         page = [*rows, *self._next_sections(rows, self.size.height - first)]
@@ -114,7 +114,7 @@ class FieldList(LineWidget, can_focus=True):
                     self.action_edit()
 
     def value_region(self) -> Region:
-        """Where the value under the cursor stands, for an editor laid over it."""
+        """The region of the value under the cursor, over which an editor is laid."""
         side, first, rows = self._layout(self.size.width)
         below = self._next_sections(rows, self.size.height - first)
         name, value, _ = self._columns(_fields(rows, below), self.size.width - side)
@@ -126,7 +126,7 @@ class FieldList(LineWidget, can_focus=True):
         width = min(value + UNIT, room) if short else room
         return Region(x, first + row - self._top, width, 1)
 
-    # drawing
+    # drawing the list
 
     def _sections(self) -> list[tuple[str, list[int]]]:
         if self.draft is None:
@@ -148,9 +148,9 @@ class FieldList(LineWidget, can_focus=True):
         return (SIDE, 0, rows) if width >= SIDE_FROM else (0, 1, rows)
 
     def _next_sections(self, rows: list[int], room: int) -> list[int | str]:
-        """Fields and titles of the sections after this one, where a tall window has room for them.
+        """Fields and titles of the following sections, where a tall window has room for them.
 
-        Each as a whole, or not at all: the cursor goes there as soon as it leaves this section.
+        Only sections that fit as a whole: the cursor reaches them when it leaves this section.
         """
         room -= len(rows)
         found: list[int | str] = []
@@ -166,7 +166,7 @@ class FieldList(LineWidget, can_focus=True):
         return found
 
     def _columns(self, rows: list[int], width: int) -> tuple[int, int, int]:
-        """Widths of name, value, note."""
+        """Widths of name, value and note."""
         assert self.draft is not None
         fields = [self.draft.fields[number] for number in rows]
         name = max((len(entry.key) for entry in fields), default=8) + 1
@@ -233,7 +233,7 @@ class FieldList(LineWidget, can_focus=True):
             pieces += [(text, look), (mark.strip(), style), ("]" if is_here else " ", look)]
             if is_here:
                 before = sum(len(part) for part, _ in pieces)
-        while before > width and len(pieces) > 3:  # sections on the left make room
+        while before > width and len(pieces) > 3:  # drop sections on the left to make room
             before -= sum(len(part) for part, _ in pieces[:3])
             del pieces[:3]
         return self.line(*pieces)

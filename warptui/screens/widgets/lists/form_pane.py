@@ -1,4 +1,4 @@
-"""A list of settings with an editor that is laid over the value under the cursor."""
+"""A form: a list of settings, with an input laid over the value under the cursor."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Editor(Input):
 
     @dataclass
     class Left(Message):
-        """The value stays as it was."""
+        """The input was left; the value is unchanged."""
 
     @dataclass
     class Accepted(Message):
-        """The text is to become the value; the cursor goes on by ``steps``."""
+        """The text is the new value; the cursor moves on by ``steps``."""
 
         text: str
         steps: int
@@ -46,7 +46,7 @@ class Editor(Input):
 
 
 class FormPane(Container):
-    """Shows a draft and changes it."""
+    """Shows a draft of settings and changes it."""
 
     DEFAULT_CSS = """
     FormPane { layers: base over; height: 1fr; }
@@ -59,16 +59,16 @@ class FormPane(Container):
     """
 
     class Changed(Message):
-        """A value of the draft is another."""
+        """A value of the draft changed."""
 
     class Typed(Message):
-        """What is being typed is right or wrong now."""
+        """The typed text became valid or invalid."""
 
     def __init__(self, *, flat: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
         self.fields = FieldList(flat=flat)
         self.typing: Field | None = None
-        self.problem = ""  # of what is being typed
+        self.problem = ""  # what is wrong with the typed text
         self._shown: tuple[Draft, Remarks] | None = None
 
     def compose(self) -> ComposeResult:
@@ -86,7 +86,7 @@ class FormPane(Container):
         return self.fields.current
 
     def focus_fields(self) -> None:
-        """Take the keys."""
+        """Give the focus to the list of fields."""
         self.fields.focus()
 
     def on_resize(self) -> None:
@@ -119,7 +119,7 @@ class FormPane(Container):
         self.add_class("-editing")
         self._place()
         editor.focus()
-        # a number is typed anew, a path or list is usually corrected
+        # a person types a new number, but usually corrects a path or list
         editor.cursor_position = len(editor.value)
         if field.kind is Kind.NUMBER:
             editor.select_all()
@@ -141,7 +141,7 @@ class FormPane(Container):
             self.post_message(self.Typed())
 
     def _judge(self, field: Field, text: str) -> tuple[object, str]:
-        """The value that a text means, and what is wrong with it on its own."""
+        """The value of a typed text, and what is wrong with it by itself."""
         draft = self.fields.draft
         assert draft is not None
         try:
@@ -161,7 +161,7 @@ class FormPane(Container):
         except SettingsError:
             self._repaint()
             self.post_message(self.Typed())
-            return  # it cannot be kept: what is no list yet is corrected first
+            return  # an invalid list cannot be kept: it must be corrected first
         draft.set(field, value)
         self._end()
         self.post_message(self.Changed())
@@ -181,7 +181,7 @@ class FormPane(Container):
 
 
 class Advice(LineWidget):
-    """What a field means above, what all changes come to below."""
+    """The current field's help above, the effect of all changes below."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -189,7 +189,7 @@ class Advice(LineWidget):
         self._below: list[list[Piece]] = []
 
     def show(self, above: list[list[Piece]], below: list[list[Piece]]) -> None:
-        """Show other words."""
+        """Show other texts."""
         if (above, below) != (self._above, self._below):
             self._above, self._below = above, below
             self.repaint()

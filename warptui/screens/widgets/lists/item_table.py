@@ -1,4 +1,4 @@
-"""The list of items: virtual, so that 100,000 rows cost no more than those that are seen."""
+"""The list of items; draws only the visible rows, so that 100,000 items cost no more than a few."""
 
 from __future__ import annotations
 
@@ -40,66 +40,66 @@ from warptui.screens.overview.sorting import (
     sortable,
 )
 
-MARKS_WIDTH = 4  # of state, choice and training, and a space
-NAME_WIDTH = 16  # at least; columns on the right are left out before it shrinks further
+MARKS_WIDTH = 4  # width of state, choice and training, and a space
+NAME_WIDTH = 16  # least width; columns on the right are left out before it shrinks further
 
 
 class PlainScrollBar(ScrollBarRender):
-    """Whole cells of colour: no characters that an old font lacks."""
+    """A scroll bar of coloured cells, without characters that an old font lacks."""
 
     VERTICAL_BARS = [" "] * 8
 
 
 class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
-    """Rows of a `Mirror`, in the order of ``order``; one is the cursor, a range can be marked."""
+    """Rows of a `Mirror` in the order of ``order``, with a cursor and a range to mark."""
 
     BINDINGS = list(ITEMS)
 
-    cursor: reactive[int] = reactive(0, repaint=False)  # position in `order`
+    cursor: reactive[int] = reactive(0, repaint=False)  # row of the cursor in `order`
     drawing: reactive[Drawing] = reactive(Drawing.QUADRANT)
 
     @dataclass
     class Moved(Message):
-        """The user put the cursor on an item."""
+        """The user moved the cursor to an item."""
 
         name: str
 
     @dataclass
     class Opened(Message):
-        """An item is to be looked at."""
+        """The user opened an item."""
 
         name: str
 
     @dataclass
     class Sorted(Message):
-        """The list is to be sorted in another way."""
+        """The user asked for another order."""
 
         sort: Sort | None
 
     class Fitted(Message):
-        """Other columns may be seen than before."""
+        """The columns that fit may have changed."""
 
     class Marked(Message):
-        """The marking of a range began or ended."""
+        """The user began or ended to mark a range."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.mirror = Mirror()
         self.sort: Sort | None = None
         self.order = np.zeros(0, dtype=np.intp)
-        self._places = np.zeros(0, dtype=np.intp)  # of every item in `order`; -1 = nowhere
-        self.mark_from: int | None = None  # where the marked range began
+        self._places = np.zeros(0, dtype=np.intp)  # row of every item in `order`; -1 = not listed
+        self.mark_from: int | None = None  # the row where the marked range began
 
     def watch_drawing(self, drawing: Drawing) -> None:
         bar = PlainScrollBar if drawing is Drawing.ASCII else ScrollBarRender
         self.vertical_scrollbar.renderer = bar  # pyright: ignore[reportAttributeAccessIssue]
 
-    # what is shown
+    # showing data
 
     def show_items(
         self, mirror: Mirror, order: np.ndarray, current: str | None, sort: Sort | None = None
     ) -> None:
-        """Show the items ``order`` (numbers into the mirror's rows), the cursor on ``current``."""
+        """Show the items ``order`` (numbers of the mirror's rows), with the cursor on one."""
         marked = self._name_at(self.mark_from)
         self.mirror, self.order, self.sort = mirror, order, sort
         self._places = places(order, len(mirror))
@@ -114,7 +114,7 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def refresh_items(self, names: set[str]) -> None:
-        """Repaint the rows of these items, if they are seen."""
+        """Repaint the rows of these items, if they are visible."""
         top = self.scroll_offset.y
         seen = self.order[top : top + self.body_height]
         known = self.mirror.names
@@ -137,17 +137,17 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def width(self) -> int:
-        """Columns beside the scroll bar."""
+        """Columns without the scroll bar."""
         return self.scrollable_content_region.width
 
     @property
     def header_height(self) -> int:
-        """Labels, and a line of units where there is room."""
+        """Lines of the header: labels, and units where there is room."""
         return 2 if self.size.height >= 16 else 1
 
     @property
     def body_height(self) -> int:
-        """Rows that are seen at once."""
+        """Number of visible rows."""
         return max(1, self.size.height - self.header_height)
 
     def _name_at(self, position: int | None) -> str | None:
@@ -162,15 +162,15 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
         found = int(self._places[number]) if number < len(self._places) else -1
         return found if found >= 0 else None
 
-    # moving
+    # moving the cursor
 
     def go_to(self, position: int) -> None:
-        """Put the cursor on a row; out of range means the nearest."""
+        """Put the cursor on a row; beyond the ends, on the nearest one."""
         if len(self.order):
             self.cursor = min(max(position, 0), len(self.order) - 1)
 
     def go_to_item(self, name: str) -> bool:
-        """Put the cursor on an item; False when the filter hides it."""
+        """Put the cursor on an item; False if the filter hides it."""
         position = self._position_of(name)
         if position is not None:
             self.cursor = position
@@ -186,15 +186,15 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._refresh_line(new - top + self.header_height)
 
     def _go_by_hand(self, position: int) -> None:
-        """Move as the user asked, and say so; moves by the program are silent."""
+        """Move the cursor for the user, and post `Moved`; moves by the program post nothing."""
         self.go_to(position)
         if (row := self.current) is not None:
             self.post_message(self.Moved(row.name))
 
     def scroll_to_cursor(self) -> None:
-        """Scroll no further than needed to see the cursor."""
+        """Scroll no further than needed to show the cursor."""
         top = self.scroll_offset.y
-        ahead = min(2, self.body_height // 4)  # see a little of what comes next
+        ahead = min(2, self.body_height // 4)  # with some rows beyond the cursor
         if self.cursor - ahead < top:
             top = max(0, self.cursor - ahead)
         elif self.cursor + ahead >= top + self.body_height:
@@ -256,7 +256,7 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.Sorted(first_look(key, self.mirror.summaries)))
 
     def _with_right_edges(self) -> list[tuple[Summary, int]]:
-        """Columns with the room that they and those to their right take."""
+        """Columns with the width that they and those to their right take."""
         columns, rest = self.columns(), 0
         found = []
         for summary, width in reversed(columns):
@@ -264,7 +264,7 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
             found.append((summary, rest))
         return found[::-1]
 
-    # drawing
+    # drawing rows
 
     def on_resize(self) -> None:
         self.virtual_size = Size(self.width, len(self.order) + self.header_height)
@@ -282,7 +282,7 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh(Region(0, y, self.width, 1))
 
     def columns(self) -> list[tuple[Summary, int]]:
-        """The summary values that fit, with their widths; what is sorted by is always there."""
+        """The summary values that fit, with their widths; the sorted one is always among them."""
         widths = [
             (summary, max(len(summary.label) + 1, 4 + summary.digits) + 1)
             for summary in self.mirror.summaries
@@ -349,7 +349,7 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
         name_width = self.width - MARKS_WIDTH - values_width
         stem = row.name.rpartition(".")[0] or row.name
         sentence = _instead_of_numbers(row)
-        if sentence:  # words begin right after the name, and have the rest of the line
+        if sentence:  # texts begin right after the name, and use the rest of the line
             name_width = min(name_width, len(stem) + 2)
         name = words.shorten_name(stem, name_width - 1, characters.ellipsis).ljust(name_width)
         state = base + colours.state(row.state)
@@ -375,7 +375,7 @@ class ItemTable(ScrollView, can_focus=True, inherit_bindings=False):
 
 
 def _instead_of_numbers(row: ItemRow) -> str:
-    """What is said of an item that has no (valid) numbers; empty when its numbers stand."""
+    """The text in place of the values of an item without valid ones; empty for other items."""
     match row.state:
         case State.FAILED | State.MISSING:
             return row.reason or row.state

@@ -1,4 +1,4 @@
-"""Failed, queued and done items, each list in the order in which one asks for it."""
+"""Lists of failed, queued, incomplete and processed items."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from warptui.screens.link.mirror import STATE_NUMBERS, Mirror
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.lists.list_pane import ListPane
 
-NAME_WIDTH = 26  # at most, where there is more to be said
+NAME_WIDTH = 26  # columns, at most, where a text follows
 
 
 class Tab(StrEnum):
     """The lists."""
 
     FAILED = "failed"  # newest failure first
-    QUEUED = "queued"  # in the order in which they will run
-    WAITING = "waiting"  # still being written; the oldest first: it may be stuck
+    QUEUED = "queued"  # in the order of processing
+    WAITING = "waiting"  # still being written; oldest first, since its writer may be stuck
     DONE = "done"  # newest first
 
 
@@ -42,7 +42,7 @@ _EMPTY = {
 
 
 class JobTable(ListPane):
-    """One of the lists; the cursor stays on its item when the list changes."""
+    """Shows one of the lists; the cursor stays on its item when the list changes."""
 
     BINDINGS = list(JOB_TABLE)
 
@@ -50,14 +50,14 @@ class JobTable(ListPane):
         super().__init__(id=id)
         self.mirror = Mirror()
         self.tab = Tab.FAILED
-        self.numbers = np.zeros(0, dtype=np.intp)  # into the mirror's rows
+        self.numbers = np.zeros(0, dtype=np.intp)  # numbers of the mirror's rows
         self.mark_from: int | None = None
-        self._queue: dict[str, str] = {}  # names of the next items, and why
+        self._queue: dict[str, str] = {}  # names of the next items, and why they wait
         self._counts = dict.fromkeys(Tab, 0)
         self._turned = False  # to a list whose order is not known yet
 
     def show(self, mirror: Mirror, queue: list[tuple[str, str]]) -> None:
-        """Show the items as they stand now; ``queue`` is the engine's order."""
+        """Show the items in their present states; ``queue`` is the engine's order."""
         current = self.current
         marked = self._name_at(self.mark_from)
         self.mirror, self._queue = mirror, dict(queue)
@@ -73,7 +73,7 @@ class JobTable(ListPane):
         self.repaint()
 
     def turn_to(self, tab: Tab) -> None:
-        """Another list."""
+        """Show another list."""
         self.tab, self.cursor, self._top, self.mark_from = tab, 0, 0, None
         self.numbers = np.zeros(0, dtype=np.intp)
         self.show(self.mirror, list(self._queue.items()))
@@ -81,7 +81,7 @@ class JobTable(ListPane):
 
     @property
     def tabs(self) -> list[Tab]:
-        """The lists that there are: files that are still written have one while there are any."""
+        """The lists to choose from; that of incomplete files is there only while there are any."""
         return [
             tab for tab in Tab if tab is not Tab.WAITING or self._counts[tab] or tab is self.tab
         ]
@@ -103,7 +103,7 @@ class JobTable(ListPane):
 
     @property
     def names(self) -> list[str]:
-        """All items of the list."""
+        """Names of all items of the list."""
         return [self.mirror.names[number] for number in self.numbers.tolist()]
 
     @property
@@ -129,7 +129,7 @@ class JobTable(ListPane):
         states = [STATE_NUMBERS[state] for state in _STATES[self.tab]]
         found = np.flatnonzero(np.isin(mirror.states, states))
         if self.tab is Tab.QUEUED:
-            # what the engine named goes first; what it did not is behind, as it arrived
+            # items that the engine named come first, others after them by arrival
             known = [mirror.index[name] for name in self._queue if name in mirror.index]
             first = np.array(known, dtype=np.intp)
             first = first[np.isin(first, found)]
@@ -195,7 +195,7 @@ class JobTable(ListPane):
         return [(f" {row.name}  ", BOLD), (reason, PLAIN)] if reason else [(f" {row.name}", BOLD)]
 
     def _words(self, row: ItemRow, position: int, width: int) -> tuple[str, str, bool]:
-        """What stands before and after the name, and whether that is only a remark."""
+        """The texts before and after the name, and whether the latter is only a remark."""
         if self.tab is Tab.QUEUED:
             why = self._queue.get(row.name) or row.reason
             return f"{position + 1:>5,} ", why, True

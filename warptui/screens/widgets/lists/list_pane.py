@@ -1,4 +1,4 @@
-"""Base of the lists of the jobs screen: a header line, rows drawn when they are seen, a cursor."""
+"""Base class of the lists of the jobs screen: a header line, rows drawn when visible, a cursor."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from warptui.screens.keys.tables.lists import MOVING
 from warptui.screens.widgets.line import LineWidget, Piece
 from warptui.screens.widgets.lists.text_pane import wrap
 
-FOOT_FROM = 12  # lines; lower panes have no room for a row in full
+FOOT_FROM = 12  # lines; smaller panes have no room to show a row in full
 FOOT_LINES = 4
 
 
 class ListPane(LineWidget, can_focus=True):
-    """Draws `heading` and the rows around the cursor; subclasses say what rows are."""
+    """Draws `heading` and the rows around the cursor; subclasses define the rows."""
 
     BINDINGS = list(MOVING)
 
     class Opened(Message):
-        """The row under the cursor is to be looked at."""
+        """The user opened the row under the cursor."""
 
     class Moved(Message):
         """The user moved the cursor."""
@@ -32,11 +32,11 @@ class ListPane(LineWidget, can_focus=True):
 
     @property
     def n_rows(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         raise NotImplementedError
 
     def heading(self, width: int) -> list[Piece]:
-        """The first line; empty for none."""
+        """The header line; empty without one."""
         return []
 
     def headings(self, width: int) -> list[list[Piece]]:
@@ -45,23 +45,23 @@ class ListPane(LineWidget, can_focus=True):
         return [heading] if heading else []
 
     def row(self, position: int, width: int) -> list[Piece]:
-        """One row."""
+        """The pieces of one row."""
         raise NotImplementedError
 
     def empty(self) -> str:
-        """What stands in place of no rows."""
+        """The text in place of an empty list."""
         return ""
 
     def in_full(self) -> list[Piece]:
-        """What the row under the cursor has no room for; its last piece is wrapped."""
+        """Details of the row under the cursor for which it has no room; the last is wrapped."""
         return []
 
     def moved(self) -> None:
-        """The user moved the cursor."""
+        """Called after the user moved the cursor."""
         self.post_message(self.Moved())
 
     def go_to(self, position: int) -> None:
-        """Put the cursor on a row; out of range means the nearest."""
+        """Put the cursor on a row; beyond the ends, on the nearest one."""
         self.cursor = min(max(position, 0), max(0, self.n_rows - 1))
         self.repaint()
 

@@ -1,4 +1,4 @@
-"""The engine's log as it grows: levels, a search, and a cursor that leaves the end to read."""
+"""The engine's log: filtered by level, searchable; the cursor follows the end or stays to read."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from warptui.screens.widgets.lists.list_pane import ListPane
 
 LEVELS = ("debug", "info", "warning", "error")
 _SIGNS = {"debug": "   D", "info": "   I", "warning": " ! W", "error": "!! E"}
-_NAME_WIDTHS = ((100, 26), (60, 18), (0, 12))  # from this width of the pane on
+_NAME_WIDTHS = ((100, 26), (60, 18), (0, 12))  # columns of the pane from which it is shown
 
 
 class LogPane(ListPane):
-    """Lines from a level on; ``tail`` keeps the cursor on the newest."""
+    """Log lines of a level and above; ``tail`` keeps the cursor on the newest."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -26,10 +26,10 @@ class LogPane(ListPane):
         self.level = "info"
         self.search = ""
         self._mirror = Mirror()
-        self._lines: list[tuple[int, LogLine]] = []  # with their numbers since the beginning
+        self._lines: list[tuple[int, LogLine]] = []  # with their numbers since the start
 
     def show(self, mirror: Mirror) -> None:
-        """Show the log as it is now; the cursor stays on its line unless it follows."""
+        """Show the log; the cursor stays on its line unless it follows the newest."""
         self._mirror = mirror
         number = self._lines[self.cursor][0] if self.cursor < len(self._lines) else 0
         above = self.cursor - self._top
@@ -58,31 +58,31 @@ class LogPane(ListPane):
         return len(self._lines)
 
     def empty(self) -> str:
-        return "nothing was said yet" if self.level != "error" else "no errors"
+        return "the log is empty" if self.level != "error" else "no errors"
 
     def moved(self) -> None:
         self.tail = self.cursor >= len(self._lines) - 1
         self.repaint()
 
     def follow(self, on: bool) -> None:
-        """Keep to the newest line, or stay here."""
+        """Follow the newest line, or stay on this one."""
         self.tail = on
         self.show(self._mirror)
 
     def next_level(self) -> None:
-        """Show more or less: debug, info, warning, error."""
+        """Show another least level: debug, info, warning, error."""
         self.level = LEVELS[(LEVELS.index(self.level) + 1) % len(LEVELS)]
         self.show(self._mirror)
 
     def search_for(self, text: str) -> None:
-        """Mark ``text``, and go to the last line that holds it."""
+        """Highlight ``text``, and go to the last line that contains it."""
         self.search = text.lower()
         found = bool(self.search) and self.go_to_match(-1, from_end=True)
         if not found:
             self.repaint()
 
     def go_to_match(self, direction: int, *, from_end: bool = False) -> bool:
-        """The cursor goes to the next line that matches, round the end; False if none does."""
+        """Go to the next line that matches, wrapping around; False if no line does."""
         matching = [n for n, (_, line) in enumerate(self._lines) if self._matches(line)]
         if not matching:
             return False
@@ -126,7 +126,7 @@ class LogPane(ListPane):
         clock = words.time_of_day(line.at, seconds=width >= 60)
         before = self._lines[position - 1][1] if position else None
         if words.day(line.at) != words.day(before.at if before else time.time()):
-            clock = f"{words.day(line.at)} {clock}"  # another day begins
+            clock = f"{words.day(line.at)} {clock}"  # a line for each new day
         name_width = next(name for least, name in _NAME_WIDTHS if width >= least)
         stem = line.item.rpartition(".")[0] or line.item
         name = words.shorten_name(stem, name_width, self.glyphs.ellipsis)
@@ -140,7 +140,7 @@ class LogPane(ListPane):
         text = words.shorten_right(
             " ".join(line.text.split()), max(0, width - len(head) - len(name)), self.glyphs.ellipsis
         )
-        quiet = line.level in ("debug", "info")  # so that what is wrong stands out
+        quiet = line.level in ("debug", "info")  # muted, so that warnings and errors are seen first
         head_style = self.colours["muted"] if quiet else style
         found = Style(reverse=True)
         in_name = bool(self.search) and self.search in line.item.lower()
@@ -153,7 +153,7 @@ def _rank(level: str) -> int:
 
 
 def _marked(text: str, search: str, style: Style, found: Style) -> list[Piece]:
-    """``text`` with every occurrence of ``search`` made visible."""
+    """``text`` with every occurrence of ``search`` highlighted."""
     if not search:
         return [(text, style)]
     pieces: list[Piece] = []

@@ -1,4 +1,4 @@
-"""The BoxNet models that could be picked with, and trainings that did not end."""
+"""The BoxNet models that picking can use, and trainings that did not end."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from warptui.screens.training.words import HASH, READY, STATES, model_made_of
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.lists.list_pane import ListPane
 
-DATE, F1, STATE = 13, 7, 13  # columns
-HASH_FROM = 54  # columns of the pane from which there is room for it
+DATE, F1, STATE = 13, 7, 13  # width in columns
+HASH_FROM = 54  # least columns of the pane that leave room for it
 DATE_FROM = 46
 _GLYPHS = {"training": State.RUNNING, "interrupted": State.OUTDATED, READY: State.QUEUED}
 
 
 class ModelList(ListPane):
-    """One line per model: its name, date, F1 and hash, and which one is used."""
+    """One line per model: name, date, F1, hash, and a mark on the one in use."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -26,7 +26,7 @@ class ModelList(ListPane):
         self.empty_text = ""
 
     def show(self, models: tuple[ModelInfo, ...], empty_text: str) -> None:
-        """Show these; the cursor stays with its model."""
+        """Show these models; the cursor stays on its model."""
         if (models, empty_text) == (self.models, self.empty_text):
             return
         before = self.current
@@ -43,7 +43,7 @@ class ModelList(ListPane):
 
     @property
     def current(self) -> ModelInfo | None:
-        """The one under the cursor."""
+        """The model under the cursor."""
         return self.models[min(self.cursor, len(self.models) - 1)] if self.models else None
 
     @property
@@ -84,7 +84,7 @@ class ModelList(ListPane):
         pieces.append((f"{words.number(model.f1, 3, unknown):{F1}}", PLAIN))
         if hashed:
             pieces.append((f"{model.hash[:HASH] or unknown:{HASH + 2}}", colours["muted"]))
-        pieces.append((said_of(model), look if model.used or state is State.FAILED else PLAIN))
+        pieces.append((state_text(model), look if model.used or state is State.FAILED else PLAIN))
         return pieces
 
     def in_full(self) -> list[Piece]:
@@ -95,8 +95,8 @@ class ModelList(ListPane):
         return [(f" {model.name}  ", BOLD), (text, PLAIN)]
 
 
-def said_of(model: ModelInfo) -> str:
-    """Its state in a word or two."""
+def state_text(model: ModelInfo) -> str:
+    """The model's state in one or two words."""
     if model.state != READY:
         return STATES.get(model.state, model.state)
     kind = "bundled" if model.bundled else "ready"

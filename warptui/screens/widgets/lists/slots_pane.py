@@ -1,4 +1,4 @@
-"""What every worker does now: item, stage, and how long that usually takes."""
+"""The workers: the item and stage of each, and how long the stage usually takes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from warptui.screens import words
 from warptui.screens.widgets.line import BOLD, PLAIN, Piece
 from warptui.screens.widgets.lists.list_pane import ListPane
 
-NAME_WIDTH = 8  # at least
+NAME_WIDTH = 8  # least width of a name
 
 
 class SlotsPane(ListPane):
@@ -21,7 +21,7 @@ class SlotsPane(ListPane):
         self._usual: dict[str, float] = {}
 
     def show(self, status: EngineStatus | None) -> None:
-        """Show the workers of the engine."""
+        """Show the engine's workers."""
         self.devices = status.devices if status else ()
         self._usual = status.seconds_per_stage if status else {}
         self.repaint()
@@ -33,7 +33,7 @@ class SlotsPane(ListPane):
 
     @property
     def trial(self) -> str:
-        """The item that the worker under the cursor only tries settings on; else empty."""
+        """The item on which the worker under the cursor tries settings; empty without a trial."""
         device = self.devices[self.cursor] if self.devices else {}
         return str(device.get("item") or "") if device.get("trial") else ""
 

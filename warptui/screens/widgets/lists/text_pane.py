@@ -1,4 +1,4 @@
-"""Lines of styled text that scroll: numbers, settings, history."""
+"""A pane of styled text that scrolls: values, settings, history."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from warptui.screens.widgets.line import LineWidget, Piece
 
 
 class TextPane(LineWidget, can_focus=True):
-    """Shows lines; `j` and `k` scroll when there are more than fit."""
+    """Shows lines of text; `j` and `k` scroll."""
 
     BINDINGS = list(TEXT)
 
@@ -21,14 +21,14 @@ class TextPane(LineWidget, can_focus=True):
         self._top = 0
 
     def show(self, lines: list[list[Piece]]) -> None:
-        """Show other lines, from the first on when their number changed."""
+        """Show other lines; returns to the top if their number changed."""
         if len(lines) != len(self._lines):
             self._top = 0
         self._lines = lines
         self.repaint()
 
     def lines_at(self, width: int) -> int:
-        """How many lines it takes to show all."""
+        """Number of lines for all text at this width."""
         return sum(len(wrap(line, width)) for line in self._lines)
 
     def action_scroll_lines(self, step: int) -> None:
@@ -51,16 +51,16 @@ class TextPane(LineWidget, can_focus=True):
 
 
 def wrap(line: list[Piece], width: int) -> list[list[Piece]]:
-    """A line in as many as it needs: its last piece is broken and indented under itself."""
+    """Break a line at this width; continued lines are indented under the last piece."""
     used = sum(len(text) for text, _ in line[:-1])
     if not line or used + len(line[-1][0]) <= width or width < 8:
         return [line]
     indent = used if used < width // 2 else 3
     text, style = line[-1]
-    if used >= width:  # textwrap never ends where blanks have no room
+    if used >= width:  # textwrap never ends if the indent leaves no room
         parts = textwrap.wrap(text, width - indent)
         return [line[:-1], *([(" " * indent + part, style)] for part in parts)]
-    # long words (paths, hashes) are broken too: nothing is lost at the right edge
+    # break long words (paths, hashes), too, so that no text is lost at the right edge
     parts = textwrap.wrap(text, width - indent, initial_indent=" " * max(0, used - indent))
     if not parts:
         return [line]

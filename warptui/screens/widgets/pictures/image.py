@@ -1,4 +1,4 @@
-"""A picture in a terminal: square pixels, zoom, pan, contrast, and layers on top."""
+"""The image widget: a picture with square pixels, zoom, pan, contrast and layers on top."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from warptui.screens.widgets.pictures.layers import GREYS, LINE, Layer, Marks, M
 from warptui.screens.widgets.pictures.raster import DEFAULT, Cells
 from warptui.screens.widgets.pictures.view import ZOOMS, View, look
 
-FLAT_PARTS = 6  # of a micrograph's height: what is larger is ice, where there are few greys
+FLAT_PARTS = 6  # of the micrograph's height: with few greys, larger structures count as ice
 LEAST_FLAT = 9  # dots
-CONTRASTS = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # % of the pixels beyond black, and white
+CONTRASTS = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # % of the pixels in black, and in white
 USUAL_CONTRAST = 3
-PAN = 0.125  # of what is seen
-FINE = 2.0  # units of the screen: two columns, or one line
+PAN = 0.125  # of the visible height and width, per step of a key
+FINE = 2.0  # units of the screen per step of the crosshair: two columns, or one line
 _BAR_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # nm
-SAMPLES = {  # samples a cell, y and x
+SAMPLES = {  # samples in a cell, y and x
     Drawing.QUADRANT: (2, 2),
     Drawing.HALF: (2, 1),
     Drawing.BRAILLE: (4, 2),
@@ -38,7 +38,7 @@ SAMPLES = {  # samples a cell, y and x
 
 @dataclass(frozen=True)
 class Picture:
-    """What an `Image` shows. The first row of ``pixels`` is at the bottom of the screen."""
+    """The content of an `Image`. The first row of ``pixels`` is at the bottom of the screen."""
 
     pixels: np.ndarray  # (y, x)
     pixel_angstrom: float = 0.0  # 0 = unknown
@@ -46,12 +46,12 @@ class Picture:
 
 
 class Image(LineWidget, can_focus=True):
-    """Shows a picture, or says why there is none."""
+    """Shows a picture, or a text in its place."""
 
     BINDINGS = list(IMAGE)
 
     class DoubleClicked(Message):
-        """The crosshair was put somewhere, and something is to be done there."""
+        """The user double-clicked a place, where the crosshair is now."""
 
         def __init__(self, image: Image) -> None:
             super().__init__()
@@ -61,35 +61,35 @@ class Image(LineWidget, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.picture: Picture | None = None
         self.centre_yx = (0.5, 0.5)  # the crosshair, in fractions of the picture
-        self.aiming = False  # the crosshair is seen wherever it is
-        self.ring = 0.0  # about the crosshair: radius in widths of the picture; 0 = none
-        self._seen_yx = (0.5, 0.5)  # the middle of what is seen; a click does not move it
+        self.aiming = False  # show the crosshair at any zoom
+        self.ring = 0.0  # around the crosshair: radius in widths of the picture; 0 = no ring
+        self._seen_yx = (0.5, 0.5)  # the middle of the visible part; a click does not move it
         self._message = ""
         self._zoom = 0  # index into ZOOMS
         self._contrast = USUAL_CONTRAST
         self._title = ""
-        self._words: tuple = ()  # on the frame
-        self._bare: tuple[np.ndarray, tuple, Cells] | None = None  # see `_bare_cells`
+        self._words: tuple = ()  # title of the frame
+        self._bare: tuple[np.ndarray, tuple, Cells] | None = None  # cached, see `_bare_cells`
 
     def show(self, content: Picture | str) -> None:
-        """Show another picture at the same zoom and place, or a text where there is none."""
+        """Show another picture at the same zoom and place, or a text."""
         self.picture = content if isinstance(content, Picture) else None
         self._message = content if isinstance(content, str) else ""
         self._changed()
 
     def entitle(self, title: str) -> None:
-        """What stands before zoom and contrast in the frame."""
+        """Set the title that comes before zoom and contrast in the frame."""
         self._title = title
         self._changed()
 
     @property
     def zoom(self) -> int:
-        """Enlargement over the whole picture in the pane."""
+        """Magnification over the zoom that fits the whole picture into the pane."""
         return ZOOMS[self._zoom]
 
     @property
     def caption(self) -> str:
-        """Zoom, place of the crosshair and contrast, in words."""
+        """Zoom, place of the crosshair and contrast, as text."""
         if self.picture is None:
             return ""
         share = CONTRASTS[self._contrast]
@@ -104,10 +104,10 @@ class Image(LineWidget, can_focus=True):
 
     @property
     def legend(self) -> list[Piece]:
-        """What the layers show, with a map's range and its colours."""
+        """The names of the layers, with the range and colours of a map."""
         pieces: list[Piece] = []
         found = self.picture.layers if self.picture is not None else ()
-        # what is worked on comes first: the last words may have no room
+        # the edited layers come first: the end of the line may be cut off
         for layer in sorted(found, key=lambda layer: not isinstance(layer, (Marks, Mask))):
             pieces.append((f"{'  ' if pieces else ''}{layer.caption}", PLAIN))
             if isinstance(layer, Tint) and layer.levels > 1:
@@ -122,7 +122,7 @@ class Image(LineWidget, can_focus=True):
                     pieces.append((f"…{layer.high:.{digits}f} {layer.unit}, lines {lines}", PLAIN))
         return pieces
 
-    # keys
+    # actions of keys
 
     def action_zoom(self, step: int) -> None:
         self._zoom = min(max(self._zoom + step, 0), len(ZOOMS) - 1)
@@ -143,7 +143,7 @@ class Image(LineWidget, can_focus=True):
             self._move(y * step_y, x * step_x)
 
     def _move(self, y: float, x: float) -> None:
-        """The crosshair, and what is seen with it."""
+        """Move the crosshair, and the visible part with it."""
         self.centre_yx = (
             min(max(self.centre_yx[0] + y, 0.0), 1.0),
             min(max(self.centre_yx[1] + x, 0.0), 1.0),
@@ -152,14 +152,14 @@ class Image(LineWidget, can_focus=True):
         self._changed()
 
     def aim(self, place_yx: tuple[float, float] | None = None) -> None:
-        """Show the crosshair; put it at a place without moving what is seen."""
+        """Show the crosshair; move it to a place without moving the visible part."""
         self.aiming = True
         self.centre_yx = self.centre_yx if place_yx is None else place_yx
         self._changed()
 
     @property
     def crosshair(self) -> bool:
-        """It is seen: as it is while the picture is enlarged, or once it was moved."""
+        """Whether the crosshair is visible: in an enlarged picture, or after it was moved."""
         return self.aiming or self.zoom > 1 or self.centre_yx != (0.5, 0.5)
 
     def on_click(self, event: events.Click) -> None:
@@ -187,7 +187,7 @@ class Image(LineWidget, can_focus=True):
     def _changed(self) -> None:
         title = "  ".join(filter(None, (self._title, self.caption)))
         words = (title, tuple(self.legend), self.drawing)
-        if words != self._words:  # each takes a repaint of the whole frame
+        if words != self._words:  # each change repaints the whole frame
             self._words = words
             self.border_title = plain(title, self.drawing)
             legend = Content.assemble(
@@ -200,13 +200,13 @@ class Image(LineWidget, can_focus=True):
         self.repaint()
 
     def watch_drawing(self) -> None:
-        """The caption is drawn with the same characters."""
+        """Draw the caption again, which uses the same glyphs."""
         self._changed()
 
-    # drawing
+    # drawing the picture
 
     def view(self, width: int, height: int) -> View:
-        """The part of the picture that a pane of so many cells shows."""
+        """The part of the picture that a pane of this size shows."""
         assert self.picture is not None
         ny, nx = self.picture.pixels.shape
         return look((ny, nx), width, height, self.zoom, self._seen_yx)
@@ -223,7 +223,7 @@ class Image(LineWidget, can_focus=True):
         return self._paint_picture(self.picture, width, height)
 
     def _picture_height(self, height: int) -> int:
-        """Lines of the picture: without a frame, its words need one."""
+        """Lines for the picture: without a frame, the caption takes some."""
         framed = bool(self.styles.border_top[0])
         return height if framed or height <= 4 else height - 1
 
@@ -248,7 +248,7 @@ class Image(LineWidget, can_focus=True):
         return cells.strips(self._style)
 
     def _bare_cells(self, picture: Picture, view: View) -> Cells:
-        """The picture without layers: the same as before while only layers change."""
+        """The cells of the picture without layers; kept while only layers change."""
         made_for = view, self.drawing, self._contrast, picture.pixel_angstrom
         known = self._bare
         if known is None or known[0] is not picture.pixels or known[1] != made_for:
@@ -260,7 +260,7 @@ class Image(LineWidget, can_focus=True):
         shape = (view.height * fine_y, view.width * fine_x)
         part = raster.resample(picture.pixels[::-1], view.top, view.left, *view.seen_yx, shape)
         if self.drawing is Drawing.BRAILLE:
-            part = raster.smoothed(part)  # ordered dither makes a mess of pixel noise
+            part = raster.smoothed(part)  # ordered dither would turn pixel noise into a mess
         if self.drawing in (Drawing.BRAILLE, Drawing.ASCII) and picture.pixel_angstrom:
             part = raster.flattened(part, max(LEAST_FLAT, min(shape) // FLAT_PARTS))
         grey = stretched(part, CONTRASTS[self._contrast])
@@ -269,7 +269,7 @@ class Image(LineWidget, can_focus=True):
         return drawn(grey, self.drawing)
 
     def _draw_bar(self, cells: Cells, view: View, pixel_angstrom: float) -> None:
-        """A length to compare with, in the lower left corner."""
+        """Draw a scale bar in the lower left corner."""
         height, width = cells.codes.shape
         nm_a_cell = view.scale * pixel_angstrom / 10
         fitting = [nm for nm in _BAR_STEPS if 4 * nm_a_cell <= nm <= 0.3 * width * nm_a_cell]
@@ -284,13 +284,13 @@ class Image(LineWidget, can_focus=True):
     def _style(self, front: int, back: int) -> Style:
         line = self.colours[layers.COLOURS.get(front, "track")]
         if front in (layers.START, layers.CROSS) or self.app.no_color:
-            line += BOLD  # without colour, all that tells it from the picture's own dots
+            line += BOLD  # without colour, bold is the only difference from the picture's own dots
         return cell_style(front, back, line, self.rich_style)
 
 
 @lru_cache(maxsize=8192)
 def cell_style(front: int, back: int, line: Style, base: Style = PLAIN) -> Style:
-    """The style of a cell's colour numbers; ``line``: of what is drawn over the picture."""
+    """The style of a cell's colour numbers; ``line``: of layers drawn over the picture."""
     style = base
     if front >= LINE:
         style += line
@@ -300,9 +300,9 @@ def cell_style(front: int, back: int, line: Style, base: Style = PLAIN) -> Style
 
 
 def stretched(part: np.ndarray, share: float) -> np.ndarray:
-    """0..1 of what is seen, ``share`` per cent of it black and as much white.
+    """Greys 0..1 of the visible part, with ``share`` per cent of it black and as much white.
 
-    Averaging flattens noise, so the greys are chosen anew for every zoom.
+    Averaging flattens noise, so the greys are computed again for every zoom.
     """
     known = part[np.isfinite(part)]
     if not known.size:
@@ -314,14 +314,14 @@ def stretched(part: np.ndarray, share: float) -> np.ndarray:
 
 
 def balanced(grey: np.ndarray) -> np.ndarray:
-    """Greys 0..1 with their median in the middle, where ink and its absence tell most apart."""
+    """Greys 0..1 shifted so that their median is in the middle, where few levels show most."""
     known = grey[np.isfinite(grey)]
     median = float(np.median(known)) if known.size else 0.5
     return grey ** (np.log(0.5) / np.log(median)) if 0.05 < median < 0.95 else grey
 
 
 def drawn(grey: np.ndarray, drawing: Drawing) -> Cells:
-    """Greys 0..1, sampled as ``drawing`` wants them, as characters."""
+    """Greys 0..1, sampled for the way ``drawing``, as characters."""
     match drawing:
         case Drawing.QUADRANT:
             return raster.quadrant_cells(grey, GREYS)

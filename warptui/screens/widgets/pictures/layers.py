@@ -1,4 +1,4 @@
-"""What is drawn over a picture: paths, marks, and maps that let it shine through. Pure NumPy.
+"""Layers over a picture: paths, marks, masks and translucent maps. Pure NumPy.
 
 Places are fractions of the picture (see `view`), so that a layer knows nothing of previews.
 Colour numbers of the cells: 0 .. GREYS-1 are greys, TINT * n + grey is grey under colour n.
@@ -17,13 +17,13 @@ from warptui.screens.widgets.pictures.raster import Cells
 from warptui.screens.widgets.pictures.shapes import Shape
 from warptui.screens.widgets.pictures.view import View
 
-GREYS = 24  # as many as 256-colour terminals have; neighbours merge, so bytes are saved too
-TINT = 32  # distance of the colour numbers of two tints
+GREYS = 24  # as many as 256-colour terminals have; equal neighbours merge, which saves bytes, too
+TINT = 32  # distance between the colour numbers of two tints
 LEVELS = 6  # steps of a map
-CONTOURS = 2  # lines of a map that has no colours: more would hide the picture
-MASKED, PICKED = LEVELS + 1, LEVELS + 2  # tints that come after those of a map
+CONTOURS = 2  # contours of a map without colours: more would hide the picture
+MASKED, PICKED = LEVELS + 1, LEVELS + 2  # tints after those of a map
 LINE, START, CROSS, HATCH, PICK, ADDED, REMOVED, UNCERTAIN, CERTAIN = range(1000, 1009)
-COLOURS = {  # of what is drawn over the picture: names of the palette
+COLOURS = {  # colours of layers: names of the palette
     LINE: "track",
     START: "strong",
     CROSS: "strong",
@@ -34,14 +34,14 @@ COLOURS = {  # of what is drawn over the picture: names of the palette
     UNCERTAIN: "pick-uncertain",
     CERTAIN: "pick-certain",
 }
-SMALLEST_CIRCLE = 4.0  # dots; a smaller one would hide what it surrounds
-_EVEN = 1e-3  # units: of two that mean the same place at a cell's edge, none slips to the next cell
-HATCH_CELLS = 6  # between two strokes of a hatching: most of the picture stays visible
+SMALLEST_CIRCLE = 4.0  # dots; a smaller ring would hide what it surrounds
+_EVEN = 1e-3  # units: keeps two marks of one place near a cell's edge in the same cell
+HATCH_CELLS = 6  # dots between two strokes of the hatching: most of the picture stays visible
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Tracks. Their starts are marked."""
+    """Tracks, with marks at their starts."""
 
     points_yx: np.ndarray  # (path, point, 2)
     caption: str = ""
@@ -49,10 +49,10 @@ class Paths:
 
 @dataclass(frozen=True)
 class Marks:
-    """Places such as particles: drawn around where there is room for that, else small signs."""
+    """Places such as particles: outlined where there is room, else shown as small signs."""
 
     places_yx: np.ndarray  # (mark, 2)
-    radius: float | np.ndarray  # in widths of the picture; (mark,) where they differ
+    radius: float | np.ndarray  # in widths of the picture; (mark,) if they differ
     caption: str = ""
     shape: Shape = Shape.CIRCLE
     colour: int = LINE
@@ -60,7 +60,7 @@ class Marks:
 
 @dataclass(frozen=True)
 class Mask:
-    """Parts of the picture that are set aside: tinted, outlined and hatched."""
+    """Masked areas of the picture: tinted, outlined and hatched."""
 
     inside: np.ndarray  # (y, x) bool, first row at the bottom
     caption: str = ""
@@ -68,26 +68,26 @@ class Mask:
 
 @dataclass(frozen=True)
 class Tint:
-    """A map over the picture, NaN = nothing there; a mask is a map of one level."""
+    """A translucent map over the picture, NaN = no tint; a mask is a map of one level."""
 
-    values: np.ndarray  # (y, x), first row at the bottom; its nodes reach from edge to edge
+    values: np.ndarray  # (y, x), first row at the bottom; nodes reach from edge to edge
     low: float
     high: float
     caption: str = ""
     unit: str = ""
     levels: int = LEVELS
-    digits: int = 1  # of its ends in the legend
+    digits: int = 1  # labels of its ends in the legend
 
     @property
     def contours(self) -> tuple[float, ...]:
-        """The values at which lines are drawn where there is no colour."""
+        """The values of the contours that replace the tint where there is no colour."""
         n = min(self.levels, CONTOURS + 1)
         return tuple(self.low + (self.high - self.low) * step / n for step in range(1, n))
 
 
 @dataclass(frozen=True)
 class Swap:
-    """The same picture, otherwise treated; of the same size."""
+    """The same picture, processed in another way; of equal size."""
 
     pixels: np.ndarray  # (y, x)
     caption: str = ""
@@ -116,13 +116,13 @@ def draw(layer: Layer, cells: Cells, view: View, drawing: Drawing, coloured: boo
         case Tint() if coloured and drawing in (Drawing.QUADRANT, Drawing.HALF):
             _tint(layer, cells, view)
         case Swap():
-            pass  # it is the picture itself
+            pass  # a `Swap` is the picture itself
         case Tint():
             _draw_contours(layer, cells, view, drawing)
 
 
 def draw_cross(cells: Cells, view: View, place_yx: tuple[float, float], drawing: Drawing) -> None:
-    """Four ticks around a place, which itself stays visible."""
+    """Draw four ticks around a place, which itself stays visible."""
     y, x = view.units(np.array(place_yx))
     row, column = int((y + _EVEN) // 2), int(x + _EVEN)
     horizontal, vertical = ("-", "|") if drawing is Drawing.ASCII else ("─", "│")
@@ -134,7 +134,7 @@ def draw_cross(cells: Cells, view: View, place_yx: tuple[float, float], drawing:
 def _draw_paths(layer: Paths, cells: Cells, view: View, drawing: Drawing) -> None:
     dots = _canvas(cells)
     y, x = view.units(layer.points_yx)
-    apart = ((0, 0), (0, 1))  # an unknown point ends each path: all are drawn as one line
+    apart = ((0, 0), (0, 1))  # an unknown point ends each path, so that all are drawn as one line
     all_y, all_x = (np.pad(2 * units, apart, constant_values=np.nan).ravel() for units in (y, x))
     raster.draw_polyline(dots, all_y, all_x)
     _draw_dots(dots, cells, drawing)
@@ -155,7 +155,7 @@ def _draw_marks(layer: Marks, cells: Cells, view: View, drawing: Drawing, colour
         _draw_dots(dots, cells, drawing, layer.colour, layer.shape.letter)
     tinted = layer.colour == PICK and coloured and drawing in (Drawing.QUADRANT, Drawing.HALF)
     dotted = layer.shape is Shape.CIRCLE and layer.colour != PICK
-    if tinted:  # hides less than any sign
+    if tinted:  # a dot hides less than any sign
         there = np.zeros(cells.codes.shape, dtype=bool)
         raster.draw_points(there, y[small] / 4, x[small] / 2)
         _tint_cells(cells, there, PICKED)
@@ -171,7 +171,7 @@ def _draw_marks(layer: Marks, cells: Cells, view: View, drawing: Drawing, colour
 
 
 def _draw_mask(layer: Mask, cells: Cells, view: View, drawing: Drawing, coloured: bool) -> None:
-    """Strokes and an outline tell it where colours do not."""
+    """Draw hatching and an outline, which show the mask where there is no colour."""
     height, width = cells.codes.shape
     fine = _sampled(layer.inside, view, height * 4, width * 2)
     inside = fine.reshape(height, 4, width, 2).mean(axis=(1, 3)) > 0.5
@@ -183,14 +183,14 @@ def _draw_mask(layer: Mask, cells: Cells, view: View, drawing: Drawing, coloured
 
 
 def _tint_cells(cells: Cells, there: np.ndarray, step: int) -> None:
-    """The same greys in another colour, where ``there`` (y, x) holds."""
+    """Tint the greys of the cells where ``there`` (y, x) is true."""
     for plane in (cells.front, cells.back):
         grey = (plane >= 0) & (plane < LINE) & there
         plane[grey] = plane[grey] % TINT + TINT * step
 
 
 def _sampled(inside: np.ndarray, view: View, rows: int, columns: int) -> np.ndarray:
-    """(rows, columns) bool of the pane; nothing lies outside of the picture."""
+    """(rows, columns) bool of the pane; False outside of the picture."""
     y, x = view.fractions(rows, columns)
     ny, nx = inside.shape
     known = ((y >= 0) & (y < 1))[:, None] & ((x >= 0) & (x < 1))
@@ -208,7 +208,7 @@ def _canvas(cells: Cells) -> np.ndarray:
 def _draw_dots(
     dots: np.ndarray, cells: Cells, drawing: Drawing, colour: int = LINE, letter: str = "o"
 ) -> None:
-    """Dots (4 h, 2 w) on the mean grey of their cells; dots that are there already stay."""
+    """Draw dots (4 h, 2 w) on the mean grey of their cells; dots that are there already stay."""
     height, width = cells.codes.shape
     touched = np.asarray(dots.reshape(height, 4, width, 2).any(axis=(1, 3)))
     lines = touched & (cells.front >= LINE)
@@ -229,14 +229,14 @@ def _draw_dots(
 
 
 def _write(cells: Cells, touched: np.ndarray, character: str, colour: int) -> None:
-    """A character in each of the cells ``touched`` (y, x)."""
+    """Put a character into each of the cells ``touched`` (y, x)."""
     _darken(cells, touched)
     cells.codes[touched] = ord(character)
     cells.front[touched] = colour
 
 
 def _darken(cells: Cells, touched: np.ndarray) -> None:
-    """Cells that get a sign lose their pattern: one dark grey, so that the sign is seen."""
+    """Give the cells of a sign one dark grey, so that the sign is visible."""
     both = touched & (cells.front >= 0) & (cells.front < LINE) & (cells.back >= 0)
     mean = (cells.front % TINT + cells.back % TINT) // 2
     dark = np.minimum(mean, GREYS // 2)
@@ -252,7 +252,7 @@ def _tint(layer: Tint, cells: Cells, view: View) -> None:
 
 
 def _draw_contours(layer: Tint, cells: Cells, view: View, drawing: Drawing) -> None:
-    """Lines between the steps: a map where there is no colour to lay over."""
+    """Draw the contours of a map where there is no colour."""
     height, width = cells.codes.shape
     number = _steps(layer, view, height * 4, width * 2, len(layer.contours) + 1)
     _draw_dots(_edges(number, view), cells, drawing)
@@ -269,7 +269,7 @@ def _edges(number: np.ndarray, view: View) -> np.ndarray:
 
 
 def _steps(layer: Tint, view: View, rows: int, columns: int, levels: int) -> np.ndarray:
-    """(rows, columns) 1 .. levels of the map; 0 = nothing there."""
+    """(rows, columns) level of the map, 1 .. levels; 0 = outside."""
     y, x = view.fractions(rows, columns)
     values = _between(layer.values, y, x)
     span = (layer.high - layer.low) or 1.0
@@ -281,7 +281,7 @@ def _steps(layer: Tint, view: View, rows: int, columns: int, levels: int) -> np.
 
 
 def _between(values: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Bilinear between nodes that reach from edge to edge."""
+    """Bilinear interpolation between nodes that reach from edge to edge."""
     low_y, part_y = _neighbours(values.shape[0], y)
     low_x, part_x = _neighbours(values.shape[1], x)
     high_y = np.minimum(low_y + 1, values.shape[0] - 1)
@@ -305,7 +305,7 @@ def _put(cells: Cells, row: int, column: int, character: str, colour: int) -> No
 
 
 def colour(number: int) -> str:
-    """The greys 232..255 of 256-colour terminals, shining through a map's colour."""
+    """A grey 232..255 of 256-colour terminals, tinted with a map's colour."""
     step, grey = divmod(number, TINT)
     value = 8 + 10 * grey
     if not step:

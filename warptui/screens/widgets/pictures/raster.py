@@ -1,4 +1,4 @@
-"""Arrays to characters: dots, lines and pictures as cells, cells as strips. Pure NumPy.
+"""Draws arrays as characters: dots, lines and pictures as cells, cells as strips. Pure NumPy.
 
 A terminal cell is one unit wide and two units high; every function that draws pictures keeps
 that ratio, so that pixels stay square.
@@ -23,7 +23,7 @@ _BY_CODE = np.argsort(_QUADRANTS)
 _BAYER = (
     np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], dtype=np.float32) + 0.5
 ) / 16
-BRAILLE = 0x2800  # the first of 256 code points, one bit a dot
+BRAILLE = 0x2800  # the first of 256 code points, with one bit per dot
 _RAMP = np.array([ord(c) for c in " .:-=+*#%@"], dtype=np.uint32)
 
 
@@ -32,7 +32,7 @@ class Cells:
     """A rectangle of characters: code points and two colour numbers each, all (y, x)."""
 
     codes: np.ndarray  # uint32
-    front: np.ndarray  # int16; DEFAULT or a colour number that the caller's style function knows
+    front: np.ndarray  # int16; DEFAULT or a colour number for the caller's style function
     back: np.ndarray  # int16
 
     @classmethod
@@ -45,11 +45,11 @@ class Cells:
         )
 
     def copy(self) -> Cells:
-        """The same cells, to draw on."""
+        """A copy to draw on."""
         return Cells(self.codes.copy(), self.front.copy(), self.back.copy())
 
     def write(self, y: int, x: int, text: str, front: int = DEFAULT) -> None:
-        """Put single-width characters, cropped to the rectangle."""
+        """Write single-width characters, cropped to the rectangle."""
         height, width = self.codes.shape
         text = text[: max(0, width - x)]
         if 0 <= y < height and x >= 0 and text:
@@ -57,13 +57,13 @@ class Cells:
             self.front[y, x : x + len(text)] = front
 
     def strips(self, style: Callable[[int, int], Style]) -> list[Strip]:
-        """One strip a row; neighbours of the same colours share a segment."""
+        """One strip per row; neighbours with equal colours share a segment."""
         height, width = self.codes.shape
         if not width:
             return [Strip([], 0) for _ in range(height)]
         key = self.front.astype(np.int32) * 65536 + self.back
         changes = np.diff(key, axis=1) != 0
-        # few combinations of colours, many segments: each style is made once
+        # few colour combinations, many segments: make each style once
         used, which = np.unique(key, return_inverse=True)
         backs = (used + 32768) % 65536 - 32768
         fronts = (used - backs) // 65536
@@ -108,7 +108,7 @@ def quadrant_bits(codes: np.ndarray) -> np.ndarray:
 def resample(
     image: np.ndarray, top: float, left: float, height: float, width: float, shape: tuple[int, int]
 ) -> np.ndarray:
-    """The window of ``image`` (y, x) on a grid of ``shape``; NaN outside of the image.
+    """Resample a window of ``image`` (y, x) to a grid of ``shape``; NaN outside of the image.
 
     Area means where an output pixel is larger than an input pixel, linear interpolation where
     it is smaller: a picture that is enlarged shows no steps.
@@ -118,7 +118,7 @@ def resample(
 
 
 def _resample_rows(image: np.ndarray, start: float, length: float, n_out: int) -> np.ndarray:
-    """(n_out, x) of the rows from ``start``, without a matrix product and its threads."""
+    """(n_out, x) of the rows from ``start``, without a matrix product and the threads it uses."""
     n = len(image)
     edges = start + length * np.arange(n_out + 1) / n_out
     clipped = np.clip(edges, 0, n)
@@ -145,7 +145,7 @@ def _resample_rows(image: np.ndarray, start: float, length: float, n_out: int) -
 
 
 def smoothed(part: np.ndarray) -> np.ndarray:
-    """(y, x) averaged over nearest neighbours; NaN stays where it is, and spreads nowhere."""
+    """(y, x) averaged over nearest neighbours; NaN stays NaN and does not spread."""
     known = np.isfinite(part)
     filled = np.where(known, part, np.nanmean(part) if known.any() else 0.0)
     padded = np.pad(filled, 1, mode="edge")
@@ -155,9 +155,9 @@ def smoothed(part: np.ndarray) -> np.ndarray:
 
 
 def flattened(part: np.ndarray, size: int) -> np.ndarray:
-    """(y, x) without what changes slowly: the mean of ``size`` x ``size`` is taken off each place.
+    """(y, x) minus the mean of ``size`` x ``size`` around each place: a local background.
 
-    A gradient of ice uses up the few greys of dots and letters. NaN stays and counts nowhere.
+    A gradient of ice uses up the few greys of dots and letters. NaN stays and does not count.
     """
     known = np.isfinite(part)
     sums = _box_sums(np.where(known, part, 0.0), size)
@@ -166,21 +166,21 @@ def flattened(part: np.ndarray, size: int) -> np.ndarray:
 
 
 def _box_sums(values: np.ndarray, size: int) -> np.ndarray:
-    """The sum of the ``size`` x ``size`` values about each; beyond the edges there is nothing."""
+    """The sum of the ``size`` x ``size`` values around each place; zero beyond the edges."""
     before, after = size // 2 + 1, (size - 1) // 2
     total = np.pad(values, ((before, after), (before, after))).cumsum(axis=0).cumsum(axis=1)
     return total[size:, size:] - total[:-size, size:] - total[size:, :-size] + total[:-size, :-size]
 
 
 def draw_polyline(dots: np.ndarray, ys: np.ndarray, xs: np.ndarray) -> None:
-    """Set the dots (bool, y, x) on the line through the points, given in dots.
+    """Set the dots (bool, y, x) on the line through the points, whose units are dots.
 
     Points that are not finite interrupt it.
     """
     ys, xs = np.asarray(ys, dtype=float), np.asarray(xs, dtype=float)
     steps = np.maximum(np.abs(np.diff(ys)), np.abs(np.diff(xs)))
     known = np.isfinite(steps)
-    limit = 4.0 * max(dots.shape)  # far outside, nothing is seen of a line
+    limit = 4.0 * max(dots.shape)  # no part of a line is visible far outside
     counts = np.where(known, np.minimum(np.nan_to_num(steps), limit), 0).astype(int) + 2
     segment = np.repeat(np.arange(len(steps)), counts)
     first = np.repeat(np.cumsum(counts) - counts, counts)
@@ -194,13 +194,13 @@ def draw_polyline(dots: np.ndarray, ys: np.ndarray, xs: np.ndarray) -> None:
 
 
 def draw_points(dots: np.ndarray, ys: np.ndarray, xs: np.ndarray) -> None:
-    """Set the dots (bool, y, x) nearest to the points; those outside or not finite are left out."""
+    """Set the dots (bool, y, x) nearest to the points; skips points outside or not finite."""
     inside = (ys >= 0) & (ys < dots.shape[0]) & (xs >= 0) & (xs < dots.shape[1])
     dots[ys[inside].astype(int), xs[inside].astype(int)] = True
 
 
 def half_block_cells(grey: np.ndarray, levels: int) -> Cells:
-    """(2 h, w) greys 0..1, NaN = nothing there, to half blocks in ``levels`` colour numbers."""
+    """(2 h, w) greys 0..1, NaN = empty, to half blocks in ``levels`` colour numbers."""
     number = _levels(grey, levels)
     cells = Cells.blank(grey.shape[0] // 2, grey.shape[1])
     cells.codes[:] = ord("▀")
@@ -212,7 +212,7 @@ def half_block_cells(grey: np.ndarray, levels: int) -> Cells:
 
 
 def quadrant_cells(grey: np.ndarray, levels: int) -> Cells:
-    """(2 h, 2 w) greys 0..1, NaN = nothing there, to quadrant blocks of two colours a cell."""
+    """(2 h, 2 w) greys 0..1, NaN = empty, to quadrant blocks of two colours a cell."""
     height, width = grey.shape[0] // 2, grey.shape[1] // 2
     four = grey.reshape(height, 2, width, 2).transpose(0, 2, 1, 3).reshape(height, width, 4)
     empty = np.isnan(four).any(axis=2)
@@ -233,7 +233,7 @@ def quadrant_cells(grey: np.ndarray, levels: int) -> Cells:
 
 
 def dither_cells(grey: np.ndarray) -> Cells:
-    """(4 h, 2 w) greys 0..1, NaN = nothing there, to braille dots by ordered dither."""
+    """(4 h, 2 w) greys 0..1, NaN = empty, to braille dots by ordered dither."""
     ny, nx = grey.shape
     threshold = np.tile(_BAYER, (ny // 4 + 1, nx // 4 + 1))[:ny, :nx]
     cells = Cells.blank(ny // 4, nx // 2)
@@ -242,7 +242,7 @@ def dither_cells(grey: np.ndarray) -> Cells:
 
 
 def ascii_cells(grey: np.ndarray) -> Cells:
-    """(h, w) greys 0..1, NaN = nothing there, to ten characters of growing ink."""
+    """(h, w) greys 0..1, NaN = empty, to ten characters of growing ink."""
     cells = Cells.blank(*grey.shape)
     number = np.clip(np.nan_to_num(grey) * len(_RAMP), 0, len(_RAMP) - 1).astype(int)
     cells.codes[:] = _RAMP[number]

@@ -1,4 +1,4 @@
-"""What marks a place of a picture: told apart by its shape, whatever the colours. Pure NumPy."""
+"""Shapes of marks in a picture, distinct without colours. Pure NumPy."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 from warptui.screens.widgets.pictures import raster
 
-_DASHES = 6  # of a dashed ring
+_DASHES = 6  # share of a dashed ring that is drawn
 _APART = 2.0  # dots between the two rings of a double one
-_INNER = 0.8  # of a box and a cross: their corners would else reach out farther than a circle
-_MOST_POINTS = 400  # of one outline: enough for rings larger than any window
+_INNER = 0.8  # of a box and a cross: otherwise their corners reach farther out than a circle
+_MOST_POINTS = 400  # points of one outline: enough for rings larger than any window
 
 
 class Shape(Enum):
-    """A shape, the sign that stands for it where it is small, and its letter in ASCII."""
+    """A shape, the sign for it at small sizes, and its letter in ASCII."""
 
     CIRCLE = ("○", "o")
     BOX = ("□", "#")
@@ -29,12 +29,12 @@ class Shape(Enum):
 
     @property
     def area(self) -> bool:
-        """It is a region more than a place: never too small to be drawn, with a sign inside."""
+        """Whether the shape marks an area: always drawn, also when small, with a sign inside."""
         return self in (Shape.DASHED, Shape.DOUBLE)
 
 
 def draw(dots: np.ndarray, shape: Shape, ys: np.ndarray, xs: np.ndarray, radii: np.ndarray) -> None:
-    """Set the dots (bool, y, x) of outlines about places; all is given in dots."""
+    """Set the dots (bool, y, x) of outlines around places; all units are dots."""
     height, width = dots.shape
     seen = (ys > -radii) & (ys < height + radii) & (xs > -radii) & (xs < width + radii)
     ys, xs, radii = ys[seen], xs[seen], radii[seen]
@@ -61,7 +61,7 @@ def draw(dots: np.ndarray, shape: Shape, ys: np.ndarray, xs: np.ndarray, radii: 
 def _draw(
     dots: np.ndarray, outline: np.ndarray, ys: np.ndarray, xs: np.ndarray, radii: np.ndarray
 ) -> None:
-    """``outline`` (2, point) is that of radius 1."""
+    """Draw ``outline`` (2, point), given for radius 1, around each place."""
     y, x = (
         np.add.outer(outline[axis], np.zeros(len(radii))) * radii + places
         for axis, places in ((0, ys), (1, xs))

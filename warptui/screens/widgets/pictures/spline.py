@@ -1,4 +1,4 @@
-"""Natural cubic splines through their nodes, for drawing motion between grid nodes."""
+"""Natural cubic splines, to draw motion between the nodes of its grid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two pictures of the same place: where one looks, the other looks, too."""
+"""Two images side by side that show the same place at the same zoom."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TwinImage(Image):
 
     @property
     def looks(self) -> tuple:
-        """Where and how it looks."""
+        """Zoom, crosshair and contrast, to copy to the twin."""
         return self._zoom, self.centre_yx, self._seen_yx, self.aiming, self._contrast
 
     @looks.setter

@@ -1,4 +1,4 @@
-"""Which part of a picture a pane shows, and where on screen a place of the picture lies. Pure.
+"""The visible part of a picture, and where on the screen a place of the picture is. Pure.
 
 A terminal cell is one unit wide and two units high, and one number scales both axes: pixels stay
 square. The picture's first row is at the bottom of the screen, as in IMOD, in the program that
@@ -21,17 +21,17 @@ class View:
     shape_yx: tuple[int, int]
     top: float
     left: float
-    scale: float  # pixels of the picture in one unit of the screen
+    scale: float  # pixels of the picture per unit of the screen
     width: int  # cells
     height: int
 
     @property
     def seen_yx(self) -> tuple[float, float]:
-        """How much is seen, in pixels of the picture."""
+        """Height and width of the visible part, in pixels of the picture."""
         return self.scale * 2 * self.height, self.scale * self.width
 
     def units(self, fractions_yx: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Units from the top and the left of the pane.
+        """Units from the top and the left of the pane for places of the picture.
 
         ``fractions_yx`` (..., 2) run from 0 at the outer edge of the first row or column to 1 at
         that of the last.
@@ -42,7 +42,7 @@ class View:
         return y, x
 
     def fractions(self, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
-        """Fractions (y, x) of the picture at the middles of a grid that fills the pane."""
+        """Fractions (y, x) of the picture at the centres of a grid that fills the pane."""
         ny, nx = self.shape_yx
         seen_y, seen_x = self.seen_yx
         y = 1 - (self.top + (np.arange(rows) + 0.5) / rows * seen_y) / ny
@@ -75,5 +75,5 @@ def look(
 
 
 def _start(start: float, seen: float, n: int) -> float:
-    """Where the window begins: centred when it is larger than the picture, else inside of it."""
+    """Where the window begins: centred if it is larger than the picture, else inside of it."""
     return (n - seen) / 2 if seen >= n else min(max(start, 0.0), n - seen)

@@ -1,4 +1,4 @@
-"""The astigmatism of all items as vectors of twice its angle, and the circle that limits it.
+"""The astigmatism of all items as vectors of twice its angle, with the circle of its limit.
 
 One µm is as long along x as along y, so that the circle is round and a direction is true.
 """
@@ -27,33 +27,33 @@ from warptui.screens.widgets.plots.strip_plot import StripPlot, span_and_step
 AXIS_WIDTH = 6
 ROWS_A_LABEL, COLUMNS_A_LABEL = 3, 7
 LEAST_HEIGHT, LEAST_WIDTH = 5, 18
-REACH = 4.0  # medians of the distance from the mean that are seen; farther out is at the edge
-HIDDEN = 0.25  # of the circle that marks may cover
+REACH = 4.0  # visible range in medians of the distance from the mean; farther items are at the edge
+HIDDEN = 0.25  # share of the circle that marks may cover
 LEAST_REACH = 1e-3  # µm
 _DIM, _DOTS, _BEYOND, _CURSOR, _MUTED, _LIMIT = range(6)
 _COLOURS = ("plot-dim", "plot-dots", "warning-text", "plot-cursor", "muted", "plot-limit")
 
 
 def vectors(magnitude_um: np.ndarray, angle_deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """x and y in µm; an astigmatism turned by 180° is the same one."""
+    """x and y in µm of twice the angle; an astigmatism turned by 180° is the same one."""
     angle = 2 * np.radians(angle_deg)
     return magnitude_um * np.cos(angle), magnitude_um * np.sin(angle)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What a limit makes of the items."""
+    """The items inside and outside of a limit."""
 
-    kept: np.ndarray  # (item,) bool: goes into exports
-    outside: np.ndarray  # (item,) bool: this limit takes it out
-    limit: float | None  # in sigmas of the session
+    kept: np.ndarray  # (item,) bool: exports include it
+    outside: np.ndarray  # (item,) bool: this limit excludes it
+    limit: float | None  # limit in sigmas of the session
 
 
 @dataclass(frozen=True)
 class AstigmatismData:
     """The astigmatism of all items."""
 
-    summary: Summary | None  # of the distance from the mean, which is what can be limited
+    summary: Summary | None  # distance from the mean, to which the limit applies
     x: np.ndarray  # (item,) µm; NaN = unknown
     y: np.ndarray
     sigmas: np.ndarray  # (item,) distances from the mean
@@ -62,7 +62,7 @@ class AstigmatismData:
 
 @dataclass(frozen=True)
 class Window:
-    """The part of the plane that is seen."""
+    """The visible part of the plane."""
 
     left: float  # µm
     right: float
@@ -73,9 +73,9 @@ class Window:
     def around(
         cls, x: np.ndarray, y: np.ndarray, session: Astigmatism | None, radius: float | None
     ) -> Window:
-        """Where finite vectors lie, with the circle and no astigmatism at all where they are near.
+        """A window around finite vectors, with the circle and zero astigmatism if these are near.
 
-        Its ends are round enough not to follow every new item.
+        Its ends are round numbers, so that it does not change with every new item.
         """
         centre = (session.x_um, session.y_um) if session else (np.median(x), np.median(y))
         away = np.hypot(x - centre[0], y - centre[1])
@@ -92,7 +92,7 @@ class Window:
         return cls(*ends)
 
     def stretched(self, width: float, height: float) -> Window:
-        """Made larger to the ratio of a place of this size."""
+        """Enlarged to the proportions of a pane of this size."""
         unit = max((self.right - self.left) / width, (self.top - self.bottom) / height)
         x, y = (self.left + self.right) / 2, (self.bottom + self.top) / 2
         half_x, half_y = unit * width / 2, unit * height / 2
@@ -110,20 +110,20 @@ class Canvas:
 
     @classmethod
     def of(cls, window: Window, rows: int, columns: int, drawing: Drawing) -> Canvas:
-        """The window, stretched so that both axes have one scale in the drawn dots."""
+        """A canvas of the window, enlarged so that both axes have the same scale in dots."""
         fine_y, _ = FINE.get(drawing, FINEST)
-        # the ends of y are the middles of the first and of the last dot, see `dot_cells`
+        # the ends of y are the centres of the first and of the last dot, see `dot_cells`
         height = 2 * rows - 2 / fine_y
         return cls(window.stretched(columns, height), rows, columns, drawing)
 
     def parts(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Places from 0 to 1: across from the left, and down from the top."""
+        """Places from 0 to 1: from the left, and from the top."""
         window = self.window
         across = (x - window.left) / (window.right - window.left)
         return across, (window.top - y) / (window.top - window.bottom)
 
     def cell(self, x: float, y: float) -> tuple[int, int]:
-        """Row and column of a vector, at the edge of the canvas if it is outside."""
+        """Row and column of a vector; at the edge for one outside of the canvas."""
         across, down = (
             min(max(float(part), 0), 1) for part in self.parts(np.array(x), np.array(y))
         )
@@ -133,13 +133,13 @@ class Canvas:
 
 
 class AstigmatismPlot(LineWidget, can_focus=True):
-    """One dot an item, their mean, and the circle at the limit; whom it takes out is marked."""
+    """One dot per item, their mean, and the circle of the limit; items outside are marked."""
 
     BINDINGS = list(ASTIGMATISM)
 
     @dataclass
     class Moved(Message):
-        """The cursor goes so many items on."""
+        """The cursor moves by so many items."""
 
         step: int
 
@@ -149,7 +149,7 @@ class AstigmatismPlot(LineWidget, can_focus=True):
         self._judged: Judged | None = None
         self._current: int | None = None
         self._known = np.zeros(0, dtype=bool)
-        self._plot: tuple[tuple, Cells, Canvas] | None = None  # without the cursor
+        self._plot: tuple[tuple, Cells, Canvas] | None = None  # cells without the cursor
 
     def show(self, data: AstigmatismData, judged: Judged, current: int | None) -> None:
         """Show other items, with the cursor on number ``current``."""
@@ -157,12 +157,12 @@ class AstigmatismPlot(LineWidget, can_focus=True):
         self.show_limit(judged, current)
 
     def show_limit(self, judged: Judged, current: int | None) -> None:
-        """The same items with another limit."""
+        """Show another limit for the same items."""
         self._judged, self._current, self._plot = judged, current, None
         self.repaint()
 
     def show_cursor(self, current: int | None) -> None:
-        """The same with the cursor elsewhere."""
+        """Move the cursor; items and limit are unchanged."""
         self._current = current
         self.repaint()
 
@@ -187,7 +187,7 @@ class AstigmatismPlot(LineWidget, can_focus=True):
     def _limited(self) -> Summary | None:
         return self._data.summary if self._data is not None else None
 
-    # drawing
+    # drawing the plot
 
     def paint(self, width: int, height: int) -> list[Strip]:
         data, judged = self._data, self._judged
@@ -224,7 +224,7 @@ class AstigmatismPlot(LineWidget, can_focus=True):
         marks[rows, columns] = True
         circle = cells.front[: canvas.rows, AXIS_WIDTH:] == _LIMIT
         if np.count_nonzero(marks & circle) > HIDDEN * np.count_nonzero(circle):
-            marks &= ~circle  # it is clear then who is outside, but not where the circle is
+            marks &= ~circle  # the marks show which items are outside, but not where the circle is
         part = Cells.blank(canvas.rows, canvas.columns)
         part.codes[marks], part.front[marks] = ord(self.glyphs.filtered), _BEYOND
         _overlay(cells, part)
@@ -236,7 +236,7 @@ class AstigmatismPlot(LineWidget, can_focus=True):
     def _dots(
         self, data: AstigmatismData, judged: Judged, canvas: Canvas, radius: float | None
     ) -> Cells:
-        """The items, those out of sight at the edge, and the circle over them."""
+        """The items, those beyond the window at its edge, and the circle over them."""
         known, kept = self._known, judged.kept
         across, down = canvas.parts(data.x, data.y)
         beyond = known & ((across < 0) | (across > 1) | (down < 0) | (down > 1))
@@ -275,7 +275,7 @@ class AstigmatismPlot(LineWidget, can_focus=True):
         return marked
 
     def _here(self, data: AstigmatismData) -> int | None:
-        """The cursor's item, if its astigmatism is known."""
+        """The item under the cursor, if its astigmatism is known."""
         number = self._current
         return (
             number if number is not None and number < len(data.x) and self._known[number] else None
@@ -310,14 +310,14 @@ class AstigmatismPlot(LineWidget, can_focus=True):
 def _cells_of(
     canvas: Canvas, across: np.ndarray, down: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the cells in which the dots of these places lie."""
+    """Rows and columns of the cells that hold the dots of these places."""
     fine_y, _ = FINE.get(canvas.drawing, FINEST)
     rows = ((down * (canvas.rows * fine_y - 1) + 0.5) / fine_y).astype(int)
     return rows, np.minimum((across * canvas.columns).astype(int), canvas.columns - 1)
 
 
 def _draw_axes(cells: Cells, canvas: Canvas, characters: Glyphs) -> None:
-    """Labels at round numbers, and lines through no astigmatism at all."""
+    """Draw labels at round numbers, and lines through zero astigmatism."""
     window, rows, columns = canvas.window, canvas.rows, canvas.columns
     room = AXIS_WIDTH - 1
     row, column = canvas.cell(0.0, 0.0)

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ROUNDING = 1e-9  # of a value: numbers that differ by less are one number
-SPREADS = 6.0  # around the median are on the axis; what is farther out is counted at its edge
+ROUNDING = 1e-9  # fraction of a value below which two numbers count as equal
+SPREADS = 6.0  # around the median; values farther out are counted at the edge of the axis
 
 
 def same(low: float, high: float) -> bool:
-    """Whether there is nothing but rounding errors between two numbers."""
+    """Whether two numbers differ only by rounding errors."""
     return abs(high - low) <= ROUNDING * max(abs(low), abs(high))
 
 
 def round_step(span: float, n: int) -> float:
-    """1, 2 or 5 times a power of ten, such that about ``n`` of them make ``span``."""
+    """1, 2 or 5 times a power of ten, about a span's ``n``-th part."""
     raw = span / max(n, 1)
     if not raw > 0 or not math.isfinite(raw):
         return 1.0
@@ -26,14 +26,14 @@ def round_step(span: float, n: int) -> float:
 
 
 def ticks(low: float, high: float, n: int) -> list[float]:
-    """Multiples of a round step between ``low`` and ``high``, at most about ``n``."""
+    """Multiples of a round step between ``low`` and ``high``, about ``n`` at most."""
     step = round_step(high - low, n)
     first, last = math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6)
     return [number * step for number in range(first, last + 1)]
 
 
 def decimals(step: float) -> int:
-    """Decimals that multiples of ``step`` need."""
+    """Number of decimals that multiples of ``step`` need."""
     return max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0
 
 
@@ -48,17 +48,17 @@ def short(value: float, digits: int, width: int) -> str:
 
 @dataclass(frozen=True)
 class Spread:
-    """Where values lie; finding it out takes longer than drawing them."""
+    """Median and range of values, kept because they take longer to compute than to draw."""
 
     least: float
-    low: float  # a standard deviation below the median, if they are normally distributed
+    low: float  # one standard deviation below the median for a normal distribution
     median: float
     high: float
     most: float
 
     @classmethod
     def of(cls, known: np.ndarray) -> Spread:
-        """Of finite values, at least one."""
+        """The spread of finite values, at least one."""
         low, median, high = (float(value) for value in np.percentile(known, [15.87, 50, 84.13]))
         return cls(float(known.min()), low, median, high, float(known.max()))
 
@@ -66,7 +66,7 @@ class Spread:
 def value_range(
     values: Spread, limits: tuple[float | None, ...] = (), n: int = 10
 ) -> tuple[float, float]:
-    """What an axis spans, in round numbers: outliers squeeze nothing, near limits are on it."""
+    """The range of an axis in round numbers: without far outliers, with limits that are near."""
     spread = (values.high - values.low) / 2
     if same(values.low, values.high):
         spread = abs(values.median) * 0.05 or 1.0

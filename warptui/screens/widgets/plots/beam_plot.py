@@ -1,4 +1,4 @@
-"""Where the beam was for each image, with the optics groups that are made of it."""
+"""The beam shift of each image, and the optics groups made from them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from warptui.screens.widgets.pictures.raster import Cells
 from warptui.screens.widgets.plots.dots import Layer, dot_cells
 
 TABLE_WIDTH = 38
-LEAST_BESIDE = 84  # columns in which the table has room beside the plot
-CELLS_A_NUMBER = 14  # of the plot for each group, where groups are numbered in it
+LEAST_BESIDE = 84  # least columns that leave room for the table beside the plot
+CELLS_A_NUMBER = 14  # cells of the plot for each group, so that it can show group numbers
 LEAST_PLOT = 5  # rows
-MARGIN = 0.06  # of the plot's width that is free around the images
+MARGIN = 0.06  # share of the plot's width that is free around the images
 _ASTRAY, _DOTS, _NUMBER, _MUTED = range(4)
 _COLOURS = ("warning-text", "plot-dots", "plot-cursor", "muted")
 
@@ -30,15 +30,15 @@ class BeamPlot(LineWidget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._answer: Mapping[str, Any] = {}
-        self._first = 0  # row of the table that is the topmost
+        self._first = 0  # the topmost visible row of the table
 
     def show(self, answer: Mapping[str, Any]) -> None:
-        """Show groups, points and what is said of them, as the engine tells them."""
+        """Show groups, beam shifts and notes from the engine's answer."""
         self._answer = answer
         self.repaint()
 
     def scroll_rows(self, rows: int) -> None:
-        """Show other rows of the table."""
+        """Scroll the table."""
         last = max(0, len(self._answer.get("groups", ())) - 1)
         self._first = min(max(0, self._first + rows), last)
         self.repaint()
@@ -72,7 +72,7 @@ class BeamPlot(LineWidget):
         rows = self._answer["groups"]
         first = min(self._first, max(0, len(rows) - (height - 1)))
         for row in rows[first : first + height - 1]:
-            place = "  no position of its own" if row["unit"] else "  no beam shift told"
+            place = "  no position of its own" if row["unit"] else "  no beam shift known"
             if row["x"] is not None:
                 place = f" {row['x']:>10.3g} {row['y']:>10.3g}"
             number = f" {row['number']:>5}"
@@ -92,9 +92,9 @@ class BeamPlot(LineWidget):
 
 
 def beam_cells(answer: Mapping[str, Any], height: int, width: int, drawing: Drawing) -> Cells:
-    """The points with their groups' numbers, x to the right and y upwards at the same scale.
+    """The images with their groups' numbers; x to the right and y upwards at the same scale.
 
-    Where shifts of two units were told, those of the more usual one.
+    If shifts come in two units, those in the more common unit.
     """
     cells = Cells.blank(height, width)
     units = {row["number"]: row["unit"] for row in answer["groups"]}
@@ -104,7 +104,7 @@ def beam_cells(answer: Mapping[str, Any], height: int, width: int, drawing: Draw
     unit = usual[0][0]
     points = np.array([point for point in answer["points"] if units[point[2]] == unit], float)
     low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
-    rows = height - 1  # the last tells the scale
+    rows = height - 1  # the last row shows the scale
     per_column = max((high[0] - low[0]) / width, (high[1] - low[1]) / (2 * rows))
     per_column = (per_column or 1.0) * (1 + 2 * MARGIN)
     left, top = (low + high) / 2 + np.array([-0.5, 1.0]) * per_column * np.array([width, rows])

@@ -1,4 +1,4 @@
-"""Lines and histograms with axes. The one place that knows plotext.
+"""Charts: lines and histograms with axes. The only module that uses plotext.
 
 Small plots are drawn by `line_plot`, large ones and histograms by plotext. Its figure is global and
 not thread-safe: it is built on the app's thread alone, and only when something changed.
@@ -18,16 +18,16 @@ from warptui.screens.widgets.line import BOLD, LineWidget, Piece
 from warptui.screens.widgets.pictures.raster import DEFAULT, Cells
 from warptui.screens.widgets.plots.line_plot import FRAME, Curve, axis, draw_curves, spacing_axis
 
-LARGE = (90, 20)  # cells from which plotext draws: it has the better axes, and they fit there
+LARGE = (90, 20)  # least cells for plotext, which has the better axes where they fit
 _MARK = 101  # colour number of marked values
 _BARS = 102
 _ESCAPE = re.compile(r"\x1b\[([0-9;]*)m")
 _FOREGROUND = re.compile(r"38;5;(\d+)")
 _ORDER = ("12", "10", "9", "14", "13", "11")  # plotext's own order of colours
-_MARK_PIXEL = 7  # one that no curve gets
+_MARK_PIXEL = 7  # a colour of no curve
 _SERIES = {colour: number for number, colour in enumerate(_ORDER)} | {str(_MARK_PIXEL): _MARK}
 _PLAIN = str.maketrans("┌┐└┘├┤┬┴┼─│┊█", "+++++++++-|:#")
-_DOTTED = str.maketrans("▀⠒", "▘⠂")  # the sample of a line without its strokes
+_DOTTED = str.maketrans("▀⠒", "▘⠂")  # the sample of a curve in the legend, without its strokes
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,17 @@ class Bars:
 
 @dataclass(frozen=True)
 class Plot:
-    """What a `Chart` shows: curves or bars, and values that are marked on the x axis."""
+    """The content of a `Chart`: curves or bars, and values marked on the x axis."""
 
     heading: str
     curves: tuple[Curve, ...] = ()
     bars: Bars | None = None
-    marked: tuple[tuple[float, str], ...] = ()  # x and what it is
-    spacings: bool = False  # x are frequencies, and the axis tells the spacings 1/x
+    marked: tuple[tuple[float, str], ...] = ()  # label of the x axis
+    spacings: bool = False  # x are frequencies; the axis shows spacings 1/x
 
 
 class Chart(LineWidget, can_focus=True):
-    """Shows a `Plot`, or says why there is none; labels stand above, coloured as their lines."""
+    """Shows a `Plot`, or a text in its place; labels are above, in the colours of their lines."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -58,7 +58,7 @@ class Chart(LineWidget, can_focus=True):
         self._message = ""
 
     def show(self, content: Plot | str) -> None:
-        """Draw a plot, or say why there is none."""
+        """Draw a plot, or show a text."""
         self._plot = content if isinstance(content, Plot) else None
         self._message = content if isinstance(content, str) else ""
         self.repaint()
@@ -95,16 +95,16 @@ class Chart(LineWidget, can_focus=True):
 
     @property
     def _letters(self) -> bool:
-        """Curves are told apart by letters, since they cannot be by colour."""
+        """Whether curves are drawn with letters, since there is no colour."""
         several = self._plot is not None and len(self._plot.curves) > 1
         return self.drawing is Drawing.ASCII or (self.app.no_color and several)
 
     def _draw_large(self, plot: Plot, width: int, height: int) -> Cells:
-        # imported here: it takes a quarter of a second, and many a session never needs it
+        # imported here: it takes a quarter of a second, and many sessions never need it
         import plotext
 
-        plotext.terminal.limit(False, False)  # else plots are cut to the real terminal
-        figure = plotext.figure  # there is only this one
+        plotext.terminal.limit(False, False)  # otherwise plots are cut to the real terminal
+        figure = plotext.figure  # plotext has only this figure
         figure.clear()
         figure.plot_size(width, height)
         coarse = "hd" if self.drawing is Drawing.HALF else "braille"
@@ -137,7 +137,7 @@ class Chart(LineWidget, can_focus=True):
 
     @staticmethod
     def _ranges(plot: Plot, width: int, height: int) -> list[tuple[str, np.ndarray, int]]:
-        """Per axis: the values that it spans, and how many ticks there is room for."""
+        """For each axis: the range of values, and the number of ticks that fit."""
         if plot.bars is not None:
             spans = (plot.bars.edges, np.append(plot.bars.heights, 0))
         else:
@@ -154,7 +154,7 @@ class Chart(LineWidget, can_focus=True):
 
 
 def _read(text: str, height: int, width: int) -> Cells:
-    """plotext's escape sequences as cells; frame and ticks are told from lines by character."""
+    """plotext's escape sequences as cells; characters distinguish frame and ticks from curves."""
     cells = Cells.blank(height, width)
     for y, row in enumerate(text.split("\n")[:height]):
         x, colour = 0, DEFAULT
@@ -167,7 +167,7 @@ def _read(text: str, height: int, width: int) -> Cells:
                 continue
             cells.write(y, x, piece, colour)
             x += len(piece)
-    # tick labels have the colour of the first curve: they stand outside of the frame
+    # tick labels, outside of the frame, have the colour of the first curve
     corner = cells.codes == ord("└")
     if corner.any():
         bottom, left = np.argwhere(corner)[0]

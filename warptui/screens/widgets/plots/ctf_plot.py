@@ -1,4 +1,4 @@
-"""How much of each frequency all good items together transfer: their mean |CTF| as bars."""
+"""The mean |CTF| of all good items by frequency, as bars: how well each frequency is covered."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from warptui.screens.widgets.pictures import raster
 from warptui.screens.widgets.pictures.raster import Cells
 from warptui.screens.widgets.plots.line_plot import spacing_axis
 
-AXIS_WIDTH = 3  # with a space that keeps it from what is beside it
+AXIS_WIDTH = 3  # with a space on each side
 LEAST_HEIGHT, LEAST_WIDTH = 4, 16
 LABEL_EVERY = 6  # columns
-COARSE_ANGSTROM = 10.0  # the weakest frequency is looked for from here on: below, all are weak
+COARSE_ANGSTROM = 10.0  # the weakest frequency is looked for from here on: all lower ones are weak
 _BARS, _MUTED = range(2)
 _COLOURS = ("plot-dots", "muted")
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -23,7 +23,7 @@ _PLAIN = " .:#"
 
 
 class CtfPlot(LineWidget):
-    """Bars from 0 to 1 along the frequency, told in Å; and where the good items see least."""
+    """Bars from 0 to 1 by frequency, labelled in Å; marks the least covered frequency."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -31,7 +31,7 @@ class CtfPlot(LineWidget):
         self._n = 0
 
     def show(self, k: np.ndarray, mean: np.ndarray | None, n_good: int) -> None:
-        """Show a mean over frequencies ``k`` in 1/Å; None: it is not known."""
+        """Show a mean over frequencies ``k`` in 1/Å; None if unknown."""
         self._k, self._n = k, n_good
         self._heights = np.zeros(0) if mean is None else mean
         self.repaint()

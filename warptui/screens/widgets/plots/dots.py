@@ -11,17 +11,17 @@ from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.pictures import raster
 from warptui.screens.widgets.pictures.raster import Cells
 
-FINE = {Drawing.ASCII: (1, 1), Drawing.HALF: (2, 2)}  # dots of a cell (y, x); else braille's
+FINE = {Drawing.ASCII: (1, 1), Drawing.HALF: (2, 2)}  # dots in a cell (y, x); else as in braille
 FINEST = (4, 2)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Points of one colour; later layers lie on top."""
+    """Points of one colour; later layers are drawn on top."""
 
     members: np.ndarray  # (item,) bool
     colour: int
-    character: str  # in ASCII, where dots have no finer place
+    character: str  # the letter in ASCII, where a cell has no dots
 
 
 def dot_cells(
@@ -33,7 +33,7 @@ def dot_cells(
     *,
     large: bool = False,
 ) -> Cells:
-    """Points at ``y`` (0 = top, 1 = bottom) and ``x`` (0 = left), NaN = nowhere, as cells.
+    """Points as cells. ``y``: 0 = top, 1 = bottom; ``x``: 0 = left; NaN = not drawn.
 
     ``large`` ones are half a cell, where braille is drawn: a few single dots are hardly seen.
     """
@@ -42,7 +42,7 @@ def dot_cells(
     fine_y, fine_x = FINE.get(drawing, FINEST)
     n_y, n_x = height * fine_y, width * fine_x
     dots = np.zeros((n_y, n_x), dtype=bool)
-    # the ends of the axes are the middles of the first and of the last dot
+    # the ends of the axes are the centres of the first and of the last dot
     rows, columns = y * (n_y - 1) + 0.5, np.minimum(x * n_x, n_x - 0.5)
     for layer in layers:
         mine = np.zeros_like(dots)

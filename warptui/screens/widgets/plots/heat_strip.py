@@ -1,4 +1,4 @@
-"""Values of several rows against time, as colours or as growing ink."""
+"""A heat map of a few rows against time, in colours or in characters of growing ink."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _UNKNOWN, _TEXT = 100, 101  # colour numbers
 
 @dataclass(frozen=True)
 class Heat:
-    """What a `HeatStrip` shows; NaN is unknown, and drawn as such."""
+    """The content of a `HeatStrip`; NaN is unknown, and drawn as such."""
 
     values: np.ndarray  # (row, time)
-    labels: tuple[str, ...]  # of the rows
+    labels: tuple[str, ...]  # names of the rows
     unit: str
     low: float
     high: float
-    times: tuple[str, str] = ("", "")  # names of the first and the last time
+    times: tuple[str, str] = ("", "")  # labels of the first and the last time
     heading: str = ""
 
 
 class HeatStrip(LineWidget, can_focus=True):
-    """Shows a `Heat`, or says why there is none. Peaks survive where there is little room."""
+    """Shows a `Heat`, or a text in its place. Peaks stay visible where there is little room."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -40,7 +40,7 @@ class HeatStrip(LineWidget, can_focus=True):
         self._message = ""
 
     def show(self, content: Heat | str) -> None:
-        """Draw other values, or say why there are none."""
+        """Draw other values, or show a text."""
         self._heat = content if isinstance(content, Heat) else None
         self._message = content if isinstance(content, str) else ""
         self.repaint()
@@ -64,7 +64,7 @@ class HeatStrip(LineWidget, can_focus=True):
 
 
 def draw_heat(heat: Heat, width: int, height: int, ink: str = "") -> Cells:
-    """A line a row of ``heat`` and one that explains; ``ink``: characters instead of colours."""
+    """One line for each row of ``heat`` and a legend; ``ink``: characters instead of colours."""
     cells = Cells.blank(height, width)
     label_width = max((len(label) for label in heat.labels), default=0) + 2
     columns = width - label_width - 1
@@ -107,7 +107,7 @@ def _levels(values: np.ndarray, low: float, high: float, n: int) -> np.ndarray:
 
 
 def _write_legend(cells: Cells, heat: Heat, y: int, left: int, levels: int, ink: str) -> None:
-    """First and last time below their columns, and between them the scale."""
+    """Write first and last time below their columns, and the scale between them."""
     width = cells.codes.shape[1]
     cells.write(y, left, heat.times[0], _TEXT)
     cells.write(y, max(left, width - 1 - len(heat.times[1])), heat.times[1], _TEXT)

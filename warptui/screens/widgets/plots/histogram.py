@@ -1,4 +1,4 @@
-"""How often values occur, as bars that grow to the right beside an axis that goes up. Pure."""
+"""A histogram of bars that grow to the right, beside a vertical axis. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from warptui.screens.look.glyphs import Drawing, glyphs
 from warptui.screens.widgets.pictures import raster
 from warptui.screens.widgets.pictures.raster import Cells
 
-_BINS = {Drawing.ASCII: 1, Drawing.BRAILLE: 4}  # in a row of cells; else two
+_BINS = {Drawing.ASCII: 1, Drawing.BRAILLE: 4}  # bars in a row of cells; otherwise two
 
 
 def histogram_cells(
@@ -20,9 +20,9 @@ def histogram_cells(
     limits: tuple[float | None, float | None] = (None, None),
     beyond: int | None = None,
 ) -> Cells:
-    """Bars from the low values at the bottom to the high ones at the top.
+    """Bars from low values at the bottom to high ones at the top.
 
-    Values outside of ``span`` count at its ends, as a strip shows them. Rows outside of ``limits``
+    Values outside of ``span`` count at its ends, as in a strip plot. Rows outside of ``limits``
     have the colour ``beyond``.
     """
     height, width = shape
@@ -32,7 +32,7 @@ def histogram_cells(
     low, high = span
     n_bins = height * _BINS.get(drawing, 2)
     counts, _ = np.histogram(np.clip(known, low, high), bins=n_bins, range=(low, high))
-    parts = counts[::-1] / max(1, int(counts.max()))  # of the width, the highest value first
+    parts = counts[::-1] / max(1, int(counts.max()))  # as a share of the width, highest value first
     if drawing is Drawing.ASCII:
         bars = glyphs(drawing).bars
         fine = len(bars) - 1

@@ -1,4 +1,4 @@
-"""Lines in a small frame, in a millisecond where plotext takes ten. Pure NumPy."""
+"""A small line plot, drawn in 1 ms where plotext takes 10 ms. Pure NumPy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from warptui.screens.widgets.pictures.raster import Cells
 from warptui.screens.widgets.plots.axis import same
 
 FRAME = 100  # colour number of axes and tick labels
-# Å; the roundest first, which others have to make room for
+# Å; the roundest first: the others are left out where room is short
 _SPACINGS = (10, 5, 20, 3, 4, 30, 2, 6, 7, 8, 50, 15, 12, 100, 3.5, 2.5, 4.5, 1.5, 1, 2.2, 1.8, 1.2)
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
@@ -22,24 +22,24 @@ _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 class Curve:
     """One line of a plot."""
 
-    label: str  # its first letter draws it where there is neither braille nor colour
+    label: str  # its first letter draws the curve where there is neither braille nor colour
     x: np.ndarray
     y: np.ndarray
-    colour: str  # of the palette
-    dotted: bool = False  # its points alone
+    colour: str  # a colour of the palette
+    dotted: bool = False  # draw points instead of a line
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A range of values on ``n`` dots, and where its ticks are."""
+    """A range of values on ``n`` dots, and the positions of its ticks."""
 
     low: float
     high: float
     ticks: tuple[float, ...]
-    inverse: bool = False  # frequencies, told as the spacings that they belong to
+    inverse: bool = False  # frequencies, labelled with their spacings
 
     def label(self, tick: float) -> str:
-        """A tick in as few digits as tell it from its neighbours."""
+        """A tick's label, with as few digits as distinguish it from its neighbours."""
         if self.inverse:
             return f"{1 / tick:.3g}"
         step = self.ticks[1] - self.ticks[0] if len(self.ticks) > 1 else abs(tick) or 1.0
@@ -89,9 +89,9 @@ def draw_curves(
     *,
     spacings: bool = False,
 ) -> Cells:
-    """Curves with axes below and to the left; ``letters``: drawn by the letters of their labels.
+    """Draw curves with axes; ``letters``: with the letters of their labels instead of lines.
 
-    ``spacings``: x are frequencies, and the axis tells what spacings they belong to.
+    ``spacings``: x are frequencies, and the axis is labelled with spacings 1/x.
     """
     cells = Cells.blank(height, width)
     y_axis = axis(np.concatenate([curve.y for curve in curves]), max(1, height // 3))

@@ -1,4 +1,4 @@
-"""The place of the scatter plot: two values, or the astigmatism with the mean |CTF| beside it."""
+"""The scatter pane: two values, or the astigmatism with the mean |CTF| beside it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from warptui.screens.widgets.plots.astigmatism_plot import AXIS_WIDTH, Astigmati
 from warptui.screens.widgets.plots.ctf_plot import CtfPlot
 from warptui.screens.widgets.plots.scatter_plot import ScatterPlot
 
-LEAST_BESIDE = 24  # columns of the curve where it stands beside the plot
-FLATTEST = 1.3  # columns a row below which the plot beside it would be too narrow
-BELOW_SHARE = 4  # of the height is the curve's where it stands below
+LEAST_BESIDE = 24  # least columns of the curve beside the plot
+FLATTEST = 1.3  # columns per row below which the plot beside it would be too narrow
+BELOW_SHARE = 4  # share of the height for the curve below the plot
 LEAST_BELOW, MOST_BELOW = 5, 12  # rows
 
 
 class ScatterPane(Container):
-    """Shows one of the two; arranges the second by the room that there is."""
+    """Shows one of the two plots, and places the mean |CTF| where there is room."""
 
     ALLOW_MAXIMIZE = True
 
@@ -28,26 +28,26 @@ class ScatterPane(Container):
 
     def on_mount(self) -> None:
         for plot in (self.values, self.astigmatism, self.ctf):
-            plot.display = False  # until there is something to show
+            plot.display = False  # hidden until there are data
 
     @property
     def values(self) -> ScatterPlot:
-        """One value over another."""
+        """The scatter plot of two values."""
         return self.query_one(ScatterPlot)
 
     @property
     def astigmatism(self) -> AstigmatismPlot:
-        """The astigmatism of all items."""
+        """The plot of astigmatism."""
         return self.query_one(AstigmatismPlot)
 
     @property
     def ctf(self) -> CtfPlot:
-        """The mean |CTF|."""
+        """The plot of the mean |CTF|."""
         return self.query_one(CtfPlot)
 
     @property
     def shown(self) -> ScatterPlot | AstigmatismPlot:
-        """The plot that takes keys."""
+        """The visible plot, which takes the keys."""
         return self.astigmatism if self.astigmatism.display else self.values
 
     def choose(self, *, astigmatism: bool) -> None:

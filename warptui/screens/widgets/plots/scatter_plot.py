@@ -1,4 +1,4 @@
-"""One value against another, all items at once, with the limits of both and the cursor's point."""
+"""A scatter plot of two values over all items, with the limits of both and the cursor's item."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _COLOURS = ("plot-dim", "plot-dots", "warning-text", "plot-cursor", "muted", "pl
 
 @dataclass(frozen=True)
 class Values:
-    """What one axis of a `ScatterPlot` shows."""
+    """The values on one axis of a `ScatterPlot`."""
 
     label: str
     unit: str
@@ -41,13 +41,13 @@ class Values:
 
 
 class ScatterPlot(LineWidget, can_focus=True):
-    """Dots between two axes with round numbers; outliers sit at the edges."""
+    """Dots between two axes with round numbers; outliers are drawn at the edges."""
 
     BINDINGS = list(SCATTER)
 
     @dataclass
     class Moved(Message):
-        """The cursor goes so many items on."""
+        """The cursor moves by so many items."""
 
         step: int
 
@@ -60,13 +60,13 @@ class ScatterPlot(LineWidget, can_focus=True):
         self._plot: tuple[tuple, Cells, tuple[float, float, float, float]] | None = None
 
     def show(self, x: Values, y: Values, kept: np.ndarray, current: int | None) -> None:
-        """Show two values of all items; ``kept``: which go into exports."""
+        """Show two values of all items; ``kept``: those that exports include."""
         self._x, self._y, self._kept, self._current = x, y, kept, current
         self._plot = None
         self.repaint()
 
     def show_cursor(self, current: int | None) -> None:
-        """The same values with the cursor elsewhere."""
+        """Move the cursor; the values are unchanged."""
         self._current = current
         self.repaint()
 

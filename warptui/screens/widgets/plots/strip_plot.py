@@ -1,4 +1,4 @@
-"""A summary value along the session, with its limits and its histogram beside it."""
+"""A strip plot: a value of all items along the session, with its limits and a histogram."""
 
 from __future__ import annotations
 
@@ -18,65 +18,65 @@ from warptui.screens.widgets.plots.axis import Spread, decimals, round_step, sho
 from warptui.screens.widgets.plots.dots import Layer, dot_cells
 from warptui.screens.widgets.plots.histogram import histogram_cells
 
-HISTOGRAM_WIDTH = 12  # with the line before it
-FEW_PER_COLUMN = 4  # columns that each point has, at least, where points are drawn large
-HISTOGRAM_FROM = 44  # columns; a narrower strip is dots alone
+HISTOGRAM_WIDTH = 12  # together with the line before it
+FEW_PER_COLUMN = 4  # columns per point, at least, from which points are drawn large
+HISTOGRAM_FROM = 44  # columns; a narrower strip has dots only
 AXIS_WIDTH = 6
-STEPS = 50  # of a limit, along what is seen
-CROWDED = 3  # columns: groups that are narrower have no line between them
+STEPS = 50  # steps of a limit along the visible range
+CROWDED = 3  # columns; narrower groups have no line between them
 _DIM, _DOTS, _BEYOND, _CURSOR, _MUTED, _LIMIT = range(6)
 _COLOURS = ("plot-dim", "plot-dots", "warning-text", "plot-cursor", "muted", "plot-limit")
 
 
 @dataclass(frozen=True)
 class StripData:
-    """One value of all items."""
+    """The data of a strip plot: one value of all items."""
 
     values: np.ndarray  # (item,) NaN = unknown
-    x: np.ndarray  # (item,) from 0 to 1; NaN = nowhere
-    kept: np.ndarray  # (item,) bool: goes into exports
+    x: np.ndarray  # (item,) position from 0 to 1; NaN = not drawn
+    kept: np.ndarray  # (item,) bool: exports include it
     limits: tuple[float | None, float | None]
-    n_out: int  # taken out by these limits
-    borders: tuple[float, ...] = ()  # from 0 to 1: where groups along the axis meet
+    n_out: int  # (item,) bool: excluded by these limits
+    borders: tuple[float, ...] = ()  # from 0 to 1: borders between groups on the axis
 
 
 class StripPlot(LineWidget, can_focus=True):
-    """Dots, a cursor, limits, the range of the value; outliers sit at the edge and are counted."""
+    """Dots, cursor, limits and range of a value; outliers are drawn at the edge and counted."""
 
     BINDINGS = list(STRIP)
 
     @dataclass
     class Moved(Message):
-        """The cursor goes so many items on, or so many twentieths of the session."""
+        """The cursor moves by so many items, or by so many twentieths of the session."""
 
         step: int
         leap: bool = False
 
     @dataclass
     class LimitMoved(Message):
-        """A limit goes a step up or down."""
+        """The user moves a limit one step up or down."""
 
         summary: Summary
-        span: tuple[float, float] | None  # where it comes in, see `span_and_step`
-        step: float  # how far it moves at once
+        span: tuple[float, float] | None  # where a new limit starts, see `span_and_step`
+        step: float  # size of a step
         upper: bool
         direction: int
 
     @dataclass
     class LimitsWanted(Message):
-        """Limits are to be typed."""
+        """The user wants to type the limits."""
 
         summary: Summary
 
     @dataclass
     class LimitsCleared(Message):
-        """There is to be no limit."""
+        """The user removes the limits."""
 
         summary: Summary
 
     @dataclass
     class Left(Message):
-        """The strip so many places below is to be focused."""
+        """The focus moves to the strip so many places below."""
 
         step: int
 
@@ -87,22 +87,22 @@ class StripPlot(LineWidget, can_focus=True):
         self.current: int | None = None
         self._known = np.zeros(0)
         self._spread: Spread | None = None  # None: no value is known
-        self._plot: tuple[tuple, Cells] | None = None  # without the cursor
+        self._plot: tuple[tuple, Cells] | None = None  # cells without the cursor
         self._beyond = 0
 
     def show(self, data: StripData, current: int | None) -> None:
-        """Show new values or limits, with the cursor on item number ``current``."""
+        """Show other values or limits, with the cursor on item number ``current``."""
         self._known = data.values[np.isfinite(data.values)]
         self._spread = Spread.of(self._known) if len(self._known) else None
         self.show_limits(data, current)
 
     def show_limits(self, data: StripData, current: int | None) -> None:
-        """The same values with other limits."""
+        """Show other limits for the same values."""
         self.data, self.current, self._plot = data, current, None
         self.repaint()
 
     def show_cursor(self, current: int | None) -> None:
-        """The same values with the cursor elsewhere: costs next to nothing."""
+        """Move the cursor; the values are unchanged. Costs next to nothing."""
         self.current = current
         self.repaint()
 
@@ -125,7 +125,7 @@ class StripPlot(LineWidget, can_focus=True):
     def action_clear_limits(self) -> None:
         self.post_message(self.LimitsCleared(self.summary))
 
-    # drawing
+    # drawing the strip
 
     def paint(self, width: int, height: int) -> list[Strip]:
         if self.data is None:
@@ -185,7 +185,7 @@ class StripPlot(LineWidget, can_focus=True):
             cells.write(row, room, self.glyphs.vertical, _MUTED)
 
     def _draw_borders(self, cells: Cells, borders: tuple[float, ...], room: int) -> None:
-        """Lines between groups, where they do not crowd."""
+        """Draw lines between groups, unless they would be crowded."""
         last = AXIS_WIDTH
         for border in borders:
             column = AXIS_WIDTH + min(int(border * room), room - 1)
@@ -223,7 +223,7 @@ class StripPlot(LineWidget, can_focus=True):
         return marked
 
     def _title(self, data: StripData, width: int) -> Strip:
-        """What it is, its limits and whom they take out, the value here, median and spread."""
+        """Name, limits, number of excluded items, value at the cursor, median and spread."""
         summary, digits, muted = self.summary, self.summary.digits, self.colours["muted"]
         groups: list[tuple[int, list[Piece]]] = []  # rank: the highest is left out first
         name = f" {summary.label} "
@@ -264,10 +264,10 @@ def dots_width(width: int) -> int:
 
 
 def span_and_step(spread: Spread | None, digits: int) -> tuple[tuple[float, float] | None, float]:
-    """Where limits come in, and how far one moves at once.
+    """The range in which limits start, and the size of a step.
 
-    They come in at the ends of what is seen: where values lie beyond, the first step of a limit
-    takes just these out. A step is a fiftieth of what is seen, or of what can be read. None while
+    Limits start at the ends of the visible range: if values lie beyond, the first step of a limit
+    excludes just these. A step is a fiftieth of it, or the last digit shown. The range is None if
     no value is known.
     """
     if spread is None:
@@ -278,7 +278,7 @@ def span_and_step(spread: Spread | None, digits: int) -> tuple[tuple[float, floa
 
 
 def _overlay(cells: Cells, part: Cells, left: int) -> None:
-    """Put what is drawn in ``part`` over ``cells``, from the column ``left``."""
+    """Copy the drawn cells of ``part`` onto ``cells``, from the column ``left``."""
     height, width = part.codes.shape
     drawn = part.codes != ord(" ")
     cells.codes[:height, left : left + width][drawn] = part.codes[drawn]

@@ -1,4 +1,4 @@
-"""The strips of all values that stages declare, above one axis; as many as there is room for."""
+"""The strip plots of all summary values above one axis, as many as there is room for."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from warptui.screens.widgets.plots.axis import decimals, round_step, ticks
 from warptui.screens.widgets.plots.strip_plot import AXIS_WIDTH, StripData, StripPlot, dots_width
 from warptui.screens.words import shorten_left
 
-LEAST_HEIGHT = 5  # of a strip: a title and four rows
+LEAST_HEIGHT = 5  # lines of a strip: a title and four rows
 LABEL_EVERY = 12  # columns
-LEAST_NAME = 4  # characters that still tell one group from another
+LEAST_NAME = 4  # least characters that distinguish group names
 NOWHERE = Axis(Along.ORDER, np.zeros(0), 0.0)
 
 
 class SessionAxis(LineWidget):
-    """What the strips run along, in round numbers, below the last one."""
+    """The axis of the strip plots, in round numbers, below the last one."""
 
     DEFAULT_CSS = "SessionAxis { height: 1; }"
 
@@ -36,7 +36,7 @@ class SessionAxis(LineWidget):
         self._axis, self._more = NOWHERE, ""
 
     def show(self, axis: Axis, more: str) -> None:
-        """``more``: what is said of strips that are not seen."""
+        """Show an axis. ``more``: a text about strips that do not fit."""
         self._axis, self._more = axis, more
         self.repaint()
 
@@ -66,7 +66,7 @@ class SessionAxis(LineWidget):
                 end = left + len(text) + 1
 
     def _write_groups(self, cells: Cells, width: int) -> None:
-        """Names in the middle of what they stand for; those without room are left out."""
+        """Write group names in the middle of their groups; names without room are left out."""
         room = dots_width(width)
         last = width - len(self._more) - 1
         free = AXIS_WIDTH
@@ -79,7 +79,7 @@ class SessionAxis(LineWidget):
                 free = start + len(text) + 1
 
     def _fitting(self, group: Group, room: int) -> str:
-        """A group's name, or the end of it, in which they differ; "?" of an unknown square."""
+        """A group's name, or its end, which differs between groups; "?" for an unknown square."""
         if len(group.name) <= room:
             return group.name
         if group.name == UNKNOWN_SQUARE:
@@ -88,10 +88,10 @@ class SessionAxis(LineWidget):
 
 
 class StripStack(Vertical):
-    """Strips from the first that is seen on; a focused one is always seen."""
+    """The visible strip plots; the focused one is always among them."""
 
     class Fitted(Message):
-        """Other strips may be seen than before."""
+        """The visible strips may have changed."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -104,7 +104,7 @@ class StripStack(Vertical):
         yield SessionAxis()
 
     def declare(self, summaries: tuple[Summary, ...], drawing: Drawing) -> bool:
-        """Have a strip for each value; whether they are others than before."""
+        """Make a strip for each value; True if the values changed."""
         if tuple(strip.summary for strip in self.strips) == summaries:
             return False
         for strip in self.strips:
@@ -132,7 +132,7 @@ class StripStack(Vertical):
         self._show_axis()
 
     def seen(self) -> list[StripPlot]:
-        """The strips that are shown."""
+        """The visible strips."""
         return [strip for strip in self.strips if strip.display]
 
     def show(
@@ -141,14 +141,14 @@ class StripStack(Vertical):
         current: int | None,
         axis: Axis,
     ) -> None:
-        """Show new values in the strips that are seen."""
+        """Show other values in the visible strips."""
         self._axis, self._current = axis, current
         self._show_axis()
         for strip in self.seen():
             strip.show(data(strip.summary), current)
 
     def show_cursor(self, current: int | None) -> None:
-        """The same values with the cursor elsewhere."""
+        """Move the cursor; the values are unchanged."""
         self._current = current
         if self._axis.groups:
             self._show_axis()
@@ -156,7 +156,7 @@ class StripStack(Vertical):
             strip.show_cursor(current)
 
     def focus_strip(self, step: int = 0) -> StripPlot | None:
-        """Focus the strip so many places below the focused one, or the first that is seen."""
+        """Focus the strip so many places below the focused one, or the first visible one."""
         if not self.strips:
             return None
         here = next((n for n, strip in enumerate(self.strips) if strip.has_focus), self._first)
@@ -165,7 +165,7 @@ class StripStack(Vertical):
         if not self._first <= there < self._first + n_seen:
             self._first = there if there < self._first else there - n_seen + 1
             self.fit()
-        self.screen.set_focus(self.strips[there])  # at once: the next key is meant for it
+        self.screen.set_focus(self.strips[there])  # now: the next key is meant for the strip
         return self.strips[there]
 
     def _show_axis(self) -> None:
