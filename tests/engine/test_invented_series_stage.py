@@ -16,7 +16,7 @@ from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.event_hub import EventHub
 from warptui.engine.config.settings import Config
 from warptui.engine.items.entry import Entry
 from warptui.engine.items.service import MEMBERS_LONGEST_S, MEMBERS_PAUSE_S, ItemService
@@ -111,7 +111,7 @@ class Laboratory:
         self.now, self.n = 1000.0, n
         self.config = Config(stages={"shift": ShiftSettings(), "align": AlignSettings()})
         table = ItemTable(ProjectPaths(Path("/nowhere")), self._wanted())
-        hub = Broadcast(EngineStatus("idle", "/nowhere", ""))
+        hub = EventHub(EngineStatus("idle", "/nowhere", ""))
         self.service = ItemService(
             table, cast(Any, MemoryStore()), hub, Path("/nowhere"), lambda path: None, self.clock
         )

@@ -14,8 +14,8 @@ from warptui.engine.project.paths import ProjectPaths
 
 def root_names(project: Path) -> dict[str, str]:
     """Names of the items by the root names of their files."""
-    roster, _ = offline.load_roster(project)
-    return {root_name_of(name): name for name in roster.entries}
+    table, _ = offline.load_table(project)
+    return {root_name_of(name): name for name in table.entries}
 
 
 class Locked:

@@ -36,7 +36,7 @@ KEPT_REMOVALS = 1000
 Batch = list[tuple[int, Event]]
 
 
-class Broadcast:
+class EventHub:
     """The current rows, status and last log lines, with the order in which they changed."""
 
     def __init__(self, status: EngineStatus) -> None:

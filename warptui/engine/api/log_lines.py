@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.event_hub import EventHub
 from warptui.engine.api.events import LogLine
 
 EARLIER_LINES = 200
@@ -25,11 +25,11 @@ class LogLines(logging.Handler):
     What earlier engines wrote into ``log`` comes first: why the last one died stands there.
     """
 
-    def __init__(self, broadcast: Broadcast, log: Path) -> None:
+    def __init__(self, hub: EventHub, log: Path) -> None:
         super().__init__(logging.DEBUG)
-        self._broadcast = broadcast
+        self._hub = hub
         for line in earlier_lines(log):
-            broadcast.publish(line)
+            hub.publish(line)
 
     def emit(self, record: logging.LogRecord) -> None:
         item = getattr(record, "item", "")
@@ -37,7 +37,7 @@ class LogLines(logging.Handler):
         if item:
             text = text.removeprefix(f"{item}: ")
         level = "error" if record.levelno > logging.ERROR else record.levelname.lower()
-        self._broadcast.publish(LogLine(record.created, level, text[:MAX_TEXT], item))
+        self._hub.publish(LogLine(record.created, level, text[:MAX_TEXT], item))
 
 
 def earlier_lines(log: Path) -> list[LogLine]:

@@ -15,7 +15,7 @@ from warptui.engine.watching.scanner import (
     inspect_movie,
     never_movies,
 )
-from warptui.engine.watching.thread import Lookout
+from warptui.engine.watching.thread import WatchThread
 
 
 class InputWatch:
@@ -28,7 +28,7 @@ class InputWatch:
         deliver: Callable[[list[Sighting]], None],
     ) -> None:
         self._project, self._fingerprint, self._deliver = project, fingerprint, deliver
-        self._thread: Lookout | None = None
+        self._thread: WatchThread | None = None
 
     @property
     def mode(self) -> str:
@@ -54,7 +54,7 @@ class InputWatch:
                 if entry.fingerprint and not entry.refused
             },
         )
-        self._thread = Lookout(watch, settings.poll_seconds, self._deliver)
+        self._thread = WatchThread(watch, settings.poll_seconds, self._deliver)
         for entry in entries:
             if entry.stored.failure is not None:
                 self._thread.suspect(entry.path)

@@ -122,11 +122,11 @@ class FailurePolicy:
         """The user wants no more work on the item for now."""
         entry.asked = entry.cancelled = False
         log.info("%s: cancelled", entry.name, extra=about(entry.name))
-        roster = self._items.roster
-        if entry.stored.failure is None and not roster.steps(entry):
+        table = self._items.table
+        if entry.stored.failure is None and not table.steps(entry):
             self._items.settle(entry)  # only a repetition was asked for: the results are up to date
             return
-        self.fail(entry, roster.wanted, stage, CANCELLED, entry.tries, cancelled=True)
+        self.fail(entry, table.target, stage, CANCELLED, entry.tries, cancelled=True)
 
     def fail(
         self,

@@ -22,7 +22,7 @@ ENDING = "_edits.json"
 
 
 @dataclass(frozen=True)
-class Mark:
+class EditState:
     """What lists say of an item's edits."""
 
     training: str = ""  # "examples" or "held-out"
@@ -31,15 +31,15 @@ class Mark:
     problem: str = ""  # why
 
     @classmethod
-    def of(cls, edits: Edits, edited_at: float) -> Mark:
+    def of(cls, edits: Edits, edited_at: float) -> EditState:
         """The mark of an item with these edits."""
         return cls(edits.training, edited_at, edits.digest)
 
 
-NO_MARK = Mark()
+NO_EDITS = EditState()
 
 
-def read_marks(project: ProjectPaths) -> dict[str, Mark]:
+def read_edit_states(project: ProjectPaths) -> dict[str, EditState]:
     """The marks of all items that have edits, by root name."""
     folder = project.edits("x").parent
     try:
@@ -47,26 +47,28 @@ def read_marks(project: ProjectPaths) -> dict[str, Mark]:
             names = [entry.name for entry in entries if entry.name.endswith(ENDING)]
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    return {name: read_mark(project, name) for name in (n.removesuffix(ENDING) for n in names)}
+    return {
+        name: read_edit_state(project, name) for name in (n.removesuffix(ENDING) for n in names)
+    }
 
 
-def read_mark(project: ProjectPaths, root_name: str) -> Mark:
+def read_edit_state(project: ProjectPaths, root_name: str) -> EditState:
     """The mark of one item, from its file."""
     path = project.edits(root_name)
     try:
         edited_at = path.stat().st_mtime
-        return Mark.of(read_edits(path), edited_at)
+        return EditState.of(read_edits(path), edited_at)
     except FileNotFoundError:
-        return NO_MARK
+        return NO_EDITS
     except (InputError, OSError) as problem:
-        return Mark(edited_at=1.0, digest=None, problem=str(problem))
+        return EditState(edited_at=1.0, digest=None, problem=str(problem))
 
 
-def is_behind(record: StageRecord | None, mark: Mark) -> bool:
+def picks_are_outdated(record: StageRecord | None, edits: EditState) -> bool:
     """Whether picks were made with other edits than there are now."""
-    if record is None or mark.digest is None:
+    if record is None or edits.digest is None:
         return False
-    return record.result.get("edits", "") != mark.digest
+    return record.result.get("edits", "") != edits.digest
 
 
 def repick(project: ProjectPaths, name: str, root_name: str, record: StageRecord) -> StageRecord:

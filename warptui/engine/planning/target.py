@@ -116,7 +116,7 @@ def summaries(stages: Sequence[Stage]) -> tuple[Summary, ...]:
     return _minor_last(entry for stage in stages for entry in stage.summaries())
 
 
-def told(wanted: Target) -> tuple[Summary, ...]:
+def visible_summaries(wanted: Target) -> tuple[Summary, ...]:
     """The same without those that tell nothing with the present settings.
 
     That a value of a stage that is off is unknown would be told of every item.

@@ -25,7 +25,7 @@ SHORTEST_PAUSE_S = 0.2  # between two looks, however many events there are
 DUTY = 5  # a look that took long is followed by a pause this many times longer
 
 
-class Lookout:
+class WatchThread:
     """Looks into a folder until it is stopped, and hands on what it sees.
 
     ``deliver`` is called from its own thread, with lists that are not empty.
@@ -41,7 +41,7 @@ class Lookout:
         self._ended = threading.Event()
         self._asked: list[Callable[[], None]] = []
         self._observer: threading.Thread | None = None
-        self._thread = threading.Thread(target=self._run, name="lookout", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="watching", daemon=True)
 
     def start(self) -> None:
         """Begin to look."""
