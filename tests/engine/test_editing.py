@@ -180,7 +180,7 @@ def test_an_item_that_was_not_picked_yet_keeps_its_edits(tmp_path: Path, store: 
     book = Bookkeeper(tmp_path, store)
     book.edit("a.tif", Edits(training="examples"))
     assert book.row.training == "examples"
-    assert picks.read_mark(ProjectPaths(tmp_path), "a").training == "examples"
+    assert picks.read_edit_state(ProjectPaths(tmp_path), "a").training == "examples"
 
 
 def test_candidates_that_are_gone_are_told_and_the_edits_kept(

@@ -246,8 +246,8 @@ def test_another_setting_is_told_of_items_that_it_concerns_and_of_no_others(
     changed = Config.from_json({"motion": {"b_factor": -200.0}, "filters": {"motion_max": 1.0}})
     table.target = Target.of(changed, References(), STAGES)
     register.judge_all()
-    hub = news(register, before)
-    assert [(row.name, row.state, row.filtered) for row in hub] == [
+    rows = news(register, before)
+    assert [(row.name, row.state, row.filtered) for row in rows] == [
         ("m000000.tif", State.OUTDATED, False),
         ("m000001.tif", State.OUTDATED, False),
         ("m000002.tif", State.OUTDATED, True),

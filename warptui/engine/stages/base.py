@@ -25,7 +25,7 @@ class StageSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    enabled: bool = Field(default=True, description="run this stage")
+    enabled: bool = Field(default=True, description="whether this stage runs")
 
     @classmethod
     def settings_behind(cls, values: Mapping[str, Any]) -> dict[str, Any]:

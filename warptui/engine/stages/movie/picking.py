@@ -65,21 +65,23 @@ class PickingSettings(StageSettings):
     """[picking] of config.toml."""
 
     model: str = setting(
-        "boxnet", "a bundled model's name, or that or the path of a retrained one", reported=True
+        "boxnet", "BoxNet model: the name of a bundled or trained one, or a path", reported=True
     )
     diameter_angstrom: float = setting(
         200.0,
-        "particle diameter; of picks closer than 2/3 of it one is kept",
+        "particle diameter; picks are at least 2/3 of it apart",
         unit="Å",
         ge=10,
         le=5000,
         reported=True,
     )
-    min_score: float = setting(0.95, "lowest probability of a pick", ge=0.4, le=1, reported=True)
-    min_mask_distance_angstrom: float = setting(
-        0.0, "between a particle's edge and masked areas", unit="Å", ge=0, le=10000
+    min_score: float = setting(
+        0.95, "minimum score (probability) of a pick", ge=0.4, le=1, reported=True
     )
-    invert_contrast: bool = setting(False, "particles are bright: negative stain")
+    min_mask_distance_angstrom: float = setting(
+        0.0, "minimum distance of a particle's edge from masked areas", unit="Å", ge=0, le=10000
+    )
+    invert_contrast: bool = setting(False, "particles are bright, as in negative stain")
 
 
 class PickingResult(StageResult):
@@ -87,18 +89,22 @@ class PickingResult(StageResult):
 
     n_particles: int | None = summary(
         "particles",
-        "picked with the score that is asked for",
+        "number of particles picked",
         role=Role.PARTICLES,
         digits=0,
-        filter_min=limit("particles_min", "fewest particles", 1, order=170, ge=0, le=10_000_000),
-        filter_max=limit("particles_max", "most particles", 2000, order=180, ge=0, le=10_000_000),
+        filter_min=limit(
+            "particles_min", "minimum number of particles", 1, order=170, ge=0, le=10_000_000
+        ),
+        filter_max=limit(
+            "particles_max", "maximum number of particles", 2000, order=180, ge=0, le=10_000_000
+        ),
     )
     mask_percent: float | None = summary(
         "mask",
-        "area of contamination, support and empty holes",
+        "masked area: contamination, support film and empty holes",
         unit="%",
         digits=1,
-        filter_max=limit("mask_max_percent", "most masked area", 10.0, order=200, ge=0, le=100),
+        filter_max=limit("mask_max_percent", "maximum masked area", 10.0, order=200, ge=0, le=100),
     )
     mean_score: float | None = None
     implied_diameter_angstrom: float | None = None  # by the size of the marks
