@@ -20,7 +20,7 @@ from warptui.engine.planning.target import visible_summaries
 from warptui.engine.project import filesystem
 
 COUNTING_SHARE = 20  # counting takes at most one part in so many of the time
-DISK_STEP = 100_000_000  # smaller changes of much free space are no news
+DISK_STEP = 100_000_000  # smaller changes of much free space are not sent
 TREND_STEP = 0.03  # nor are smaller changes of a rate, relative to the last one sent
 
 

@@ -145,7 +145,7 @@ class Core:
             raise EngineError("the engine is busy with a slow file system") from problem
 
     def stop(self) -> None:
-        """End; returns when the project is closed, or at once when called in its own thread."""
+        """End; returns when the project is closed, or immediately when called in its own thread."""
         self.stopping = True
         self._inbox.put(Stop())
         if threading.current_thread() is not self._thread:

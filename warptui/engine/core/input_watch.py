@@ -61,7 +61,7 @@ class InputWatch:
         self._thread.start()
 
     def recheck(self, path: Path) -> None:
-        """Take this file for a new arrival."""
+        """Treat this file as newly arrived."""
         if self._thread is not None:
             self._thread.recheck(path)
 
@@ -71,6 +71,6 @@ class InputWatch:
             self._thread.suspect(path)
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         if self._thread is not None:
             self._thread.stop()

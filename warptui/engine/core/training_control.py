@@ -78,7 +78,7 @@ class TrainingControl:
         self._publish()
 
     def take(self, message: TrainerMessage) -> None:
-        """Take note of what the training process says."""
+        """Act on a message of the training process."""
         if self._trainer.take(message):
             self._finish()
         self._publish()

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_DEATHS = 3  # workers that an item may take with it before it is poisoned
-MAX_HICCUPS = 20  # transient failures in a row, a quarter of an hour, before it counts as failed
+MAX_HICCUPS = 20  # transient failures in a row (a quarter of an hour) before an item fails
 MAX_MEMORY = 3
 LONGEST_BACKOFF_S = 60.0
 FIRST_BACKOFF_S = 2.0  # of the storage
 STORAGE = "storage"  # the hold while nothing can be written
-CANCELLED = "cancelled by the user, until somebody has it processed again"
+CANCELLED = "cancelled by the user, until it is processed again"
 
 
 class FailurePolicy:
@@ -75,7 +75,7 @@ class FailurePolicy:
                 )
 
     def before_settling(self, failed: Failed, entry: Entry) -> None:
-        """Note what a failure says about the raw file or the disk; decides how the item settles."""
+        """Note what a failure shows about file or disk, before the item is judged again."""
         match failed.kind:
             case FailureKind.STORAGE:
                 self.hold_storage(failed.reason)

@@ -53,7 +53,7 @@ class _Trial:
 
 
 class Trials:
-    """Used from one thread, the session's; those who trial wait in others for their `Future`."""
+    """Used from the engine's thread; callers wait in other threads for their `Future`."""
 
     def __init__(self, project: Path, store: Store, stages: tuple[Stage, ...]) -> None:
         self._project, self._store, self._stages = project, store, stages
@@ -65,7 +65,7 @@ class Trials:
     def ask(
         self, number: int, entry: Entry, stage: Stage, config: Config, places: Places
     ) -> Future[Trial]:
-        """Put a trial in the queue, or say why there can be none.
+        """Queue a trial, or raise the reason why it cannot run.
 
         Raises
         ------
@@ -150,12 +150,12 @@ class Trials:
         self._running.clear()
 
     def close(self) -> None:
-        """Nobody gets an answer any more, and nothing of what was tried stays."""
+        """End all trials without a result and remove their files."""
         self.end("the engine is stopping")
         shutil.rmtree(ProjectPaths(self._project).trials, ignore_errors=True)
 
     def end(self, reason: str) -> None:
-        """Those who wait get no answer."""
+        """Callers that wait get an error instead of a result."""
         for trial in self._all():
             _refuse(trial, EngineError(reason))
         self._waiting.clear()

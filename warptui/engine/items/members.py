@@ -1,4 +1,4 @@
-"""The members of an item as they are now: which of their results can be used."""
+"""The members of an item (tilts of a series) and whether their results can be used."""
 
 from __future__ import annotations
 

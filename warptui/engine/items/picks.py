@@ -1,4 +1,4 @@
-"""Edits of picks: who has any, and what they make of the picks that are there.
+"""Edits of picks: which items have edits, and their application to the picks.
 
 Other thresholds, added and removed picks take neither the network nor the movie: all candidates
 are kept beside the picks.
@@ -23,7 +23,7 @@ ENDING = "_edits.json"
 
 @dataclass(frozen=True)
 class EditState:
-    """What lists say of an item's edits."""
+    """Summary of the edits of one item's picks, for lists."""
 
     training: str = ""  # "examples" or "held-out"
     edited_at: float = 0.0  # Unix time; 0 = never
@@ -32,7 +32,7 @@ class EditState:
 
     @classmethod
     def of(cls, edits: Edits, edited_at: float) -> EditState:
-        """The mark of an item with these edits."""
+        """The summary of these edits."""
         return cls(edits.training, edited_at, edits.digest)
 
 
@@ -40,7 +40,7 @@ NO_EDITS = EditState()
 
 
 def read_edit_states(project: ProjectPaths) -> dict[str, EditState]:
-    """The marks of all items that have edits, by root name."""
+    """The edit states of all items that have edits, by root name."""
     folder = project.edits("x").parent
     try:
         with os.scandir(folder) as entries:
@@ -53,7 +53,7 @@ def read_edit_states(project: ProjectPaths) -> dict[str, EditState]:
 
 
 def read_edit_state(project: ProjectPaths, root_name: str) -> EditState:
-    """The mark of one item, from its file."""
+    """The edit state of one item, from its file."""
     path = project.edits(root_name)
     try:
         edited_at = path.stat().st_mtime
@@ -65,14 +65,14 @@ def read_edit_state(project: ProjectPaths, root_name: str) -> EditState:
 
 
 def picks_are_outdated(record: StageRecord | None, edits: EditState) -> bool:
-    """Whether picks were made with other edits than there are now."""
+    """Whether picks were made with edits other than the present ones."""
     if record is None or edits.digest is None:
         return False
     return record.result.get("edits", "") != edits.digest
 
 
 def repick(project: ProjectPaths, name: str, root_name: str, record: StageRecord) -> StageRecord:
-    """Write an item's picks anew by its edits; what its picking says then.
+    """Write an item's picks again by its edits; returns the changed record of picking.
 
     Raises
     ------

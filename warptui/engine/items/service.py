@@ -1,4 +1,4 @@
-"""Where every item stands: sightings and choices in, the queue and the viewers kept up to date."""
+"""Updates items from files seen and choices made, and keeps queue and viewers up to date."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from warptui.engine.worker.fault_injection import crash_point
 
 log = logging.getLogger(__name__)
 
-EDIT_PAUSE_S = 10.0  # without an edit, before what is made from the picks is made anew
-MEMBERS_PAUSE_S = 1.0  # without news of members, before what is made of them is judged again
-MEMBERS_LONGEST_S = 10.0  # however much news of members there is
+EDIT_PAUSE_S = 10.0  # after the last edit, before stages that use the picks run again
+MEMBERS_PAUSE_S = 1.0  # after the last change of members, before their series is judged again
+MEMBERS_LONGEST_S = 10.0  # longest wait, however often members change
 
 
 class ItemService:
-    """What is known of the items and wanted for them, without the work on them.
+    """The items, their queue and their viewers; runs no stages.
 
     ``recheck`` asks the watch to look at a file again. Used from one thread.
     """
@@ -56,11 +56,11 @@ class ItemService:
         self._clock = clock
         self.holds: dict[str, str] = {}  # why nothing is started, by cause
         self.n_shown = 0  # changes so far
-        self.touched: set[str] = set()  # items that something became of; the live lists empty it
+        self.touched: set[str] = set()  # items that changed; the live lists empty this set
         self._hub, self._recheck = hub, recheck
 
     def judge_all(self) -> None:
-        """Decide anew where every item stands, after anything that concerns all of them."""
+        """Judge all items again, after a change that concerns all of them."""
         otherwise = []
         entries = self.table.entries.values()
         made_of_others = [entry for entry in entries if entry.item.members]
@@ -76,7 +76,7 @@ class ItemService:
         self._show_judged(otherwise)
 
     def reselect_all(self, publish_counts: Callable[[], object] = lambda: None) -> None:
-        """Apply other limits to all items, and tell the viewers of those that it concerns.
+        """Apply changed limits to all items, and publish the rows that change.
 
         ``publish_counts`` is called as soon as all is decided: to word the reasons of thousands of
         items takes longer than to count them.
@@ -86,7 +86,7 @@ class ItemService:
         self._show_judged(changed)
 
     def _show_judged(self, entries: Iterable[Entry]) -> None:
-        """Tell the viewers of items that they know, and that are judged otherwise now."""
+        """Publish the changed rows of items that viewers already have."""
         entries = list(entries)
         for entry in entries:
             self._note_member(entry)
@@ -95,7 +95,7 @@ class ItemService:
         self._hub.publish_rows((entry.name, judged(entry)) for entry in entries)
 
     def settle(self, entry: Entry, *, asked: bool = False) -> None:
-        """Decide where an item stands, queue it if it needs work, and tell the viewers."""
+        """Decide the state of an item, queue it if it needs work, and publish its row."""
         self._queue(entry, asked=asked)
         self.show(entry)
 
@@ -143,7 +143,7 @@ class ItemService:
             self.due.add(parent.id)
 
     def show(self, entry: Entry) -> None:
-        """Tell the viewers how an item stands."""
+        """Publish the row of an item."""
         self._note_member(entry)
         self.n_shown += 1
         entry.shown = True
@@ -151,7 +151,7 @@ class ItemService:
         self._hub.publish(ItemChanged(self.table.row(entry)))
 
     def see(self, sightings: Iterable[Sighting]) -> None:
-        """Take note of what the watch saw."""
+        """Act on sightings of the watch of the input folder."""
         for sighting in sightings:
             match sighting:
                 case FolderState(reason):
@@ -242,7 +242,7 @@ class ItemService:
         self.table.select(entry)
 
     def catch_up_all(self) -> None:
-        """The same for all items: an earlier engine may have ended in between."""
+        """Apply the edits of all items: an earlier engine may have ended before it did so."""
         for entry in self.table.entries.values():
             try:
                 self.catch_up(entry)
@@ -303,7 +303,7 @@ class ItemService:
             self.settle(entry)
 
     def _removed(self, entry: Entry) -> None:
-        """Tell the viewers that there is no such item any more."""
+        """Publish that an item was removed."""
         self.schedule.discard(entry.name)
         self.due.discard(entry.id)
         if (parent := self.table.parent(entry)) is not None:

@@ -1,4 +1,4 @@
-"""All items that the engine knows, where each stands, and how lists and viewers see them."""
+"""All items that the engine knows: their states, their selection, and their rows for viewers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from warptui.engine.stages.base import Role
 from warptui.engine.stages.registry import field_of
 
 COUNTED = ("selected", "filtered", "edited", "examples", "held-out", "particles")
-SURVEY_GROWTH = 0.05  # share of new results after which the spread is taken anew
+SURVEY_GROWTH = 0.05  # share of new results after which the spread is computed again
 
 
 class ItemTable:
@@ -225,7 +225,7 @@ class ItemTable:
         return Ready(steps) if steps else UpToDate()
 
     def judge(self, entry: Entry) -> tuple[Step, ...]:
-        """Decide where an item stands that does not run; the steps that it needs now."""
+        """Decide the state of an item that does not run; returns the steps that it needs."""
         if entry.item.members:
             entry.members = members_of(entry, self)
             needed = self.target.planner(entry.item.kind).of_members
@@ -291,7 +291,7 @@ class ItemTable:
     def reselect(self, counted: Callable[[], object]) -> list[Entry]:
         """Apply limits that changed to all items; those that are selected otherwise now.
 
-        ``counted`` is called when `counts` tells what comes of it, before the reasons are known.
+        ``counted`` is called when `counts` is up to date, before the reasons are known.
         """
         before, self._applied = self._applied, self.target.limit_of
         kinds = self.target.kind_of
@@ -312,7 +312,7 @@ class ItemTable:
     def survey(self, entry: Entry) -> list[Entry]:
         """Take a new result into account; the items that are seen otherwise because of it.
 
-        What is told of an item in relation to all follows when enough came in, not at each result.
+        Values relative to all items are updated when enough results came in, not at each one.
         """
         if FROM_SPREAD[0] not in entry.stored.records:
             return []
@@ -340,7 +340,7 @@ class ItemTable:
         return self._spread
 
     def session_astigmatism(self) -> Astigmatism | None:
-        """The same as viewers draw it; None where none is known."""
+        """The spread of astigmatism as viewers draw it; None where it is unknown."""
         spread = self.spread
         return Astigmatism(*spread.mean_xy, spread.unit) if spread.n else None
 
@@ -384,7 +384,7 @@ class ItemTable:
         )
 
     def edit_state(self, entry: Entry) -> EditState:
-        """What the item's edits say; a file that cannot be an item has none."""
+        """The state of the item's edits; a file that cannot be an item has no edits."""
         if not self.edit_states or entry.refused:
             return NO_EDITS
         return self.edit_states.get(entry.item.root_name, NO_EDITS)
@@ -397,7 +397,7 @@ class ItemTable:
         return parent.root if known is None else known.name
 
     def account(self, entry: Entry) -> str:
-        """What came of an item, for the log: its seconds and the first value of each stage."""
+        """Summary of an item for the log: its seconds and the first value of each stage."""
         records = entry.stored.records
         parts = [f" in {sum(record.seconds for record in records.values()):.1f} s"]
         for stage in self.target.stages:
@@ -466,7 +466,7 @@ class ItemTable:
         return states, choices
 
     def newest(self) -> Entry | None:
-        """The item that arrived last, as far as anybody knows."""
+        """The item that arrived last."""
         return self._newest
 
     def finished_at(self) -> list[float]:

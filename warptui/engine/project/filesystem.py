@@ -76,13 +76,13 @@ def free_bytes(path: Path) -> int | None:
 
 
 def problem_text(problem: OSError) -> str:
-    """What went wrong with which file, in plain words."""
+    """The file and the problem with it, in plain words."""
     text = UNWRITABLE.get(problem.errno or 0) or problem.strerror
     return f"{problem.filename}: {text}" if text and problem.filename else text or str(problem)
 
 
 def problem_and_advice(problem: OSError, again: str) -> str:
-    """What went wrong, and what to do where there is no room: ``again``, once there is."""
+    """The problem, and where the disk is full, the advice to make room and then do ``again``."""
     text = problem_text(problem)
     return f"{text}: make room, then {again}" if is_full(problem) else text
 

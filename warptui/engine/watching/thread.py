@@ -58,7 +58,7 @@ class WatchThread:
         self._asked.append(lambda: self._watch.suspect(path))
 
     def recheck(self, path: Path) -> None:
-        """Take this file for a new arrival."""
+        """Treat this file as newly arrived."""
         self._asked.append(lambda: self._watch.recheck(path))
         self._nudge()
 
@@ -118,7 +118,7 @@ class WatchThread:
                     self._listen()
 
     def _listen(self) -> None:
-        """Let file system events wake us where they can be trusted to come at all."""
+        """Let file system events wake this thread, on file systems that report them reliably."""
         self._deafen()
         kind = filesystem.filesystem_type(self._watch.folder)
         self.mode = f"poll ({kind or 'unknown file system'})"
@@ -149,4 +149,4 @@ class _Waker(FileSystemEventHandler):
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         if event.event_type not in (EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE):
-            self._nudge()  # our own reading is no news
+            self._nudge()  # reading a file changes nothing

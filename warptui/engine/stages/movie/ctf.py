@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 TRUSTED = 0.5  # confidence below which there is "no CTF"
 NYQUIST_SHARE = 0.95  # of Nyquist that is used
 DIRECTION_SIGMAS = 2.0  # by which astigmatism must differ from none for an angle to mean much
-TELL_TILT = 0.1  # probability of a tilt that is not modelled, from which it is told
-EDGE = 0.02  # of the search range: a defocus so close to its end is told
+TELL_TILT = 0.1  # probability of an unmodelled tilt above which a note is written
+EDGE = 0.02  # of the search range: a defocus so close to its end gets a note
 DECIMALS = 6
 
 
@@ -185,7 +185,7 @@ class CtfResult(StageResult):
     grid_phase_shift_deg: list[float] = []  # nodes over time
     tilt_deg: float | None = None
     tilt_axis_deg: float | None = None  # of the axis from y; defocus grows to its +x side
-    stage_tilt_deg: float | None = None  # told by the mdoc
+    stage_tilt_deg: float | None = None  # by the mdoc
     drift_angle_deg: float | None = None  # direction along which rings fade, from x
     pixel_size: float = 0.0  # Å
     window_px: int = 0
@@ -344,9 +344,10 @@ def estimate(
 def _fit(
     spectra: Spectra, others: Callable[[], Spectra] | None, optics: Optics, wanted: Wanted
 ) -> tuple[Spectra, Fitted]:
-    """What is found, and in which spectra: with patches of the other size too, where they may
-    tell more. The small ones decide whether there is a tilt, the large ones are better where
-    there is none."""
+    """The estimate, and its spectra: also patches of the other size, where they may show more.
+
+    The small ones decide whether there is a tilt, the large ones are better without a tilt.
+    """
     from warptui.engine.ops.ctf.estimate import fit_ctf, is_steep
 
     def fit(patches: Spectra, *, level: bool = False, whole: bool = True) -> Fitted:
@@ -377,7 +378,7 @@ def _fit(
 
 
 def _notes_on_tilt(found: Estimate, wanted: Wanted) -> list[str]:
-    """What is to be said where a film is taken for flat and may not be."""
+    """Notes where a constant defocus was used and the specimen may be tilted."""
     doubt = found.tilt_doubt
     if found.field.model != "constant":
         return []

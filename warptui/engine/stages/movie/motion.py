@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from warptui.engine.stages.bench import FrameBench
 
 MAX_GLOBAL_NODES = 128
-LOCAL_INFORMATION = 0.97  # share of what the fit range tells that patches must hold
+LOCAL_INFORMATION = 0.97  # share of the information in the fit range that patches must hold
 MAX_PATCH_COEFFICIENTS = 45e6  # 360 MB
 SIGNIFICANT = 3.5  # standard errors at which an alignment is trusted as much as not
 CERTAIN = 7.0  # standard errors that need no second test
@@ -109,7 +109,7 @@ class MotionResult(StageResult):
     local_x_angstrom: list[float] = []  # nodes, x fastest, then y, then time
     local_y_angstrom: list[float] = []
     local_used: bool = False  # the local model earned its place in this movie
-    notes: list[str] = []  # said to the user: dose unknown, EER frames left over, ...
+    notes: list[str] = []  # for the user: dose unknown, EER frames left over, ...
 
 
 def run(item: Item, bench: FrameBench, settings: MotionSettings) -> MotionResult:

@@ -135,7 +135,7 @@ class Cut(NamedTuple):
 def run(item: Item, bench: ParticleBench, settings: ParticleSettings) -> ParticleResult:
     """Cut the picks of ``item`` from its frames, and write them with their own CTF.
 
-    Where these very images are there already, only the list is written anew: another CTF takes
+    Where these very images are there already, only the list is written again: a changed CTF needs
     no frames.
 
     Raises

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 VERSION = 4  # of what the network makes of an average; raise it when that changes
 DISC_SHARE = 0.5  # of a particle's radius: what BoxNet was taught to mark
-WRONG_DIAMETER = 1.6  # told when the picks' own size differs by more than this factor
-FEWEST_TO_MEASURE = 10  # picks whose size tells something
+WRONG_DIAMETER = 1.6  # a note is written if the size of the picks differs by more than this factor
+FEWEST_TO_MEASURE = 10  # number of picks from which their size is estimated
 PIXEL_SIZE = 8.0  # Å/px that the network works at
 COARSEST_PIXEL = 16.0  # Å/px: nothing that could be a particle is left beyond
 SMALLEST_FIELD_PX = 16  # at 8 Å/px
@@ -186,7 +186,7 @@ def run(item: Item, bench: PickingBench, settings: PickingSettings) -> PickingRe
 def pick(
     found: Candidates, settings: dict[str, Any], result: dict[str, Any], edits: Edits
 ) -> Chosen:
-    """The picks among the candidates that were ``found``; a record's own values tell the rest."""
+    """The picks among the candidates that were ``found``; all else is in the record's values."""
     return choose(
         found.table,
         found.mask,
@@ -206,7 +206,7 @@ def describe(
     result: dict[str, Any],
     edits: Edits,
 ) -> dict[str, Any]:
-    """What a result says of the picks: all of it that edits can change."""
+    """The values of a result that edits can change."""
     by_model = chosen.areas_px > 0
     implied = _implied_diameter_angstrom(chosen)
     diameter = settings["diameter_angstrom"]
@@ -223,7 +223,7 @@ def describe(
     if result["pixel_size"] > PIXEL_SIZE:
         notes.append(
             f"the average has {result['pixel_size']:g} Å/px; BoxNet works at {PIXEL_SIZE:g}: "
-            "small particles cannot be told from noise"
+            "small particles cannot be distinguished from noise"
         )
     scores = chosen.scores[by_model]
     return {
@@ -239,7 +239,7 @@ def describe(
 
 
 def _implied_diameter_angstrom(chosen: Chosen) -> float | None:
-    """Diameter that the marks' median area speaks for; None for fewer than ten."""
+    """Diameter by the median area of the candidates; None for fewer than ten."""
     import numpy as np
 
     areas = chosen.areas_px[chosen.areas_px > 0]
