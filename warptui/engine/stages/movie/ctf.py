@@ -383,8 +383,11 @@ def _notes_on_tilt(found: Estimate, wanted: Wanted) -> list[str]:
     if found.field.model != "constant":
         return []
     if wanted.steepness is not None and wanted.tilt is not None:
-        told = math.degrees(abs(wanted.tilt))
-        return [f"the mdoc tells a tilt of {told:.0f}°, which is not seen: taken for flat"]
+        tilt = math.degrees(abs(wanted.tilt))
+        return [
+            f"the mdoc file gives a stage tilt of {tilt:.0f}°, but the defocus shows no gradient; "
+            "a constant defocus was used"
+        ]
     if doubt.probability < TELL_TILT:
         return []
     degrees = math.degrees(math.atan(math.hypot(*doubt.slope_xy)))
