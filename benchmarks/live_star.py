@@ -20,7 +20,7 @@ from pathlib import Path
 
 from warptui.engine.config.sections import ExportSettings
 from warptui.engine.exporters.rows import Source
-from warptui.engine.exporting.live import Live
+from warptui.engine.exporting.live import LiveListWriter
 from warptui.engine.formats.star.rows import split_star
 from warptui.engine.project.paths import ProjectPaths
 
@@ -120,11 +120,11 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     project, settings = ProjectPaths(folder), ExportSettings()
     print(f"{options.items:,} items, {options.items * options.particles:,} particles")
     print(f"before: {peak_mb():.0f} MB")
-    live = Live(project, "boxnet", settings, lambda name: None)
+    live = LiveListWriter(project, "boxnet", settings, lambda name: None)
 
     def told(what: str, changes: dict, n: int) -> None:
         began, cpu = time.perf_counter(), time.process_time()
-        live.tell(changes)
+        live.update(changes)
         handed = time.perf_counter() - began
         while not live.look() or live.look()[0].rows != n * options.particles:
             time.sleep(0.02)
@@ -142,7 +142,7 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     told("one item excluded", {names[5]: None}, len(names) - 1)
     live.close()
     print(f"the list: {project.live_list('boxnet').stat().st_size / 2**20:.0f} MiB")
-    live = Live(project, "boxnet", settings, lambda name: None)
+    live = LiveListWriter(project, "boxnet", settings, lambda name: None)
     told("an engine starts again", dict(sources), len(names))
     live.close()
     concurrent(project, sources, options)
@@ -152,8 +152,8 @@ def concurrent(project: ProjectPaths, sources: dict[str, Source], options) -> No
     """Readers while a smaller list is rewritten as often as it can be."""
     few = dict(list(sources.items())[: min(500, len(sources))])
     settings = ExportSettings(live_seconds=0.2)
-    live = Live(project, "reading", settings, lambda name: None)
-    live.tell(few)
+    live = LiveListWriter(project, "reading", settings, lambda name: None)
+    live.update(few)
     path = project.live_list("reading")
     while not path.exists():
         time.sleep(0.02)
@@ -169,7 +169,7 @@ def concurrent(project: ProjectPaths, sources: dict[str, Source], options) -> No
     names, versions, stamp = list(few), 0, 0
     while any(reader.is_alive() for reader in readers):
         name = names[versions % len(names)]
-        live.tell({name: None if versions % 2 else few[name]})
+        live.update({name: None if versions % 2 else few[name]})
         time.sleep(0.05)
         if (now := path.stat().st_mtime_ns) != stamp:
             stamp, versions = now, versions + 1

@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         from warptui.engine.project import filesystem
 
-        say(f"warptui: {filesystem.advised(error, 'call it again')}")
+        say(f"warptui: {filesystem.problem_and_advice(error, 'call it again')}")
     except KeyboardInterrupt:
         say("warptui: interrupted")
         return INTERRUPTED

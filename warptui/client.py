@@ -360,4 +360,4 @@ def _why_silent(log: Path) -> str:
     if problem is None:
         return "it wrote nothing"
     problem.filename = str(log)
-    return filesystem.advised(problem, "start it again")
+    return filesystem.problem_and_advice(problem, "start it again")

@@ -47,9 +47,9 @@ class Session:
         """Write config.toml."""
         (self.folder / "config.toml").write_text(INPUT + COMPUTE + OFF + own + more)
 
-    def roster(self) -> ItemTable:
+    def table(self) -> ItemTable:
         """All items as an engine would see them now."""
-        return offline.load_roster(self.folder)[0]
+        return offline.load_table(self.folder)[0]
 
     def call(self, *words: str) -> None:
         """Call a verb of the command line."""
@@ -104,20 +104,20 @@ def test_its_path_is_relative_to_the_project(tmp_path: Path):
 
 
 def test_it_ran_and_its_result_is_a_column(session: Session):
-    roster = session.roster()
-    row = roster.row(roster.entries["a.mrc"])
+    table = session.table()
+    row = table.row(table.entries["a.mrc"])
     assert str(row.state) == "done"
     assert row.summary["brightness.mean"] == pytest.approx(FRAMES, rel=0.05)
     uneven = row.summary["brightness.unevenness"]
     assert uneven is not None and 0.08 < uneven < 0.16  # a ramp of ±20 %: 0.115
-    status = offline.status(session.folder, roster, "")
+    status = offline.status(session.folder, table, "")
     assert "brightness.mean" in {entry.key for entry in status.summaries}
 
 
 def test_it_is_planned_again_when_settings_version_or_reference_change(session: Session):
     def reasons() -> dict[str, str]:
-        roster = session.roster()
-        return {step.stage: step.reason for step in roster.steps(roster.entries["a.mrc"])}
+        table = session.table()
+        return {step.stage: step.reason for step in table.steps(table.entries["a.mrc"])}
 
     assert reasons() == {}
     session.write(own=OWN + "blocks = 16\n")
@@ -137,12 +137,12 @@ def test_it_is_planned_again_when_settings_version_or_reference_change(session: 
 
 def test_a_limit_on_its_value_takes_items_out(session: Session):
     session.write("[filters]\nbrightness_min = 100.0\n")
-    roster = session.roster()
-    row = roster.row(roster.entries["a.mrc"])
+    table = session.table()
+    row = table.row(table.entries["a.mrc"])
     assert row.filtered and "bright " in row.reason and "< 100 e/px" in row.reason
     session.write()
-    assert roster.row(roster.entries["a.mrc"]).filtered
-    again = session.roster()
+    assert table.row(table.entries["a.mrc"]).filtered
+    again = session.table()
     assert again.row(again.entries["a.mrc"]).selected
 
 
@@ -154,8 +154,8 @@ def test_its_part_of_warps_xml_is_written_before_our_own(session: Session):
 
 
 def test_the_item_screen_shows_its_picture(session: Session):
-    roster = session.roster()
-    known = roster.known_detail(roster.entries["a.mrc"])
+    table = session.table()
+    known = table.known_detail(table.entries["a.mrc"])
     paths = ProjectPaths(session.folder)
     store = Store(paths)
     detail = read_detail(known, paths, store.load)

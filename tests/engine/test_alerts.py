@@ -10,7 +10,7 @@ import pytest
 
 from warptui.engine.alerts.inbox import Unseen
 from warptui.engine.alerts.rules import AGAIN_S, WINDOW_S, Alerts, Facts
-from warptui.engine.alerts.service import Herald
+from warptui.engine.alerts.service import AlertService
 from warptui.engine.config.sections import AlertSettings
 from warptui.engine.execution.executor import Places
 from warptui.engine.execution.trainer import HOLD as TRAINING
@@ -218,17 +218,17 @@ def test_notices_that_cannot_be_kept_are_no_obstacle(tmp_path: Path) -> None:
 
 
 def test_a_training_is_no_trouble_but_what_else_holds_is(tmp_path: Path) -> None:
-    herald = Herald(tmp_path, AlertSettings())
+    service = AlertService(tmp_path, AlertSettings())
     holds = {TRAINING: "BoxNet is being trained"}
     dispatcher: Any = SimpleNamespace(
-        items=SimpleNamespace(roster=SimpleNamespace(newest=lambda: None), holds=holds),
+        items=SimpleNamespace(table=SimpleNamespace(newest=lambda: None), holds=holds),
         rates=SimpleNamespace(disk_hours_left=lambda: None),
         places=Places(),
     )
-    herald.look(dispatcher, None)
-    assert not herald.alerts.unseen
+    service.look(dispatcher, None)
+    assert not service.alerts.unseen
     holds["storage"] = "the disk is full"
-    herald.look(dispatcher, None)
-    assert [notice.text for notice in herald.alerts.unseen] == [
+    service.look(dispatcher, None)
+    assert [notice.text for notice in service.alerts.unseen] == [
         "processing stands still: the disk is full"
     ]

@@ -210,7 +210,7 @@ def test_a_frame_without_a_finite_value_is_refused_by_its_number(tmp_path: Path)
 def test_a_movie_that_tells_no_pixel_size_asks_for_it(tmp_path: Path):
     path = tmp_path / "m.tif"
     write_tiff_movie(path, counts())
-    told = r"neither the file nor an mdoc .* tells the pixel size; set input\.pixel_size"
+    told = r"neither the file nor an mdoc .* gives the pixel size; set input\.pixel_size"
     with bench_of(path) as bench, pytest.raises(InputError, match=told):
         bench.frames.open()
     with bench_of(path, pixel_size=1.3) as bench:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.event_hub import EventHub
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import ItemError
 from warptui.engine.formats.warp import xml
@@ -99,7 +99,7 @@ def reopened(project: ProjectPaths) -> dict[str, StoredItem]:
 def service_of(project: ProjectPaths, store: Store) -> ItemService:
     table = ItemTable(project, Target.of(Config(), References(), STAGES))
     table.adopt(store.load_all().values())
-    hub = Broadcast(EngineStatus("idle", str(project.root), ""))
+    hub = EventHub(EngineStatus("idle", str(project.root), ""))
     made = ItemService(table, store, hub, project.root, lambda path: None)
     made.judge_all()
     return made
@@ -118,8 +118,8 @@ def test_5000_items_are_chosen_with_one_write(
     calls.clear()
     service.choose(names, Choice.EXCLUDE)
     assert calls == {"fsync": 1}
-    assert {row.choice for row in service._broadcast.rows()} == {Choice.EXCLUDE}
-    assert service.roster.counts()[1]["exclude"] == 5000
+    assert {row.choice for row in service._hub.rows()} == {Choice.EXCLUDE}
+    assert service.table.counts()[1]["exclude"] == 5000
     found = reopened(project)
     assert len(found) == 5000 and {item.choice for item in found.values()} == {Choice.EXCLUDE}
     assert found["m0007.mrc"].raw_path == "/raw/m0007.mrc" and found["m0007.mrc"].sequence == 8
@@ -224,7 +224,7 @@ def test_a_choice_that_cannot_be_written_changes_nothing(
         with pytest.raises(ItemError, match=r"choices\.jsonl cannot be written.*No space left"):
             service.choose(["a.mrc"], Choice.EXCLUDE)
     assert project.choices.read_bytes() == before
-    assert service.roster.entries["a.mrc"].stored.choice is Choice.INCLUDE
+    assert service.table.entries["a.mrc"].stored.choice is Choice.INCLUDE
     assert reopened(project)["a.mrc"].choice is Choice.INCLUDE
 
 

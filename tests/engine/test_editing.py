@@ -11,7 +11,7 @@ import pytest
 import starfile
 
 from warptui.engine.api import protocol
-from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.event_hub import EventHub
 from warptui.engine.api.verbs import VERBS
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import EngineError, InputError, ItemError
@@ -61,21 +61,21 @@ class Bookkeeper(ItemService):
     """The register of a project with one picked movie, as an engine opens it."""
 
     def __init__(self, project: Path, store: Store) -> None:
-        roster = ItemTable(ProjectPaths(project), Target.of(Config(), References(), STAGES))
-        roster.adopt(store.load_all().values())
-        roster.marks = picks.read_marks(ProjectPaths(project))
-        said = Broadcast(EngineStatus("idle", str(project), ""))
-        super().__init__(roster, store, said, project, lambda path: None)
+        table = ItemTable(ProjectPaths(project), Target.of(Config(), References(), STAGES))
+        table.adopt(store.load_all().values())
+        table.edit_states = picks.read_edit_states(ProjectPaths(project))
+        said = EventHub(EngineStatus("idle", str(project), ""))
+        super().__init__(table, store, said, project, lambda path: None)
         self.judge_all()
         self.catch_up_all()
 
     @property
     def entry(self) -> Entry:
-        return self.roster.entries["a.tif"]
+        return self.table.entries["a.tif"]
 
     @property
     def row(self) -> Any:
-        return self._broadcast.rows()[0]
+        return self._hub.rows()[0]
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_an_edit_is_stored_applied_and_told(tmp_path: Path, book: Bookkeeper, st
     assert first.summary["picking.n_particles"] == 3
     assert first.state is State.OUTDATED and "particles: what picking found" in first.reason
     assert len(book.schedule) == 0 and book.schedule.n_later == 1  # until the person is done
-    counted = book.roster.counts()[1]
+    counted = book.table.counts()[1]
     assert (counted["edited"], counted["examples"], counted["particles"]) == (1, 1, 3)
     book.edit("a.tif", Edits(min_score=0.5))
     assert len(rows(tmp_path)) == 4 and book.row.summary["picking.n_particles"] == 4
@@ -135,13 +135,13 @@ def test_an_edit_is_stored_applied_and_told(tmp_path: Path, book: Bookkeeper, st
     book.edit("a.tif", Edits())
     assert not (tmp_path / "matching" / "a_edits.json").exists()
     assert book.row.summary["picking.n_particles"] == 3
-    assert book.roster.judge(book.entry) == ()  # nothing is outdated by any of it
+    assert book.table.judge(book.entry) == ()  # nothing is outdated by any of it
 
 
 def test_the_details_have_what_the_app_needs(tmp_path: Path, book: Bookkeeper) -> None:
     book.edit("a.tif", Edits(min_score=0.5, train_mask=False))
     detail = read_detail(
-        book.roster.known_detail(book.entry), ProjectPaths(tmp_path), book.store.load
+        book.table.known_detail(book.entry), ProjectPaths(tmp_path), book.store.load
     )
     assert Edits.model_validate(detail.edits) == Edits(min_score=0.5, train_mask=False)
     assert np.load(detail.path("candidates")).shape == (4, 4)
@@ -149,7 +149,7 @@ def test_the_details_have_what_the_app_needs(tmp_path: Path, book: Bookkeeper) -
     assert detail.settings["picking"]["picking"]["diameter_angstrom"] == 200
     (tmp_path / "matching" / "a_edits.json").write_text("{")
     broken = read_detail(
-        book.roster.known_detail(book.entry), ProjectPaths(tmp_path), book.store.load
+        book.table.known_detail(book.entry), ProjectPaths(tmp_path), book.store.load
     )
     assert broken.edits == {} and "a_edits.json" in broken.edits_problem
 
@@ -180,7 +180,7 @@ def test_an_item_that_was_not_picked_yet_keeps_its_edits(tmp_path: Path, store: 
     book = Bookkeeper(tmp_path, store)
     book.edit("a.tif", Edits(training="examples"))
     assert book.row.training == "examples"
-    assert picks.read_mark(ProjectPaths(tmp_path), "a").training == "examples"
+    assert picks.read_edit_state(ProjectPaths(tmp_path), "a").training == "examples"
 
 
 def test_candidates_that_are_gone_are_told_and_the_edits_kept(
@@ -199,7 +199,7 @@ def test_edits_that_cannot_be_read_are_told_and_change_nothing(
     path.parent.mkdir(exist_ok=True)
     path.write_text("{")
     later = Bookkeeper(tmp_path, store)
-    assert "a_edits.json" in later.roster.mark(later.entry).problem
+    assert "a_edits.json" in later.table.edit_state(later.entry).problem
     assert later.row.summary["picking.n_particles"] == 3 and later.row.edited_at > 0
 
 

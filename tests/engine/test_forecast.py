@@ -42,18 +42,18 @@ def processed(name: str, made_with: Target, sequence: int = 1) -> StoredItem:
     return stored
 
 
-def roster_of(tmp_path: Path, now: Target, items: list[StoredItem]) -> ItemTable:
-    roster = ItemTable(ProjectPaths(tmp_path), now)
-    roster.adopt(items)
-    for entry in roster.entries.values():
+def table_of(tmp_path: Path, now: Target, items: list[StoredItem]) -> ItemTable:
+    table = ItemTable(ProjectPaths(tmp_path), now)
+    table.adopt(items)
+    for entry in table.entries.values():
         entry.fingerprint = f"f {entry.name}"
-        roster.judge(entry)
-    return roster
+        table.judge(entry)
+    return table
 
 
 def entries(tmp_path: Path, now: Target, n: int = 10) -> list[Entry]:
     items = [processed(f"m{number}.tif", now, number + 1) for number in range(n)]
-    return list(roster_of(tmp_path, now, items).entries.values())
+    return list(table_of(tmp_path, now, items).entries.values())
 
 
 def test_a_change_of_motion_makes_motion_and_average_run_again(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_going_back_restores_what_is_outdated(tmp_path: Path) -> None:
     old, now = wanted(), wanted({"motion": {"b_factor": -200.0}})
     items = [processed(f"m{number}.tif", old, number + 1) for number in range(4)]
     items.append(processed("new.tif", now, 5))
-    found = roster_of(tmp_path, now, items).entries.values()
+    found = table_of(tmp_path, now, items).entries.values()
     told = forecast(found, now, old, SECONDS, 1)
     assert told == Forecast({"motion": 1, "average": 1}, 1, 4, 8.0)
 
@@ -97,7 +97,7 @@ def test_going_back_restores_what_is_outdated(tmp_path: Path) -> None:
 def test_what_is_outdated_anyway_is_not_counted_again(tmp_path: Path) -> None:
     old, now = wanted(), wanted({"motion": {"b_factor": -200.0}})
     items = [processed(f"m{number}.tif", old, number + 1) for number in range(4)]
-    found = roster_of(tmp_path, now, items).entries.values()
+    found = table_of(tmp_path, now, items).entries.values()
     then = wanted({"motion": {"b_factor": -300.0}})
     assert forecast(found, now, then, SECONDS, 1).n_items == 0
 
@@ -111,9 +111,9 @@ def test_a_stage_that_is_switched_on_counts(tmp_path: Path) -> None:
 def test_items_that_cannot_run_again_do_not_count(tmp_path: Path) -> None:
     now, then = wanted(), wanted({"motion": {"b_factor": -200.0}})
     items = [processed("gone.tif", now, 1), StoredItem("new.tif", 2, raw_path="/raw/new.tif")]
-    roster = roster_of(tmp_path, now, items)
-    roster.entries["gone.tif"].present = False
-    assert forecast(roster.entries.values(), now, then, SECONDS, 1).n_items == 0
+    table = table_of(tmp_path, now, items)
+    table.entries["gone.tif"].present = False
+    assert forecast(table.entries.values(), now, then, SECONDS, 1).n_items == 0
 
 
 def test_durations_come_from_the_items_where_nothing_ran_yet(tmp_path: Path) -> None:
@@ -136,12 +136,12 @@ def test_items_in_many_different_states_are_judged_as_plan_judges_them(tmp_path:
     # made from an earlier motion, as after a crash between two stages
     motion = replace(items[0].records["motion"], finished_at=99.0)
     items[0] = replace(items[0], records={**items[0].records, "motion": motion})
-    roster = roster_of(tmp_path, now, items)
+    table = table_of(tmp_path, now, items)
     then = wanted({"motion": {"b_factor": -200.0}, "optics": {"cs": 1.0}})
-    told = forecast(roster.entries.values(), now, then, SECONDS, 1)
-    before = {name: {s.stage for s in roster.steps(e)} for name, e in roster.entries.items()}
-    roster.wanted = then
-    after = {name: {s.stage for s in roster.steps(e)} for name, e in roster.entries.items()}
+    told = forecast(table.entries.values(), now, then, SECONDS, 1)
+    before = {name: {s.stage for s in table.steps(e)} for name, e in table.entries.items()}
+    table.target = then
+    after = {name: {s.stage for s in table.steps(e)} for name, e in table.entries.items()}
     for stage in ("motion", "average"):
         count = sum(stage in after[name] - before[name] for name in after)
         assert told.outdated[stage] == count

@@ -23,7 +23,7 @@ from warptui.engine.exporters import base as kinds
 from warptui.engine.exporters.merging import write_gathered
 from warptui.engine.exporters.row_cache import Spool
 from warptui.engine.exporting.jobs import Exports
-from warptui.engine.exporting.live import Live
+from warptui.engine.exporting.live import LiveListWriter
 from warptui.engine.exporting.records import ExportRecords
 from warptui.engine.formats.mrc import StackWriter, write_mrc
 from warptui.engine.formats.star.rows import Head, Rows
@@ -119,21 +119,23 @@ def test_a_live_list_of_which_only_a_part_fits_stays_and_follows_when_there_is_r
 ) -> None:
     monkeypatch.setattr("warptui.engine.exporting.live.RETRY_S", 0.1)
     monkeypatch.setattr("warptui.engine.exporting.live.SHARE", 1.0)
-    live = Live(project, "net", ExportSettings(live_seconds=0.2, last_items=1), lambda name: None)
+    live = LiveListWriter(
+        project, "net", ExportSettings(live_seconds=0.2, last_items=1), lambda name: None
+    )
     first, second = (write_item(project.root, number, N) for number in (1, 2))
-    live.tell({first.name: first})
+    live.update({first.name: first})
     until(lambda: live.look() and live.look()[0].rows == N)
     path = project.live_list("net")
     before = path.read_bytes()
     with room_for(2 * project.live_rows("net").stat().st_size + 100):  # not for the list
-        live.tell({second.name: second})
+        live.update({second.name: second})
         until(lambda: live.look()[0].state == "failed" or live.look()[0].rows > N)
         assert path.read_bytes() == before and live.look()[0].rows == N
         assert str(path) in live.look()[0].reason
     until(lambda: live.look()[0].state == "live" and live.look()[0].rows == 2 * N)
     assert path.read_bytes().count(b"@particles/") == 2 * N
     monkeypatch.setattr("warptui.engine.exporting.live.write_gathered", full)
-    live.tell({first.name: None})
+    live.update({first.name: None})
     until(lambda: live.look()[0].state == "failed")
     assert "make room: it is tried again every 0.1 s" in live.look()[0].reason
     live.close()

@@ -16,7 +16,7 @@ from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.event_hub import EventHub
 from warptui.engine.config.settings import Config
 from warptui.engine.items.entry import Entry
 from warptui.engine.items.service import MEMBERS_LONGEST_S, MEMBERS_PAUSE_S, ItemService
@@ -111,7 +111,7 @@ class Laboratory:
         self.now, self.n = 1000.0, n
         self.config = Config(stages={"shift": ShiftSettings(), "align": AlignSettings()})
         table = ItemTable(ProjectPaths(Path("/nowhere")), self._wanted())
-        hub = Broadcast(EngineStatus("idle", "/nowhere", ""))
+        hub = EventHub(EngineStatus("idle", "/nowhere", ""))
         self.service = ItemService(
             table, cast(Any, MemoryStore()), hub, Path("/nowhere"), lambda path: None, self.clock
         )
@@ -167,7 +167,7 @@ class Laboratory:
     def set_scale(self, scale: float) -> None:
         stages = {"shift": ShiftSettings(scale=scale), "align": AlignSettings()}
         self.config = Config(stages=stages)
-        self.table.wanted = self._wanted()
+        self.table.target = self._wanted()
         self.service.judge_all()
 
     def start(self) -> Job | None:
@@ -185,7 +185,7 @@ class Laboratory:
                 if member.included:
                     values[member.id.root] = self._value_that_is_up_to_date(member)
             job = Job(
-                entry, steps, dict(entry.fingerprints), entry.members, values, self.table.wanted
+                entry, steps, dict(entry.fingerprints), entry.members, values, self.table.target
             )
             self.running[entry.id] = job
             entry.running, entry.state = True, State.RUNNING
@@ -408,7 +408,7 @@ def test_a_member_that_runs_again_without_another_result_leaves_it_as_it_is(
 
 def test_a_switched_off_stage_of_the_members_is_said(done: Laboratory) -> None:
     off = {"shift": ShiftSettings(enabled=False), "align": AlignSettings()}
-    done.table.wanted = Target.of(Config(stages=off), References(), STAGES)
+    done.table.target = Target.of(Config(stages=off), References(), STAGES)
     done.service.judge_all()
     assert done.series.reason == "needs shift of its tilts: switched off"
 

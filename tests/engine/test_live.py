@@ -20,8 +20,8 @@ from warptui.engine.config.settings import Config
 from warptui.engine.exporters.merging import alike, write_gathered
 from warptui.engine.exporters.row_cache import Spool
 from warptui.engine.exporters.rows import rows_of, source_of
-from warptui.engine.exporting.live import Live
-from warptui.engine.exporting.live_lists import LiveLists
+from warptui.engine.exporting.live import LiveListWriter
+from warptui.engine.exporting.live_lists import LiveListService
 from warptui.engine.formats.star.picks import write_picks
 from warptui.engine.formats.star.rows import split_star
 from warptui.engine.project.paths import ProjectPaths
@@ -52,34 +52,36 @@ def names_in(path: Path) -> list[str]:
     return [Path(name).stem for name in starfile.read(path)["particles"]["rlnMicrographName"]]
 
 
-def rows(live: Live) -> int:
+def rows(live: LiveListWriter) -> int:
     return live.look()[0].rows if live.look() else 0
 
 
 def test_what_is_selected_stands_in_the_list_in_the_order_in_which_it_came(project) -> None:
-    live = Live(project, "net", QUICK, nothing)
+    live = LiveListWriter(project, "net", QUICK, nothing)
     sources = {s.name: s for s in (write_item(project.root, k, 3) for k in (1, 2, 3))}
-    live.tell(sources)
+    live.update(sources)
     until(lambda: rows(live) == 9)
     early = write_item(project.root, 0, 2)  # an older movie that was done last
-    live.tell({early.name: early})
+    live.update({early.name: early})
     until(lambda: rows(live) == 11)
     order = ["m00001"] * 3 + ["m00002"] * 3 + ["m00003"] * 3 + ["m00000"] * 2
     assert names_in(project.live_list("net")) == order
     assert names_in(project.live_last("net")) == ["m00003"] * 3 + ["m00000"] * 2
-    live.tell({"m00002.mrc": None})
+    live.update({"m00002.mrc": None})
     until(lambda: rows(live) == 8)
-    live.tell({"m00002.mrc": sources["m00002.mrc"]})
+    live.update({"m00002.mrc": sources["m00002.mrc"]})
     until(lambda: rows(live) == 11)
     assert names_in(project.live_list("net")) == order
     edited = write_item(project.root, 2, 1, mark=7.0)
-    live.tell({edited.name: edited})
+    live.update({edited.name: edited})
     until(lambda: rows(live) == 9)
     found = starfile.read(project.live_list("net"))["particles"]
     assert found["rlnCoordinateY"].tolist().count(7.0) == 1
     live.close()
-    again = Live(project, "net", QUICK, nothing)  # another engine goes on with the same order
-    again.tell({**sources, early.name: early, edited.name: edited})
+    again = LiveListWriter(
+        project, "net", QUICK, nothing
+    )  # another engine goes on with the same order
+    again.update({**sources, early.name: early, edited.name: edited})
     until(lambda: rows(again) == 9)
     assert names_in(project.live_list("net"))[-2:] == ["m00000"] * 2
     again.close()
@@ -89,12 +91,12 @@ def test_what_is_selected_stands_in_the_list_in_the_order_in_which_it_came(proje
 def test_boxes_of_another_size_are_an_optics_group_and_those_without_a_ctf_stay_out(
     project,
 ) -> None:
-    live = Live(project, "net", QUICK, nothing)
+    live = LiveListWriter(project, "net", QUICK, nothing)
     made = [
         write_item(project.root, 1, 2), write_item(project.root, 2, 2, box=64),
         write_item(project.root, 3, 2, with_ctf=False),
     ]  # fmt: skip
-    live.tell({source.name: source for source in made})
+    live.update({source.name: source for source in made})
     until(lambda: rows(live) == 4)
     found = starfile.read(project.live_list("net"))
     assert found["optics"]["rlnImageSize"].tolist() == [128, 64]
@@ -109,7 +111,7 @@ def test_boxes_of_another_size_are_an_optics_group_and_those_without_a_ctf_stay_
 
 
 def test_readers_never_meet_half_a_list(project) -> None:
-    live = Live(project, "net", QUICK, nothing)
+    live = LiveListWriter(project, "net", QUICK, nothing)
     sources = [write_item(project.root, k, 10) for k in range(60)]
     done, counts, problems = threading.Event(), [], []
     path = project.live_list("net")
@@ -130,7 +132,7 @@ def test_readers_never_meet_half_a_list(project) -> None:
     reader = threading.Thread(target=read)
     reader.start()
     for first in range(0, 60, 6):
-        live.tell({source.name: source for source in sources[first : first + 6]})
+        live.update({source.name: source for source in sources[first : first + 6]})
         time.sleep(0.15)
     until(lambda: rows(live) == 600)
     done.set()
@@ -143,8 +145,8 @@ def test_readers_never_meet_half_a_list(project) -> None:
 def test_a_full_disk_leaves_the_list_as_it_was_and_is_told(
     project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live = Live(project, "net", QUICK, nothing)
-    live.tell({"m00001.mrc": write_item(project.root, 1, 3)})
+    live = LiveListWriter(project, "net", QUICK, nothing)
+    live.update({"m00001.mrc": write_item(project.root, 1, 3)})
     until(lambda: rows(live) == 3)
     before = project.live_list("net").read_bytes()
     monkeypatch.setattr("warptui.engine.exporting.live.RETRY_S", 0.1)
@@ -155,7 +157,7 @@ def test_a_full_disk_leaves_the_list_as_it_was_and_is_told(
 
     monkeypatch.setattr("warptui.engine.exporting.live.write_gathered", full)
     second = write_item(project.root, 2, 3)
-    live.tell({second.name: second})
+    live.update({second.name: second})
     until(lambda: live.look()[0].state == "failed")
     assert "No space left" in live.look()[0].reason and live.look()[0].rows == 3
     assert project.live_list("net").read_bytes() == before
@@ -165,10 +167,10 @@ def test_a_full_disk_leaves_the_list_as_it_was_and_is_told(
 
 
 def test_an_item_whose_file_is_gone_is_left_out_and_named(project) -> None:
-    live = Live(project, "net", QUICK, nothing)
+    live = LiveListWriter(project, "net", QUICK, nothing)
     gone = write_item(project.root, 2, 3)
     (project.root / gone.path).unlink()
-    live.tell({"m00001.mrc": write_item(project.root, 1, 3), gone.name: gone})
+    live.update({"m00001.mrc": write_item(project.root, 1, 3), gone.name: gone})
     until(lambda: rows(live) == 3)
     assert "m00002.mrc left out" in live.look()[0].reason
     live.close()
@@ -246,23 +248,23 @@ def test_what_becomes_of_items_is_told_to_the_lists(project) -> None:
         for k, name in enumerate(("m00001.mrc", "b.mrc"))
     }
     wanted = SimpleNamespace(enabled={"picking", "particles"})
-    roster = SimpleNamespace(entries=entries, wanted=wanted)
-    items = SimpleNamespace(roster=roster, touched=set())
-    lists = LiveLists(project, items, nothing)
+    table = SimpleNamespace(entries=entries, target=wanted)
+    items = SimpleNamespace(table=table, touched=set())
+    lists = LiveListService(project, items, nothing)
     config = Config(export=QUICK)
     lists.apply(config)
-    lists.tell()
+    lists.update()
     assert not items.touched
     until(lambda: lists.look() and lists.look()[0].rows == 6)
     assert lists.look()[0].path == str(project.root / "particles_boxnet.star")
     assert lists.look()[1].path == str(project.root / "particles_boxnet_last.star")
     entries["b.mrc"].selection.selected = False
     items.touched.add("b.mrc")
-    lists.tell()
+    lists.update()
     until(lambda: lists.look()[0].rows == 3)
     del entries["m00001.mrc"]
     items.touched.add("m00001.mrc")
-    lists.tell()
+    lists.update()
     until(lambda: lists.look()[0].rows == 0)
     assert b"_rlnImageName" in (project.root / "particles_boxnet.star").read_bytes()
     lists.apply(Config(export=ExportSettings(live=False)))
@@ -287,9 +289,9 @@ def test_groups_by_beam_shift_stay_while_the_list_grows_and_when_engines_change(
     for source, (x, y) in zip(made, there, strict=True):
         write_epu(Path(source.raw_path), x, y)
     path, seen = project.live_list("net"), {}
-    live = Live(project, "net", BY_SHIFT, nothing)
+    live = LiveListWriter(project, "net", BY_SHIFT, nothing)
     for first in (0, 5, 20, 32):
-        live.tell({s.name: s for s in made[first : first + 15]})
+        live.update({s.name: s for s in made[first : first + 15]})
         n = min(first + 15, 40)
         until(lambda: rows(live) == n)  # noqa: B023 - called at once
         found = groups_in(path)
@@ -301,14 +303,14 @@ def test_groups_by_beam_shift_stay_while_the_list_grows_and_when_engines_change(
     assert [row["n"] for row in told["groups"]] == [10] * 4 and len(told["points"]) == 40
     assert "4 optics groups by beam shift, of 10 items each" in live.look()[0].reason
     assert set(groups_in(project.live_last("net")).items()) <= set(seen.items())
-    live.tell({s.name: None for s in made[:36]})  # one of each is left
+    live.update({s.name: None for s in made[:36]})  # one of each is left
     until(lambda: rows(live) == 4)
     assert groups_in(path).items() <= seen.items()
     live.close()
-    again = Live(project, "net", BY_SHIFT, nothing)
+    again = LiveListWriter(project, "net", BY_SHIFT, nothing)
     for source in made:
         Path(source.raw_path).with_suffix(".xml").unlink()  # all is known already
-    again.tell({s.name: s for s in reversed(made)})
+    again.update({s.name: s for s in reversed(made)})
     until(lambda: rows(again) == 40)
     assert groups_in(path) == seen
     again.configure(QUICK)
@@ -328,8 +330,8 @@ def test_items_without_a_beam_shift_are_a_group_of_their_own_and_named(
     bad = write_epu(Path(made[21].raw_path), 0.0, 0.0)
     whole = bad.read_text()
     bad.write_text(whole[:200])
-    live = Live(project, "net", BY_SHIFT, nothing)
-    live.tell({s.name: s for s in made})
+    live = LiveListWriter(project, "net", BY_SHIFT, nothing)
+    live.update({s.name: s for s in made})
     until(lambda: rows(live) == 44)
     found = groups_in(project.live_list("net"))
     assert found["m00020"] == found["m00021"] == 5
@@ -347,15 +349,15 @@ def test_what_could_not_be_read_is_in_the_list_as_soon_as_it_can(
 ) -> None:
     caplog.set_level("INFO")
     monkeypatch.setattr("warptui.engine.exporting.live.HEAL_S", 0.2)
-    live = Live(project, "net", QUICK, nothing)
+    live = LiveListWriter(project, "net", QUICK, nothing)
     first, second = (write_item(project.root, number, 3) for number in (1, 2))
     star = project.root / first.path
     whole = star.read_bytes()
     star.write_bytes(whole[:300])
-    live.tell({first.name: first})
+    live.update({first.name: first})
     until(lambda: live.look() and live.look()[0].state == "failed")  # there is no list yet
     assert "m00001.mrc left out" in live.look()[0].reason
-    live.tell({second.name: second})
+    live.update({second.name: second})
     until(lambda: rows(live) == 3)
     assert live.look()[0].state == "live" and "m00001.mrc left out" in live.look()[0].reason
     time.sleep(0.5)
@@ -373,10 +375,10 @@ def test_relion_reads_a_list_with_groups_by_beam_shift(project) -> None:
     made = [write_item(project.root, k, 2) for k in range(45)]
     for source, (x, y) in zip(made, there, strict=True):
         write_epu(Path(source.raw_path), x, y)
-    live = Live(project, "net", BY_SHIFT, nothing)
-    live.tell({s.name: s for s in made})
+    live = LiveListWriter(project, "net", BY_SHIFT, nothing)
+    live.update({s.name: s for s in made})
     until(lambda: rows(live) == 90)
-    live.tell({s.name: None for s in made[2::9]})  # a group that is not there leaves a gap
+    live.update({s.name: None for s in made[2::9]})  # a group that is not there leaves a gap
     until(lambda: rows(live) == 80)
     live.close()
     chosen = ["--select", "rlnOpticsGroup", "--minval", "5", "--maxval", "5"]
@@ -412,9 +414,9 @@ def test_relion_reads_lists_of_both_versions(project) -> None:
 
 
 def test_a_mistake_in_the_program_is_told_where_the_list_stands(project, monkeypatch) -> None:
-    live = Live(project, "net", QUICK, nothing)
+    live = LiveListWriter(project, "net", QUICK, nothing)
     first, second = (write_item(project.root, number, 3) for number in (1, 2))
-    live.tell({first.name: first})
+    live.update({first.name: first})
     until(lambda: rows(live) == 3)
     before = project.live_list("net").read_bytes()
 
@@ -422,7 +424,7 @@ def test_a_mistake_in_the_program_is_told_where_the_list_stands(project, monkeyp
         raise RuntimeError("odd")
 
     monkeypatch.setattr("warptui.engine.exporting.live.write_gathered", mistaken)
-    live.tell({second.name: second})
+    live.update({second.name: second})
     until(lambda: live.look()[0].state == "failed")
     assert "stays as it was" in live.look()[0].reason and "odd" in live.look()[0].reason
     assert project.live_list("net").read_bytes() == before

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from tests.screens.fake_engine import FakeEngine, synthetic_rows
-from warptui.engine.api.event_hub import Batch, Broadcast
+from warptui.engine.api.event_hub import Batch, EventHub
 from warptui.engine.api.events import Event, ItemChanged
 from warptui.engine.api.server import Server
 from warptui.engine.model.item import State
@@ -30,8 +30,8 @@ TICK_S = 0.25
 class _Publisher:
     """Takes the place of the fake engine's queue."""
 
-    def __init__(self, broadcast: Broadcast) -> None:
-        self.put = broadcast.publish
+    def __init__(self, hub: EventHub) -> None:
+        self.put = hub.publish
 
 
 class ServedEngine(FakeEngine):
@@ -43,16 +43,16 @@ class ServedEngine(FakeEngine):
         self.project = project.resolve()
         self.ended = threading.Event()
         self.problem = ""
-        self._broadcast = Broadcast(self.state)
+        self._hub = EventHub(self.state)
         for row in self.rows.values():
-            self._broadcast.publish(ItemChanged(row))
-        self._events = cast("Any", _Publisher(self._broadcast))
+            self._hub.publish(ItemChanged(row))
+        self._events = cast("Any", _Publisher(self._hub))
 
     def items(self) -> list[ItemRow]:
-        return self._broadcast.rows()
+        return self._hub.rows()
 
     def batches(self, after: int = 0) -> Iterator[Batch]:
-        return self._broadcast.follow(after)
+        return self._hub.follow(after)
 
     def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
         for batch in self.batches(after):
@@ -63,7 +63,7 @@ class ServedEngine(FakeEngine):
 
     def stop(self) -> None:
         self.ended.set()
-        self._broadcast.close()
+        self._hub.close()
 
     def speak(self) -> None:
         """Work as a busy engine does, until the end."""

@@ -10,11 +10,11 @@ from warptui.engine.config.file import read_config
 from warptui.engine.config.sections import InputSettings
 from warptui.engine.errors import SettingsError
 from warptui.engine.exporting.records import ExportRecords
-from warptui.engine.items.picks import read_marks
+from warptui.engine.items.picks import read_edit_states
 from warptui.engine.items.table import ItemTable
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.planning.references import ReferenceFiles
-from warptui.engine.planning.target import Target, told
+from warptui.engine.planning.target import Target, visible_summaries
 from warptui.engine.project.filesystem import free_bytes
 from warptui.engine.project.paths import CONFIG_NAME, ProjectPaths
 from warptui.engine.project.store import Store
@@ -52,47 +52,47 @@ def find_movies(settings: InputSettings) -> Iterator[Path]:
             yield from find_movies(settings.model_copy(update={"folder": entry.path}))
 
 
-def load_roster(project: Path) -> tuple[ItemTable, str]:
-    """All items of a project as an engine would list them, and problems with reference files."""
+def load_table(project: Path) -> tuple[ItemTable, str]:
+    """All items of a project as an engine would see them now, and what is wrong with references."""
     config = read_config(project)
     project_paths = ProjectPaths(project.resolve())
     references, problem = ReferenceFiles(project, config).look()
-    roster = ItemTable(project_paths, Target.of(config, references, load_stages()))
+    table = ItemTable(project_paths, Target.of(config, references, load_stages()))
     store = Store(project_paths)
     try:
-        roster.adopt(store.load_all().values())
-        roster.marks = read_marks(project_paths)
+        table.adopt(store.load_all().values())
+        table.edit_states = read_edit_states(project_paths)
         movies = list(find_movies(config.input))
         there = set(movies)
-        for entry in roster.entries.values():
+        for entry in table.entries.values():
             entry.present = entry.path in there
         for path in movies:
-            entry = roster.arrive(path, at_start=True)
+            entry = table.arrive(path, at_start=True)
             if entry.undecided:
-                entry = roster.take_over(entry, store.cached_fingerprint(path)) or entry
+                entry = table.take_over(entry, store.cached_fingerprint(path)) or entry
             entry.present = True
             if not entry.stored.records:
                 entry.stored = store.load(entry.name) or entry.stored
     finally:
         store.close()
-    for entry in roster.entries.values():
-        roster.judge(entry)
-    return roster, problem
+    for entry in table.entries.values():
+        table.judge(entry)
+    return table, problem
 
 
-def status(project: Path, roster: ItemTable, problem: str) -> EngineStatus:
-    """The status that an engine of this project would report after a stop."""
-    counts, choices = roster.counts()
+def status(project: Path, table: ItemTable, problem: str) -> EngineStatus:
+    """What an engine's status would be, had it just stopped."""
+    counts, choices = table.counts()
     return EngineStatus(
         state="no engine",
         project=str(project.resolve()),
-        input_folder=roster.wanted.config.input.folder,
+        input_folder=table.target.config.input.folder,
         counts=counts,
         choices=choices,
         disk_free_bytes=free_bytes(project),
         message=problem,
-        summaries=told(roster.wanted),
-        filters=roster.wanted.config.filters.limits(),
-        astigmatism=roster.session_astigmatism(),
+        summaries=visible_summaries(table.target),
+        filters=table.target.config.filters.limits(),
+        astigmatism=table.session_astigmatism(),
         exports=ExportRecords(ProjectPaths(project.resolve())).all(),
     )

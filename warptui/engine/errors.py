@@ -116,5 +116,5 @@ class OtherVersionError(EngineError):
             f"an engine of another version runs on {project}: process {self.pid} on {self.host} "
             f"speaks protocol {hello.get('protocol')} (version {hello.get('version')}), this "
             f"program {protocol} (version {own}). `warptui stop` ends it; nothing is lost: items "
-            "that run are begun anew"
+            "that run are begun again"
         )

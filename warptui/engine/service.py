@@ -111,7 +111,7 @@ class Session(EngineVerbs):
             yield from batch
 
     def batches(self, after: int = 0) -> Iterator[list[tuple[int, Event]]]:
-        """The same in batches, four a second at most; empty ones when nothing happens."""
+        """Events in batches, four a second at most; an empty batch when nothing happens."""
         return self._core.hub.follow(after)
 
     # processing

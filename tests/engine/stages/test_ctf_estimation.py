@@ -229,7 +229,9 @@ def test_the_mdoc_tells_the_tilt_of_the_stage(tmp_path: Path):
         result = of_frames(frames, tmp_path)
         assert result.stage_tilt_deg == told
         flat = result.model == "constant"
-        assert any("mdoc tells a tilt of 40°" in note for note in result.notes) == (said and flat)
+        assert any("mdoc file gives a stage tilt of 40°" in note for note in result.notes) == (
+            said and flat
+        )
         assert flat or said
 
 

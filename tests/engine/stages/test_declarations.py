@@ -12,27 +12,32 @@ from warptui.engine.stages.registry import STAGES
 
 # key, help, example, unit, bounds in words: users have these in their files
 FILTERS = """\
-defocus_min_um | lowest defocus | 0.3 | µm | a number at least -100 and at most 100 (µm)
-defocus_max_um | highest defocus | 5.0 | µm | a number at least -100 and at most 100 (µm)
-astigmatism_max_sigma | farthest astigmatism from the session's mean | 3.0 | σ \
+defocus_min_um | minimum defocus | 0.3 | µm | a number at least -100 and at most 100 (µm)
+defocus_max_um | maximum defocus | 5.0 | µm | a number at least -100 and at most 100 (µm)
+astigmatism_max_sigma | maximum distance of the astigmatism from the session's mean | 3.0 | σ \
 | a number at least 0 and at most 1000 (σ)
-astigmatism_max_um | most astigmatism | 0.1 | µm | a number at least 0 and at most 100 (µm)
-phase_shift_min_deg | lowest phase shift | 0.0 | ° | a number at least 0 and at most 180 (°)
-phase_shift_max_deg | highest phase shift | 180.0 | ° | a number at least 0 and at most 180 (°)
-resolution_max | worst resolution | 8.0 | Å | a number at least 0 and at most 1000 (Å)
-ctf_confidence_min | least confidence in the CTF | 0.9 |  | a number at least 0 and at most 1
-quality_min | least quality of the film | 0.2 |  | a number at least 0 and at most 1
-ice_ring_max | strongest ice ring; 1 = none | 1.5 |  | a number at least 0 and at most 1000
-motion_max | most early motion | 1.5 | Å/frame | a number at least 0 and at most 1000 (Å/frame)
-total_motion_max | most motion in all | 50.0 | Å | a number at least 0 and at most 100000 (Å)
-shift_error_max | largest error of shifts | 1.0 | Å | a number at least 0 and at most 1000 (Å)
-motion_confidence_min | least confidence in the motion | 0.9 |  | a number at least 0 and at most 1
-electrons_min | fewest electrons | 10.0 | e/px | a number at least 0 and at most 1e+06 (e/px)
-electrons_max | most electrons | 60.0 | e/px | a number at least 0 and at most 1e+06 (e/px)
-particles_min | fewest particles | 1 |  | a whole number at least 0 and at most 1e+07
-particles_max | most particles | 2000 |  | a whole number at least 0 and at most 1e+07
-extracted_min | fewest particles cut out | 1 |  | a whole number at least 0 and at most 1e+07
-mask_max_percent | most masked area | 10.0 | % | a number at least 0 and at most 100 (%)
+astigmatism_max_um | maximum astigmatism | 0.1 | µm | a number at least 0 and at most 100 (µm)
+phase_shift_min_deg | minimum phase shift | 0.0 | ° | a number at least 0 and at most 180 (°)
+phase_shift_max_deg | maximum phase shift | 180.0 | ° | a number at least 0 and at most 180 (°)
+resolution_max | maximum resolution estimate; larger is excluded | 8.0 | Å \
+| a number at least 0 and at most 1000 (Å)
+ctf_confidence_min | minimum confidence in the CTF | 0.9 |  | a number at least 0 and at most 1
+quality_min | minimum ice quality | 0.2 |  | a number at least 0 and at most 1
+ice_ring_max | maximum ice ring; 1 = no ring | 1.5 |  | a number at least 0 and at most 1000
+motion_max | maximum early motion | 1.5 | Å/frame | a number at least 0 and at most 1000 (Å/frame)
+total_motion_max | maximum total motion | 50.0 | Å | a number at least 0 and at most 100000 (Å)
+shift_error_max | maximum error of the shifts | 1.0 | Å | a number at least 0 and at most 1000 (Å)
+motion_confidence_min | minimum confidence in the motion | 0.9 |  \
+| a number at least 0 and at most 1
+electrons_min | minimum number of electrons | 10.0 | e/px \
+| a number at least 0 and at most 1e+06 (e/px)
+electrons_max | maximum number of electrons | 60.0 | e/px \
+| a number at least 0 and at most 1e+06 (e/px)
+particles_min | minimum number of particles | 1 |  | a whole number at least 0 and at most 1e+07
+particles_max | maximum number of particles | 2000 |  | a whole number at least 0 and at most 1e+07
+extracted_min | minimum number of extracted particles | 1 |  \
+| a whole number at least 0 and at most 1e+07
+mask_max_percent | maximum masked area | 10.0 | % | a number at least 0 and at most 100 (%)
 """
 # Files of an item NAME and the model boxnet: users, Warp and RELION rely on them.
 FILES = """\

@@ -92,8 +92,8 @@ def _choose_on_disk(project: Path, names: Sequence[str], choice: Choice) -> list
     lost: list[str] = []
     lock = ProjectLock(project_paths.lock, lost.append)  # keeps an engine from writing meanwhile
     try:
-        roster, _ = offline.load_roster(project)
-        usable = {name: entry for name, entry in roster.entries.items() if not entry.refused}
+        table, _ = offline.load_table(project)
+        usable = {name: entry for name, entry in table.entries.items() if not entry.refused}
         chosen = expand(names, usable)
         store = Store(project_paths)
         try:

@@ -50,9 +50,9 @@ def read(project: Path, *, items: bool) -> tuple[EngineStatus, list[ItemRow]]:
     """The engine's status and, on request, its items."""
     client = running(project)
     if client is None:
-        roster, problem = offline.load_roster(project)
-        rows = [roster.row(entry) for entry in roster.entries.values()] if items else []
-        return offline.status(project, roster, problem), rows
+        loaded, problem = offline.load_table(project)
+        rows = [loaded.row(entry) for entry in loaded.entries.values()] if items else []
+        return offline.status(project, loaded, problem), rows
     with client:
         return client.status(), list(client.items()) if items else []
 

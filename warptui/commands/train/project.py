@@ -13,9 +13,9 @@ from warptui.engine.project.paths import ProjectPaths
 
 
 def root_names(project: Path) -> dict[str, str]:
-    """Item names by the root names of their files."""
-    roster, _ = offline.load_roster(project)
-    return {root_name_of(name): name for name in roster.entries}
+    """Names of the items by the root names of their files."""
+    table, _ = offline.load_table(project)
+    return {root_name_of(name): name for name in table.entries}
 
 
 class Locked:

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 GRACE_S = 0.5  # for commands, when the engine ends
 
 
-class Herald:
+class AlertService:
     """The rules of [alerts] and their command. Used from the session's thread."""
 
     def __init__(self, project: Path, settings: AlertSettings) -> None:
@@ -40,7 +40,7 @@ class Herald:
 
     def look(self, dispatcher: Dispatcher, free_bytes: int | None) -> None:
         """Apply the rules, and start the command for what they tell."""
-        now, newest = time.monotonic(), dispatcher.items.roster.newest()
+        now, newest = time.monotonic(), dispatcher.items.table.newest()
         # a training was asked for: that processing waits for it surprises nobody
         unwanted = [why for name, why in dispatcher.items.holds.items() if name != TRAINING]
         facts = Facts(

@@ -1,4 +1,4 @@
-"""Changes of settings, as the app, the command line and the engine pass them on."""
+"""Type of changed settings that the app, the command line and the engine exchange."""
 
 from __future__ import annotations
 

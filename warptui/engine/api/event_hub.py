@@ -1,9 +1,9 @@
-"""What the engine says, kept once for all viewers.
+"""Events of the engine, kept once for all viewers.
 
 Nothing is queued per viewer. The latest event of every item is kept in order of its sequence
-number, and a viewer asks for what is newer than the number it has: a slow one gets fewer,
-newer events, and none can make the engine wait or grow. Other limits are told of at once: somebody
-who moves one waits for the counts.
+number, and a viewer asks for what is newer than the number it has: a slow viewer gets fewer, newer
+events, and no viewer can make the engine wait or grow. Changed limits are sent immediately: the
+user who moves a limit waits for the counts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from warptui.engine.api.events import (
 from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import EngineStatus
 
-BATCH_S = 0.25  # no viewer is told more often, but of other limits
+BATCH_S = 0.25  # between batches to a viewer, unless limits changed
 QUIET_S = 5.0  # an empty batch after this long tells the server whether the viewer still listens
 FEW_NEWS, NEWS_SHARE = 1000, 10  # more, and more than one part in so many: a snapshot instead
 KEPT_LINES = 500
@@ -36,7 +36,7 @@ KEPT_REMOVALS = 1000
 Batch = list[tuple[int, Event]]
 
 
-class Broadcast:
+class EventHub:
     """The current rows, status and last log lines, with the order in which they changed."""
 
     def __init__(self, status: EngineStatus) -> None:

@@ -9,27 +9,27 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.event_hub import EventHub
 from warptui.engine.api.events import LogLine
 
 EARLIER_LINES = 200
 EARLIER_BYTES = 64_000
 _RECORD = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d+ ([A-Z]+) (.*)")
 _LEVELS = {"DEBUG": "debug", "INFO": "info", "WARNING": "warning"}
-MAX_TEXT = 2000  # of a line; what is longer stands in the log files
+MAX_TEXT = 2000  # of a line; longer texts are in the log files only
 
 
 class LogLines(logging.Handler):
-    """Publishes log records; ``extra=about(name)`` tells which item a record is about.
+    """Publishes log records; ``extra=about(name)`` names the item that a record is about.
 
-    What earlier engines wrote into ``log`` comes first: why the last one died stands there.
+    The end of ``log`` comes first: an earlier engine wrote there why it died.
     """
 
-    def __init__(self, broadcast: Broadcast, log: Path) -> None:
+    def __init__(self, hub: EventHub, log: Path) -> None:
         super().__init__(logging.DEBUG)
-        self._broadcast = broadcast
+        self._hub = hub
         for line in earlier_lines(log):
-            broadcast.publish(line)
+            hub.publish(line)
 
     def emit(self, record: logging.LogRecord) -> None:
         item = getattr(record, "item", "")
@@ -37,7 +37,7 @@ class LogLines(logging.Handler):
         if item:
             text = text.removeprefix(f"{item}: ")
         level = "error" if record.levelno > logging.ERROR else record.levelname.lower()
-        self._broadcast.publish(LogLine(record.created, level, text[:MAX_TEXT], item))
+        self._hub.publish(LogLine(record.created, level, text[:MAX_TEXT], item))
 
 
 def earlier_lines(log: Path) -> list[LogLine]:
@@ -61,5 +61,5 @@ def earlier_lines(log: Path) -> list[LogLine]:
 
 
 def about(item: str) -> dict[str, str]:
-    """Says in a call of ``log`` which item it is about."""
+    """Name the item that a log record is about."""
     return {"item": item}

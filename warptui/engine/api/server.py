@@ -40,7 +40,7 @@ MAX_LINE = 32 << 20  # of a request: names of 100,000 items
 HARD_LIMIT_S = 4.5  # after a signal; then the process ends, whatever hangs
 
 
-class Served(EngineVerbs, Protocol):
+class ServedEngine(EngineVerbs, Protocol):
     """An engine that can be served: `Session`, or that of tests."""
 
     project: Path
@@ -54,7 +54,7 @@ class Served(EngineVerbs, Protocol):
 class Server:
     """Answers viewers until it is closed."""
 
-    def __init__(self, service: Served, table: Mapping[str, Verb] = VERBS) -> None:
+    def __init__(self, service: ServedEngine, table: Mapping[str, Verb] = VERBS) -> None:
         self._service, self._table = service, table
         self._path = socket_path(service.project)
         self._connections: set[socket.socket] = set()
@@ -159,16 +159,16 @@ def answer(
             return {"id": number, "ok": None}
         return {"id": number, "ok": verb.encode_result(method(**arguments))}
     except Exception as caught:
-        problem = _advised(caught)
+        problem = _with_advice(caught)
         if not isinstance(problem, WarptuiError | KeyError):
             log.exception("request %s failed", call)
         return {"id": number, "error": protocol.encode_error(problem)}
 
 
-def _advised(problem: Exception) -> Exception:
+def _with_advice(problem: Exception) -> Exception:
     """The error that a viewer gets: a full disk is no mistake of the program."""
     if isinstance(problem, OSError) and filesystem.is_full(problem):
-        return EngineError(filesystem.advised(problem, "try again"))
+        return EngineError(filesystem.problem_and_advice(problem, "try again"))
     return problem
 
 

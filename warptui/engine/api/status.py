@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import warptui
-from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.event_hub import EventHub
 from warptui.engine.api.events import StatusChanged
 from warptui.engine.execution.dispatcher import Dispatcher
 from warptui.engine.items.entry import Entry
@@ -16,21 +16,21 @@ from warptui.engine.model.exports import Export
 from warptui.engine.model.notices import Notice
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.training import TrainingStatus
-from warptui.engine.planning.target import told
+from warptui.engine.planning.target import visible_summaries
 from warptui.engine.project import filesystem
 
 COUNTING_SHARE = 20  # counting takes at most one part in so many of the time
-DISK_STEP = 100_000_000  # smaller changes of much free space are no news
+DISK_STEP = 100_000_000  # smaller changes of much free space are not sent
 TREND_STEP = 0.03  # nor are smaller changes of a rate, relative to the last one sent
 
 
 class StatusPublisher:
     """Builds the status and sends it to the viewers. Used from the engine's thread."""
 
-    def __init__(self, project: Path, dispatcher: Dispatcher, hub: Broadcast) -> None:
+    def __init__(self, project: Path, dispatcher: Dispatcher, hub: EventHub) -> None:
         self.free_bytes: int | None = None
         self._project, self._dispatcher, self._hub = project, dispatcher, hub
-        self._counts = dispatcher.items.roster.counts()
+        self._counts = dispatcher.items.table.counts()
         self._counted_at = (dispatcher.items.n_shown, 0.0)
         self._rate, self._hours = Trend(0), Trend(1)
 
@@ -52,7 +52,7 @@ class StatusPublisher:
         if self.free_bytes is not None:
             dispatcher.rates.disk_seen(now, self.free_bytes)
         counts, choices = self._count(now)
-        newest = items.roster.newest()
+        newest = items.table.newest()
         problems = [*places.problems, *([problem] if problem else ())]
         self._hub.publish(
             StatusChanged(
@@ -74,12 +74,12 @@ class StatusPublisher:
                     pid=os.getpid(),
                     host=socket.gethostname(),
                     version=warptui.__version__,
-                    summaries=told(items.roster.wanted),
+                    summaries=visible_summaries(items.table.target),
                     notices=notices,
                     exports=exports,
                     settings_version=dispatcher.settings_version,
-                    filters=items.roster.wanted.config.filters.limits(),
-                    astigmatism=items.roster.session_astigmatism(),
+                    filters=items.table.target.config.filters.limits(),
+                    astigmatism=items.table.session_astigmatism(),
                     training=training,
                 )
             )
@@ -93,7 +93,7 @@ class StatusPublisher:
         """Counts as they are, or as they were a moment ago where counting takes long."""
         n_shown = self._dispatcher.items.n_shown
         if n_shown != self._counted_at[0] and now >= self._counted_at[1]:
-            self._counts = self._dispatcher.items.roster.counts()
+            self._counts = self._dispatcher.items.table.counts()
             end = time.monotonic()
             self._counted_at = (n_shown, end + COUNTING_SHARE * (end - now))
         return self._counts

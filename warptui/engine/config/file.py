@@ -45,11 +45,11 @@ S = TypeVar("S", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings and what there is to say about the file that they came from."""
+    """Settings, and remarks on the file that they come from."""
 
     config: Config
     notes: tuple[str, ...] = ()
-    written: dict[str, Any] = field(default_factory=dict)  # what the file itself says, as it stands
+    written: dict[str, Any] = field(default_factory=dict)  # values in the file, unchanged
 
 
 def read_config(project: Path, changes: Changes = NO_CHANGES) -> Config:
@@ -84,7 +84,7 @@ def parse(text: str, path: Path) -> Loaded:
 
 
 def interpret(document: dict[str, Any], path: Path) -> Loaded:
-    """Settings from values by section and key, as if they stood in the config.toml ``path``.
+    """Settings from values by section and key, as if they were in the config.toml ``path``.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def write_config(project: Path, changes: Changes) -> Config:
 
 
 def new_settings(path: Path, values: Mapping[str, Mapping[str, Any]]) -> Config:
-    """Settings from values by section, as if they stood in ``path`` (paths stay relative).
+    """Settings from values by section, as if they were in ``path`` (paths stay relative).
 
     Raises
     ------

@@ -21,24 +21,30 @@ class InputSettings(Section):
     """[input]: where the movies are and how to read them."""
 
     folder: str = setting(
-        ".", "where the acquisition software writes", affects=False, path=True, reported=True
+        ".",
+        "folder that the acquisition software writes movies to",
+        affects=False,
+        path=True,
+        reported=True,
     )
     pattern: tuple[str, ...] = setting(
-        ("*.mrc", "*.mrcs", "*.tif", "*.tiff", "*.eer"), "file names to take", affects=False
+        ("*.mrc", "*.mrcs", "*.tif", "*.tiff", "*.eer"), "file names of the movies", affects=False
     )
-    recursive: bool = setting(False, "look into sub-folders too", affects=False)
+    recursive: bool = setting(False, "also search sub-folders", affects=False)
     pixel_size: float = setting(
         0.0,
-        "pixel size of the raw frames; 0 = from the file or its mdoc",
+        "pixel size of the raw frames; 0 = read it from the movie or its mdoc",
         unit="Å/px",
         ge=0,
         le=1000,
         reported=True,
     )
-    binning: float = setting(1.0, "Fourier cropping factor", ge=1, le=64, reported=True)
+    binning: float = setting(
+        1.0, "factor by which frames are binned (Fourier cropping)", ge=1, le=64, reported=True
+    )
     dose_per_frame: float = setting(
         0.0,
-        "dose per raw frame (EER: per group); 0 = unknown",
+        "dose per raw frame (EER: per group of frames); 0 = unknown",
         unit="e/Å²",
         ge=0,
         le=10000,
@@ -46,26 +52,31 @@ class InputSettings(Section):
     )
     pre_exposure: float = setting(0.0, "dose before the first frame", unit="e/Å²", ge=0, le=100000)
     gain: str = setting(
-        "", "gain reference to multiply with; empty = corrected already", path=True, reported=True
+        "",
+        "gain reference that multiplies each frame; empty = frames are corrected",
+        path=True,
+        reported=True,
     )
     gain_flip_x: bool = setting(False, "mirror the gain left-right")
     gain_flip_y: bool = setting(False, "mirror the gain top-bottom")
-    gain_transpose: bool = setting(False, "swap the gain's axes, after the flips")
+    gain_transpose: bool = setting(False, "swap the gain's axes, after mirroring")
     defects: str = setting(
-        "", "mask image (non-zero = bad) or text file 'x y w h' a line", path=True
+        "", "defect map: an image (non-zero = defect) or text lines 'x y w h'", path=True
     )
-    eer_frames_per_group: int = setting(32, "EER raw frames summed to one frame", ge=1, le=100000)
-    eer_upsampling: int = setting(1, "EER rendering: 1 = 4k, 2 = 8k", ge=1, le=2)
+    eer_frames_per_group: int = setting(
+        32, "EER: raw frames summed into one frame", ge=1, le=100000
+    )
+    eer_upsampling: int = setting(1, "EER: size of the frames, 1 = 4k, 2 = 8k", ge=1, le=2)
     settle_seconds: float = setting(
         3.0,
-        "a file is complete when unchanged for this long",
+        "a movie is complete when its file is unchanged for this long",
         unit="s",
         affects=False,
         ge=0,
         le=3600,
     )
     poll_seconds: float = setting(
-        3.0, "time between looks into the folder", unit="s", affects=False, ge=0.05, le=3600
+        3.0, "time between two searches of the folder", unit="s", affects=False, ge=0.05, le=3600
     )
 
 
@@ -80,7 +91,7 @@ class OpticsSettings(Section):
 
 
 class Filters(Section):
-    """[filters]: which items go into exports. Judges results, so that it makes none outdated."""
+    """[filters]: limits that decide which items go into exports. No result becomes outdated."""
 
     def limits(self) -> dict[str, float]:
         """The limits that are set."""
@@ -102,7 +113,7 @@ def filter_settings(stages: Sequence[Stage]) -> type[Filters]:
 if TYPE_CHECKING:
 
     class FilterSettings(Filters):
-        """[filters], as far as a type checker sees: the keys are declared by the stages."""
+        """[filters] for the type checker; at run time the stages declare the keys."""
 
         def __init__(self, **limits: float | None) -> None: ...
 
@@ -116,9 +127,11 @@ class ComputeSettings(Section):
     devices: str | tuple[str, ...] = setting(
         "auto", 'auto, cpu, or a list such as ["cuda:0", "cuda:1"]', affects=False
     )
-    workers_per_device: int = setting(1, "processes on each device", affects=False, ge=1, le=16)
+    workers_per_device: int = setting(
+        1, "worker processes on each device", affects=False, ge=1, le=16
+    )
     threads: int = setting(
-        0, "CPU threads of one worker; 0 = automatic", affects=False, ge=0, le=1024
+        0, "CPU threads of each worker; 0 = automatic", affects=False, ge=0, le=1024
     )
     scheduler: str = setting(
         "", "address of a Dask scheduler for workers on other machines", affects=False
@@ -126,38 +139,51 @@ class ComputeSettings(Section):
 
 
 class AlertSettings(Section):
-    """[alerts]: what somebody is to be told about. Changes no result."""
+    """[alerts]: when to show a notice and run a command. Changes no result."""
 
-    failed_item: bool = setting(True, "an item failed", affects=False)
+    failed_item: bool = setting(True, "alert when an item fails", affects=False)
     no_new_file_minutes: float = setting(
-        0.0, "no new file for so long; 0 = off", unit="min", affects=False, ge=0, le=100000
+        0.0,
+        "alert when no new file arrives for this long; 0 = off",
+        unit="min",
+        affects=False,
+        ge=0,
+        le=100000,
     )
     motion_above: float = setting(
         0.0,
-        "median motion of the newest items above this; 0 = off",
+        "alert when the newest items' median motion is above this; 0 = off",
         unit="Å/frame",
         affects=False,
         ge=0,
         le=1000,
     )
     motion_items: int = setting(
-        20, "how many items that median is of", affects=False, ge=1, le=10000
+        20, "number of newest items in that median", affects=False, ge=1, le=10000
     )
     disk_low_hours: float = setting(
-        4.0, "disk full in less, at the present rate; 0 = off", unit="h", affects=False, ge=0
+        4.0,
+        "alert when the disk will be full within this time; 0 = off",
+        unit="h",
+        affects=False,
+        ge=0,
     )
     disk_low_gb: float = setting(
-        5.0, "less is free on the project's disk; 0 = off", unit="GB", affects=False, ge=0
+        5.0,
+        "alert when the project's disk has less free space; 0 = off",
+        unit="GB",
+        affects=False,
+        ge=0,
     )
     engine_trouble: bool = setting(
-        True, "a worker or the engine died, or processing had to stop", affects=False
+        True, "alert when a worker or the engine dies, or processing has to stop", affects=False
     )
-    bell: bool = setting(True, "ring the terminal's bell in the app", affects=False)
+    bell: bool = setting(True, "the app rings the terminal's bell for each alert", affects=False)
     command: str = setting(
-        "", "shell command to run; $WARPTUI_TEXT says what happened", affects=False
+        "", "shell command run for each alert; $WARPTUI_TEXT holds the message", affects=False
     )
     command_seconds: float = setting(
-        30.0, "the command is ended after this long", unit="s", affects=False, gt=0, le=3600
+        30.0, "time limit of the command", unit="s", affects=False, gt=0, le=3600
     )
 
 
@@ -165,34 +191,40 @@ class TrainingSettings(Section):
     """[training]: how BoxNet learns from marked micrographs. Changes no result by itself."""
 
     new_model: str = setting(
-        "", "name of the next model; empty = the used one's with a number", affects=False
+        "", "name of the new model; empty = the present model's with a number", affects=False
     )
     epochs: int = setting(
-        100, "most times that it goes through all examples", affects=False, ge=1, le=100000
+        100,
+        "maximum number of passes through all training micrographs",
+        affects=False,
+        ge=1,
+        le=100000,
     )
     batch: int = setting(
-        8, "windows per step; halved when memory runs out", affects=False, ge=1, le=256
+        8, "image windows per step; halved when memory runs out", affects=False, ge=1, le=256
     )
     optimiser: str = setting(
         "adamw",
-        "how weights are changed; momentum (with first_rate 0.01) is the paper's",
+        "optimiser: adamw, or momentum as in the paper (with first_rate 0.01)",
         affects=False,
         pattern="^(adamw|momentum)$",
     )
-    first_rate: float = setting(1e-3, "learning rate at first", affects=False, gt=0, le=1)
-    last_rate: float = setting(1e-5, "learning rate in the end", affects=False, gt=0, le=1)
+    first_rate: float = setting(1e-3, "learning rate at the start", affects=False, gt=0, le=1)
+    last_rate: float = setting(1e-5, "learning rate at the end", affects=False, gt=0, le=1)
     corpus_percent: float = setting(
         50.0,
-        "share of the curated set in each step: what is known is not forgotten",
+        "share of bundled examples in each step; they keep earlier knowledge",
         unit="%",
         affects=False,
         ge=0,
         le=90,
     )
-    train_masks: bool = setting(True, "masks of the examples teach what is dirt", affects=False)
+    train_masks: bool = setting(
+        True, "learn contamination from the masks of the training micrographs", affects=False
+    )
     held_out_percent: float = setting(
         20.0,
-        "of the micrographs that are only measured on, where none is marked so; 0 = none",
+        "share of micrographs held out if no micrograph is marked held-out; 0 = off",
         unit="%",
         affects=False,
         ge=0,
@@ -204,29 +236,38 @@ class ExportSettings(Section):
     """[export]: the live lists of particles. Changes no result."""
 
     live: bool = setting(
-        True, "keep particles_MODEL.star up to date, for RELION and cryoSPARC", affects=False
+        True, "keep particles_MODEL.star up to date for RELION and cryoSPARC", affects=False
     )
     last_items: int = setting(
-        500, "newest items in particles_MODEL_last.star", affects=False, ge=1, le=1_000_000
+        500,
+        "number of newest items in particles_MODEL_last.star",
+        affects=False,
+        ge=1,
+        le=1_000_000,
     )
     live_seconds: float = setting(
-        3.0, "least time between two versions of them", unit="s", affects=False, ge=0.2, le=3600
+        3.0,
+        "minimum time between two versions of these lists",
+        unit="s",
+        affects=False,
+        ge=0.2,
+        le=3600,
     )
     optics_groups: str = setting(
-        "one", "of the lists: one, or beam_shift: one for each position of the beam",
+        "one", "optics groups: one, or beam_shift (a group per beam position)",
         affects=False, pattern="^(one|beam_shift)$",
     )  # fmt: skip
     beam_shift_folder: str = setting(
-        "", "where EPU's XML or SerialEM's mdoc files are, if not beside the movies", affects=False
+        "", "folder of EPU's XML or SerialEM's mdoc files; empty = beside the movies", affects=False
     )
     beam_shift_distance: float = setting(
         0.0,
-        "positions nearer than this are one group, in the unit of those files; 0 = automatic",
+        "beam positions closer than this share a group (in the files' unit); 0 = automatic",
         affects=False,
         ge=0,
         le=10000,
     )
     star_version: str = setting(
-        "3.1", "of RELION: 3.1 (and later: optics groups) or 3.0", affects=False,
+        "3.1", "RELION version of the lists: 3.1 (or later: optics groups) or 3.0", affects=False,
         pattern=r"^(3\.1|3\.0)$",
     )  # fmt: skip

@@ -16,8 +16,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from warptui.engine.alerts.service import Herald
-from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.alerts.service import AlertService
+from warptui.engine.api.event_hub import EventHub
 from warptui.engine.api.log_lines import LogLines
 from warptui.engine.api.status import StatusPublisher
 from warptui.engine.config.settings import Config, WriteConfig
@@ -33,7 +33,7 @@ from warptui.engine.execution.dispatcher import Dispatcher
 from warptui.engine.execution.executor import ExecutorMessage
 from warptui.engine.execution.failures import STORAGE
 from warptui.engine.execution.trainer import TrainerMessage
-from warptui.engine.exporting.live_lists import LiveLists
+from warptui.engine.exporting.live_lists import LiveListService
 from warptui.engine.formats.writing import TEMPORARY_SUFFIX
 from warptui.engine.items.choice_writer import ChoiceWriter
 from warptui.engine.items.detail import KnownDetail
@@ -101,8 +101,8 @@ class Core:
         self.ended = threading.Event()
         self.problem = ""  # why it ended by itself
         self.stopping = False
-        self.alerts = Herald(project, config.alerts)
-        self.hub = Broadcast(
+        self.alerts = AlertService(project, config.alerts)
+        self.hub = EventHub(
             EngineStatus("starting", str(project), config.input.folder, pid=os.getpid())
         )
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -144,7 +144,7 @@ class Core:
             raise EngineError("the engine is busy with a slow file system") from problem
 
     def stop(self) -> None:
-        """End; returns when the project is closed, or at once when called in its own thread."""
+        """End; returns when the project is closed, or immediately when called in its own thread."""
         self.stopping = True
         self._inbox.put(Stop())
         if threading.current_thread() is not self._thread:
@@ -153,15 +153,15 @@ class Core:
     def known_detail(self, name: str) -> KnownDetail:
         """What is known of an item without reading files. Raises KeyError when it is unknown."""
         (entry,) = self.items.named([name])
-        return self.items.roster.known_detail(entry)
+        return self.items.table.known_detail(entry)
 
     def forecast_inputs(self) -> ForecastInputs:
         """What the effect of other settings is worked out from, in another thread."""
         places = self.dispatcher.places
         return ForecastInputs(
             self.settings.config,
-            list(self.items.roster.entries.values()),
-            self.items.roster.wanted,
+            list(self.items.table.entries.values()),
+            self.items.table.target,
             self.dispatcher.rates.seconds_per_stage(),
             len(places) - len(places.problems) if places else 1,
         )
@@ -229,7 +229,7 @@ class Core:
                 self.alerts.alerts,
             )
             self._workers = Workers(self.paths, self.dispatcher, self._inbox.put)
-            self._live = LiveLists(self.paths, self.items, self.store.load)
+            self._live = LiveListService(self.paths, self.items, self.store.load)
             self.settings = SettingsControl(
                 self.paths, config, self.stages, write_config, files,
                 dispatcher=self.dispatcher, watch=self._watch, workers=self._workers,
@@ -299,7 +299,7 @@ class Core:
         if STORAGE in self.items.holds and now >= self.dispatcher.failures.storage_retry:
             self._try_storage()
         self._apply_alerts()
-        self._live.tell()
+        self._live.update()
         self.publish()
 
     def _apply_alerts(self) -> None:

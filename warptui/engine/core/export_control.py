@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.event_hub import EventHub
 from warptui.engine.config.settings import Config
 from warptui.engine.core.settings_control import SettingsControl
 from warptui.engine.exporters.base import by_settings, kind_of, settled, target_of
 from warptui.engine.exporters.optics_groups.beam_shifts import BeamShifts
 from warptui.engine.exporters.report import Facts
 from warptui.engine.exporting.jobs import Exports
-from warptui.engine.exporting.live_lists import LiveLists
+from warptui.engine.exporting.live_lists import LiveListService
 from warptui.engine.items.service import ItemService
 from warptui.engine.model.exports import Export, ExportRequest
 from warptui.engine.model.item_columns import Columns
@@ -27,11 +27,11 @@ class ExportControl:
     def __init__(
         self,
         paths: ProjectPaths,
-        hub: Broadcast,
+        hub: EventHub,
         items: ItemService,
         store: Store,
         settings: SettingsControl,
-        live: LiveLists,
+        live: LiveListService,
     ) -> None:
         self._paths, self._hub, self._items = paths, hub, items
         self._settings, self._live = settings, live
@@ -43,7 +43,7 @@ class ExportControl:
 
     def paths_and_shifts(self, names: list[str]) -> tuple[dict[str, str], BeamShifts]:
         """The raw files of items, and the beam shifts that the live list has read."""
-        entries = self._items.roster.entries
+        entries = self._items.table.entries
         return {name: str(entries[name].path) for name in names}, self._live.shifts
 
     def begin(self, request: ExportRequest) -> str:

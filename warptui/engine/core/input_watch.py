@@ -15,7 +15,7 @@ from warptui.engine.watching.scanner import (
     inspect_movie,
     never_movies,
 )
-from warptui.engine.watching.thread import Lookout
+from warptui.engine.watching.thread import WatchThread
 
 
 class InputWatch:
@@ -33,7 +33,7 @@ class InputWatch:
     ) -> None:
         self.number = 0
         self._project, self._fingerprint, self._deliver = project, fingerprint, deliver
-        self._thread: Lookout | None = None
+        self._thread: WatchThread | None = None
 
     @property
     def mode(self) -> str:
@@ -61,7 +61,7 @@ class InputWatch:
         )
         self.number += 1
         number, deliver = self.number, self._deliver
-        self._thread = Lookout(
+        self._thread = WatchThread(
             watch, settings.poll_seconds, lambda found: deliver(Sightings(number, found))
         )
         for entry in entries:
@@ -70,7 +70,7 @@ class InputWatch:
         self._thread.start()
 
     def recheck(self, path: Path) -> None:
-        """Take this file for a new arrival."""
+        """Treat this file as newly arrived."""
         if self._thread is not None:
             self._thread.recheck(path)
 
@@ -80,6 +80,6 @@ class InputWatch:
             self._thread.suspect(path)
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         if self._thread is not None:
             self._thread.stop()

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from warptui.engine.execution.dispatcher import Dispatcher
-from warptui.engine.items.picks import read_marks
+from warptui.engine.items.picks import read_edit_states
 from warptui.engine.items.table import ItemTable
 from warptui.engine.planning.target import Target
 from warptui.engine.project.paths import ProjectPaths
@@ -34,8 +34,8 @@ def load_table(paths: ProjectPaths, store: Store, target: Target) -> ItemTable:
     """The table of all stored items, with the marks for training."""
     table = ItemTable(paths, target)
     table.adopt(store.load_all().values())
-    table.marks = read_marks(paths)
-    for problem in (mark.problem for mark in table.marks.values() if mark.problem):
+    table.edit_states = read_edit_states(paths)
+    for problem in (state.problem for state in table.edit_states.values() if state.problem):
         log.warning("%s", problem)
     return table
 
@@ -43,11 +43,11 @@ def load_table(paths: ProjectPaths, store: Store, target: Target) -> ItemTable:
 def judge_loaded(dispatcher: Dispatcher) -> None:
     """Find out which loaded items need work; rates go on from when items were finished."""
     items, now = dispatcher.items, time.time()
-    ages = (now - finished for finished in items.roster.finished_at())
+    ages = (now - finished for finished in items.table.finished_at())
     dispatcher.rates.restore(time.monotonic(), ages)
     items.judge_all()
     items.catch_up_all()
-    if len(items.roster.entries) >= MANY:
+    if len(items.table.entries) >= MANY:
         gc.freeze()  # else each collection would hold the engine up to look at them all
 
 

@@ -6,14 +6,14 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from warptui.engine.alerts.service import Herald
+from warptui.engine.alerts.service import AlertService
 from warptui.engine.api.changes import Changes
 from warptui.engine.config.settings import Config, WriteConfig
 from warptui.engine.core.input_watch import InputWatch
 from warptui.engine.core.workers import Workers
 from warptui.engine.errors import EngineError
 from warptui.engine.execution.dispatcher import Dispatcher
-from warptui.engine.exporting.live_lists import LiveLists
+from warptui.engine.exporting.live_lists import LiveListService
 from warptui.engine.planning.plan import References
 from warptui.engine.planning.references import ReferenceFiles
 from warptui.engine.planning.target import Target
@@ -39,8 +39,8 @@ class SettingsControl:
     dispatcher: Dispatcher
     watch: InputWatch
     workers: Workers
-    live: LiveLists
-    alerts: Herald
+    live: LiveListService
+    alerts: AlertService
     publish: Callable[[], None]  # sends the status to the viewers
     publish_counts: Callable[[], None]  # counts before, however lately that was done
 
@@ -73,9 +73,9 @@ class SettingsControl:
         if problem and holds.get(HOLD) != problem:
             log.warning("%s", problem)
         self.hold(problem)
-        if not problem and references != self.dispatcher.items.roster.wanted.references:
+        if not problem and references != self.dispatcher.items.table.target.references:
             log.info("a reference file changed")
-            self.dispatcher.items.roster.wanted = self._target(references)
+            self.dispatcher.items.table.target = self._target(references)
             self.dispatcher.items.judge_all()
 
     def hold(self, problem: str) -> None:
@@ -87,21 +87,21 @@ class SettingsControl:
 
     def _apply_light(self, before: Config) -> None:
         items = self.dispatcher.items
-        items.roster.wanted = items.roster.wanted.with_filters(self.config)
+        items.table.target = items.table.target.with_filters(self.config)
         if self.config.filters != before.filters:
             items.reselect_all(self.publish_counts)
 
     def _apply_all(self, before: Config) -> None:
         self.files = ReferenceFiles(self.paths.root, self.config)
         references, problem = self.files.look()
-        self.dispatcher.items.roster.wanted = self._target(references)
+        self.dispatcher.items.table.target = self._target(references)
         self.hold(problem)
         moved = self.config.input.folder != before.input.folder  # jobs name raw files from there
         if moved or self.config.compute != before.compute:
             self.workers.restart(self.config)
         if self.config.input != before.input:
             self.dispatcher.items.forget_folder_problem()  # the new watch finds its own
-            self.watch.restart(self.config.input, self.dispatcher.items.roster.entries.values())
+            self.watch.restart(self.config.input, self.dispatcher.items.table.entries.values())
         self.dispatcher.items.judge_all()
 
     def _target(self, references: References) -> Target:

@@ -53,7 +53,7 @@ class TrainingControl:
 
     def inputs(self) -> tuple[dict[str, str], tuple[str, int]]:
         """Names of the items by root name; the device to train on and its number of threads."""
-        names = {root_name_of(name): name for name in self._items.roster.entries}
+        names = {root_name_of(name): name for name in self._items.table.entries}
         return names, self._workers.training_place(self._settings.config)
 
     def begin(self, task: Task) -> str:
@@ -78,7 +78,7 @@ class TrainingControl:
         self._publish()
 
     def take(self, message: TrainerMessage) -> None:
-        """Take note of what the training process says."""
+        """Act on a message of the training process."""
         if self._trainer.take(message):
             self._finish()
         self._publish()

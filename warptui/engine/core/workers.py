@@ -54,7 +54,7 @@ class Workers:
             self._dispatcher.executor.start()
 
     def take(self, message: ExecutorMessage) -> None:
-        """Have the dispatcher act on what a worker says."""
+        """Pass a worker's message to the dispatcher."""
         if self._dispatcher.executor is not None:
             for event in self._dispatcher.executor.take(message):
                 self._dispatcher.take(event)

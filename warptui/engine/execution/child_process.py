@@ -24,7 +24,7 @@ MAX_LOG_BYTES = 5_000_000
 ANSWERS_OPTION = "--answers"  # of a program that answers on a descriptor of its own
 # Freed pages stay with the process: large buffers come without page faults again.
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "8589934592", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
-# OpenMP threads that wait by spinning take the cores from whoever has work: with a second
+# OpenMP threads that wait by spinning take the cores from threads that have work: with a second
 # busy process on two cores the motion of a movie took 38 s instead of 2.7 s.
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -134,7 +134,7 @@ class ChildProcess:
         return self._process.poll()
 
     def send(self, record: Mapping[str, Any]) -> None:
-        """Write one line of JSON; a process that has just ended is heard of by its exit."""
+        """Write one line of JSON; the exit of a process that has ended is reported separately."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(record).encode() + b"\n")

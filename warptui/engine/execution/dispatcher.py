@@ -74,7 +74,7 @@ class Dispatcher:
     ) -> None:
         self.items, self.schedule = items, items.schedule
         self.failures = FailurePolicy(items, alerts, recheck, suspect)
-        self.trials = Trials(project, items.store, items.roster.wanted.stages)
+        self.trials = Trials(project, items.store, items.table.target.stages)
         self.rates = Rates(time.monotonic())
         self.executor: Executor | None = None
         self.paused = False
@@ -110,7 +110,7 @@ class Dispatcher:
             return
         for _ in range(self.executor.capacity().n_free):
             while (name := self.schedule.pop()) is not None:
-                entry = self.items.roster.entries.get(name)
+                entry = self.items.table.entries.get(name)
                 if entry is not None and not entry.running and self._start(self.executor, entry):
                     break
 
@@ -173,7 +173,7 @@ class Dispatcher:
     def try_stage(self, name: str, stage: str, config: Config) -> Future[Trial]:
         """Run one stage on one item with other settings, only to show the result (`Trials.ask`)."""
         (entry,) = self.items.named([name])
-        described = next(known for known in self.items.roster.wanted.stages if known.name == stage)
+        described = next(known for known in self.items.table.target.stages if known.name == stage)
         return self.trials.ask(next(self._numbers), entry, described, config, self.places)
 
     def drop_trial(self, name: str) -> None:
@@ -193,7 +193,7 @@ class Dispatcher:
         self._jobs.clear()
 
     def _start(self, executor: Executor, entry: Entry) -> bool:
-        steps = self.items.roster.judge(entry)
+        steps = self.items.table.judge(entry)
         if not steps:
             self.items.show(entry)
             return False
@@ -202,7 +202,7 @@ class Dispatcher:
         except OSError as problem:
             self.failures.cannot_read(entry, problem)
             return False
-        self._jobs[job.number] = _Running(entry, self.items.roster.wanted, entry.members)
+        self._jobs[job.number] = _Running(entry, self.items.table.target, entry.members)
         entry.running, entry.stage, entry.fraction = True, job.stages[0], 0.0
         entry.state = State.RUNNING
         reason = "; ".join(dict.fromkeys(step.reason for step in steps))
@@ -214,7 +214,7 @@ class Dispatcher:
 
     def _make_job(self, entry: Entry, steps: Iterable[Step]) -> Job:
         """The job of an item's steps. Raises OSError if its files cannot be looked at."""
-        wanted, names = self.items.roster.wanted, tuple(step.stage for step in steps)
+        wanted, names = self.items.table.target, tuple(step.stage for step in steps)
         size = entry.path.stat().st_size
         others = set(entry.stored.records) - set(names)
         full = self.items.store.load(entry.name) if others else None
@@ -272,11 +272,11 @@ class Dispatcher:
         self.failures.succeeded()
         self.rates.item_done(time.monotonic())
         self._end_job(done.job, entry)
-        roster = self.items.roster
-        for other in roster.survey(entry):
+        table = self.items.table
+        for other in table.survey(entry):
             self.items.show(other)
-        self._alerts.item_done(entry.sequence, roster.motion(entry))
-        log.info("%s: done%s", entry.name, roster.account(entry), extra=about(entry.name))
+        self._alerts.item_done(entry.sequence, table.motion(entry))
+        log.info("%s: done%s", entry.name, table.account(entry), extra=about(entry.name))
 
     def _end_job(self, number: int, entry: Entry) -> None:
         self._jobs.pop(number)

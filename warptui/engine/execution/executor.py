@@ -1,7 +1,7 @@
 """What the dispatcher knows of the machines that run jobs: places to run them, and events.
 
 An executor owns processes, devices, logs and time limits. All its methods are called from one
-thread, the engine's; what it hears in other threads comes to that thread as messages, which
+thread, the engine's; what its other threads read comes to that thread as messages, which
 `Executor.take` turns into events.
 """
 

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_DEATHS = 3  # workers that an item may take with it before it is poisoned
-MAX_HICCUPS = 20  # transient failures in a row, a quarter of an hour, before it counts as failed
+MAX_HICCUPS = 20  # transient failures in a row (a quarter of an hour) before an item fails
 MAX_MEMORY = 3
 LONGEST_BACKOFF_S = 60.0
 FIRST_BACKOFF_S = 2.0  # of the storage
 STORAGE = "storage"  # the hold while nothing can be written
-CANCELLED = "cancelled by the user, until somebody has it processed again"
+CANCELLED = "cancelled by the user, until it is processed again"
 
 
 class FailurePolicy:
@@ -75,7 +75,7 @@ class FailurePolicy:
                 )
 
     def before_settling(self, failed: Failed, entry: Entry) -> None:
-        """Note what a failure says about the raw file or the disk; decides how the item settles."""
+        """Note what a failure shows about file or disk, before the item is judged again."""
         match failed.kind:
             case FailureKind.STORAGE:
                 self.hold_storage(failed.reason)
@@ -122,11 +122,11 @@ class FailurePolicy:
         """The user wants no more work on the item for now."""
         entry.asked = entry.cancelled = False
         log.info("%s: cancelled", entry.name, extra=about(entry.name))
-        roster = self._items.roster
-        if entry.stored.failure is None and not roster.steps(entry):
+        table = self._items.table
+        if entry.stored.failure is None and not table.steps(entry):
             self._items.settle(entry)  # only a repetition was asked for: the results are up to date
             return
-        self.fail(entry, roster.wanted, stage, CANCELLED, entry.tries, cancelled=True)
+        self.fail(entry, table.target, stage, CANCELLED, entry.tries, cancelled=True)
 
     def fail(
         self,

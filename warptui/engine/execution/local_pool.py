@@ -81,7 +81,7 @@ class _Slot:
     stage: str = ""
     fraction: float = 0.0
     began: float = 0.0  # the stage, or the process while it is not ready
-    heard: float = 0.0
+    last_answer: float = 0.0
     verdict: str = ""  # why the process is ended, or ends by itself
     failed_starts: int = 0
     given_up: str = ""  # why this place is not used any more
@@ -148,7 +148,7 @@ class LocalPool:
         if slot is None or slot.process is None:
             raise WorkerError(f"no place is free for job {job.number}")
         slot.job, slot.stage, slot.fraction = job, "", 0.0
-        slot.began = slot.heard = time.monotonic()
+        slot.began = slot.last_answer = time.monotonic()
         slot.log.mark()
         slot.process.send(job.to_json())
         return slot.plan.name
@@ -179,7 +179,7 @@ class LocalPool:
         missed = self._clock.missed(time.monotonic(), boot_clock())
         for slot in self._slots.values():
             slot.began += missed
-            slot.heard += missed
+            slot.last_answer += missed
             if slot.process is None:
                 if not slot.given_up and time.monotonic() - slot.began > RESPAWN_S:
                     self._spawn(slot)
@@ -195,7 +195,7 @@ class LocalPool:
         stop_all(running, grace_s)
 
     def _hear(self, slot: _Slot, answer: Answer) -> Event | None:
-        slot.heard = time.monotonic()
+        slot.last_answer = time.monotonic()
         kind = answer["is"]
         if kind == "ready":
             slot.ready, slot.failed_starts = True, 0
@@ -206,7 +206,7 @@ class LocalPool:
         log_tail = slot.log.tail() if failed else ""
         event = event_of(answer, job, slot.plan.name, slot.plan.device, log_tail)
         if kind == "started":
-            slot.stage, slot.fraction, slot.began = answer["stage"], 0.0, slot.heard
+            slot.stage, slot.fraction, slot.began = answer["stage"], 0.0, slot.last_answer
         elif kind == "progress":
             slot.fraction = answer["fraction"]
         elif kind == "done" or failed:
@@ -237,7 +237,7 @@ class LocalPool:
 
     def _spawn(self, slot: _Slot) -> None:
         """Start a place's process; where the system refuses, `check` tries again."""
-        slot.began = slot.heard = time.monotonic()
+        slot.began = slot.last_answer = time.monotonic()
         generation, plan = next(_GENERATIONS), slot.plan
         command = python_module("warptui.engine.worker.main")
         command += ["--device", plan.device, "--threads", str(plan.threads)]
@@ -267,7 +267,7 @@ def _verdict(slot: _Slot, now: float) -> str:
     if not slot.ready:
         if now - slot.began > START_LIMIT_S:
             return f"the worker was not ready after {START_LIMIT_S:.0f} s"
-    elif now - slot.heard > BEAT_LIMIT_S:
+    elif now - slot.last_answer > BEAT_LIMIT_S:
         return f"the worker was silent for {BEAT_LIMIT_S:.0f} s"
     elif slot.job and slot.job.limits_s:
         limits = slot.job.limits_s

@@ -1,4 +1,4 @@
-"""Time that this process did not live through."""
+"""Measures for how long the machine or this process was suspended."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 
 
 class SuspendClock:
-    """Measures for how long this process, or the whole machine, stood still.
+    """Measures for how long this process, or the whole machine, did not run.
 
     A suspended laptop or a stopped engine must not make all workers look hung. The boot-time clock
-    goes on while the machine sleeps, and the monotonic one shows when only this process stood
-    still; after either, workers get their time again.
+    goes on while the machine sleeps, and the monotonic one shows when only this process was
+    stopped; after either, workers get their time again.
     """
 
     GAP_S = 10.0  # far more than the loop ever takes

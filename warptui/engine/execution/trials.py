@@ -42,7 +42,7 @@ _UNPLACED = RawFile("input", "")  # until the trial is submitted
 
 
 @dataclass
-class _Asked:
+class _Trial:
     """A trial that waits or runs."""
 
     name: str  # of the item
@@ -53,19 +53,19 @@ class _Asked:
 
 
 class Trials:
-    """Used from one thread, the session's; those who asked wait in others for their `Future`."""
+    """Used from the engine's thread; callers wait in other threads for their `Future`."""
 
     def __init__(self, project: Path, store: Store, stages: tuple[Stage, ...]) -> None:
         self._project, self._store, self._stages = project, store, stages
-        self._waiting: deque[_Asked] = deque()
-        self._running: dict[int, _Asked] = {}
+        self._waiting: deque[_Trial] = deque()
+        self._running: dict[int, _Trial] = {}
         self._kept: deque[Path] = deque()
         shutil.rmtree(ProjectPaths(project).trials, ignore_errors=True)
 
     def ask(
         self, number: int, entry: Entry, stage: Stage, config: Config, places: Places
     ) -> Future[Trial]:
-        """Put a trial in the queue, or say why there can be none.
+        """Queue a trial, or raise the reason why it cannot run.
 
         Raises
         ------
@@ -91,9 +91,9 @@ class Trials:
             deadlines(self._stages, size),
             trial=True,
         )
-        asked = _Asked(entry.name, entry.path, job, Future())
-        self._waiting.append(asked)
-        return asked.answer
+        trial = _Trial(entry.name, entry.path, job, Future())
+        self._waiting.append(trial)
+        return trial.answer
 
     def dispatch(self, executor: Executor, roots: Roots) -> None:
         """Fill free places with the trials that wait."""
@@ -103,45 +103,45 @@ class Trials:
         if places.unusable:
             self.end("; ".join(["no worker runs", *places.problems]))
         for _ in range(min(places.n_free, len(self._waiting))):
-            asked = self._waiting.popleft()
-            asked.job = replace(asked.job, raw=roots.relative(asked.path))
-            self._running[asked.job.number] = asked
-            begun = f"trial of {asked.job.stages[0]} on {executor.submit(asked.job)}"
-            log.debug("%s: %s", asked.name, begun, extra=about(asked.name))
+            trial = self._waiting.popleft()
+            trial.job = replace(trial.job, raw=roots.relative(trial.path))
+            self._running[trial.job.number] = trial
+            begun = f"trial of {trial.job.stages[0]} on {executor.submit(trial.job)}"
+            log.debug("%s: %s", trial.name, begun, extra=about(trial.name))
 
     def take(self, event: Event) -> bool:
         """Act on an event of a trial; False if it is of another job."""
         if isinstance(event, PlaceLost) or event.job not in self._running:
             return False
-        asked = self._running[event.job]
+        trial = self._running[event.job]
         match event:
             case StageFinished():
-                asked.finished = event
+                trial.finished = event
             case Done():
                 self._running.pop(event.job)
-                self._succeed(asked)
+                self._succeed(trial)
             case Failed(kind=kind, reason=reason):
                 if kind is FailureKind.MISSING:
-                    reason = f"the raw file {asked.path} is gone: nothing can be tried without"
+                    reason = f"the raw file {trial.path} is gone: nothing can be tried without"
                 self.fail(event.job, DROPPED if kind is FailureKind.CANCELLED else reason)
         return True
 
     def fail(self, number: int, reason: str) -> None:
         """The trial ended without a result."""
-        asked = self._running.pop(number, None)
-        if asked is None:  # it was requeued, as its executor was replaced
+        trial = self._running.pop(number, None)
+        if trial is None:  # it was requeued, as its executor was replaced
             return
-        text = reason.removeprefix(f"{asked.name}: ")
-        log.info("%s: trial: %s", asked.name, text, extra=about(asked.name))
-        _refuse(asked, ItemError(f"{asked.name}: {text}"))
+        text = reason.removeprefix(f"{trial.name}: ")
+        log.info("%s: trial: %s", trial.name, text, extra=about(trial.name))
+        _refuse(trial, ItemError(f"{trial.name}: {text}"))
 
     def drop(self, name: str, executor: Executor | None) -> None:
         """Stop the trials that wait or run for the item with this name."""
-        for asked in [asked for asked in self._waiting if asked.name == name]:
-            self._waiting.remove(asked)
-            _refuse(asked, ItemError(f"{asked.name}: {DROPPED}"))
-        for number, asked in self._running.items():
-            if asked.name == name and executor is not None:
+        for trial in [trial for trial in self._waiting if trial.name == name]:
+            self._waiting.remove(trial)
+            _refuse(trial, ItemError(f"{trial.name}: {DROPPED}"))
+        for number, trial in self._running.items():
+            if trial.name == name and executor is not None:
                 executor.cancel(number)
 
     def requeue(self) -> None:
@@ -150,32 +150,32 @@ class Trials:
         self._running.clear()
 
     def close(self) -> None:
-        """Nobody gets an answer any more, and nothing of what was tried stays."""
+        """End all trials without a result and remove their files."""
         self.end("the engine is stopping")
         shutil.rmtree(ProjectPaths(self._project).trials, ignore_errors=True)
 
     def end(self, reason: str) -> None:
-        """Those who wait get no answer."""
-        for asked in self._all():
-            _refuse(asked, EngineError(reason))
+        """Callers that wait get an error instead of a result."""
+        for trial in self._all():
+            _refuse(trial, EngineError(reason))
         self._waiting.clear()
         self._running.clear()
 
-    def _all(self) -> Iterator[_Asked]:
+    def _all(self) -> Iterator[_Trial]:
         yield from self._waiting
         yield from self._running.values()
 
-    def _succeed(self, asked: _Asked) -> None:
-        made, stage = asked.finished, asked.job.stages[0]
+    def _succeed(self, trial: _Trial) -> None:
+        made, stage = trial.finished, trial.job.stages[0]
         if made is None:
-            _refuse(asked, ItemError(f"{asked.name}: the worker gave no result"))
+            _refuse(trial, ItemError(f"{trial.name}: the worker gave no result"))
             return
-        self._keep(ProjectPaths(self._project).trial(asked.job.number))
-        asked.answer.set_result(
+        self._keep(ProjectPaths(self._project).trial(trial.job.number))
+        trial.answer.set_result(
             Trial(
-                name=asked.name,
+                name=trial.name,
                 stage=stage,
-                settings=asked.job.config["stages"][stage],
+                settings=trial.job.config["stages"][stage],
                 result=made.result,
                 pictures={
                     product: str(self._project / path) for product, path in made.pictures.items()
@@ -185,7 +185,7 @@ class Trials:
             )
         )
         took = f"trial of {stage} took {made.seconds:.1f} s; nothing was stored"
-        log.info("%s: %s", asked.name, took, extra=about(asked.name))
+        log.info("%s: %s", trial.name, took, extra=about(trial.name))
 
     def _keep(self, folder: Path) -> None:
         self._kept.append(folder)
@@ -204,6 +204,6 @@ def _obstacle(entry: Entry, stage: Stage, config: Config) -> str:
     return ""
 
 
-def _refuse(asked: _Asked, problem: Exception) -> None:
-    if not asked.answer.done():
-        asked.answer.set_exception(problem)
+def _refuse(trial: _Trial, problem: Exception) -> None:
+    if not trial.answer.done():
+        trial.answer.set_exception(problem)

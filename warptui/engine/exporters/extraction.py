@@ -63,7 +63,7 @@ def is_cut(request: ExportRequest) -> bool:
 def _unwritable(problem: OSError) -> ExportError:
     first = "make room, then " if filesystem.is_full(problem) else ""
     return ExportError(
-        f"{filesystem.told(problem)}; what was cut stays: {first}export again to go on"
+        f"{filesystem.problem_text(problem)}; what was cut stays: {first}export again to go on"
     )
 
 

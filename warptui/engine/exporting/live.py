@@ -42,7 +42,7 @@ END_S = 3.0  # for the last version, when the engine ends
 KIND = "live particles"
 
 
-class Live:
+class LiveListWriter:
     """The live lists of one model's particles. `tell` it, `look` at it, `close` it.
 
     ``load`` reads everything that is stored of an item, in any thread.
@@ -75,7 +75,7 @@ class Live:
         self._thread = threading.Thread(target=self._run, name="live lists", daemon=True)
         self._thread.start()
 
-    def tell(self, changes: Mapping[str, Source | None]) -> None:
+    def update(self, changes: Mapping[str, Source | None]) -> None:
         """Items that belong in the lists, and what their rows are made from; None = they do not."""
         if not changes:
             return

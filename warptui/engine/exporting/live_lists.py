@@ -9,7 +9,7 @@ from typing import Any
 from warptui.engine.config.settings import Config
 from warptui.engine.exporters.optics_groups.beam_shifts import BeamShifts
 from warptui.engine.exporters.rows import Source, source_of
-from warptui.engine.exporting.live import Live
+from warptui.engine.exporting.live import LiveListWriter
 from warptui.engine.formats.star.picks import model_suffix
 from warptui.engine.items.service import ItemService
 from warptui.engine.model.exports import Export
@@ -20,14 +20,14 @@ from warptui.engine.stages.movie.picking import STAGE as PICKING
 from warptui.engine.training.request import used_model
 
 
-class LiveLists:
+class LiveListService:
     """Used from the session's thread."""
 
     def __init__(
         self, project: ProjectPaths, items: ItemService, load: Callable[[str], StoredItem | None]
     ) -> None:
         self._project, self._items, self._load = project, items, load
-        self._live: Live | None = None
+        self._live: LiveListWriter | None = None
         self.shifts = BeamShifts()
         self._config: Config | None = None
 
@@ -37,7 +37,7 @@ class LiveLists:
         if before is not None and config == before.model_copy(update={"filters": config.filters}):
             return
         settings, suffix = config.export, model_suffix(used_model(config))
-        wanted = settings.live and PICKING.name in self._items.roster.wanted.enabled
+        wanted = settings.live and PICKING.name in self._items.table.target.enabled
         if self._live is not None and (not wanted or self._live.suffix != suffix):
             self._live.close(wait=False)
             self._live = None
@@ -48,25 +48,25 @@ class LiveLists:
         if self._live is not None:
             self._live.configure(settings, self.shifts)
         elif wanted:
-            self._live = Live(self._project, suffix, settings, self._load, self.shifts)
-        self._items.touched.update(self._items.roster.entries)
+            self._live = LiveListWriter(self._project, suffix, settings, self._load, self.shifts)
+        self._items.touched.update(self._items.table.entries)
 
-    def tell(self) -> None:
+    def update(self) -> None:
         """Say which items belong into the lists now, of those that something became of."""
         names, self._items.touched = self._items.touched, set()
         if self._live is None or self._config is None or not names:
             return
-        roster = self._items.roster
-        extracting = PARTICLES.name in roster.wanted.enabled
+        table = self._items.table
+        extracting = PARTICLES.name in table.target.enabled
         optics = self._config.optics.model_dump()
         sources: dict[str, Source | None] = dict.fromkeys(names)
         for name in names:
-            entry = roster.entries.get(name)
+            entry = table.entries.get(name)
             if entry is not None and entry.selection.selected:
                 sources[name] = source_of(
                     entry.stored, self._live.suffix, optics, extracting=extracting
                 )
-        self._live.tell(sources)
+        self._live.update(sources)
 
     def groups(self) -> dict[str, Any]:
         """The optics groups of the list by beam shift, as its pictures show them."""
@@ -79,5 +79,5 @@ class LiveLists:
     def close(self) -> None:
         """Write the last version."""
         if self._live is not None:
-            self.tell()
+            self.update()
             self._live.close()

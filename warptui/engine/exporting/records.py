@@ -44,7 +44,11 @@ def export_id(path: Path) -> str:
 
 def reason_of(problem: WarptuiError | OSError) -> str:
     """Why an export ended, and what to do."""
-    return filesystem.advised(problem, AGAIN) if isinstance(problem, OSError) else str(problem)
+    return (
+        filesystem.problem_and_advice(problem, AGAIN)
+        if isinstance(problem, OSError)
+        else str(problem)
+    )
 
 
 class ExportRecords:

@@ -26,7 +26,7 @@ class Entry:
     present: bool = False  # its files are there
     waiting: str | None = None  # why it is not complete yet; None = complete
     refused: str = ""  # why it cannot be an item at all
-    undecided: bool = False  # perhaps it is a known item in another place: its content tells
+    undecided: bool = False  # perhaps a known item in another place: the content decides
     note: str = ""
     at_start: bool = False
     asked: bool = False  # the user asked for all stages to run again
@@ -42,7 +42,7 @@ class Entry:
     selection: Selection = NOT_PROCESSED  # kept by the table's `select`
     shown: bool = False  # viewers know of it
     arrived_at: float = 0.0
-    square: str = ""  # as its path tells it
+    square: str = ""  # by its path
     arrived: float = field(default_factory=time.monotonic)
     place: int = -1  # in the table's columns
     members: tuple[Member, ...] = ()  # as they were when the item was last judged

@@ -1,4 +1,4 @@
-"""The members of an item as they are now: which of their results can be used."""
+"""The members of an item (tilts of a series) and whether their results can be used."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from warptui.engine.items.entry import Entry
 from warptui.engine.model.item import Choice, ItemId
-from warptui.engine.planning.members import Member, Standing
+from warptui.engine.planning.members import Member, MemberState
 from warptui.engine.planning.plan import Blocked
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def members_of(entry: Entry, table: ItemTable) -> tuple[Member, ...]:
     """All members in order of acquisition, the excluded ones with the others."""
     if not entry.item.members:
         return ()
-    needed = table.wanted.planner(entry.item.kind).of_members
+    needed = table.target.planner(entry.item.kind).of_members
     return tuple(
         _member(item, number, needed, table) for number, item in enumerate(entry.item.members, 1)
     )
@@ -26,21 +26,21 @@ def members_of(entry: Entry, table: ItemTable) -> tuple[Member, ...]:
 def _member(item: ItemId, number: int, needed: tuple[str, ...], table: ItemTable) -> Member:
     entry = table.by_id(item)
     if entry is None:
-        return Member(item, number, True, Standing.NOT_ARRIVED, {})
+        return Member(item, number, True, MemberState.NOT_ARRIVED, {})
     records = entry.stored.records
     keys = {stage: records[stage].key for stage in needed if stage in records}
     included = entry.stored.choice is not Choice.EXCLUDE
-    return Member(item, number, included, _standing(entry, needed, table), keys)
+    return Member(item, number, included, _state_of(entry, needed, table), keys)
 
 
-def _standing(entry: Entry, needed: tuple[str, ...], table: ItemTable) -> Standing:
+def _state_of(entry: Entry, needed: tuple[str, ...], table: ItemTable) -> MemberState:
     """By the stages that are needed: others may be outdated, or may have failed."""
     found = table.plan(entry)
     if not isinstance(found, Blocked) and entry.waiting is None:
         if not any(step.stage in needed for step in found.steps):
-            return Standing.READY
+            return MemberState.READY
         if not entry.present and not entry.running:
-            return Standing.MISSING
+            return MemberState.MISSING
         if table.failed(entry) and not entry.running:
-            return Standing.FAILED
-    return Standing.IN_PROGRESS
+            return MemberState.FAILED
+    return MemberState.IN_PROGRESS

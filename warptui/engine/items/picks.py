@@ -1,4 +1,4 @@
-"""Edits of picks: who has any, and what they make of the picks that are there.
+"""Edits of picks: which items have edits, and their application to the picks.
 
 Other thresholds, added and removed picks take neither the network nor the movie: all candidates
 are kept beside the picks.
@@ -22,8 +22,8 @@ ENDING = "_edits.json"
 
 
 @dataclass(frozen=True)
-class Mark:
-    """What lists say of an item's edits."""
+class EditState:
+    """Summary of the edits of one item's picks, for lists."""
 
     training: str = ""  # "examples" or "held-out"
     edited_at: float = 0.0  # Unix time; 0 = never
@@ -31,46 +31,48 @@ class Mark:
     problem: str = ""  # why
 
     @classmethod
-    def of(cls, edits: Edits, edited_at: float) -> Mark:
-        """The mark of an item with these edits."""
+    def of(cls, edits: Edits, edited_at: float) -> EditState:
+        """The summary of these edits."""
         return cls(edits.training, edited_at, edits.digest)
 
 
-NO_MARK = Mark()
+NO_EDITS = EditState()
 
 
-def read_marks(project: ProjectPaths) -> dict[str, Mark]:
-    """The marks of all items that have edits, by root name."""
+def read_edit_states(project: ProjectPaths) -> dict[str, EditState]:
+    """The edit states of all items that have edits, by root name."""
     folder = project.edits("x").parent
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if entry.name.endswith(ENDING)]
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    return {name: read_mark(project, name) for name in (n.removesuffix(ENDING) for n in names)}
+    return {
+        name: read_edit_state(project, name) for name in (n.removesuffix(ENDING) for n in names)
+    }
 
 
-def read_mark(project: ProjectPaths, root_name: str) -> Mark:
-    """The mark of one item, from its file."""
+def read_edit_state(project: ProjectPaths, root_name: str) -> EditState:
+    """The edit state of one item, from its file."""
     path = project.edits(root_name)
     try:
         edited_at = path.stat().st_mtime
-        return Mark.of(read_edits(path), edited_at)
+        return EditState.of(read_edits(path), edited_at)
     except FileNotFoundError:
-        return NO_MARK
+        return NO_EDITS
     except (InputError, OSError) as problem:
-        return Mark(edited_at=1.0, digest=None, problem=str(problem))
+        return EditState(edited_at=1.0, digest=None, problem=str(problem))
 
 
-def is_behind(record: StageRecord | None, mark: Mark) -> bool:
-    """Whether picks were made with other edits than there are now."""
-    if record is None or mark.digest is None:
+def picks_are_outdated(record: StageRecord | None, edits: EditState) -> bool:
+    """Whether picks were made with edits other than the present ones."""
+    if record is None or edits.digest is None:
         return False
-    return record.result.get("edits", "") != mark.digest
+    return record.result.get("edits", "") != edits.digest
 
 
 def repick(project: ProjectPaths, name: str, root_name: str, record: StageRecord) -> StageRecord:
-    """Write an item's picks anew by its edits; what its picking says then.
+    """Write an item's picks again by its edits; returns the changed record of picking.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Pure: the user's choice, the limits of [filters], an item's state -> in or out, and why.
 
 A failure is no deselection: an item without a usable result is neither in nor out, and the user's
-choice for it stays what the user said.
+choice for it stays.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from warptui.engine.planning.limits import Limit
 if TYPE_CHECKING:
     import numpy as np
 
-LEAST_SIGMA = 1e-4  # µm: no session is so even that less tells anything
+LEAST_SIGMA = 1e-4  # µm: smaller spreads are below the errors of the fit
 
 
 class Verdict(StrEnum):
@@ -50,7 +50,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Spread:
-    """How the astigmatisms of a session lie: their mean, and the RMS distance from it.
+    """Distribution of a session's astigmatisms: their mean, and the RMS distance from it.
 
     As vectors of twice the angle, for an astigmatism turned by 180° is the same one.
     """
@@ -115,12 +115,12 @@ def select(
     Parameters
     ----------
     choice, state
-        The user's word, and where the item stands.
+        The user's choice, and the item's state.
     has_result
         Whether it was ever processed successfully.
     limits, values
-        See `limits`, and the value that each of them judges; None is unknown. The user's word
-        counts more than they do.
+        See `limits`, and the value that each of them judges; None is unknown. The user's choice
+        overrides them.
     """
     if choice is Choice.EXCLUDE:
         return EXCLUDED

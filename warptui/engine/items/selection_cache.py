@@ -21,7 +21,7 @@ from warptui.engine.stages.registry import field_of
 FROM_SPREAD = field_of(Role.ASTIGMATISM_SIGMA)  # a value that takes all items to know
 # of the same stage: size, angle
 ASTIGMATISM = field_of(Role.ASTIGMATISM)[1], field_of(Role.ASTIGMATISM_ANGLE)[1]
-ABSENT, OPEN, EXCLUDED, INCLUDED, STAYS, FILTERED = range(6)  # what came of an item
+ABSENT, OPEN, EXCLUDED, INCLUDED, STAYS, FILTERED = range(6)  # verdict on an item
 PARTICLES = field_of(Role.PARTICLES)
 _STATES = {state: number for number, state in enumerate(State)}
 _CHOICES = {choice: number for number, choice in enumerate(Choice)}
@@ -31,7 +31,7 @@ Field = tuple[str, str]  # stage, and field of its result
 
 
 class SelectionCache:
-    """What came of all items, by their places in the columns.
+    """Verdicts on all items, by their places in the columns.
 
     A stored item is never changed but replaced: where it is the same object as before, so are its
     values. A column is made when a limit first asks for it.
@@ -97,7 +97,7 @@ class SelectionCache:
         spread: Spread,
         kind_of: Mapping[str, str],
     ) -> Iterator[tuple[int, Selection]]:
-        """Judge all items by other limits at once: `counts` tells what comes of it from here on.
+        """Judge all items by other limits at once: `counts` is by these limits from here on.
 
         What is returned finds, place by place, the words for all items whose verdict or reason may
         be another. A reason names every limit that is broken, and so it may be another where one
@@ -144,7 +144,7 @@ class SelectionCache:
 def _worded(
     places: np.ndarray, broken: list[tuple[Limit, np.ndarray, np.ndarray]]
 ) -> Iterator[tuple[int, Selection]]:
-    """What is to be said of the items at these places, by what breaks each limit."""
+    """The selection of the items at these places, with the limits that each one breaks."""
     complaints: dict[int, str] = {}
     for limit, values, outside in broken:
         those = places[outside[places]]
@@ -158,7 +158,7 @@ def _worded(
 
 
 def _outside(limit: Limit, values: np.ndarray) -> np.ndarray:
-    """(item,) bool: whom a limit takes out, among them unknown values."""
+    """(item,) bool: items outside of a limit, among them those with unknown values."""
     inside = np.ones(len(values), dtype=bool)
     if limit.low is not None:
         inside &= values >= limit.low  # NaN compares as false

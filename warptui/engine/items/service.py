@@ -1,4 +1,4 @@
-"""Where every item stands: sightings and choices in, the queue and the viewers kept up to date."""
+"""Updates items from files seen and choices made, and keeps queue and viewers up to date."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.event_hub import EventHub
 from warptui.engine.api.events import ItemChanged, ItemRemoved
 from warptui.engine.errors import ItemError
 from warptui.engine.items.entry import Entry
-from warptui.engine.items.picks import Mark, is_behind, repick
+from warptui.engine.items.picks import EditState, picks_are_outdated, repick
 from warptui.engine.items.table import ItemTable
 from warptui.engine.model.edits import Edits
 from warptui.engine.model.exports import ExportRequest
@@ -30,39 +30,39 @@ from warptui.engine.worker.fault_injection import crash_point
 
 log = logging.getLogger(__name__)
 
-EDIT_PAUSE_S = 10.0  # without an edit, before what is made from the picks is made anew
-MEMBERS_PAUSE_S = 1.0  # without news of members, before what is made of them is judged again
-MEMBERS_LONGEST_S = 10.0  # however much news of members there is
+EDIT_PAUSE_S = 10.0  # after the last edit, before stages that use the picks run again
+MEMBERS_PAUSE_S = 1.0  # after the last change of members, before their series is judged again
+MEMBERS_LONGEST_S = 10.0  # longest wait, however often members change
 
 
 class ItemService:
-    """What is known of the items and wanted for them, without the work on them.
+    """The items, their queue and their viewers; runs no stages.
 
     ``recheck`` asks the watch to look at a file again. Used from one thread.
     """
 
     def __init__(
         self,
-        roster: ItemTable,
+        table: ItemTable,
         store: Store,
-        broadcast: Broadcast,
+        hub: EventHub,
         project: Path,
         recheck: Callable[[Path], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.roster, self.store, self.project = roster, store, ProjectPaths(project)
+        self.table, self.store, self.project = table, store, ProjectPaths(project)
         self.schedule = Schedule()
         self.due: DueSet[ItemId] = DueSet(MEMBERS_PAUSE_S, MEMBERS_LONGEST_S, clock)
         self._clock = clock
         self.holds: dict[str, str] = {}  # why nothing is started, by cause
         self.n_shown = 0  # changes so far
-        self.touched: set[str] = set()  # items that something became of; the live lists empty it
-        self._broadcast, self._recheck = broadcast, recheck
+        self.touched: set[str] = set()  # items that changed; the live lists empty this set
+        self._hub, self._recheck = hub, recheck
 
     def judge_all(self) -> None:
-        """Decide anew where every item stands, after anything that concerns all of them."""
+        """Judge all items again, after a change that concerns all of them."""
         otherwise = []
-        entries = self.roster.entries.values()
+        entries = self.table.entries.values()
         made_of_others = [entry for entry in entries if entry.item.members]
         for entry in (*(entry for entry in entries if not entry.item.members), *made_of_others):
             before = entry.state, entry.reason, entry.selection
@@ -71,38 +71,38 @@ class ItemService:
                 self.show(entry)
             elif before != (entry.state, entry.reason, entry.selection):
                 otherwise.append(entry)
-        self.roster.judged_all()
+        self.table.judged_all()
         self.n_shown += len(otherwise)
         self._show_judged(otherwise)
 
-    def reselect_all(self, tell_counts: Callable[[], object] = lambda: None) -> None:
-        """Apply other limits to all items, and tell the viewers of those that it concerns.
+    def reselect_all(self, publish_counts: Callable[[], object] = lambda: None) -> None:
+        """Apply changed limits to all items, and publish the rows that change.
 
-        ``tell_counts`` is called as soon as all is decided: to word the reasons of thousands of
+        ``publish_counts`` is called as soon as all is decided: to word the reasons of thousands of
         items takes longer than to count them.
         """
-        changed = self.roster.reselect(tell_counts)
+        changed = self.table.reselect(publish_counts)
         self.n_shown += len(changed)
         self._show_judged(changed)
 
     def _show_judged(self, entries: Iterable[Entry]) -> None:
-        """Tell the viewers of items that they know, and that are judged otherwise now."""
+        """Publish the changed rows of items that viewers already have."""
         entries = list(entries)
         for entry in entries:
             self._note_member(entry)
         self.touched.update(entry.name for entry in entries)
-        judged = self.roster.judged_values
-        self._broadcast.publish_rows((entry.name, judged(entry)) for entry in entries)
+        judged = self.table.judged_values
+        self._hub.publish_rows((entry.name, judged(entry)) for entry in entries)
 
     def settle(self, entry: Entry, *, asked: bool = False) -> None:
-        """Decide where an item stands, queue it if it needs work, and tell the viewers."""
+        """Decide the state of an item, queue it if it needs work, and publish its row."""
         self._queue(entry, asked=asked)
         self.show(entry)
 
     def _queue(self, entry: Entry, *, asked: bool = False) -> None:
         if entry.running:
             return
-        if self.roster.judge(entry):
+        if self.table.judge(entry):
             self.schedule.push(entry.name, urgency(entry, asked), entry.sequence)
         else:
             self.schedule.discard(entry.name)
@@ -111,7 +111,7 @@ class ItemService:
         """Queue what waited until now, and judge the items whose members changed."""
         self.schedule.ripen(self._clock())
         for item in self.due.take():
-            entry = self.roster.by_id(item)
+            entry = self.table.by_id(item)
             if entry is not None:
                 self.settle(entry)
 
@@ -120,11 +120,11 @@ class ItemService:
 
         It is judged when no more news of its members comes.
         """
-        entry = self.roster.arrive_item(item, at_start=at_start)
+        entry = self.table.arrive_item(item, at_start=at_start)
         if not entry.shown:
             entry.state, entry.reason = State.WAITING, "its members were not looked at yet"
         self.show(entry)
-        for member in map(self.roster.by_id, item.members):
+        for member in map(self.table.by_id, item.members):
             if member is not None:
                 self.show(member)  # its row names what it belongs to
         self.due.add(entry.id)
@@ -132,7 +132,7 @@ class ItemService:
 
     def _note_member(self, entry: Entry) -> None:
         """Have the item that this one is a member of judged again, if it matters to that."""
-        parent = self.roster.parent(entry)
+        parent = self.table.parent(entry)
         if parent is None:
             return
         records = entry.stored.records.values()
@@ -143,15 +143,15 @@ class ItemService:
             self.due.add(parent.id)
 
     def show(self, entry: Entry) -> None:
-        """Tell the viewers how an item stands."""
+        """Publish the row of an item."""
         self._note_member(entry)
         self.n_shown += 1
         entry.shown = True
         self.touched.add(entry.name)
-        self._broadcast.publish(ItemChanged(self.roster.row(entry)))
+        self._hub.publish(ItemChanged(self.table.row(entry)))
 
     def see(self, sightings: Iterable[Sighting]) -> None:
-        """Take note of what the watch saw."""
+        """Act on sightings of the watch of the input folder."""
         for sighting in sightings:
             match sighting:
                 case FolderState(reason):
@@ -159,11 +159,11 @@ class ItemService:
                 case Gone(path):
                     self._see_gone(path)
                 case Waiting(path, reason):
-                    entry = self.roster.arrive(path, at_start=False)
+                    entry = self.table.arrive(path, at_start=False)
                     entry.present, entry.waiting = True, reason
                     self.settle(entry)
                 case Refused(path, reason):
-                    entry = self.roster.arrive(path, at_start=False)
+                    entry = self.table.arrive(path, at_start=False)
                     entry.present, entry.refused = True, f"{path.name}: {reason}"
                     self.settle(entry)
                 case Complete():
@@ -179,7 +179,7 @@ class ItemService:
         crash_point("choices.unwritten")
         try:
             # one that shares its root name with another item has no metadata of its own
-            own = (entry for entry in entries if self.roster.by_id(entry.id) is entry)
+            own = (entry for entry in entries if self.table.by_id(entry.id) is entry)
             self.store.choose([replace(entry.stored, choice=choice) for entry in own])
         except OSError as problem:
             reason = problem.strerror or problem
@@ -212,12 +212,12 @@ class ItemService:
         except OSError as problem:
             reason = problem.strerror or problem
             raise ItemError(f"{name}: {path} cannot be written: {reason}") from problem
-        later = self.roster.mark(entry).edited_at + 0.001  # viewers must see that it changed
-        self.roster.marks[root_name] = Mark.of(edits, max(time.time(), later))
+        later = self.table.edit_state(entry).edited_at + 0.001  # viewers must see that it changed
+        self.table.edit_states[root_name] = EditState.of(edits, max(time.time(), later))
         try:
             self.catch_up(entry)
         finally:
-            if not entry.running and self.roster.judge(entry):
+            if not entry.running and self.table.judge(entry):
                 # what is made from the picks waits until the person is done
                 due = self._clock() + EDIT_PAUSE_S
                 self.schedule.push_later(entry.name, due, urgency(entry, False), entry.sequence)
@@ -226,7 +226,11 @@ class ItemService:
     def catch_up(self, entry: Entry) -> None:
         """Bring the picks that are there into accord with the edits. Raises ItemError."""
         record = PICKING.record(entry.stored)
-        if entry.running or entry.refused or not is_behind(record, self.roster.mark(entry)):
+        if (
+            entry.running
+            or entry.refused
+            or not picks_are_outdated(record, self.table.edit_state(entry))
+        ):
             return
         full = self.store.load(entry.name)
         record = PICKING.record(full) if full else None
@@ -235,11 +239,11 @@ class ItemService:
         changed = repick(self.project, entry.name, entry.item.root_name, record)
         records = {**entry.stored.records, PICKING.name: changed}
         entry.stored = self.save(replace(entry.stored, records=records))
-        self.roster.select(entry)
+        self.table.select(entry)
 
     def catch_up_all(self) -> None:
-        """The same for all items: an earlier engine may have ended in between."""
-        for entry in self.roster.entries.values():
+        """Apply the edits of all items: an earlier engine may have ended before it did so."""
+        for entry in self.table.entries.values():
             try:
                 self.catch_up(entry)
             except (ItemError, OSError) as problem:
@@ -249,9 +253,9 @@ class ItemService:
         """The items that are next, and why."""
         now = self._clock()
         return [
-            (name, why(self.roster.entries[name], place, None if due is None else due - now))
+            (name, why(self.table.entries[name], place, None if due is None else due - now))
             for name, place, due in self.schedule.first(limit)
-            if name in self.roster.entries
+            if name in self.table.entries
         ]
 
     def asked_for(self, request: ExportRequest) -> list[str]:
@@ -262,7 +266,7 @@ class ItemService:
         named = {entry.name for entry in self.named(request.names)}
         found = [
             entry
-            for entry in self.roster.entries.values()
+            for entry in self.table.entries.values()
             if request.items == "all"
             or (request.items == "named" and entry.name in named)
             or (request.items == "done" and entry.state is State.DONE)
@@ -272,19 +276,19 @@ class ItemService:
 
     def named(self, names: Iterable[str]) -> list[Entry]:
         """The items with these names. Raises KeyError for an unknown one."""
-        unknown = [name for name in names if name not in self.roster.entries]
+        unknown = [name for name in names if name not in self.table.entries]
         if unknown:
             raise KeyError(f"no item is called {unknown[0]!r}")
-        return [self.roster.entries[name] for name in names]
+        return [self.table.entries[name] for name in names]
 
     def forget_folder_problem(self) -> None:
         """Take the input folder for present, until the watch reports otherwise."""
-        self.roster.folder_problem = ""
+        self.table.folder_problem = ""
         self.holds.pop("folder", None)
 
     def _see_folder(self, reason: str) -> None:
         log.warning("%s", reason) if reason else log.info("the input folder is back")
-        self.roster.folder_problem = reason
+        self.table.folder_problem = reason
         if reason:
             self.holds["folder"] = reason
         else:
@@ -292,30 +296,30 @@ class ItemService:
         self.judge_all()
 
     def _see_gone(self, path: Path) -> None:
-        entry = self.roster.find(path)
+        entry = self.table.find(path)
         if entry is None:
             return
         entry.present = False
         nothing_stored = not entry.stored.records and entry.stored.choice is Choice.AUTO
         if nothing_stored and not entry.running:
-            self.roster.remove(entry)
+            self.table.remove(entry)
             self._removed(entry)
         else:
             self.settle(entry)
 
     def _removed(self, entry: Entry) -> None:
-        """Tell the viewers that there is no such item any more."""
+        """Publish that an item was removed."""
         self.schedule.discard(entry.name)
         self.due.discard(entry.id)
-        if (parent := self.roster.parent(entry)) is not None:
+        if (parent := self.table.parent(entry)) is not None:
             self.due.add(parent.id)
         self.n_shown += 1
         self.touched.add(entry.name)
-        self._broadcast.publish(ItemRemoved(entry.name))
+        self._hub.publish(ItemRemoved(entry.name))
 
     def _see_complete(self, seen: Complete) -> None:
-        entry = self.roster.arrive(seen.path, at_start=seen.at_start)
-        if entry.refused and (known := self.roster.take_over(entry, seen.fingerprint)):
+        entry = self.table.arrive(seen.path, at_start=seen.at_start)
+        if entry.refused and (known := self.table.take_over(entry, seen.fingerprint)):
             log.info("%s is now at %s: its results are kept", known.name, seen.path)
             self._removed(entry)
             entry = known
@@ -325,7 +329,7 @@ class ItemService:
         entry.present, entry.waiting = True, None
         entry.fingerprints, entry.note = {FRAMES: seen.fingerprint}, seen.note
         entry.at_start = seen.at_start
-        self.roster.reconsider(entry)
+        self.table.reconsider(entry)
         self._adopt_metadata(entry)
         self._remember_place(entry)
         if seen.square:

@@ -1,4 +1,4 @@
-"""All items that the engine knows, where each stands, and how lists and viewers see them."""
+"""All items that the engine knows: their states, their selection, and their rows for viewers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from warptui.engine.formats.acquisition.squares import square_of_parts
 from warptui.engine.items.detail import KnownDetail
 from warptui.engine.items.entry import Entry
 from warptui.engine.items.members import members_of
-from warptui.engine.items.picks import NO_MARK, Mark
+from warptui.engine.items.picks import NO_EDITS, EditState
 from warptui.engine.items.selection import Spread, select
 from warptui.engine.items.selection_cache import ASTIGMATISM, FROM_SPREAD, SelectionCache
 from warptui.engine.model.item import FRAMES, MOVIE, Item, ItemId, State, root_name_of
@@ -26,7 +26,7 @@ from warptui.engine.stages.base import Role
 from warptui.engine.stages.registry import field_of
 
 COUNTED = ("selected", "filtered", "edited", "examples", "held-out", "particles")
-SURVEY_GROWTH = 0.05  # share of new results after which the spread is taken anew
+SURVEY_GROWTH = 0.05  # share of new results after which the spread is computed again
 
 
 class ItemTable:
@@ -34,9 +34,9 @@ class ItemTable:
 
     def __init__(self, project: ProjectPaths, wanted: Target) -> None:
         self.entries: dict[str, Entry] = {}
-        self.wanted = wanted
+        self.target = wanted
         self.folder_problem = ""  # while set, every raw file counts as missing
-        self.marks: dict[str, Mark] = {}  # of edits, by root name
+        self.edit_states: dict[str, EditState] = {}  # of edits, by root name
         self._project = project
         self._columns = [
             (*stage_and_field(key), key)
@@ -217,7 +217,7 @@ class ItemTable:
         return self.plan(entry).steps
 
     def _plan(self, entry: Entry, members: tuple[Member, ...]) -> Plan:
-        planner = self.wanted.planner(entry.item.kind)
+        planner = self.target.planner(entry.item.kind)
         found = planner.plan(entry.stored, entry.fingerprints, members)
         if not entry.asked or isinstance(found, Blocked):
             return found
@@ -225,10 +225,10 @@ class ItemTable:
         return Ready(steps) if steps else UpToDate()
 
     def judge(self, entry: Entry) -> tuple[Step, ...]:
-        """Decide where an item stands that does not run; the steps that it needs now."""
+        """Decide the state of an item that does not run; returns the steps that it needs."""
         if entry.item.members:
             entry.members = members_of(entry, self)
-            needed = self.wanted.planner(entry.item.kind).of_members
+            needed = self.target.planner(entry.item.kind).of_members
             entry.members_digest = digest(used(entry.members, needed))
         entry.state, entry.reason, steps = self._standing(entry)
         self.select(entry)
@@ -247,7 +247,7 @@ class ItemTable:
             return State.FAILED, failed, ()
         found = self._plan(entry, entry.members)
         if isinstance(found, Blocked):
-            has_results = self.wanted.enabled_of(entry.item.kind) <= entry.stored.records.keys()
+            has_results = self.target.enabled_of(entry.item.kind) <= entry.stored.records.keys()
             return State.OUTDATED if has_results else State.WAITING, found.reason, ()
         steps = found.steps
         if not steps:
@@ -265,12 +265,12 @@ class ItemTable:
         if failure is None or entry.asked:
             return ""
         same_input = not failure.fingerprint or failure.fingerprint == entry.fingerprint
-        same = same_input and failure.wanted == self.wanted.digest_of(entry.item.kind)
+        same = same_input and failure.wanted == self.target.digest_of(entry.item.kind)
         return failure.reason if failure.cancelled or same else ""
 
     def select(self, entry: Entry) -> bool:
         """Decide whether the item goes into exports; whether that or its reason is another now."""
-        wanted, records, kind = self.wanted, entry.stored.records, entry.item.kind
+        wanted, records, kind = self.target, entry.stored.records, entry.item.kind
         enabled = wanted.enabled_of(kind)
         has_result = bool(enabled) and enabled <= records.keys()
         judged, limits = wanted.judged_of(kind)
@@ -291,10 +291,10 @@ class ItemTable:
     def reselect(self, counted: Callable[[], object]) -> list[Entry]:
         """Apply limits that changed to all items; those that are selected otherwise now.
 
-        ``counted`` is called when `counts` tells what comes of it, before the reasons are known.
+        ``counted`` is called when `counts` is up to date, before the reasons are known.
         """
-        before, self._applied = self._applied, self.wanted.limit_of
-        kinds = self.wanted.kind_of
+        before, self._applied = self._applied, self.target.limit_of
+        kinds = self.target.kind_of
         found = self._judged.apply(before, self._applied, self.spread, kinds)
         counted()
         changed = []
@@ -307,12 +307,12 @@ class ItemTable:
 
     def judged_all(self) -> None:
         """All items were just judged one by one, by the limits of now."""
-        self._applied = self.wanted.limit_of
+        self._applied = self.target.limit_of
 
     def survey(self, entry: Entry) -> list[Entry]:
         """Take a new result into account; the items that are seen otherwise because of it.
 
-        What is told of an item in relation to all follows when enough came in, not at each result.
+        Values relative to all items are updated when enough results came in, not at each one.
         """
         if FROM_SPREAD[0] not in entry.stored.records:
             return []
@@ -340,7 +340,7 @@ class ItemTable:
         return self._spread
 
     def session_astigmatism(self) -> Astigmatism | None:
-        """The same as viewers draw it; None where none is known."""
+        """The spread of astigmatism as viewers draw it; None where it is unknown."""
         spread = self.spread
         return Astigmatism(*spread.mean_xy, spread.unit) if spread.n else None
 
@@ -359,7 +359,7 @@ class ItemTable:
             if stage in records
         }
         self.select(entry)
-        mark = self.mark(entry)
+        edits = self.edit_state(entry)
         return ItemRow(
             name=entry.name,
             sequence=entry.sequence,
@@ -369,8 +369,8 @@ class ItemTable:
             reason=_reason(entry),
             filtered=entry.selection.filtered,
             square=entry.square or entry.stored.square,
-            training=mark.training,
-            edited_at=mark.edited_at,
+            training=edits.training,
+            edited_at=edits.edited_at,
             kind=entry.item.kind,
             parent=self._parent_name(entry),
             stage=entry.stage if entry.running else "",
@@ -383,11 +383,11 @@ class ItemTable:
             failed_at=entry.stored.failure.at if entry.stored.failure else 0.0,
         )
 
-    def mark(self, entry: Entry) -> Mark:
-        """What the item's edits say; a file that cannot be an item has none."""
-        if not self.marks or entry.refused:
-            return NO_MARK
-        return self.marks.get(entry.item.root_name, NO_MARK)
+    def edit_state(self, entry: Entry) -> EditState:
+        """The state of the item's edits; a file that cannot be an item has no edits."""
+        if not self.edit_states or entry.refused:
+            return NO_EDITS
+        return self.edit_states.get(entry.item.root_name, NO_EDITS)
 
     def _parent_name(self, entry: Entry) -> str:
         parent = self._parents.get(entry.id)
@@ -397,10 +397,10 @@ class ItemTable:
         return parent.root if known is None else known.name
 
     def account(self, entry: Entry) -> str:
-        """What came of an item, for the log: its seconds and the first value of each stage."""
+        """Summary of an item for the log: its seconds and the first value of each stage."""
         records = entry.stored.records
         parts = [f" in {sum(record.seconds for record in records.values()):.1f} s"]
-        for stage in self.wanted.stages:
+        for stage in self.target.stages:
             first = next(iter(stage.summaries()), None)
             if first is None or stage.name not in records:
                 continue
@@ -439,10 +439,10 @@ class ItemTable:
                 if entry.present and not entry.refused
                 else {}
             ),
-            has_edits=self.mark(entry) is not NO_MARK,
+            has_edits=self.edit_state(entry) is not NO_EDITS,
             products=tuple(
                 product
-                for stage in self.wanted.stages
+                for stage in self.target.stages
                 if stage.kind == entry.item.kind
                 for product in stage.products
                 if product.shown
@@ -458,15 +458,15 @@ class ItemTable:
         states, choices, selected, filtered, particles = self._judged.counts()
         choices |= dict.fromkeys(COUNTED, 0)
         choices |= {"selected": selected, "filtered": filtered, "particles": particles}
-        for entry in self.entries.values() if self.marks else ():
-            if (mark := self.mark(entry)) is not NO_MARK:
-                choices["edited"] += bool(mark.digest)
-                if mark.training:
-                    choices[mark.training] += 1
+        for entry in self.entries.values() if self.edit_states else ():
+            if (edits := self.edit_state(entry)) is not NO_EDITS:
+                choices["edited"] += bool(edits.digest)
+                if edits.training:
+                    choices[edits.training] += 1
         return states, choices
 
     def newest(self) -> Entry | None:
-        """The item that arrived last, as far as anybody knows."""
+        """The item that arrived last."""
         return self._newest
 
     def finished_at(self) -> list[float]:

@@ -251,7 +251,7 @@ def _mapping_codec(entry: Any) -> Codec:
 
 
 def _union_codec(kinds: Sequence[Any]) -> Codec:
-    """Of a type and None; other unions would have to be told apart by their values."""
+    """Of a type and None; other unions would have to be distinguished by their values."""
     others = [kind for kind in kinds if kind is not type(None)]
     if len(others) != 1 or len(kinds) != 2:
         raise TypeError(f"only unions of one type with None can be sent, not {kinds!r}")

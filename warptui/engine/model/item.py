@@ -17,7 +17,7 @@ def root_name_of(name: str) -> str:
 
 
 class State(StrEnum):
-    """Where an item stands. Never says whether it is selected (see `Choice`)."""
+    """The state of processing of an item; independent of its selection (see `Choice`)."""
 
     WAITING = "waiting"  # found, still being written
     QUEUED = "queued"  # complete, to be processed

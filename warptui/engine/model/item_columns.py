@@ -1,7 +1,7 @@
 """Items in columns: 100,000 of them take 20 MB instead of 150, and cross the socket in moments.
 
-A sequence of `ItemRow`: what is asked for is made when it is asked for. Whoever goes through all
-items reads the columns; making 100,000 rows takes a second.
+A sequence of `ItemRow`, which makes a row when it is asked for. Code that goes through all items
+reads the columns; making 100,000 rows takes a second.
 """
 
 from __future__ import annotations

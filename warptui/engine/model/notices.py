@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that somebody should know; it stands on every screen until it was seen."""
+    """A message to the operator; every screen shows it until it is marked as seen."""
 
     id: int
     at: float  # Unix time by the engine's clock

@@ -18,7 +18,7 @@ class ItemRow:
     sequence: int  # order of arrival: never taken from file times
     state: State
     choice: Choice = Choice.AUTO
-    selected: bool = False  # what selection.py says: included in exports
+    selected: bool = False  # included in exports, by items/selection.py
     reason: str = ""  # why failed, outdated, waiting, missing or filtered
     stage: str = ""  # while running: the stage; else empty
     fraction: float = 0.0  # of that stage

@@ -1,6 +1,6 @@
 """What is stored about an item: one record per stage, with the exact settings it ran with.
 
-Plain frozen records. `StoredItem` is what a metadata file says; `planning.plan` compares it
+Plain frozen records. `StoredItem` is the content of a metadata file; `planning.plan` compares it
 with the current settings.
 """
 
@@ -67,7 +67,7 @@ class Failure:
     traceback: str = ""
     fingerprint: str = ""  # of the raw file that it failed with
     wanted: str = ""  # `plan.wanted_hash` of the settings that it failed with
-    cancelled: bool = False  # by the user, and so whatever the settings, until he says otherwise
+    cancelled: bool = False  # by the user, and so whatever the settings, until the user retries it
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class StoredItem:
     records: dict[str, StageRecord] = field(default_factory=dict)  # by stage
     failure: Failure | None = None
     history: tuple[dict[str, Any], ...] = ()  # stage, version, finished_at, device, seconds, ...
-    square: str = ""  # of the grid, where only the acquisition's own metadata told it
+    square: str = ""  # of the grid, where only the acquisition's metadata name it
     problem: str = ""  # why the metadata could not be used (fully), or who else wrote it
     kind: str = MOVIE
 

@@ -16,7 +16,7 @@ class TrainingRequest:
     held_out: tuple[str, ...] = ()  # empty = those marked so, else a part of the examples
     positions: str = ""  # a folder of STAR files, NAME*.star, that take the place of the picks
     settings: dict[str, Any] = field(default_factory=dict)  # of [training], for this run alone
-    resume: bool = False  # go on where the interrupted training of ``model`` stood
+    resume: bool = False  # continue the interrupted training of ``model``
     use: bool = False  # pick with it as soon as it is done
 
 
@@ -58,7 +58,7 @@ class TrainingExample:
     n_particles: int = 0
     n_uncertain: int = 0  # areas that shall count nothing
     n_false: int = 0  # picks that were removed by hand: certainly background
-    masked: bool = False  # its mask teaches what an artifact is
+    masked: bool = False  # contamination is learned from its mask
     seen_by: str = ""  # the last model that learned from these very marks; empty = new
     problem: str = ""  # why nothing can be learned from it
 

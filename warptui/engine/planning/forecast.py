@@ -1,6 +1,6 @@
 """Pure: what a change of the settings would cost, before it is made.
 
-Items that were made with the same settings and stand alike go through the same steps. So `plan`
+Items with equal records, state and reason go through the same steps. So `plan`
 is asked once for each kind of item, not once for each of 20,000.
 """
 
@@ -72,7 +72,7 @@ def _kind(entry: Entry) -> bytes:
         (name, record.version, record.settings, record.sections)
         for name, record in entry.stored.records.items()
     ]
-    # version 2 of the format: equal values give equal bytes, whoever else refers to them
+    # version 2 of the format: equal values give equal bytes, however often they are shared
     return marshal.dumps((entry.state.value, entry.reason, entry.asked, records), 2)
 
 
@@ -87,7 +87,7 @@ def _stages(entry: Entry, wanted: Target) -> set[str]:
 def _seconds(
     outdated: Mapping[str, int], kinds: Iterable[Entry], measured: Mapping[str, float]
 ) -> float | None:
-    """Of one worker; None when nobody knows how long a stage takes."""
+    """Of one worker; None when the duration of a stage is unknown."""
     total = 0.0
     for stage, count in outdated.items():
         if not count:

@@ -29,8 +29,8 @@ class Limit:
     def complaint(self, value: float | None) -> str:
         """Why ``value`` is outside; empty when it is not.
 
-        A number that could not be determined is outside: whoever sets a limit wants items that
-        are known to keep it.
+        A number that could not be determined is outside: a limit asks for items that are known to
+        keep it.
         """
         if value is None:
             return f"{self.label} unknown"

@@ -12,7 +12,7 @@ FEW = 3  # members that a reason names one by one
 _WORDS = {SERIES: "tilt"}
 
 
-class Standing(StrEnum):
+class MemberState(StrEnum):
     """Whether the results of a member can be used."""
 
     READY = "ready"
@@ -28,7 +28,7 @@ class Member(NamedTuple):
     id: ItemId
     number: int  # from 1, in order of acquisition, excluded members counted
     included: bool  # not excluded by the user
-    standing: Standing
+    state: MemberState
     keys: Mapping[str, str]  # of the records of the stages that are needed, by stage
 
 
@@ -57,15 +57,15 @@ def obstacle(kind: str, members: Sequence[Member]) -> tuple[tuple[ItemId, ...], 
     included = [member for member in members if member.included]
     if not included:
         return (), f"all {len(members)} {called}s are excluded"
-    waiting = [member for member in included if member.standing is not Standing.READY]
+    waiting = [member for member in included if member.state is not MemberState.READY]
     if not waiting:
         return (), ""
     parts = []
-    for standing in Standing:
-        those = [member for member in waiting if member.standing is standing]
+    for state in MemberState:
+        those = [member for member in waiting if member.state is state]
         if those:
             names = ", ".join(f"{called} {member.number:02}" for member in those)
-            parts.append(f"{len(those)} {standing}{f' ({names})' if len(those) <= FEW else ''}")
+            parts.append(f"{len(those)} {state}{f' ({names})' if len(those) <= FEW else ''}")
     reason = f"waits for {len(waiting)} of {len(included)} {called}s: {', '.join(parts)}"
     return tuple(member.id for member in waiting), reason
 

@@ -92,7 +92,7 @@ def plan(
 
     ``fingerprints`` are those of the inputs now, by role; one text is that of the frames. An input
     without one (the file is gone) is not compared. A failure of the item itself is no obstacle
-    here: whoever schedules decides whether to try again (see `wanted_hash`).
+    here: the caller decides whether to try again (see `wanted_hash`).
     """
     return Planner(config, references, kind, stages).plan(stored, by_role(fingerprints), members)
 

@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Iterable
 
 WINDOW_S = 3600.0
-SHORTEST_S = 120.0  # of watching the disk, before its end is foretold
+SHORTEST_S = 120.0  # of watching the disk, before a forecast is made
 DISK_EVERY_S = 15.0
 SMOOTHING = 0.2  # weight of the newest duration
 
 
 class Rates:
-    """Collects what happened, and tells the trend."""
+    """Collects durations and free space, and computes trends."""
 
     def __init__(self, now: float) -> None:
         self._began = now

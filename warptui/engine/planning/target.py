@@ -1,4 +1,4 @@
-"""What all items are to be brought into accord with: settings, references, limits."""
+"""The target of planning: settings, references and limits that all items are compared with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from warptui.engine.stages.base import Stage
 
 @dataclass(frozen=True)
 class Target:
-    """What every item is to be brought into accord with."""
+    """Settings, references and limits that every item is compared with."""
 
     config: Config
     references: References
@@ -116,10 +116,10 @@ def summaries(stages: Sequence[Stage]) -> tuple[Summary, ...]:
     return _minor_last(entry for stage in stages for entry in stage.summaries())
 
 
-def told(wanted: Target) -> tuple[Summary, ...]:
-    """The same without those that tell nothing with the present settings.
+def visible_summaries(wanted: Target) -> tuple[Summary, ...]:
+    """The summaries that have a meaning with the present settings.
 
-    That a value of a stage that is off is unknown would be told of every item.
+    A stage that is switched off would show an unknown value for every item.
     """
     names = wanted.enabled
     stages = ((s, wanted.config.stage(s.name)) for s in wanted.stages if s.name in names)

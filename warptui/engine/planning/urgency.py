@@ -1,4 +1,4 @@
-"""Pure: how urgent an item is, and what is said about its place in the queue."""
+"""Pure: how urgent an item is, and the reason for its place in the queue."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def urgency(entry: Entry, asked: bool) -> Urgency:
 
 
 def why(entry: Entry, place: Urgency, due_s: float | None) -> str:
-    """Why an item stands where it does; ``due_s`` until it may run again."""
+    """The reason for an item's place in the queue; ``due_s`` until it may run again."""
     if due_s is not None:
         return f"{entry.delayed or 'tried again'}, in {max(0.0, due_s):.0f} s"
     if place is Urgency.OUTDATED and entry.reason:

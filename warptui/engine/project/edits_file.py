@@ -20,7 +20,7 @@ def read_edits(path: Path) -> Edits:
     Raises
     ------
     InputError
-        If the file is damaged or of another version: what somebody did by hand is never ignored.
+        If the file is damaged or of another version: changes made by hand are never ignored.
     """
     try:
         text = path.read_text(encoding="utf-8")

@@ -75,16 +75,16 @@ def free_bytes(path: Path) -> int | None:
     return found.f_bavail * found.f_frsize
 
 
-def told(problem: OSError) -> str:
-    """What went wrong with which file, in plain words."""
-    said = UNWRITABLE.get(problem.errno or 0) or problem.strerror
-    return f"{problem.filename}: {said}" if said and problem.filename else said or str(problem)
+def problem_text(problem: OSError) -> str:
+    """The file and the problem with it, in plain words."""
+    text = UNWRITABLE.get(problem.errno or 0) or problem.strerror
+    return f"{problem.filename}: {text}" if text and problem.filename else text or str(problem)
 
 
-def advised(problem: OSError, again: str) -> str:
-    """What went wrong, and what to do where there is no room: ``again``, once there is."""
-    said = told(problem)
-    return f"{said}: make room, then {again}" if is_full(problem) else said
+def problem_and_advice(problem: OSError, again: str) -> str:
+    """The problem, and where the disk is full, the advice to make room and then do ``again``."""
+    text = problem_text(problem)
+    return f"{text}: make room, then {again}" if is_full(problem) else text
 
 
 def is_full(problem: OSError) -> bool:

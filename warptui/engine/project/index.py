@@ -16,11 +16,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-FORMAT = 3  # raise it when what rows hold changes: older indices are then made anew
+FORMAT = 3  # raise it when what rows hold changes: older indices are then made again
 
 
 class Stamp(NamedTuple):
-    """Tells one version of a file from another without reading it."""
+    """Distinguishes versions of a file without reading it."""
 
     size: int
     mtime_ns: int
@@ -113,8 +113,8 @@ class Index:
             if found != FORMAT:
                 for table in self.TABLES:
                     connection.execute(f"DROP TABLE IF EXISTS {table}")
-            # No write-ahead log: it maps a file into memory, and whoever truncates that kills us.
-            # No syncing: a power loss costs the index, which is made anew.
+            # No write-ahead log: it maps a file into memory, and truncating that kills us.
+            # No syncing: a power loss costs the index, which is made again.
             connection.execute("PRAGMA journal_mode=TRUNCATE")
             connection.execute("PRAGMA synchronous=OFF")
             for table in self.TABLES:

@@ -29,7 +29,7 @@ _BY_CHOICE = {choice: unselected for unselected, choice in _UNSELECTED.items()}
 
 
 def scan_item(data: bytes, root_name: str) -> StoredItem | None:
-    """The item in a file's bytes, abridged and fast; None if only `read_item` can tell.
+    """The item in a file's bytes, abridged and fast; None if only `read_item` can decide.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def write_item(root: Element, item: StoredItem, project_folder: Path) -> None:
 
 
 def _same_records(old: Element | None, new: Element) -> set[str]:
-    """Stages whose records say the same in both: what is in Warp's elements stands."""
+    """Stages whose records are equal in both: Warp's elements for them stay."""
     before = (
         {_stage(child): child.text for child in old.iterfind("StageRecord")}
         if old is not None
@@ -108,7 +108,7 @@ def _stage(element: Element) -> str:
 
 
 def processed_by(root: Element, item: StoredItem) -> str:
-    """What to say of an item that Warp alone has processed; "" of all others."""
+    """The remark on an item that only Warp has processed; "" for all others."""
     if item.records or item.history or not xml.is_processed(root):
         return ""
     return "processed by Warp, not by warptui"
@@ -122,7 +122,7 @@ def with_choice(data: bytes, choice: Choice) -> bytes | None:
 
 
 def salvage_choice(data: bytes) -> Choice | None:
-    """The user's choice in a damaged document: it stands near its start."""
+    """The user's choice in a damaged document: it is near its start."""
     found = re.search(rb'UnselectManual="(True|False)"', data[:8192], re.IGNORECASE)
     return None if found is None else _UNSELECTED[found.group(1).lower() == b"true"]
 

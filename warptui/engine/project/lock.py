@@ -1,8 +1,8 @@
 """One engine per project folder, also across hosts that share the folder.
 
 The lock file names its holder (host, process, boot) and carries a counter that the holder
-raises. Whether a foreign holder lives is told by the counter alone: clocks of two hosts are never
-compared. On the same boot of the same host, the process table tells it at once.
+raises. The counter alone shows whether a holder on another host lives: clocks of two hosts are
+never compared. On the same boot of the same host, the process table shows it immediately.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from warptui.engine.formats.writing import replacing
 
 BEAT_S = 5.0
 END_S = 15.0  # an engine ends within five seconds of SIGTERM
-STALL_S = 20.0  # a foreign holder whose counter stands still for this long is gone
+STALL_S = 20.0  # a holder on another host whose counter does not change for this long is gone
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Holder:
     host: str
     pid: int
     boot_id: str
-    started: str  # of the process, in ticks since boot: tells a reused pid from the holder's
+    started: str  # of the process, in ticks since boot: a reused pid has another
     beat: int = 0
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class Holder:
         return asdict(self) | {"beat": 0} == asdict(other) | {"beat": 0}
 
     def lives_here(self) -> bool | None:
-        """Whether the process runs on this host; None when only the counter can tell."""
+        """Whether the process runs on this host; None when only the counter can show it."""
         if self.host != socket.gethostname():
             return None
         if self.boot_id != _boot_id():
@@ -66,7 +66,7 @@ def read_holder(lock_path: Path) -> Holder | None:
 
 
 def advances(lock_path: Path, stall_s: float = STALL_S) -> bool:
-    """Whether the counter in the lock file moves: whoever holds it lives, on whatever host."""
+    """Whether the counter in the lock file moves: then its holder lives, on any host."""
     first = read_holder(lock_path)
     deadline = time.monotonic() + stall_s
     while time.monotonic() < deadline:
@@ -79,7 +79,7 @@ def advances(lock_path: Path, stall_s: float = STALL_S) -> bool:
 def end_holder(lock_path: Path, timeout_s: float = END_S) -> None:
     """Have the engine that holds a project end, by SIGTERM, and wait until it is gone.
 
-    It needs no word of the engine's language: renames in flight are finished, as on `stop`.
+    It works for engines of any version: renames in flight are finished, as on `stop`.
 
     Raises
     ------
@@ -154,7 +154,7 @@ class ProjectLock:
                     f"{found.host}; stop that one first, or open the project there"
                 )
             self.taken_from = found
-        # Two engines may find the same stale lock at once: only one passes this gate at a time,
+        # Two engines may find the same stale lock together: only one passes this gate at a time,
         # and the second sees the first's fresh lock.
         with (self.path.parent / "engine.gate").open("w") as gate:
             try:

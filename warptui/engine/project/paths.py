@@ -72,7 +72,7 @@ class ProjectPaths:
 
     @property
     def notices(self) -> Path:
-        """What nobody has seen yet."""
+        """Notices that are not marked as seen yet."""
         return self.root / ".warptui" / "notices.json"
 
     @property
@@ -101,7 +101,7 @@ class ProjectPaths:
         return product.path(self.root, root_name, model)
 
     def _named(self, name: str, root_name: str, model: str = "") -> Path:
-        """The same by the product's name."""
+        """The file of a product, by the product's name."""
         from warptui.engine.stages.registry import product_named  # pydantic: not for the app
 
         return product_named(name).path(self.root, root_name, model)
@@ -151,7 +151,7 @@ class ProjectPaths:
         return self._named("particles list", root_name, suffix)
 
     def mask(self, root_name: str) -> Path:
-        """What is no specimen, at 8 Å/px."""
+        """Mask of contamination, support film and holes, at 8 Å/px."""
         return self._named("mask", root_name)
 
     def candidates(self, root_name: str) -> Path:
@@ -176,7 +176,7 @@ class ProjectPaths:
         return self.training(name) / "metrics.jsonl"
 
     def training_report(self, name: str) -> Path:
-        """What came of a training, and of which held-out micrograph the pictures are."""
+        """The result of a training, and the held-out micrograph of its pictures."""
         return self.training(name) / "report.json"
 
     def candidates_key(self, root_name: str) -> Path:

@@ -25,7 +25,7 @@ class StageSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    enabled: bool = Field(default=True, description="run this stage")
+    enabled: bool = Field(default=True, description="whether this stage runs")
 
     @classmethod
     def settings_behind(cls, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def setting(
 ) -> Any:
     """A setting with its one-line help, unit and bounds (``ge``, ``le``, ...).
 
-    ``affects=False`` marks what changes no result, so that no item becomes outdated by it;
+    ``affects=False`` marks settings that change no result, so that no item becomes outdated;
     ``path=True`` a file or folder, which may be relative to the folder of config.toml;
     ``reported=True`` what reports list even where it has its default.
     """
@@ -286,7 +286,7 @@ class Stage(NamedTuple):
         return item.records.get(self.name)
 
     def needed(self, config: SettingsView) -> tuple[str, ...]:
-        """Those of ``needs.own`` that it reads with these settings; all unless it says so."""
+        """Those of ``needs.own`` that it reads with these settings; all by default."""
         return self.needs.own if self.needs_with is None else self.needs_with(config)
 
     def reference_files(self) -> tuple[Reference, ...]:

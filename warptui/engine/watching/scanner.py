@@ -47,7 +47,7 @@ class Complete:
     fingerprint: str
     note: str = ""
     at_start: bool = False  # it was there when the watch began
-    square: str = ""  # of the grid, where the path does not tell it
+    square: str = ""  # of the grid, where the path does not name it
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ class FolderWatch:
             self._suspects[str(path)] = _stamp(str(path))
 
     def recheck(self, path: Path) -> None:
-        """Take a file for a new arrival in the next look."""
+        """Treat a file as newly arrived in the next look."""
         self._inodes.pop(str(path), None)
         self._suspects.pop(str(path), None)
 
@@ -341,7 +341,7 @@ class FolderWatch:
             fingerprint = self._fingerprint(Path(path))
         except TransientError as hiccup:
             return self._later(path, candidate, now, str(hiccup))
-        except InputError as verdict:  # let the worker say it, with all that it can find out
+        except InputError as verdict:  # the worker reports the problem, with all details
             problem, n_frames, fingerprint = str(verdict), 0, self._fingerprint_or_none(path)
         except OSError as trouble:
             said = trouble.strerror or str(trouble)
@@ -408,7 +408,7 @@ class FolderWatch:
                 del self._prints[path]
                 continue  # gone or waiting: it comes back when it is complete
             self._patrol.append(path)
-            fingerprint = self._fingerprint_or_none(path)  # the listing or the worker tells
+            fingerprint = self._fingerprint_or_none(path)  # the listing or the worker shows it
             if fingerprint and fingerprint != self._prints[path]:
                 self._begin(path, self._inodes[path], now, found, "the file changed")
             if self._clock() > until:

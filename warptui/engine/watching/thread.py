@@ -25,7 +25,7 @@ SHORTEST_PAUSE_S = 0.2  # between two looks, however many events there are
 DUTY = 5  # a look that took long is followed by a pause this many times longer
 
 
-class Lookout:
+class WatchThread:
     """Looks into a folder until it is stopped, and hands on what it sees.
 
     ``deliver`` is called from its own thread, with lists that are not empty.
@@ -41,7 +41,7 @@ class Lookout:
         self._ended = threading.Event()
         self._asked: list[Callable[[], None]] = []
         self._observer: threading.Thread | None = None
-        self._thread = threading.Thread(target=self._run, name="lookout", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="watching", daemon=True)
 
     def start(self) -> None:
         """Begin to look."""
@@ -58,7 +58,7 @@ class Lookout:
         self._asked.append(lambda: self._watch.suspect(path))
 
     def recheck(self, path: Path) -> None:
-        """Take this file for a new arrival."""
+        """Treat this file as newly arrived."""
         self._asked.append(lambda: self._watch.recheck(path))
         self._nudge()
 
@@ -118,7 +118,7 @@ class Lookout:
                     self._listen()
 
     def _listen(self) -> None:
-        """Let file system events wake us where they can be trusted to come at all."""
+        """Let file system events wake this thread, on file systems that report them reliably."""
         self._deafen()
         kind = filesystem.filesystem_type(self._watch.folder)
         self.mode = f"poll ({kind or 'unknown file system'})"
@@ -149,4 +149,4 @@ class _Waker(FileSystemEventHandler):
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         if event.event_type not in (EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE):
-            self._nudge()  # our own reading is no news
+            self._nudge()  # reading a file changes nothing

@@ -1,4 +1,4 @@
-"""Which devices there are, found without loading a device library into this process."""
+"""Finds the devices of this machine without loading a device library into this process."""
 
 from __future__ import annotations
 

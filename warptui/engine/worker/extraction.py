@@ -1,8 +1,8 @@
 """Cuts particles for an export, in a process of its own: one line of JSON per item in and out.
 
 What a stage of the session would write into the project goes into the export's own folder, and what
-is there already, whole and made of the same, is not made again: an export that was interrupted goes
-on where it stood.
+is there already, whole and made of the same, is not made again: an interrupted export goes on where
+it ended.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def cut_item(task: dict[str, Any], on_progress: Callable[[float], None]) -> Part
 
 
 def _account(problem: BaseException, raw_path: str) -> dict[str, Any]:
-    """What went wrong, for the program that asked."""
+    """The problem, for the program that sent the task."""
     path = str(getattr(problem, "filename", None) or "")
     said = getattr(problem, "strerror", None) or str(problem)
     if isinstance(problem, FileNotFoundError) and path == raw_path:

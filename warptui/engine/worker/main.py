@@ -98,7 +98,7 @@ def _warm_up(device: str, threads: int) -> None:
 
     try:
         note(f"warm after {warm_up(device, threads):.1f} s")
-    except Exception:  # noqa: BLE001 - a real movie will say what is wrong, with the item
+    except Exception:  # noqa: BLE001 - a real movie will show the problem, with the item
         note(f"the made-up movie failed:\n{traceback.format_exc()}")
 
 

@@ -1,4 +1,4 @@
-"""What a worker is asked, and what it answers.
+"""Jobs that the engine sends to a worker, and the worker's answers.
 
 A job is one line of JSON. Cancelling is a line of its own, ``{"cancel": number}``: the job ends at
 its next progress call. A worker answers with one JSON object a line, its type under ``is``::

@@ -39,24 +39,30 @@ DECONVOLVED = Product("deconv", "deconv", check=refuse_blank)  # written by the 
 class AverageSettings(StageSettings):
     """[average] of config.toml."""
 
-    skip_first: int = setting(0, "frames left out at the start", unit="frames", ge=0, le=1000)
-    skip_last: int = setting(0, "frames left out at the end", unit="frames", ge=0, le=1000)
+    skip_first: int = setting(
+        0, "number of frames left out at the start of the movie", unit="frames", ge=0, le=1000
+    )
+    skip_last: int = setting(
+        0, "number of frames left out at the end of the movie", unit="frames", ge=0, le=1000
+    )
     dose_weighting: str = setting(
         "gaussian",
-        "gaussian: exp(-dose k²) (Warp); critical: Grant & Grigorieff 2015; none",
+        "dose weighting: gaussian (as Warp), critical (Grant 2015) or none",
         pattern="^(gaussian|critical|none)$",
     )
-    halves: bool = setting(False, "also write average/odd and average/even")
+    halves: bool = setting(False, "also write averages of odd and of even frames")
     # The stage that knows the CTF deconvolves: these do not change the average.
-    deconvolve: bool = setting(False, "also write deconv/, once the CTF is known", affects=False)
+    deconvolve: bool = setting(
+        False, "also write deconvolved averages to deconv/, once the CTF is known", affects=False
+    )
     deconvolution_strength: float = setting(
         1.0, "strength of the deconvolution", affects=False, ge=0, le=10
     )
     deconvolution_falloff: float = setting(
-        1.0, "fall-off of the deconvolution", affects=False, ge=0, le=10
+        1.0, "fall-off of the deconvolution with resolution", affects=False, ge=0, le=10
     )
     highpass_angstrom: float = setting(
-        300.0, "high-pass of the deconvolution", unit="Å", affects=False, gt=0
+        300.0, "high-pass filter of the deconvolution", unit="Å", affects=False, gt=0
     )
 
     @property
@@ -84,11 +90,15 @@ class AverageResult(StageResult):
 
     mean_electrons: float | None = summary(
         "mean",
-        "mean counts per pixel of the frames that went in",
+        "mean counts per pixel, summed over the frames used",
         unit="e/px",
         digits=1,
-        filter_min=limit("electrons_min", "fewest electrons", 10.0, order=150, ge=0, le=1e6),
-        filter_max=limit("electrons_max", "most electrons", 60.0, order=160, ge=0, le=1e6),
+        filter_min=limit(
+            "electrons_min", "minimum number of electrons", 10.0, order=150, ge=0, le=1e6
+        ),
+        filter_max=limit(
+            "electrons_max", "maximum number of electrons", 60.0, order=160, ge=0, le=1e6
+        ),
         minor=True,
     )
     pixel_size: float = 0.0  # Å/px of the average

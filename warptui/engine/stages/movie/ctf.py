@@ -44,26 +44,28 @@ if TYPE_CHECKING:
 TRUSTED = 0.5  # confidence below which there is "no CTF"
 NYQUIST_SHARE = 0.95  # of Nyquist that is used
 DIRECTION_SIGMAS = 2.0  # by which astigmatism must differ from none for an angle to mean much
-TELL_TILT = 0.1  # probability of a tilt that is not modelled, from which it is told
-EDGE = 0.02  # of the search range: a defocus so close to its end is told
+TELL_TILT = 0.1  # probability of an unmodelled tilt above which a note is written
+EDGE = 0.02  # of the search range: a defocus so close to its end gets a note
 DECIMALS = 6
 
 
 class CtfSettings(StageSettings):
     """[ctf] of config.toml."""
 
-    window_px: int = setting(512, "size of the spectra", unit="px", ge=128, le=2048)
+    window_px: int = setting(512, "edge of the power spectra", unit="px", ge=128, le=2048)
     fit_min_resolution: float = setting(
-        30.0, "lowest resolution that is fitted", unit="Å", gt=0, le=1000
+        30.0, "low-resolution end of the fit", unit="Å", gt=0, le=1000
     )
     fit_max_resolution: float = setting(
-        4.0, "highest resolution that is fitted", unit="Å", gt=0, le=1000
+        4.0, "high-resolution end of the fit", unit="Å", gt=0, le=1000
     )
-    defocus_min_um: float = setting(0.3, "lowest defocus searched", unit="µm", ge=0.05, le=50)
-    defocus_max_um: float = setting(5.0, "highest defocus searched", unit="µm", ge=0.1, le=50)
-    grid: tuple[int, int, int] = setting((5, 5, 1), "x, y, time nodes of the defocus model")
-    fit_phase_shift: bool = setting(False, "fit a phase plate's phase shift")
-    use_average: bool = setting(False, "spectra from the average instead of from the frames")
+    defocus_min_um: float = setting(0.3, "minimum defocus of the search", unit="µm", ge=0.05, le=50)
+    defocus_max_um: float = setting(5.0, "maximum defocus of the search", unit="µm", ge=0.1, le=50)
+    grid: tuple[int, int, int] = setting(
+        (5, 5, 1), "nodes of the defocus model along x, y and time"
+    )
+    fit_phase_shift: bool = setting(False, "fit the phase shift of a phase plate")
+    use_average: bool = setting(False, "compute spectra from the average instead of the frames")
 
     @field_validator("grid")
     @classmethod
@@ -92,30 +94,30 @@ class CtfResult(StageResult):
 
     defocus_um: float | None = summary(
         "defocus",
-        "mean of u and v in the middle of what was fitted",
+        "mean of u and v at the centre; positive = underfocus",
         unit="µm",
         digits=3,
-        filter_min=limit("defocus_min_um", "lowest defocus", 0.3, order=10, ge=-100, le=100),
-        filter_max=limit("defocus_max_um", "highest defocus", 5.0, order=20, ge=-100, le=100),
+        filter_min=limit("defocus_min_um", "minimum defocus", 0.3, order=10, ge=-100, le=100),
+        filter_max=limit("defocus_max_um", "maximum defocus", 5.0, order=20, ge=-100, le=100),
     )
     astigmatism_um: float | None = summary(
         "astig u-v",
-        "u - v",
+        "astigmatism: defocus u minus defocus v",
         role=Role.ASTIGMATISM,
         unit="µm",
         digits=3,
-        filter_max=limit("astigmatism_max_um", "most astigmatism", 0.1, order=40, ge=0, le=100),
+        filter_max=limit("astigmatism_max_um", "maximum astigmatism", 0.1, order=40, ge=0, le=100),
         minor=True,
     )
     astigmatism_angle_deg: float | None = carried(role=Role.ASTIGMATISM_ANGLE)
     astigmatism_sigma: float | None = summary(  # known of all items together
         "astig σ",
-        "how far the astigmatism is from the session's mean, in standard deviations",
+        "distance of the astigmatism from the session's mean, in sigma",
         role=Role.ASTIGMATISM_SIGMA,
         digits=1,
         filter_max=limit(
             "astigmatism_max_sigma",
-            "farthest astigmatism from the session's mean",
+            "maximum distance of the astigmatism from the session's mean",
             3.0,
             unit="σ",
             order=30,
@@ -125,42 +127,49 @@ class CtfResult(StageResult):
     )
     phase_shift_deg: float | None = summary(
         "phase",
-        "of the phase plate",
+        "phase shift of the phase plate",
         unit="°",
         digits=0,
-        filter_min=limit("phase_shift_min_deg", "lowest phase shift", 0.0, order=50, ge=0, le=180),
+        filter_min=limit("phase_shift_min_deg", "minimum phase shift", 0.0, order=50, ge=0, le=180),
         filter_max=limit(
-            "phase_shift_max_deg", "highest phase shift", 180.0, order=60, ge=0, le=180
+            "phase_shift_max_deg", "maximum phase shift", 180.0, order=60, ge=0, le=180
         ),
         only_with="fit_phase_shift",
     )
     resolution: float | None = summary(
         "CTF res",
-        "where model and spectrum agree no longer",
+        "resolution up to which the CTF fits the spectrum",
         role=Role.RESOLUTION,
         unit="Å",
         digits=1,
-        filter_max=limit("resolution_max", "worst resolution", 8.0, order=70, ge=0, le=1000),
+        filter_max=limit(
+            "resolution_max",
+            "maximum resolution estimate; larger is excluded",
+            8.0,
+            order=70,
+            ge=0,
+            le=1000,
+        ),
     )
     quality: float | None = summary(
         "quality",
-        "of the film, 0..1: low with dirt, crystals, thick ice, or no particles to see",
-        filter_min=limit("quality_min", "least quality of the film", 0.2, order=90, ge=0, le=1),
+        "ice quality, 0 to 1; low: contamination, crystals, thick ice, no particles",
+        filter_min=limit("quality_min", "minimum ice quality", 0.2, order=90, ge=0, le=1),
         minor=True,
     )
     confidence: float | None = summary(
         "CTF conf",
-        "how sure the CTF is, 0..1; below 0.5 there is none",
+        "confidence in the CTF, 0 to 1; below 0.5 no CTF is reported",
         filter_min=limit(
-            "ctf_confidence_min", "least confidence in the CTF", 0.9, order=80, ge=0, le=1
+            "ctf_confidence_min", "minimum confidence in the CTF", 0.9, order=80, ge=0, le=1
         ),
         minor=True,
     )
     ice_ring: float | None = summary(
         "ice",
-        "power at 3.7 Å over that of its neighbourhood; 1 = no ring",
+        "ice ring: power at 3.7 Å relative to its neighbourhood; 1 = no ring",
         filter_max=limit(
-            "ice_ring_max", "strongest ice ring; 1 = none", 1.5, order=100, ge=0, le=1000
+            "ice_ring_max", "maximum ice ring; 1 = no ring", 1.5, order=100, ge=0, le=1000
         ),
         minor=True,
     )
@@ -176,7 +185,7 @@ class CtfResult(StageResult):
     grid_phase_shift_deg: list[float] = []  # nodes over time
     tilt_deg: float | None = None
     tilt_axis_deg: float | None = None  # of the axis from y; defocus grows to its +x side
-    stage_tilt_deg: float | None = None  # told by the mdoc
+    stage_tilt_deg: float | None = None  # by the mdoc
     drift_angle_deg: float | None = None  # direction along which rings fade, from x
     pixel_size: float = 0.0  # Å
     window_px: int = 0
@@ -335,9 +344,10 @@ def estimate(
 def _fit(
     spectra: Spectra, others: Callable[[], Spectra] | None, optics: Optics, wanted: Wanted
 ) -> tuple[Spectra, Fitted]:
-    """What is found, and in which spectra: with patches of the other size too, where they may
-    tell more. The small ones decide whether there is a tilt, the large ones are better where
-    there is none."""
+    """The estimate, and its spectra: also patches of the other size, where they may show more.
+
+    The small ones decide whether there is a tilt, the large ones are better without a tilt.
+    """
     from warptui.engine.ops.ctf.estimate import fit_ctf, is_steep
 
     def fit(patches: Spectra, *, level: bool = False, whole: bool = True) -> Fitted:
@@ -368,13 +378,16 @@ def _fit(
 
 
 def _notes_on_tilt(found: Estimate, wanted: Wanted) -> list[str]:
-    """What is to be said where a film is taken for flat and may not be."""
+    """Notes where a constant defocus was used and the specimen may be tilted."""
     doubt = found.tilt_doubt
     if found.field.model != "constant":
         return []
     if wanted.steepness is not None and wanted.tilt is not None:
-        told = math.degrees(abs(wanted.tilt))
-        return [f"the mdoc tells a tilt of {told:.0f}°, which is not seen: taken for flat"]
+        tilt = math.degrees(abs(wanted.tilt))
+        return [
+            f"the mdoc file gives a stage tilt of {tilt:.0f}°, but the defocus shows no gradient; "
+            "a constant defocus was used"
+        ]
     if doubt.probability < TELL_TILT:
         return []
     degrees = math.degrees(math.atan(math.hypot(*doubt.slope_xy)))

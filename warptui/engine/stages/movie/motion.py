@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from warptui.engine.stages.bench import FrameBench
 
 MAX_GLOBAL_NODES = 128
-LOCAL_INFORMATION = 0.97  # share of what the fit range tells that patches must hold
+LOCAL_INFORMATION = 0.97  # share of the information in the fit range that patches must hold
 MAX_PATCH_COEFFICIENTS = 45e6  # 360 MB
 SIGNIFICANT = 3.5  # standard errors at which an alignment is trusted as much as not
 CERTAIN = 7.0  # standard errors that need no second test
@@ -40,21 +40,25 @@ class MotionSettings(StageSettings):
     """[motion] of config.toml."""
 
     fit_min_resolution: float = setting(
-        500.0, "lowest resolution that is compared", unit="Å", gt=0, le=10000
+        500.0, "low-resolution end of the alignment", unit="Å", gt=0, le=10000
     )
     fit_max_resolution: float = setting(
-        5.0, "highest resolution that is compared", unit="Å", gt=0, le=1000
+        5.0, "high-resolution end of the alignment", unit="Å", gt=0, le=1000
     )
     b_factor: float = setting(
-        -100.0, "weight exp(B k²/4) on the comparison; negative decays", unit="Å²", ge=-10000, le=0
+        -100.0,
+        "B-factor of the alignment, weight exp(B k²/4); negative = decay",
+        unit="Å²",
+        ge=-10000,
+        le=0,
     )
     global_nodes: int = setting(
-        0, "temporal nodes of the global track; 0 = automatic", ge=0, le=2000
+        0, "nodes of the global motion in time; 0 = automatic", ge=0, le=2000
     )
     local_grid: tuple[int, int, int] = setting(
-        (5, 5, 5), "x, y, time nodes of the local motion; [1, 1, 1] = global motion only"
+        (5, 5, 5), "nodes of the local motion along x, y and time; [1, 1, 1] = none"
     )
-    patch_size_px: int = setting(512, "size of the patches that are compared", unit="px", ge=64)
+    patch_size_px: int = setting(512, "edge of the patches for local motion", unit="px", ge=64)
 
 
 class MotionResult(StageResult):
@@ -65,15 +69,15 @@ class MotionResult(StageResult):
         "mean motion per frame over the first third of the movie",
         role=Role.EARLY_MOTION,
         unit="Å/frame",
-        filter_max=limit("motion_max", "most early motion", 1.5, order=110, ge=0, le=1000),
+        filter_max=limit("motion_max", "maximum early motion", 1.5, order=110, ge=0, le=1000),
     )
     total_motion: float | None = summary(
         "total motion",
-        "length of the global track",
+        "length of the path of the global motion",
         unit="Å",
         digits=1,
         filter_max=limit(
-            "total_motion_max", "most motion in all", 50.0, order=120, ge=0, le=100_000
+            "total_motion_max", "maximum total motion", 50.0, order=120, ge=0, le=100_000
         ),
         minor=True,
     )
@@ -82,15 +86,15 @@ class MotionResult(StageResult):
         "estimated error of the shifts",
         unit="Å",
         filter_max=limit(
-            "shift_error_max", "largest error of shifts", 1.0, order=130, ge=0, le=1000
+            "shift_error_max", "maximum error of the shifts", 1.0, order=130, ge=0, le=1000
         ),
         minor=True,
     )
     confidence: float | None = summary(
         "motion conf",
-        "how sure the alignment is, 0..1; below 0.5 it is not to be trusted",
+        "confidence in the alignment, 0 to 1; below 0.5 no motion is applied",
         filter_min=limit(
-            "motion_confidence_min", "least confidence in the motion", 0.9, order=140, ge=0, le=1
+            "motion_confidence_min", "minimum confidence in the motion", 0.9, order=140, ge=0, le=1
         ),
         minor=True,
     )
@@ -105,7 +109,7 @@ class MotionResult(StageResult):
     local_x_angstrom: list[float] = []  # nodes, x fastest, then y, then time
     local_y_angstrom: list[float] = []
     local_used: bool = False  # the local model earned its place in this movie
-    notes: list[str] = []  # said to the user: dose unknown, EER frames left over, ...
+    notes: list[str] = []  # for the user: dose unknown, EER frames left over, ...
 
 
 def run(item: Item, bench: FrameBench, settings: MotionSettings) -> MotionResult:

@@ -69,21 +69,25 @@ class ParticleSettings(StageSettings):
 
     box_size_px: int = setting(
         0,
-        "at the pixel size below; 0 = 1.5 times the particle's diameter",
+        "edge of the boxes; 0 = 1.5 times the particle diameter",
         unit="px",
         ge=0,
         le=4096,
     )
     pixel_size: float = setting(
-        0.0, "of the particles; 0 = that of the average", unit="Å/px", ge=0, le=100
+        0.0, "pixel size of the particle images; 0 = as the average", unit="Å/px", ge=0, le=100
     )
-    invert_contrast: bool = setting(True, "bright particles, as other programs want them")
-    normalize: bool = setting(True, "background to mean 0 and standard deviation 1, plane out")
-    phase_flip: bool = setting(False, "turn round what the CTF has turned round")
-    halves: bool = setting(False, "also stacks of odd and of even frames")
+    invert_contrast: bool = setting(
+        True, "invert the contrast, so that particles are bright, as RELION expects"
+    )
+    normalize: bool = setting(
+        True, "background without slope, with mean 0 and standard deviation 1"
+    )
+    phase_flip: bool = setting(False, "flip the phases that the CTF has inverted")
+    halves: bool = setting(False, "also write particle stacks of odd and of even frames")
     edges: str = setting(
         "pad",
-        "boxes beyond the edge: pad (as RELION) or drop them",
+        "boxes that cross the micrograph's edge: pad (as RELION) or drop",
         pattern="^(pad|drop)$",
     )
 
@@ -93,10 +97,15 @@ class ParticleResult(StageResult):
 
     n_particles: int | None = summary(
         "extracted",
-        "particles that were cut out",
+        "number of particles extracted",
         digits=0,
         filter_min=limit(
-            "extracted_min", "fewest particles cut out", 1, order=190, ge=0, le=10_000_000
+            "extracted_min",
+            "minimum number of extracted particles",
+            1,
+            order=190,
+            ge=0,
+            le=10_000_000,
         ),
     )
     n_dropped: int = 0  # picks that were left out, at the edge or beyond it
@@ -126,7 +135,7 @@ class Cut(NamedTuple):
 def run(item: Item, bench: ParticleBench, settings: ParticleSettings) -> ParticleResult:
     """Cut the picks of ``item`` from its frames, and write them with their own CTF.
 
-    Where these very images are there already, only the list is written anew: another CTF takes
+    Where these very images are there already, only the list is written again: a changed CTF needs
     no frames.
 
     Raises

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 VERSION = 4  # of what the network makes of an average; raise it when that changes
 DISC_SHARE = 0.5  # of a particle's radius: what BoxNet was taught to mark
-WRONG_DIAMETER = 1.6  # told when the picks' own size differs by more than this factor
-FEWEST_TO_MEASURE = 10  # picks whose size tells something
+WRONG_DIAMETER = 1.6  # a note is written if the size of the picks differs by more than this factor
+FEWEST_TO_MEASURE = 10  # number of picks from which their size is estimated
 PIXEL_SIZE = 8.0  # Å/px that the network works at
 COARSEST_PIXEL = 16.0  # Å/px: nothing that could be a particle is left beyond
 SMALLEST_FIELD_PX = 16  # at 8 Å/px
@@ -65,21 +65,23 @@ class PickingSettings(StageSettings):
     """[picking] of config.toml."""
 
     model: str = setting(
-        "boxnet", "a bundled model's name, or that or the path of a retrained one", reported=True
+        "boxnet", "BoxNet model: the name of a bundled or trained one, or a path", reported=True
     )
     diameter_angstrom: float = setting(
         200.0,
-        "particle diameter; of picks closer than 2/3 of it one is kept",
+        "particle diameter; picks are at least 2/3 of it apart",
         unit="Å",
         ge=10,
         le=5000,
         reported=True,
     )
-    min_score: float = setting(0.95, "lowest probability of a pick", ge=0.4, le=1, reported=True)
-    min_mask_distance_angstrom: float = setting(
-        0.0, "between a particle's edge and masked areas", unit="Å", ge=0, le=10000
+    min_score: float = setting(
+        0.95, "minimum score (probability) of a pick", ge=0.4, le=1, reported=True
     )
-    invert_contrast: bool = setting(False, "particles are bright: negative stain")
+    min_mask_distance_angstrom: float = setting(
+        0.0, "minimum distance of a particle's edge from masked areas", unit="Å", ge=0, le=10000
+    )
+    invert_contrast: bool = setting(False, "particles are bright, as in negative stain")
 
 
 class PickingResult(StageResult):
@@ -87,18 +89,22 @@ class PickingResult(StageResult):
 
     n_particles: int | None = summary(
         "particles",
-        "picked with the score that is asked for",
+        "number of particles picked",
         role=Role.PARTICLES,
         digits=0,
-        filter_min=limit("particles_min", "fewest particles", 1, order=170, ge=0, le=10_000_000),
-        filter_max=limit("particles_max", "most particles", 2000, order=180, ge=0, le=10_000_000),
+        filter_min=limit(
+            "particles_min", "minimum number of particles", 1, order=170, ge=0, le=10_000_000
+        ),
+        filter_max=limit(
+            "particles_max", "maximum number of particles", 2000, order=180, ge=0, le=10_000_000
+        ),
     )
     mask_percent: float | None = summary(
         "mask",
-        "area of contamination, support and empty holes",
+        "masked area: contamination, support film and empty holes",
         unit="%",
         digits=1,
-        filter_max=limit("mask_max_percent", "most masked area", 10.0, order=200, ge=0, le=100),
+        filter_max=limit("mask_max_percent", "maximum masked area", 10.0, order=200, ge=0, le=100),
     )
     mean_score: float | None = None
     implied_diameter_angstrom: float | None = None  # by the size of the marks
@@ -180,7 +186,7 @@ def run(item: Item, bench: PickingBench, settings: PickingSettings) -> PickingRe
 def pick(
     found: Candidates, settings: dict[str, Any], result: dict[str, Any], edits: Edits
 ) -> Chosen:
-    """The picks among the candidates that were ``found``; a record's own values tell the rest."""
+    """The picks among the candidates that were ``found``; all else is in the record's values."""
     return choose(
         found.table,
         found.mask,
@@ -200,7 +206,7 @@ def describe(
     result: dict[str, Any],
     edits: Edits,
 ) -> dict[str, Any]:
-    """What a result says of the picks: all of it that edits can change."""
+    """The values of a result that edits can change."""
     by_model = chosen.areas_px > 0
     implied = _implied_diameter_angstrom(chosen)
     diameter = settings["diameter_angstrom"]
@@ -217,7 +223,7 @@ def describe(
     if result["pixel_size"] > PIXEL_SIZE:
         notes.append(
             f"the average has {result['pixel_size']:g} Å/px; BoxNet works at {PIXEL_SIZE:g}: "
-            "small particles cannot be told from noise"
+            "small particles cannot be distinguished from noise"
         )
     scores = chosen.scores[by_model]
     return {
@@ -233,7 +239,7 @@ def describe(
 
 
 def _implied_diameter_angstrom(chosen: Chosen) -> float | None:
-    """Diameter that the marks' median area speaks for; None for fewer than ten."""
+    """Diameter by the median area of the candidates; None for fewer than ten."""
     import numpy as np
 
     areas = chosen.areas_px[chosen.areas_px > 0]

@@ -82,7 +82,7 @@ class Frames:
             return None
         flat = self._counts.reshape(self.n_frames, -1)
         gain = None if self._gain is None else self._gain.numpy()
-        # a sample will do: it stands for what lies outside the image
+        # a sample will do: it fills what lies outside the image
         step = max(1, self.shape_yx[0] // 64)
         sample = self._counts[:, ::step].astype(np.float32)
         sample = sample if gain is None else sample * gain[::step]

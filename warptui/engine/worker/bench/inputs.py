@@ -122,7 +122,7 @@ class MovieFrames:
         self.pixel_size = settings.pixel_size or by_mdoc or movie.pixel_size or 0.0
         if not self.pixel_size:
             raise InputError(
-                f"{name}: neither the file nor an mdoc beside it tells the pixel size; "
+                f"{name}: neither the file nor an mdoc beside it gives the pixel size; "
                 "set input.pixel_size (Å/px of the raw frames)"
             )
         dose = facts.dose_per_frame if facts and movie.format != "eer" else None

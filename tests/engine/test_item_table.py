@@ -1,4 +1,4 @@
-"""The roster: who is in and who is out, for all items at once."""
+"""The table of items: counts, selection and reasons for all items at the same time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warptui.engine.api.event_hub import Broadcast
+from warptui.engine.api.event_hub import EventHub
 from warptui.engine.api.events import ItemChanged
 from warptui.engine.config.sections import FilterSettings
 from warptui.engine.config.settings import Config
@@ -25,7 +25,7 @@ from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.plan import References, make_record
-from warptui.engine.planning.target import Target, summaries, told
+from warptui.engine.planning.target import Target, summaries, visible_summaries
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.registry import STAGES
 
@@ -58,29 +58,27 @@ def stored(number: int, motion: float | None, choice: Choice = Choice.AUTO) -> S
 
 
 def items_of(project: Path, items: list[StoredItem]) -> ItemService:
-    roster = ItemTable(ProjectPaths(project), Target.of(Config(), References(), STAGES))
-    roster.adopt(items)
-    said = Broadcast(EngineStatus("idle", str(project), ""))
+    table = ItemTable(ProjectPaths(project), Target.of(Config(), References(), STAGES))
+    table.adopt(items)
+    hub = EventHub(EngineStatus("idle", str(project), ""))
     nothing = cast(Any, None)
-    register = ItemService(roster, nothing, said, project, lambda path: None)
+    register = ItemService(table, nothing, hub, project, lambda path: None)
     register.judge_all()
     return register
 
 
 def shown(register: ItemService) -> dict[str, tuple[bool, bool, str]]:
-    return {
-        row.name: (row.selected, row.filtered, row.reason) for row in register._broadcast.rows()
-    }
+    return {row.name: (row.selected, row.filtered, row.reason) for row in register._hub.rows()}
 
 
 def set_filters(register: ItemService, **filters: float) -> None:
-    register.roster.wanted = register.roster.wanted.with_filters(config(**filters))
+    register.table.target = register.table.target.with_filters(config(**filters))
     register.reselect_all()
 
 
 def news(register: ItemService, after: int) -> list[ItemRow]:
     """What viewers hear that know all up to ``after``."""
-    batch = register._broadcast._since(after)
+    batch = register._hub._since(after)
     return [event.row for _, event in batch if isinstance(event, ItemChanged)]
 
 
@@ -89,11 +87,11 @@ def test_the_newest_file_is_known_after_a_restart(tmp_path: Path) -> None:
     record = replace(young.records["ctf"], finished_at=time.time() - 300.0)
     history = ({"stage": "ctf", "finished_at": record.finished_at},)
     young = replace(young, records={**young.records, "ctf": record}, history=history)
-    roster = items_of(tmp_path, [young, old]).roster
-    newest = roster.newest()
+    table = items_of(tmp_path, [young, old]).table
+    newest = table.newest()
     assert newest is not None and newest.name == young.name
     assert time.monotonic() - newest.arrived == pytest.approx(300.0, abs=5.0)
-    assert max(roster.finished_at()) == record.finished_at
+    assert max(table.finished_at()) == record.finished_at
 
 
 def test_a_limit_takes_out_and_its_removal_brings_back(tmp_path: Path) -> None:
@@ -108,7 +106,7 @@ def test_a_limit_takes_out_and_its_removal_brings_back(tmp_path: Path) -> None:
         (False, True, "filtered: motion unknown"),
         (True, False, ""),
     ]
-    _, choices = register.roster.counts()
+    _, choices = register.table.counts()
     assert (choices["selected"], choices["filtered"], choices["include"]) == (2, 2, 1)
     set_filters(register)
     assert shown(register) == before
@@ -116,11 +114,11 @@ def test_a_limit_takes_out_and_its_removal_brings_back(tmp_path: Path) -> None:
 
 def test_limits_make_nothing_outdated(tmp_path: Path) -> None:
     register = items_of(tmp_path, [stored(0, 4.1)])
-    digest = register.roster.wanted.digest
+    digest = register.table.target.digest
     set_filters(register, motion_max=1.5)
-    assert register.roster.wanted.digest == digest
+    assert register.table.target.digest == digest
     register.judge_all()
-    assert [row.state for row in register._broadcast.rows()] == [State.DONE]
+    assert [row.state for row in register._hub.rows()] == [State.DONE]
     assert not len(register.schedule)
 
 
@@ -133,36 +131,34 @@ def test_a_limit_of_a_stage_that_is_off_judges_nothing(tmp_path: Path) -> None:
 
 def test_viewers_hear_only_of_items_that_change(tmp_path: Path) -> None:
     register = items_of(tmp_path, [stored(n, 0.1 * n) for n in range(30)])
-    before = register._broadcast._sequence
+    before = register._hub._sequence
     set_filters(register, motion_max=2.45)
     assert [row.name for row in news(register, before)] == [f"m{n:06}.tif" for n in range(25, 30)]
 
 
 def test_the_counts_are_told_before_the_reasons_of_thousands_are_worded(tmp_path: Path) -> None:
     register = items_of(tmp_path, [stored(n, 0.1 * n) for n in range(30)])
-    roster, before, told = register.roster, register._broadcast._sequence, []
-    roster.wanted = roster.wanted.with_filters(config(motion_max=2.45))
+    table, before, told = register.table, register._hub._sequence, []
+    table.target = table.target.with_filters(config(motion_max=2.45))
 
     def tell() -> None:
-        told.append((roster.counts()[1], len(news(register, before))))
+        told.append((table.counts()[1], len(news(register, before))))
 
     register.reselect_all(tell)
     assert [(choices["filtered"], n_told) for choices, n_told in told] == [(5, 0)]
-    assert roster.counts()[1] == told[0][0]
+    assert table.counts()[1] == told[0][0]
     assert len(news(register, before)) == 5
 
 
 def test_reasons_follow_limits_that_came_with_other_settings(tmp_path: Path) -> None:
     register = items_of(tmp_path, [stored(0, 4.0)])
     set_filters(register, motion_max=1.5)
-    roster = register.roster
+    table = register.table
     changed = Config.from_json({"compute": {"threads": 2}, "filters": {"motion_max": 1.0}})
-    roster.wanted = Target.of(changed, References(), STAGES)
+    table.target = Target.of(changed, References(), STAGES)
     register.judge_all()
     set_filters(register, motion_max=1.5)
-    assert [row.reason for row in register._broadcast.rows()] == [
-        "filtered: motion 4.00 > 1.5 Å/frame"
-    ]
+    assert [row.reason for row in register._hub.rows()] == ["filtered: motion 4.00 > 1.5 Å/frame"]
 
 
 VALUES = st.one_of(st.none(), st.sampled_from([0.5, 1.0, 1.5, 2.0]))
@@ -194,30 +190,30 @@ def test_judging_in_columns_is_judging_one_by_one(items, steps, data) -> None:
         records = {**item.records, "ctf": ctf} if has_result else {}
         made.append(replace(item, records=records))
     register = items_of(Path("/nowhere"), made)
-    roster = register.roster
+    table = register.table
     for filters in steps:
         set_filters(register, **filters)
-        told = {entry.name: entry.selection for entry in roster.entries.values()}
-        counted = roster.counts()
-        for entry in roster.entries.values():
-            roster.judge(entry)
-        assert {entry.name: entry.selection for entry in roster.entries.values()} == told
-        assert roster.counts() == counted
-        selected = [entry for entry in roster.entries.values() if entry.selection.selected]
+        told = {entry.name: entry.selection for entry in table.entries.values()}
+        counted = table.counts()
+        for entry in table.entries.values():
+            table.judge(entry)
+        assert {entry.name: entry.selection for entry in table.entries.values()} == told
+        assert table.counts() == counted
+        selected = [entry for entry in table.entries.values() if entry.selection.selected]
         assert counted[1]["selected"] == len(selected)
         assert counted[1]["particles"] == sum(
             entry.stored.records["picking"].result["n_particles"] for entry in selected
         )
-        entries = list(roster.entries.values())
+        entries = list(table.entries.values())
         entry = data.draw(st.sampled_from(entries))
         if data.draw(st.booleans()) and len(entries) > 1:
-            roster.remove(entry)
+            table.remove(entry)
             register._removed(entry)
         else:
             entry.stored = replace(stored(entry.sequence - 1, data.draw(VALUES)), name=entry.name)
             register.settle(entry)
         if data.draw(st.booleans()):
-            arrived = roster.arrive(Path(f"/raw/late{len(entries)}.tif"), at_start=False)
+            arrived = table.arrive(Path(f"/raw/late{len(entries)}.tif"), at_start=False)
             register.settle(arrived)
 
 
@@ -243,41 +239,41 @@ def test_another_setting_is_told_of_items_that_it_concerns_and_of_no_others(
     tmp_path: Path,
 ) -> None:
     register = items_of(tmp_path, [stored(0, 0.5), stored(1, 0.6, Choice.EXCLUDE), stored(2, 9.0)])
-    before = register._broadcast._sequence
+    before = register._hub._sequence
     register.judge_all()
     assert news(register, before) == []
-    roster = register.roster
+    table = register.table
     changed = Config.from_json({"motion": {"b_factor": -200.0}, "filters": {"motion_max": 1.0}})
-    roster.wanted = Target.of(changed, References(), STAGES)
+    table.target = Target.of(changed, References(), STAGES)
     register.judge_all()
-    said = news(register, before)
-    assert [(row.name, row.state, row.filtered) for row in said] == [
+    rows = news(register, before)
+    assert [(row.name, row.state, row.filtered) for row in rows] == [
         ("m000000.tif", State.OUTDATED, False),
         ("m000001.tif", State.OUTDATED, False),
         ("m000002.tif", State.OUTDATED, True),
     ]
-    assert "motion.b_factor -100 -> -200" in said[0].reason
+    assert "motion.b_factor -100 -> -200" in rows[0].reason
     assert register.queue(5)[0] == (
         "m000002.tif",
-        f"outdated: {roster.entries['m000002.tif'].reason}",
+        f"outdated: {table.entries['m000002.tif'].reason}",
     )
-    before = register._broadcast._sequence
-    roster.wanted = Target.of(Config(), References(), STAGES)  # and back
+    before = register._hub._sequence
+    table.target = Target.of(Config(), References(), STAGES)  # and back
     register.judge_all()
     assert [row.state for row in news(register, before)] == [State.DONE] * 3
     assert not register.queue(5)
 
 
 def test_an_item_that_waits_is_told_of_though_nothing_about_it_changed(tmp_path: Path) -> None:
-    roster = ItemTable(ProjectPaths(tmp_path), Target.of(Config(), References(), STAGES))
-    roster.adopt([stored(0, 0.5)])
-    entry = next(iter(roster.entries.values()))
+    table = ItemTable(ProjectPaths(tmp_path), Target.of(Config(), References(), STAGES))
+    table.adopt([stored(0, 0.5)])
+    entry = next(iter(table.entries.values()))
     entry.waiting = ""  # as it stands at first
-    said = Broadcast(EngineStatus("idle", str(tmp_path), ""))
+    hub = EventHub(EngineStatus("idle", str(tmp_path), ""))
     nothing = cast(Any, None)
-    register = ItemService(roster, nothing, said, tmp_path, nothing)
+    register = ItemService(table, nothing, hub, tmp_path, nothing)
     register.judge_all()
-    assert [row.state for row in said.rows()] == [State.WAITING]
+    assert [row.state for row in hub.rows()] == [State.WAITING]
 
 
 @pytest.mark.slow
@@ -287,7 +283,7 @@ def test_20_000_items_are_compared_with_other_settings_within_half_a_second(tmp_
     for threads in (1, 2, 3):  # changes no result
         changed = Config.from_json({"compute": {"threads": threads}})
         began = time.process_time()
-        register.roster.wanted = Target.of(changed, References(), STAGES)
+        register.table.target = Target.of(changed, References(), STAGES)
         register.judge_all()
         spent.append(time.process_time() - began)
     assert sorted(spent)[1] < 0.5, spent
@@ -296,7 +292,7 @@ def test_20_000_items_are_compared_with_other_settings_within_half_a_second(tmp_
 @pytest.fixture
 def with_ctf(tmp_path: Path) -> ItemTable:
     """Ten items of which the last is astigmatic as no other."""
-    roster = ItemTable(ProjectPaths(tmp_path), Target.of(Config(), References(), STAGES))
+    table = ItemTable(ProjectPaths(tmp_path), Target.of(Config(), References(), STAGES))
     items = []
     for number in range(10):
         item = stored(number, 0.5)
@@ -305,14 +301,14 @@ def with_ctf(tmp_path: Path) -> ItemTable:
             found = {"astigmatism_um": 0.3, "astigmatism_angle_deg": 120.0}
         made = replace(item.records["motion"], stage="ctf", result=found)
         items.append(replace(item, records={**item.records, "ctf": made}))
-    roster.adopt(items)
-    return roster
+    table.adopt(items)
+    return table
 
 
-def sigmas(roster: ItemTable) -> list[float]:
+def sigmas(table: ItemTable) -> list[float]:
     return [
-        roster._value(entry.stored.records, "ctf", "astigmatism_sigma") or 0.0
-        for entry in roster.entries.values()
+        table._value(entry.stored.records, "ctf", "astigmatism_sigma") or 0.0
+        for entry in table.entries.values()
     ]
 
 
@@ -336,9 +332,9 @@ def test_rows_bring_the_direction_and_the_status_what_it_is_judged_by(with_ctf: 
 
 
 def test_without_a_ctf_there_is_nothing_to_judge_astigmatism_by(tmp_path: Path):
-    roster = ItemTable(ProjectPaths(tmp_path), Target.of(Config(), References(), STAGES))
-    roster.adopt([stored(0, 0.5)])
-    assert roster.session_astigmatism() is None
+    table = ItemTable(ProjectPaths(tmp_path), Target.of(Config(), References(), STAGES))
+    table.adopt([stored(0, 0.5)])
+    assert table.session_astigmatism() is None
 
 
 def test_the_direction_is_no_column_of_its_own():
@@ -360,17 +356,19 @@ def test_the_session_is_looked_at_again_when_enough_came_in(with_ctf: ItemTable)
 
 def test_a_value_of_a_stage_that_is_off_is_not_shown() -> None:
     off = Config.from_json({"picking": {"enabled": False}})
-    shown = {entry.key for entry in told(Target.of(off, References(), STAGES))}
+    shown = {entry.key for entry in visible_summaries(Target.of(off, References(), STAGES))}
     assert "picking.n_particles" not in shown and "ctf.resolution" in shown
-    assert "picking.n_particles" in {e.key for e in told(Target.of(Config(), References(), STAGES))}
+    assert "picking.n_particles" in {
+        e.key for e in visible_summaries(Target.of(Config(), References(), STAGES))
+    }
 
 
 def test_a_value_that_is_not_fitted_is_not_shown(tmp_path: Path) -> None:
-    wanted = items_of(tmp_path, []).roster.wanted
-    assert "ctf.phase_shift_deg" not in {entry.key for entry in told(wanted)}
+    wanted = items_of(tmp_path, []).table.target
+    assert "ctf.phase_shift_deg" not in {entry.key for entry in visible_summaries(wanted)}
     fitted = next(stage for stage in STAGES if stage.name == "ctf").Settings(fit_phase_shift=True)
     stages = {**wanted.config.stages, "ctf": fitted}
     with_phase = Target.of(
         wanted.config.model_copy(update={"stages": stages}), References(), STAGES
     )
-    assert told(with_phase) == summaries(STAGES)
+    assert visible_summaries(with_phase) == summaries(STAGES)
