@@ -9,10 +9,10 @@ AVOIDED = (
     "what came of", "is to be", "at once",
 )  # fmt: skip
 WORDS = re.compile(rf"(?i)\b(?:{'|'.join(AVOIDED)})\b")
-ENDS_WITH_NONE = re.compile(r"\bnone(?=[.;]|\W*$)")
+ENDS_WITH_NONE = re.compile(r"(?<![\"'])\bnone(?=[.;]|\"{3}$|$)")
 
 
 def avoided_in(text: str) -> list[str]:
     """The avoided words of a text, whose `quoted` parts do not count."""
-    text = re.sub(r"`[^`]*`", "", text)
+    text = re.sub(r"`+[^`]*`+", "", text)
     return WORDS.findall(text) + ENDS_WITH_NONE.findall(text)

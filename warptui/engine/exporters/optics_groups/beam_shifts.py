@@ -100,7 +100,7 @@ def account(
 
     ``numbers`` are those that the items have in the list. ``groups`` has each one's number, n,
     x, y (None = at no position of its own) and unit; ``points`` a part of the images, as x, y
-    and number; ``said`` is a summary in words.
+    and number; `said` is a summary in words.
     """
     names = list(names)
     rows: dict[int, dict[str, Any]] = {}

@@ -127,7 +127,7 @@ def read_layout(page: Page, byte_order: ByteOrder, name: str) -> Layout:
     if compression not in _DECODERS:
         raise InputError(
             f"{name}: TIFF compression {compression} is not supported; "
-            "use LZW, deflate, zstd or none"
+            "use LZW, deflate, zstd or no compression"
         )
     if page.integer(tags.FILL_ORDER, 1) != 1 or predictor not in (1, 2, 3):
         raise InputError(f"{name}: reversed bits or predictor {predictor} are not supported")
