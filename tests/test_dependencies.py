@@ -10,7 +10,7 @@ import tomli
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROJECT = tomli.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-TOOLS = {"ruff", "pyright", "import-linter"}  # run as programs, by the Makefile
+TOOLS = {"ruff", "pyright", "import-linter", "zensical"}  # run as programs, by the Makefile
 PLUGINS = re.compile(r"pytest-")  # loaded by pytest
 
 

@@ -38,3 +38,16 @@ def test_the_command_line_answers_without_the_app():
         "sys.exit(code or bool(loaded))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_engine_knows_no_interface():
+    code = (
+        "import pkgutil, sys, warptui.engine as engine\n"
+        "names = [m.name for m in pkgutil.walk_packages(engine.__path__, 'warptui.engine.')]\n"
+        "for name in names:\n"
+        "    if not name.endswith('__main__'):\n"
+        "        __import__(name)\n"
+        "print([name for name in ('textual', 'rich', 'plotext') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

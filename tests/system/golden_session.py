@@ -112,8 +112,8 @@ EXPORTS = (
 # Products that are equal to the bit in every run on one machine. The last bits of the local motion
 # are not, and so neither are those of all that is made of it: averages, positions, particles.
 STEADY = (
-    r"/raw/|noise|cut_off\.|gain\.mrc|defects\.txt|_edits\.json|/mask/|powerspectrum/|"
-    r"thumbnails/spectrum/"
+    r"/raw/|noise|cut_off\.|gain\.mrc|defects\.txt|_edits\.json|/mask/|gain/powerspectrum/|"
+    r"gain/thumbnails/spectrum/"
 )
 
 

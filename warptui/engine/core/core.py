@@ -24,7 +24,7 @@ from warptui.engine.config.settings import Config, WriteConfig
 from warptui.engine.core import opening
 from warptui.engine.core.export_control import ExportControl
 from warptui.engine.core.input_watch import InputWatch
-from warptui.engine.core.messages import Message, Request, Stop
+from warptui.engine.core.messages import Message, Request, Sightings, Stop
 from warptui.engine.core.settings_control import SettingsControl
 from warptui.engine.core.training_control import TrainingControl
 from warptui.engine.core.workers import Workers
@@ -47,7 +47,6 @@ from warptui.engine.project.lock import ProjectLock
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.stages.base import Stage
-from warptui.engine.watching.scanner import Sighting
 
 log = logging.getLogger(__name__)
 
@@ -277,14 +276,15 @@ class Core:
                 message.carry_out()
             case TrainerMessage():
                 self.training.take(message)
-            case ExecutorMessage() | list():
+            case ExecutorMessage() | Sightings():
                 self._take_news(message)
 
-    def _take_news(self, news: ExecutorMessage | list[Sighting]) -> None:
+    def _take_news(self, news: ExecutorMessage | Sightings) -> None:
         """Act on what workers or the watch of the input folder say about items."""
         try:
-            if isinstance(news, list):
-                self.items.see(news)
+            if isinstance(news, Sightings):
+                if news.watch == self._watch.number:
+                    self.items.see(news.found)
             else:
                 self._workers.take(news)
         except Exception:  # one item's trouble must not end the work on the others

@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from warptui.engine.config.sections import InputSettings
+from warptui.engine.core.messages import Sightings
 from warptui.engine.items.entry import Entry
 from warptui.engine.project.temporary_files import PRODUCT_FOLDERS
 from warptui.engine.watching.scanner import (
     FolderWatch,
     Patterns,
-    Sighting,
     inspect_movie,
     never_movies,
 )
@@ -19,14 +19,19 @@ from warptui.engine.watching.thread import Lookout
 
 
 class InputWatch:
-    """Used from the engine's thread; ``deliver`` gets sightings in another one."""
+    """Used from the engine's thread; ``deliver`` gets sightings in another one.
+
+    Sightings of a watch that was replaced may still be on their way: ``number`` is that of the
+    present watch, and all others do not count.
+    """
 
     def __init__(
         self,
         project: Path,
         fingerprint: Callable[[Path], str],
-        deliver: Callable[[list[Sighting]], None],
+        deliver: Callable[[Sightings], None],
     ) -> None:
+        self.number = 0
         self._project, self._fingerprint, self._deliver = project, fingerprint, deliver
         self._thread: Lookout | None = None
 
@@ -54,7 +59,11 @@ class InputWatch:
                 if entry.fingerprint and not entry.refused
             },
         )
-        self._thread = Lookout(watch, settings.poll_seconds, self._deliver)
+        self.number += 1
+        number, deliver = self.number, self._deliver
+        self._thread = Lookout(
+            watch, settings.poll_seconds, lambda found: deliver(Sightings(number, found))
+        )
         for entry in entries:
             if entry.stored.failure is not None:
                 self._thread.suspect(entry.path)

@@ -32,4 +32,12 @@ class Stop:
     """The engine shall end."""
 
 
-Message = Request | Stop | ExecutorMessage | TrainerMessage | list[Sighting]
+@dataclass(frozen=True)
+class Sightings:
+    """What a watch of the input folder saw; ``watch`` numbers the watches of this engine."""
+
+    watch: int
+    found: list[Sighting]
+
+
+Message = Request | Stop | ExecutorMessage | TrainerMessage | Sightings

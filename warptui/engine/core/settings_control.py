@@ -100,6 +100,7 @@ class SettingsControl:
         if moved or self.config.compute != before.compute:
             self.workers.restart(self.config)
         if self.config.input != before.input:
+            self.dispatcher.items.forget_folder_problem()  # the new watch finds its own
             self.watch.restart(self.config.input, self.dispatcher.items.roster.entries.values())
         self.dispatcher.items.judge_all()
 

@@ -277,6 +277,11 @@ class ItemService:
             raise KeyError(f"no item is called {unknown[0]!r}")
         return [self.roster.entries[name] for name in names]
 
+    def forget_folder_problem(self) -> None:
+        """Take the input folder for present, until the watch reports otherwise."""
+        self.roster.folder_problem = ""
+        self.holds.pop("folder", None)
+
     def _see_folder(self, reason: str) -> None:
         log.warning("%s", reason) if reason else log.info("the input folder is back")
         self.roster.folder_problem = reason
