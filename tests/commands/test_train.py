@@ -62,7 +62,7 @@ def test_what_cannot_begin_is_status_2(project: Project, capfd: pytest.CaptureFi
         ("--items", "nobody"): "no item is named 'nobody'",
         ("--from", "nobody"): "no model 'nobody'",
         ("--name", "tiny"): "there is a model tiny already",
-        ("--resume", "never"): "nothing to go on with",
+        ("--resume", "never"): "no training to continue",
         ("--epochs", "0"): "training.epochs = 0",
         ("--cancel",): "nothing is being trained",
         ("--merge", "a.boxset"): "--merge needs --output",

@@ -159,7 +159,7 @@ def test_deaths_and_a_standstill_are_told_apart() -> None:
     told = rules.look(0.0, 0.0, stuck)
     assert [notice.text for notice in told] == [
         "gpu0: the worker died of SIGKILL at motion",
-        "processing stands still: No space left on device",
+        "processing has stopped: No space left on device",
     ]
     assert rules.look(1.0, 0.0, stuck) == []
 
@@ -230,5 +230,5 @@ def test_a_training_is_no_trouble_but_what_else_holds_is(tmp_path: Path) -> None
     holds["storage"] = "the disk is full"
     service.look(dispatcher, None)
     assert [notice.text for notice in service.alerts.unseen] == [
-        "processing stands still: the disk is full"
+        "processing has stopped: the disk is full"
     ]

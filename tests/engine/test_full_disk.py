@@ -137,7 +137,7 @@ def test_a_live_list_of_which_only_a_part_fits_stays_and_follows_when_there_is_r
     monkeypatch.setattr("warptui.engine.exporting.live.write_gathered", full)
     live.update({first.name: None})
     until(lambda: live.look()[0].state == "failed")
-    assert "make room: it is tried again every 0.1 s" in live.look()[0].reason
+    assert "make room: the list is written again every 0.1 s" in live.look()[0].reason
     live.close()
 
 

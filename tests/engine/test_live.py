@@ -337,7 +337,7 @@ def test_items_without_a_beam_shift_are_a_group_of_their_own_and_named(
     assert found["m00020"] == found["m00021"] == 5
     reason = live.look()[0].reason
     assert "m00020.mrc and 1 more without a beam shift" in reason and "m00020.xml" in reason
-    assert "m00020.mrc and 1 more: no beam shift is told" in caplog.text
+    assert "m00020.mrc and 1 more: no beam shift was found" in caplog.text
     bad.write_text(EPU_XML.format(x=there[2][0], y=there[2][1]))  # it was not complete yet
     until(lambda: groups_in(project.live_list("net"))["m00021"] == found["m00002"])
     assert "m00020.mrc without a beam shift" in live.look()[0].reason

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import pytest
 
 from docs import generate
+from tests.unit.words import avoided_in
 from warptui import cli
 from warptui.engine.config import checks
 from warptui.engine.config.settings import Config
@@ -27,11 +28,6 @@ PAGES = sorted(
     [*DOCS.rglob("*.md"), *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md"))]
 )
 MOST_README_LINES = 200
-# Words that make a sentence hard to read at first sight; the pages made from the code follow it.
-AVOIDED = (
-    "told", "said", "tells", "stands", "anew", "whom", "whoever", "nobody", "somebody",
-    "what came of", "is to be", "at once",
-)  # fmt: skip
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 # Names in docs that are keys of a keyboard and no characters.
 KEY_NAMES = {"enter": "⏎", "esc": "esc", "backspace": "⌫"}
@@ -225,9 +221,7 @@ WRITTEN = [path for path in PAGES if name_of(path) not in generate.PAGES]
 
 @pytest.mark.parametrize("path", WRITTEN, ids=name_of)
 def test_a_page_is_written_in_plain_words(path: Path):
-    text = re.sub(r"`[^`]*`", "", prose(read(path)))
-    found = re.findall(rf"(?i)\b(?:{'|'.join(AVOIDED)})\b|\bnone[.;]", text)
-    assert found == []
+    assert avoided_in(prose(read(path))) == []
 
 
 def sources() -> str:

@@ -148,7 +148,8 @@ def test_exports_that_were_disturbed_go_on_where_they_stood(project: ProjectPath
     until(lambda: exports.look()[0].state == "failed")
     said = exports.look()[0].reason
     assert said == (
-        f"{folder}: larger than the file size limit; what was cut stays: export again to go on"
+        f"{folder}: larger than the file size limit; extracted particles stay: "
+        "export again to continue"
     )
     assert not list(folder.iterdir()) and target.read_text() == "before"
 

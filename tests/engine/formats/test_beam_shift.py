@@ -68,7 +68,7 @@ def test_an_mdoc_tells_the_image_shift(tmp_path: Path) -> None:
         (EPU_XML.format(x="nan", y="0.1"), "no two numbers"),
         (EPU_XML.format(x="", y="0.1"), "no two numbers"),
         (EPU_XML.replace("BeamShift", "Other"), "no BeamShift"),
-        ("<Movie CTFResolutionEstimate='4'/>", "no mdoc that tells"),  # Warp's, of the same name
+        ("<Movie CTFResolutionEstimate='4'/>", "no mdoc with"),  # Warp's, of the same name
     ],
 )
 def test_what_tells_nothing_is_named(tmp_path: Path, text: str, said: str) -> None:

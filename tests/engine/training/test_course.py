@@ -174,7 +174,7 @@ def test_a_cancelled_training_goes_on_and_ends_like_one_that_was_not(marked: Pro
     assert "went on from step" not in status.verdict
     steps = [m["step"] for m in folder.read_metrics(marked.paths.training_metrics("next"))]
     assert steps == sorted(set(steps))
-    with pytest.raises(TrainingError, match="nothing to go on with"):
+    with pytest.raises(TrainingError, match="no checkpoint to continue from"):
         make_task(marked, resume=True)
 
 

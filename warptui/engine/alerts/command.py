@@ -1,4 +1,4 @@
-"""Runs the user's command for a notice: beside the engine, for a limited time.
+"""Runs the user's alert command for a notice, beside the engine and for a limited time.
 
 The command gets ``WARPTUI_RULE``, ``WARPTUI_LEVEL``, ``WARPTUI_TEXT``, ``WARPTUI_ITEM`` and
 ``WARPTUI_PROJECT`` in its environment, and the notice as JSON on its stdin.
@@ -17,20 +17,20 @@ from warptui.engine.model.notices import Notice
 
 log = logging.getLogger(__name__)
 
-MAX_RUNNING = 4  # commands; more would mean that they hang
+MAX_RUNNING = 4  # commands; more would mean that commands hang
 LONGEST_LINE = 2000  # bytes of what a command writes to stderr
 LAST_LINE_S = 0.1  # for what is still in the pipe when the command has ended
 
 
 class AlertCommand:
-    """The command of one project."""
+    """The alert command of one project."""
 
     def __init__(self, project: Path) -> None:
         self._project = project
         self._threads: list[threading.Thread] = []
 
     def run(self, command: str, notice: Notice, limit_s: float) -> None:
-        """Start ``command`` and return; what goes wrong with it is logged."""
+        """Start ``command`` and return; its failures are logged."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         if len(self._threads) >= MAX_RUNNING:
             log.warning("alerts.command not run: %d of them run already", MAX_RUNNING)
@@ -42,7 +42,7 @@ class AlertCommand:
         thread.start()
 
     def close(self, grace_s: float) -> None:
-        """Wait a little for those that run; they go on without the engine."""
+        """Wait a little for running commands, which continue without the engine."""
         deadline = time.monotonic() + grace_s
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -78,7 +78,7 @@ class AlertCommand:
             process.wait()
             log.warning("alerts.command was ended: it took longer than %g s", limit_s)
         elif status:
-            process.read_rest(LAST_LINE_S)  # what it started may hold the pipe open for longer
+            process.read_rest(LAST_LINE_S)  # the command's children may hold the pipe open
             words = f": {last.text}" if last.text else ""
             log.warning("alerts.command ended with status %d%s", status, words)
 

@@ -1,4 +1,4 @@
-"""Notices that nobody has seen yet, on disk: they outlive the engine that told them."""
+"""Unseen notices on disk, so that the next engine shows them, too."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ log = logging.getLogger(__name__)
 
 
 class Unseen:
-    """The file of one project."""
+    """The file of one project's unseen notices."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._kept: tuple[Notice, ...] | None = None  # what the file says; None = not known
+        self._kept: tuple[Notice, ...] | None = None  # content of the file; None = unknown
         self._complained = False
 
     def read(self) -> tuple[Notice, ...]:
-        """What the engine before this one left behind."""
+        """The unseen notices of the previous engine."""
         try:
             records = json.loads(self._path.read_text(encoding="utf-8"))
             found = codec.decode(tuple[Notice, ...], records)
@@ -35,7 +35,7 @@ class Unseen:
         return found
 
     def keep(self, notices: tuple[Notice, ...]) -> None:
-        """Write them where they changed. Where that fails they are still known in memory."""
+        """Write changed notices. After a failure, the notices are still in memory."""
         if notices == self._kept or (self._kept is None and not notices):
             return
         try:

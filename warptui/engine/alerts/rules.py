@@ -1,8 +1,9 @@
-"""Pure: the rules of [alerts]; what somebody should know is said once, and stays until seen.
+"""The rules of [alerts], as pure code: a problem becomes one notice, kept until seen.
 
-What *happens* (an item fails, a worker dies) is told at once, and what happens soon after is told
-with it: fifty failures in a minute are one notice. What *holds* (no new file, little disk) is told
-when it begins, and again only after it was well over. Times are of any one steady clock.
+An *event* (an item fails, a worker dies) makes a notice immediately, and later events of the same
+rule update this notice: fifty failures in a minute are one notice. A *condition* (no new file,
+little disk space) makes a notice when it begins, and again only after it was clearly over. Times
+are of one steady clock.
 """
 
 from __future__ import annotations
@@ -14,28 +15,28 @@ from dataclasses import dataclass, replace
 from warptui.engine.config.sections import AlertSettings
 from warptui.engine.model.notices import Notice
 
-WINDOW_S = 60.0  # after a command ran for a rule, what follows is gathered for so long
-LONGEST_WINDOW_S = 3600.0  # the pause doubles while nobody looks
-AGAIN_S = 600.0  # the same condition is told no more often
-MOTION_OVER = 0.9  # of the limit: below, the motion is well again
-STANDS_STILL = "processing stands still"
-MOST_RESTORED = 100  # notices of earlier engines: somebody looks at last
+WINDOW_S = 60.0  # after a command ran for a rule, further events are collected this long
+LONGEST_WINDOW_S = 3600.0  # the window doubles while notices stay unseen
+AGAIN_S = 600.0  # shortest time between notices of one condition
+MOTION_OVER = 0.9  # of the limit: below, the motion is normal again
+STOPPED = "processing has stopped"
+MOST_RESTORED = 100  # unseen notices of earlier engines
 DISK_OVER = 1.25  # of the limit: above, there is room again
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the conditions look at."""
+    """The measured values from which conditions are checked."""
 
-    newest_age_s: float  # since a file came; since the watch began, where none did
+    newest_age_s: float  # since the last file arrived, or since the watch began
     newest_name: str = ""
     free_bytes: int | None = None
     hours_left: float | None = None
-    trouble: str = ""  # why nothing is processed though nobody asked for a pause
+    trouble: str = ""  # why processing stopped without a request by the user
 
 
 class Alerts:
-    """Turns what happens and what holds into notices. Used from one thread."""
+    """Turns events and conditions into notices. Used from one thread."""
 
     def __init__(self, settings: AlertSettings) -> None:
         self.settings = settings
@@ -48,17 +49,17 @@ class Alerts:
         self._motion: dict[int, float] = {}  # of the newest items, by order of arrival
 
     def restore(self, notices: Collection[Notice]) -> None:
-        """Take over what an earlier engine told and nobody has seen."""
+        """Take over unseen notices of an earlier engine."""
         for notice in sorted(notices, key=lambda notice: notice.id)[-MOST_RESTORED:]:
             self._keep(notice)
 
     @property
     def unseen(self) -> tuple[Notice, ...]:
-        """What nobody has seen yet, oldest first."""
+        """The unseen notices, oldest first."""
         return tuple(self._notices.values())
 
     def acknowledge(self, ids: Collection[int]) -> None:
-        """Somebody saw these."""
+        """Remove notices that the user has seen."""
         for number in ids:
             self._notices.pop(number, None)
         for happening in (self._failed, self._died):
@@ -66,17 +67,17 @@ class Alerts:
                 happening.seen()
 
     def item_failed(self, name: str, reason: str) -> None:
-        """An item failed, and will not be tried again by itself."""
+        """Report an item that failed and is not tried again automatically."""
         if self.settings.failed_item:
             self._failed.happens(f"{name}: {reason}", f"{name} failed: {reason}", name)
 
     def died(self, text: str, item: str = "") -> None:
-        """A worker or an engine died."""
+        """Report a worker or an engine that died."""
         if self.settings.engine_trouble:
             self._died.happens(text, text, item)
 
     def item_done(self, sequence: int, motion: float | None) -> None:
-        """An item is done; ``motion`` in Å/frame, None where it is not known."""
+        """Report a finished item; ``motion`` in Å/frame, None if unknown."""
         if motion is None:
             return
         self._motion[sequence] = motion
@@ -84,13 +85,13 @@ class Alerts:
             del self._motion[min(self._motion)]
 
     def look(self, now: float, at: float, facts: Facts) -> list[Notice]:
-        """Notices to run the command for; ``at`` is the time of day that they are to show."""
-        told = []
+        """Check the rules; returns notices to run the command for, dated ``at``."""
+        due = []
         for happening in (self._failed, self._died):
             if happening.news:
-                notice = happening.tell(now, at, self._last_id + 1)
+                notice = happening.update(now, at, self._last_id + 1)
                 if notice is not None:
-                    told.append(notice)
+                    due.append(notice)
                 self._keep(happening.notice)
         for rule, level, text, bad, good in self._conditions(facts):
             holding = self._holding.setdefault(rule + level, _Holding())
@@ -98,8 +99,8 @@ class Alerts:
                 self._drop(rule, level)
                 notice = Notice(self._last_id + 1, at, rule, level, text)
                 self._keep(notice)
-                told.append(notice)
-        return told
+                due.append(notice)
+        return due
 
     def _keep(self, notice: Notice | None) -> None:
         if notice is not None:
@@ -107,14 +108,14 @@ class Alerts:
             self._last_id = max(self._last_id, notice.id)
 
     def _drop(self, rule: str, level: str) -> None:
-        """An earlier notice of a condition says nothing beside a newer one."""
+        """Remove the earlier notice of a condition, which a newer notice replaces."""
         for number, notice in list(self._notices.items()):
-            happened = rule == "engine_trouble" and not notice.text.startswith(STANDS_STILL)
+            happened = rule == "engine_trouble" and not notice.text.startswith(STOPPED)
             if (notice.rule, notice.level) == (rule, level) and not happened:
                 del self._notices[number]
 
     def _conditions(self, facts: Facts) -> list[tuple[str, str, str, bool, bool]]:
-        """Rule, level, text, whether it is bad, whether it is well again."""
+        """Rule, level, text, whether the condition holds, whether it is over, of each condition."""
         wanted = self.settings
         found = []
         if limit := wanted.no_new_file_minutes * 60:
@@ -142,22 +143,22 @@ class Alerts:
             high = hours is None or hours > DISK_OVER * limit
             found.append(("disk_low_hours", "warning", text, low, high))
         if wanted.engine_trouble:
-            text = f"{STANDS_STILL}: {facts.trouble}"
+            text = f"{STOPPED}: {facts.trouble}"
             found.append(("engine_trouble", "error", text, bool(facts.trouble), not facts.trouble))
         return found
 
 
 class _Happening:
-    """Gathers what happens under one rule into one notice at a time.
+    """Collects the events of one rule in one notice at a time.
 
-    ``each_once``: items are counted, not how often: one that fails again is no second one.
+    ``each_once``: count items, not events: an item that fails twice counts once.
     """
 
     def __init__(self, rule: str, many: str, *, each_once: bool = False) -> None:
-        self.notice: Notice | None = None  # while it is not seen
-        self.news = False  # something happened that no command was run for
+        self.notice: Notice | None = None  # while unseen
+        self.news = False  # an event for which no command was run yet
         self._rule, self._many = rule, many
-        self._n = 0  # since the last was seen
+        self._n = 0  # events since the last seen notice
         self._each_once, self._items = each_once, set[str]()
         self._last, self._one, self._item = "", "", ""
         self._window_s = WINDOW_S
@@ -176,8 +177,8 @@ class _Happening:
             self._n = 0
             self._items.clear()
 
-    def tell(self, now: float, at: float, new_id: int) -> Notice | None:
-        """Bring the notice up to date; returned where a command is to run for it."""
+    def update(self, now: float, at: float, new_id: int) -> Notice | None:
+        """Update the notice; returns the notice if the command must run for it."""
         text = self._one if self._n == 1 else self._many.format(n=self._n, last=self._last)
         if self.notice is not None and self.notice.text != text:
             self.notice = replace(self.notice, at=at, text=text, item=self._item)
@@ -192,18 +193,18 @@ class _Happening:
 
 
 class _Holding:
-    """Whether a condition holds, with a gap between its beginning and its end."""
+    """State of a condition, with hysteresis between its beginning and its end."""
 
     def __init__(self) -> None:
         self._holds = False
-        self._told_at = float("-inf")
+        self._noticed_at = float("-inf")
 
     def begins(self, now: float, *, bad: bool, good: bool) -> bool:
-        """Whether it is to be told now."""
+        """Whether the condition begins now, so that a notice is due."""
         if self._holds:
             self._holds = not good
             return False
-        if not bad or now - self._told_at < AGAIN_S:
+        if not bad or now - self._noticed_at < AGAIN_S:
             return False
-        self._holds, self._told_at = True, now
+        self._holds, self._noticed_at = True, now
         return True

@@ -1,4 +1,4 @@
-"""Looks how the engine does, and lets those know who want to: viewers and the user's command."""
+"""Watches the engine, and reports problems as notices to viewers and the user's command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GRACE_S = 0.5  # for commands, when the engine ends
 
 
 class AlertService:
-    """The rules of [alerts] and their command. Used from the session's thread."""
+    """Applies the rules of [alerts] and runs their command. Used from the session's thread."""
 
     def __init__(self, project: Path, settings: AlertSettings) -> None:
         self.alerts = Alerts(settings)
@@ -30,21 +30,21 @@ class AlertService:
         self._began = time.monotonic()
 
     def restore(self) -> None:
-        """Tell again what an earlier engine told and nobody has seen."""
+        """Show unseen notices of an earlier engine again."""
         self.alerts.restore(self._unseen.read())
 
     def acknowledge(self, ids: Collection[int]) -> None:
-        """Somebody saw these: no viewer of this or a later engine shows them any more."""
+        """Remove notices that the user has seen, from all viewers and for later engines."""
         self.alerts.acknowledge(ids)
         self._unseen.keep(self.alerts.unseen)
 
     def look(self, dispatcher: Dispatcher, free_bytes: int | None) -> None:
-        """Apply the rules, and start the command for what they tell."""
+        """Apply the rules, and start the command for new notices."""
         now, newest = time.monotonic(), dispatcher.items.table.newest()
-        # a training was asked for: that processing waits for it surprises nobody
+        # the user started the training, so that a pause for it is expected
         unwanted = [why for name, why in dispatcher.items.holds.items() if name != TRAINING]
         facts = Facts(
-            # what came before the watch began, it could not miss
+            # files from before the watch began do not count
             newest_age_s=now - max(newest.arrived if newest else self._began, self._began),
             newest_name=newest.name if newest else "",
             free_bytes=free_bytes,
@@ -59,5 +59,5 @@ class AlertService:
         self._unseen.keep(self.alerts.unseen)
 
     def close(self) -> None:
-        """Commands that run go on without the engine."""
+        """End; running commands continue without the engine."""
         self._command.close(GRACE_S)

@@ -1,4 +1,4 @@
-"""What can be written for other programs. Another kind is another entry of `KINDS`."""
+"""The kinds of exports for other programs. A new kind is a new entry of `KINDS`."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from warptui.engine.stages.movie.picking import PICKS
 if TYPE_CHECKING:
     from warptui.engine.config.sections import ExportSettings
 
-BY_SHIFT, ONE_GROUP = "beam_shift", "one_group"  # switches, of which one goes against the settings
+BY_SHIFT, ONE_GROUP = "beam_shift", "one_group"  # offered: the one unlike the settings
 
 
 @dataclass(frozen=True)
 class Switch:
-    """Something about a kind of list that can be on or off."""
+    """An option of a kind of list that is on or off."""
 
     name: str
     label: str
@@ -35,7 +35,7 @@ class Switch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an export."""
+    """The outcome of an export."""
 
     rows: int
     reason: str = ""  # what was left out and why; why nothing was written
@@ -44,15 +44,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Field:
-    """Something about a kind of list that is typed."""
+    """An option of a kind of list that the user types."""
 
     name: str
     label: str
-    empty: str  # what counts while nothing was typed
+    empty: str  # describes the default, which is used while nothing is typed
     help: str
 
 
-Progress = Callable[[int], None]  # items done so far; it may raise, so that the writing ends
+Progress = Callable[[int], None]  # takes the number of items done; may raise to end the writing
 Write = Callable[
     [
         Iterable[StoredItem],
@@ -71,21 +71,21 @@ Preview = Callable[[Iterable[StoredItem], ProjectPaths, ExportRequest], list[lis
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of list: how it is written, and how its rows look before."""
+    """A kind of list: how the list is written, and how its rows are previewed."""
 
     name: str
     label: str
-    file_name: str  # in the project folder, where no other is asked for
-    reads_it: str  # programs that do
+    file_name: str  # the default, in the project folder
+    reads_it: str  # programs that read this kind of list
     switches: tuple[Switch, ...]
     columns: tuple[str, ...]  # of the preview
     write: Write
     preview: Preview  # of all items given
     fields: tuple[Field, ...] = ()
-    of_session: OfSession | None = None  # of rows and status of all items, instead of `write`
+    of_session: OfSession | None = None  # instead of `write`: of the whole session
 
     def given(self, facts: Callable[[], report.Facts]) -> Kind:
-        """The kind as it is written where the session itself is told of."""
+        """The kind, with a `write` that uses the facts of the whole session if necessary."""
         of_session = self.of_session
         if of_session is None:
             return self
@@ -93,7 +93,7 @@ class Kind:
 
 
 def kind_of(request: ExportRequest) -> Kind:
-    """The kind that is asked for. Raises ExportError when there is none of this name."""
+    """The kind of export of a request. Raises ExportError for an unknown name."""
     try:
         return KINDS[request.kind]
     except KeyError:
@@ -102,33 +102,33 @@ def kind_of(request: ExportRequest) -> Kind:
 
 
 def settled(request: ExportRequest) -> ExportRequest:
-    """The request with the items that it is of, where its kind leaves no choice."""
+    """The request for all items, if its kind always exports all; else the request unchanged."""
     kind = KINDS.get(request.kind)
     whole = kind is not None and kind.of_session is not None
     return replace(request, items="all") if whole else request
 
 
 def by_settings(request: ExportRequest, settings: ExportSettings) -> ExportRequest:
-    """The request with what the settings say where it is silent: how optics groups are made."""
+    """The request, with the settings' way of making optics groups where the request has no own."""
     if not {BY_SHIFT, ONE_GROUP} & {switch.name for switch in kind_of(request).switches}:
         return request
     own = BY_SHIFT if settings.optics_groups == BY_SHIFT else ONE_GROUP
-    told = {BY_SHIFT, ONE_GROUP} & {*request.switches}
+    chosen = {BY_SHIFT, ONE_GROUP} & {*request.switches}
     given = {
         "beam_shift_folder": settings.beam_shift_folder,
         "beam_shift_distance": f"{settings.beam_shift_distance:g}",
     }
-    switches = request.switches if told else (*request.switches, own)
+    switches = request.switches if chosen else (*request.switches, own)
     return replace(request, switches=switches, given={**given, **request.given})
 
 
 def target_of(request: ExportRequest, project: ProjectPaths) -> Path:
-    """The file to write.
+    """The path of the file to write.
 
     Raises
     ------
     ExportError
-        When that would harm the project, or cannot be.
+        When writing this file is impossible or would damage the project.
     """
     kind = kind_of(request)
     given = request.path.strip() or kind.file_name
@@ -139,9 +139,9 @@ def target_of(request: ExportRequest, project: ProjectPaths) -> Path:
         raise ExportError(f"{path.parent} holds each item's particles: choose another folder")
     if kind.name == "particles" and path.parent == project.root:
         if path.match("particles_*.star"):
-            raise ExportError(f"{path.name}: names that begin so are those of the live lists")
+            raise ExportError(f"{path.name}: names in particles_ are reserved for live lists")
         if (project.root / path.stem) in (project.product(STACK, "x").parent, *_taken(project)):
-            raise ExportError(f"{path.stem}/ is a folder of the session's: choose another name")
+            raise ExportError(f"{path.stem}/ is a folder of the session: choose another name")
     if path.parent == project.motion("x").parent:
         raise ExportError(f"{path.parent} holds the movies' motion: choose another folder")
     if path.is_dir():
@@ -150,12 +150,12 @@ def target_of(request: ExportRequest, project: ProjectPaths) -> Path:
 
 
 def _taken(project: ProjectPaths) -> tuple[Path, ...]:
-    """Folders that stacks of an export must not lie in."""
+    """Folders in which an export must not write particle stacks."""
     return project.product(AVERAGE, "x").parent, project.product(PICKS, "x").parent, project.models
 
 
 def options_of(request: ExportRequest, project: ProjectPaths) -> micrographs.Options:
-    """The request as the exporter knows it."""
+    """The request as options of the micrograph exporter."""
     base = None
     if request.relative_to.strip():
         base = (project.root / Path(request.relative_to.strip()).expanduser()).absolute()
@@ -166,7 +166,7 @@ def options_of(request: ExportRequest, project: ProjectPaths) -> micrographs.Opt
 
 
 def grouping_of(request: ExportRequest, project: ProjectPaths) -> Grouping | None:
-    """How optics groups are made by beam shift, where they are asked for."""
+    """How to make optics groups by beam shift; None if the request wants one group."""
     if BY_SHIFT not in request.switches or "relion30" in request.switches:
         return None
     folder = request.given.get("beam_shift_folder", "").strip()
@@ -175,19 +175,19 @@ def grouping_of(request: ExportRequest, project: ProjectPaths) -> Grouping | Non
 
 
 def summary(report: micrographs.Report) -> str:
-    """What was left out, in a sentence."""
-    said = []
+    """A sentence about the items that were left out, and why."""
+    words = []
     if report.without_ctf:
-        said.append(f"{len(report.without_ctf):,} left out: {micrographs.NO_CTF}")
+        words.append(f"{len(report.without_ctf):,} left out: {micrographs.NO_CTF}")
     if report.size_unknown:
-        said.append(f"{len(report.size_unknown):,} without motion: {micrographs.SIZE_UNKNOWN}")
+        words.append(f"{len(report.size_unknown):,} without motion: {micrographs.SIZE_UNKNOWN}")
     reasons: dict[str, list[str]] = {}
     for name, reason in report.left_out.items():
         reasons.setdefault(reason.partition(":")[0], []).append(name)
     for reason, names in reasons.items():
         more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
-        said.append(f"{names[0]}{more} left out: {reason}")
-    return "; ".join(said)
+        words.append(f"{names[0]}{more} left out: {reason}")
+    return "; ".join(words)
 
 
 def _write_micrographs(
@@ -201,10 +201,10 @@ def _write_micrographs(
 ) -> Outcome:
     options = options_of(request, project)
     report = micrographs.export_micrographs(items, project, target, optics, options, progress)
-    said = "; ".join(filter(None, [report.groups.get("said", ""), summary(report)]))
+    words = "; ".join(filter(None, [report.groups.get("said", ""), summary(report)]))
     if not report.exported:
-        said = f"nothing was written: {said or 'no item was asked for'}"
-    return Outcome(len(report.exported), said, report.groups)
+        words = f"nothing was written: {words or 'no item was asked for'}"
+    return Outcome(len(report.exported), words, report.groups)
 
 
 def _preview_micrographs(
@@ -284,12 +284,12 @@ def _write_particles(
         counted, project, target, optics, request, lambda path: shown(path, project),
         counted.look, grouping_of(request, project), start_extractor,
     )  # fmt: skip
-    said = "; ".join(filter(None, [made.groups.get("said", ""), made.left_out]))
-    return Outcome(made.rows, said if made.rows else f"nothing was written: {said}", made.groups)
+    words = "; ".join(filter(None, [made.groups.get("said", ""), made.left_out]))
+    return Outcome(made.rows, words if made.rows else f"nothing was written: {words}", made.groups)
 
 
 class _Counted:
-    """Items that tell how many of them are done."""
+    """Items that report progress while they are read."""
 
     def __init__(self, items: Iterable[StoredItem], progress: Progress) -> None:
         self._items, self._progress, self._done = items, progress, 0
@@ -301,7 +301,7 @@ class _Counted:
             self.look()
 
     def look(self) -> None:
-        """Tell it; raises when the writing is to end."""
+        """Report progress; raises when the writing must end."""
         self._progress(self._done)
 
 
@@ -309,7 +309,7 @@ def _preview_particles(
     items: Iterable[StoredItem], project: ProjectPaths, request: ExportRequest
 ) -> list[list[str]]:
     shown = options_of(request, project).shown
-    is_cut(request)  # else a number that cannot be used is told when it is too late
+    is_cut(request)  # report an unusable number before the export begins
     return [
         row
         for item in items
@@ -333,10 +333,10 @@ PARTICLES = Kind(
         Field(
             "coordinates_pixel_size",
             "their Å/px",
-            "as told with them, else the average's",
+            "as in their file, else the average's",
             "Å per pixel of the other program's coordinates",
         ),
-        Field("box_size_px", "box", "as cut out already", "px of a box to cut out anew"),
+        Field("box_size_px", "box", "as cut out already", "px of the boxes to cut out"),
         Field("pixel_size", "box Å/px", "as cut out already", "Å per pixel of boxes to cut out"),
     ),
 )
@@ -344,7 +344,7 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (MICROGRAPHS, PARTICLES, R
 
 
 def described(optics_groups: str = "one") -> list[dict[str, Any]]:
-    """All kinds, for those who let somebody choose; ``optics_groups`` as the settings have them."""
+    """All kinds, for a dialog or a command; ``optics_groups`` is the value of the setting."""
     usual = BY_SHIFT if optics_groups == BY_SHIFT else ONE_GROUP
     return [
         {
@@ -371,7 +371,7 @@ def first_rows(
     n: int,
     looked_at: int,
 ) -> list[list[str]]:
-    """The first ``n`` rows, among the first ``looked_at`` items."""
+    """The first ``n`` rows of the list, from the first ``looked_at`` items at most."""
     kind = kind_of(request)
     found: list[list[str]] = []
     for name in islice(names, looked_at):

@@ -1,4 +1,4 @@
-"""Particles that are cut out for one export alone: tasks for a process that extracts them."""
+"""Particles that are extracted for one export only: tasks for the process that extracts them."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ class Extractor(Protocol):
         ...
 
 
-# Makes an extractor from what is called a few times a second and raises when the export must end.
+# Makes an extractor; its argument is called a few times a second and raises to end the export.
 StartExtractor = Callable[[Callable[[], None]], Extractor]
 
 
 def number_of(request: ExportRequest, name: str) -> float:
-    """A number that was typed; 0 where none was. Raises ExportError."""
+    """The number in a typed field; 0 for an empty field. Raises ExportError for other text."""
     text = request.given.get(name, "").strip()
     try:
         value = float(text or 0)
     except ValueError:
         value = -1.0
     if not 0 <= value <= 10000:
-        raise ExportError(f"{name.replace('_', ' ')}: {text!r} is no number that can be used")
+        raise ExportError(f"{name.replace('_', ' ')}: {text!r} is not a number from 0 to 10000")
     return value
 
 
 def is_cut(request: ExportRequest) -> bool:
-    """Whether particles are to be cut out for the export alone."""
+    """Whether the request asks to extract particles for this export only."""
     return bool(
         request.given.get("coordinates")
         or number_of(request, "box_size_px")
@@ -62,13 +62,12 @@ def is_cut(request: ExportRequest) -> bool:
 
 def _unwritable(problem: OSError) -> ExportError:
     first = "make room, then " if filesystem.is_full(problem) else ""
-    return ExportError(
-        f"{filesystem.problem_text(problem)}; what was cut stays: {first}export again to go on"
-    )
+    reason = filesystem.problem_text(problem)
+    return ExportError(f"{reason}; extracted particles stay: {first}export again to continue")
 
 
 class Cutter:
-    """Has particles of items cut, into a folder beside the list."""
+    """Has particles of items extracted into a folder beside the list."""
 
     def __init__(
         self,
@@ -83,14 +82,14 @@ class Cutter:
     def rows(
         self, item: StoredItem, optics: Mapping[str, float], places: list[list[float]]
     ) -> Rows:
-        """Have an item's particles cut; the rows of them.
+        """Extract an item's particles and return their rows.
 
         Raises
         ------
         InputError
-            When the item cannot be cut.
+            When this item's particles cannot be extracted.
         ExportError
-            When no item can: there is no room, or nothing may be written there.
+            When no further item can be extracted: the disk is full, or the folder is read-only.
         """
         answer = self._ask(self._task(item, optics, places))
         if problem := answer.get("problem"):
@@ -105,14 +104,16 @@ class Cutter:
         return split_star(path.read_bytes(), str(path))
 
     def close(self) -> None:
-        """End the process; of stacks that are not whole nothing is left."""
+        """End the process and remove incomplete stacks."""
         if self._extractor is not None and self._used:
             self._extractor.close()
             sweep(self._folder)
 
     def _ask(self, task: dict[str, Any]) -> dict[str, Any]:
         if self._extractor is None:
-            raise ExportError("particles can only be cut where a process for it can be started")
+            raise ExportError(
+                "particles cannot be extracted: no process for it can be started here"
+            )
         if not self._used:
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
@@ -125,7 +126,7 @@ class Cutter:
     def _task(
         self, item: StoredItem, optics: Mapping[str, float], places: list[list[float]]
     ) -> dict[str, Any]:
-        """Everything as the item was processed, but for what is asked for."""
+        """The settings with which the item was processed, except those that the request changes."""
         records, request = item.records, self._request
         sections: dict[str, Any] = {}
         for record in records.values():

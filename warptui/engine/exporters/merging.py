@@ -26,7 +26,7 @@ _OLD = ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast")  # in ea
 
 @dataclass(frozen=True)
 class Written:
-    """What came of it."""
+    """The list that was written."""
 
     rows: int
     items: int
@@ -53,19 +53,20 @@ def write_gathered(
     like
         The labels of the rows, and of the optics: those of all these items.
     stop
-        Called between blocks; raises when the writing is to end.
+        Called between blocks; raises when the writing must end.
     durable
-        Whether it has to be on the disk when this returns, and not only readable: a power cut may
-        take what is not, and the next engine writes it again.
+        Whether the file must be on the disk when this function returns: after a power cut, a file
+        that was not is lost, and the next engine writes it again.
     labels
-        Of items that are optics groups of their own, whatever their optics; see `beam_groups`.
+        Label of each item; items with different labels are in different optics groups, whatever
+        their optics; see `optics_groups.grouping`.
     numbers
-        Of the groups that were written before, which keep them; new ones are added.
+        Numbers of optics groups written earlier, which stay the same; new groups are added.
 
     Raises
     ------
     OSError
-        When it cannot be written: what was there stays.
+        When the file cannot be written: the earlier file stays.
     """
     names = list(names)
     numbers = {} if numbers is None else numbers
@@ -73,7 +74,7 @@ def write_gathered(
     rows = 0
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
-        with part.open("wb") as file:  # a bare one takes what there is room for, and no more
+        with part.open("wb") as file:  # an unbuffered file may write only a part
             file.write(_beginning(like, groups, version))
             block, filled = [], 0
             for name in names:
@@ -95,12 +96,12 @@ def write_gathered(
 
 
 def richness(head: Head) -> int:
-    """How much rows tell."""
+    """A measure of how much information rows have, to compare them."""
     return len(head.labels) + len(head.optics)
 
 
 def alike(spool: Spool, names: list[str]) -> tuple[Head | None, list[str], int]:
-    """Items whose rows have the same columns, the richest there are; and how many have not."""
+    """Items whose rows have the richest set of columns found; and the number of other items."""
     heads = Counter(spool.items[name].head for name in names if spool.items[name].n)
     if not heads:
         return None, [], 0
@@ -113,7 +114,7 @@ def alike(spool: Spool, names: list[str]) -> tuple[Head | None, list[str], int]:
 
 
 def group_key(head: Head, label: int) -> str:
-    """Names an optics group, also to another engine."""
+    """The name of an optics group, which other engines understand, too."""
     return f"{label}:{_digest(head)}"
 
 
@@ -125,7 +126,7 @@ def _digest(head: Head) -> str:
 def _groups(
     spool: Spool, names: list[str], labels: Mapping[str, int], numbers: dict[str, int]
 ) -> tuple[dict[str, int], dict[int, Head]]:
-    """Each item's number, and the optics of each: numbered in the order in which items came in."""
+    """Optics group number of each item, and the optics of each group, numbered by arrival."""
     known: dict[tuple[Head, int], int] = {}
     of_items = {}
     for name in names:
@@ -140,7 +141,7 @@ def _groups(
 def _beginning(like: Head, groups: Mapping[int, Head], version: str) -> bytes:
     if version == VERSION_30:
         labels = (*like.labels, *(label for label, _ in _old_optics(like)))
-        return table_head("", labels).partition(b"\n\n")[2]  # 3.0 knows of no versions
+        return table_head("", labels).partition(b"\n\n")[2]  # RELION 3.0 has no version blocks
     optics_labels = (GROUP_NAME, GROUP, *(label for label, _ in like.optics))
     lines = [
         " ".join((f"opticsGroup{number}", str(number), *(value for _, value in head.optics)))
@@ -151,18 +152,18 @@ def _beginning(like: Head, groups: Mapping[int, Head], version: str) -> bytes:
 
 
 def _ending(head: Head, number: int, version: str) -> bytes:
-    """What the rows of a group lack, and their line end."""
+    """The text to append to each row of a group, with the line end."""
     if version == VERSION_31:
         return f" {number}\n".encode()
     return " ".join(("", *(value for _, value in _old_optics(head)))).encode() + b"\n"
 
 
 def _old_optics(head: Head) -> list[tuple[str, str]]:
-    """Labels and values as RELION 3.0 has them in each row: the pixel by a magnification."""
-    told = dict(head.optics)
-    pixel = told.get("rlnImagePixelSize") or told.get("rlnMicrographPixelSize") or "0"
+    """Optics as columns of each row for RELION 3.0, which states pixel size by magnification."""
+    optics = dict(head.optics)
+    pixel = optics.get("rlnImagePixelSize") or optics.get("rlnMicrographPixelSize") or "0"
     return [
-        *((label, told[label]) for label in _OLD if label in told),
+        *((label, optics[label]) for label in _OLD if label in optics),
         ("rlnMagnification", MAGNIFICATION),
         ("rlnDetectorPixelSize", pixel),
     ]

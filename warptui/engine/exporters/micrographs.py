@@ -1,4 +1,4 @@
-"""Micrographs for RELION 3.1 and later: the list, and each movie's motion for polishing.
+"""Micrographs for RELION 3.1 and later: the STAR file, and each movie's motion for polishing.
 
 RELION's shifts are in pixels of the raw movie and, like ours, those that bring a frame into place
 (tests compare with its own motion correction of a movie with known motion).
@@ -44,7 +44,7 @@ OPTICS_LABELS = (
 )
 GROUP_COLUMN = 2  # of a row, behind its name and the file of its motion
 NO_CTF = "no CTF was found"
-SIZE_UNKNOWN = "the movie is gone, and how large its frames were is recorded nowhere"
+SIZE_UNKNOWN = "the movie is gone, and the size of its frames is not recorded"
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class Options:
     """How the list is written."""
 
     absolute: bool = False  # paths; else relative to `base`
-    without_ctf: bool = False  # everything, without columns about the CTF
+    without_ctf: bool = False  # also micrographs without a CTF; no columns about the CTF
     float32: bool = False  # copies of the averages that RELION 3.1 reads
     base: Path | None = None  # where RELION will run; None = the project folder
     grouping: Grouping | None = None  # optics groups by beam shift; None = one
 
     def shown(self, path: Path, project: ProjectPaths) -> str:
-        """A path as the list names it: what lies elsewhere is always named in full."""
+        """A path as the list states it: absolute if the file is outside `base`."""
         base = self.base or project.root
         ours = path.is_relative_to(project.root) or path.is_relative_to(base)
         return str(path) if self.absolute or not ours else os.path.relpath(path, base)
@@ -66,17 +66,17 @@ class Options:
 
 @dataclass
 class Report:
-    """What came of an export."""
+    """The outcome of an export of micrographs."""
 
     output: str
     exported: list[str] = field(default_factory=list)
-    without_ctf: list[str] = field(default_factory=list)  # left out, for want of a CTF
+    without_ctf: list[str] = field(default_factory=list)  # left out because no CTF was found
     left_out: dict[str, str] = field(default_factory=dict)  # for another reason
     n_optics_groups: int = 0
     groups: dict[str, Any] = field(default_factory=dict)  # by beam shift: `beam_shifts.account`
     n_motion: int = 0  # movies with motion metadata
-    size_unknown: list[str] = field(default_factory=list)  # without, for want of their raw size
-    motion_residual_px: float = 0.0  # largest that RELION's local model leaves, RMS
+    size_unknown: list[str] = field(default_factory=list)  # without motion metadata
+    motion_residual_px: float = 0.0  # largest RMS error of RELION's local model
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON-ready values."""
@@ -167,7 +167,7 @@ def export_micrographs(
 
 
 def why_not(item: StoredItem, project: ProjectPaths, options: Options) -> str:
-    """Why an item cannot be in the list; "" where it can."""
+    """Why an item cannot be in the list; "" if it can."""
     path = project.product(AVERAGE, root_name_of(item.name))
     if AVERAGE_STAGE.name not in item.records or not path.is_file():
         return f"no average: {path} is not there"
@@ -177,7 +177,7 @@ def why_not(item: StoredItem, project: ProjectPaths, options: Options) -> str:
 
 
 def preview_row(item: StoredItem, project: ProjectPaths, options: Options) -> list[str] | None:
-    """Name, defocus along and across, resolution as they will stand there; None = left out."""
+    """Name, defocus U and V, resolution as the list will show them; None = left out."""
     if why_not(item, project, options):
         return None
     name, found = (
@@ -219,7 +219,7 @@ def _without_metadata(
 
 
 def _float32_copy(path: Path, project: ProjectPaths) -> Path:
-    """``path`` where it is float32 already, else a copy that is, made once."""
+    """``path`` if that file is float32 already, else the path of a float32 copy, made once."""
     copy = project.average_float32(path.stem)
     if copy.is_file() and copy.stat().st_mtime_ns >= path.stat().st_mtime_ns:
         return copy

@@ -24,22 +24,22 @@ from warptui.engine.model.stored import StoredItem
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages.movie.motion import STAGE as MOTION_STAGE
 
-LATTICE = 9  # places each way at which the local motion is compared
+LATTICE = 9  # rows and columns of places at which the local motion is compared
 GLOBAL_ONLY, POLYNOMIAL = 0, 1  # RELION's versions of a motion model
 
 
 class MotionExport:
-    """Writes ``motion/NAME.star`` of items that have their motion and their movie."""
+    """Writes ``motion/NAME.star`` for items whose motion is known and whose movie exists."""
 
     def __init__(self, project: ProjectPaths, shown: Callable[[Path], str]) -> None:
         self._project, self._shown = project, shown
         self._gains: dict[str, str] = {}
-        self.size_unknown: list[str] = []  # items whose movie is gone, and with it its size
+        self.size_unknown: list[str] = []  # items whose movie, and so its frame size, is gone
 
     def write(self, item: StoredItem, optics: Mapping[str, float]) -> tuple[str, float]:
-        """Path of the file as it stands in the list, and what the local model leaves, RMS px.
+        """The motion file's path as the list states it, and the local model's RMS error in px.
 
-        "" where the motion is not known or cannot be told: polishing then leaves the movie out.
+        "" if the motion is unknown or cannot be expressed: polishing then leaves the movie out.
         """
         record = MOTION_STAGE.record(item)
         movie = self._shown(Path(item.raw_path)) if item.raw_path else ""
@@ -94,7 +94,7 @@ class MotionExport:
         return self._shown(path), residual
 
     def _gain(self, given: Mapping[str, Any], shape_yx: tuple[int, int], movie_format: str) -> str:
-        """The reference in the orientation of the movie, as RELION applies it; "" = none."""
+        """Path of the gain reference, oriented as RELION needs it; "" = no gain reference."""
         path = Path(given.get("gain") or "")
         turns = {key: bool(given.get(f"gain_{key}")) for key in ("flip_x", "flip_y", "transpose")}
         divided = movie_format == "eer" and path.suffix.lower() != ".gain"
@@ -115,9 +115,10 @@ class MotionExport:
 
 
 def shifts_px(result: Mapping[str, Any], pixel_size: float) -> tuple[np.ndarray, np.ndarray | None]:
-    """Shifts to apply in raw pixels: ``(frame, yx)`` of the whole, ``(frame, y, x, yx)`` of places.
+    """Shifts in raw px: ``(frame, yx)`` of whole frames, ``(frame, y, x, yx)`` local.
 
-    The second is what is added to the first on a lattice from edge to edge; None if nothing is.
+    Local shifts are added to the whole-frame shifts on a lattice from edge to edge; None if all
+    are 0.
     """
     time = np.linspace(0, 1, int(result["n_frames"]))
     nodes = np.asarray(result.get("global_yx_angstrom") or [(0.0, 0.0)], dtype=float)
@@ -136,15 +137,15 @@ def shifts_px(result: Mapping[str, Any], pixel_size: float) -> tuple[np.ndarray,
 
 
 def fit_polynomial(whole: np.ndarray, local: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """RELION's model of the local motion.
+    """Fit RELION's polynomial model to the local motion.
 
-    It is zero in the first frame: what our model says of the first frame, a distortion of the
-    average that is the same in all frames, is left out but for its mean, which the whole takes.
+    RELION's model is zero in the first frame. Our local shift in the first frame, a distortion
+    that all frames share, is left out except for its mean, which the whole-frame shifts take.
 
     Returns
     -------
     tuple
-        The shifts of the whole, the 36 coefficients, and what they leave, RMS px.
+        The whole-frame shifts, the 36 coefficients, and the RMS error in px.
     """
     n_frames = len(local)
     first = local[:1]
@@ -170,7 +171,7 @@ def fit_polynomial(whole: np.ndarray, local: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _natural(nodes: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Natural spline through ``nodes`` (node, ...) at positions of 0..1."""
+    """Natural cubic spline through ``nodes`` (node, ...), evaluated at positions in 0..1."""
     from scipy.interpolate import CubicSpline  # slow to import
 
     if len(nodes) == 1:
@@ -183,9 +184,9 @@ def _natural(nodes: np.ndarray, at: np.ndarray) -> np.ndarray:
 def raw_shape(
     path: Path, given: Mapping[str, Any], result: Mapping[str, Any]
 ) -> tuple[int, int] | None:
-    """Size of the raw frames as it was recorded, else as the movie tells it; None = unknown.
+    """Size of the raw frames, from the item's record or else from the movie; None = unknown.
 
-    A binned size cannot be turned back: it was rounded.
+    The raw size cannot be computed from a binned size, which was rounded.
     """
     ny, nx = result.get("raw_shape_yx") or (0, 0)
     if not ny and float(given.get("binning", 1.0)) == 1.0:

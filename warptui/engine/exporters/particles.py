@@ -1,7 +1,7 @@
-"""Lists of particles on demand: those that were cut out, picks alone, or cut out for the export.
+"""Lists of particles on demand: extracted ones, picks alone, or extracted for the export.
 
-Particles to cut go to a process of their own (`exporters.extraction`), which has torch; the
-stacks lie in a folder beside the list, called like it.
+A separate process with torch (`exporters.extraction`) extracts particles for the export; the
+stacks lie in a folder beside the list, with the list's name.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from warptui.engine.stages.movie.average import AVERAGE
 from warptui.engine.stages.movie.average import STAGE as AVERAGE_STAGE
 from warptui.engine.stages.movie.picking import STAGE as PICKING_STAGE
 
-NO_PICKS = "nothing was picked, or cut out, on it"
+NO_PICKS = "it has no picks and no extracted particles"
 NONE_THERE = "the coordinates name no particles on it"
 Load = Callable[[str], StoredItem | None]
 
 
 class Made(NamedTuple):
-    """What came of a list."""
+    """The outcome of writing a list of particles."""
 
     rows: int
     left_out: str  # what, and why
@@ -52,7 +52,7 @@ class Made(NamedTuple):
 
 
 def places_of(request: ExportRequest, project: ProjectPaths) -> Places | None:
-    """The coordinates of another program that are asked for; None = our picks."""
+    """The other program's coordinates that the request names; None = our picks."""
     given = request.given.get("coordinates", "").strip()
     if not given:
         return None
@@ -84,17 +84,17 @@ def write_particles_list(
     grouping: Grouping | None = None,
     start_extractor: StartExtractor | None = None,
 ) -> Made:
-    """Write the list, and stacks where they are asked for.
+    """Write the list, and the stacks if the request asks for them.
 
     ``stop`` is called a few times a second and raises when the writing must end;
-    ``start_extractor`` is needed only where particles are cut for this export alone.
+    ``start_extractor`` is needed only if particles are extracted for this export.
 
     Raises
     ------
     ExportError
-        When the request cannot be met.
+        When the request cannot be fulfilled.
     OSError
-        When nothing more can be written; what was cut stays, and counts when it is begun again.
+        When nothing more can be written; extracted particles stay for the next attempt.
     """
     cutting, places = is_cut(request), places_of(request, project)
     left_out: dict[str, str] = {}
@@ -121,7 +121,7 @@ def write_particles_list(
                 gathering.take(item.name, item.raw_path)
         like, names, odd = alike(spool, names) if spool is not None else (None, [], 0)
         if spool is None or like is None:
-            return Made(0, _said(left_out) or "no particles are there", {})
+            return Made(0, _left_out_words(left_out) or "no particles are there", {})
         version = VERSION_30 if "relion30" in request.switches else VERSION_31
         labels = NO_LABELS if gathering is None else gathering.labels()
         made = write_gathered(
@@ -130,20 +130,20 @@ def write_particles_list(
         groups = gathering.account(made.of_items) if gathering is not None else {}
         if odd:
             left_out["others"] = f"{odd:,} without a CTF or without images"
-        return Made(made.rows, _said(left_out), groups)
+        return Made(made.rows, _left_out_words(left_out), groups)
 
 
 def _spool(target: Path) -> Spool:
-    """Where the rows wait until all are there: on the disk of the list, whatever the project's."""
+    """A temporary file for the rows until all are complete, on the disk of the list."""
     spool = Spool(temporary(target))
-    temporary(target).unlink()  # its name is needed no more, and so it goes however this ends
+    temporary(target).unlink()  # without a name, the system removes the file however this ends
     return spool
 
 
 def preview_particles(
     item: StoredItem, project: ProjectPaths, request: ExportRequest, shown: Callable[[Path], str]
 ) -> list[list[str]]:
-    """The first rows that an item gives: micrograph, x, y, score."""
+    """The first rows of an item: micrograph, x, y, score."""
     try:
         table = _wanted(item, project, places_of(request, project))
     except InputError:
@@ -173,7 +173,7 @@ def _wanted(item: StoredItem, project: ProjectPaths, places: Places | None) -> l
 
 
 def _there(item: StoredItem, project: ProjectPaths, optics: Mapping[str, float]) -> Rows:
-    """Rows of what the session has: particles that were cut out, else picks."""
+    """Rows of the session's particles: extracted ones if they exist, else picks."""
     picking = PICKING_STAGE.record(item)
     suffix = str(picking.result.get("suffix")) if picking is not None else ""
     source = None
@@ -188,7 +188,7 @@ def _there(item: StoredItem, project: ProjectPaths, optics: Mapping[str, float])
 
 
 def _named(rows: Rows, project: ProjectPaths, shown: Callable[[Path], str]) -> Rows:
-    """The rows with paths as they are asked for."""
+    """The rows with paths in the form that the request asks for."""
     words = rows.body.split(b"\n", 1)[0].split()
     labels, body = rows.head.labels, rows.body
     for label in ("rlnImageName", "rlnMicrographName"):
@@ -201,7 +201,7 @@ def _named(rows: Rows, project: ProjectPaths, shown: Callable[[Path], str]) -> R
     return replace(rows, body=body)
 
 
-def _said(left_out: Mapping[str, str]) -> str:
+def _left_out_words(left_out: Mapping[str, str]) -> str:
     reasons: dict[str, list[str]] = {}
     for name, reason in left_out.items():
         reasons.setdefault(reason, []).append(name)

@@ -1,7 +1,8 @@
-"""Rows of all items in one file that is only appended to: what many small files say, at hand.
+"""A cache of the rows of all items, in one file instead of many small ones.
 
-It lies beside the project's other inner files, can be deleted at any time, and is made anew from
-the items' own files. Each record is a line of JSON, then the rows; of an item the last one counts.
+The cache lies beside the project's other inner files; if deleted, it is made again from the items'
+own files. Each record is a line of JSON, then the rows. Records are only appended; the last record
+of an item counts.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from warptui.engine.errors import CorruptError
 from warptui.engine.formats.star.rows import Head, Rows
 from warptui.engine.formats.writing import naming, replacing
 
-WASTE = 0.5  # share of the file that nothing needs, above which it is written anew
+WASTE = 0.5  # share of unused bytes in the file above which it is rewritten
 LEAST_WASTE = 16 << 20  # bytes
 
 
 @dataclass(slots=True)
 class Kept:
-    """Where an item's rows are, and what they were made from."""
+    """The place of an item's rows in the file, and the key of their sources."""
 
     key: str
     rank: int  # order in which items came in
@@ -35,7 +36,7 @@ class Kept:
 
 
 class Spool:
-    """Used from one thread."""
+    """The cache file; used from one thread only."""
 
     def __init__(self, path: Path) -> None:
         self.items: dict[str, Kept] = {}
@@ -47,7 +48,7 @@ class Spool:
         os.ftruncate(self._file, self._end)  # half a record of a program that died
 
     def put(self, found: Iterable[tuple[str, str, Rows]]) -> None:
-        """Keep the rows of items: name, what they were made from, rows. Raises OSError."""
+        """Append rows of items, given as name, key, rows. Raises OSError."""
         pieces, kept, end = [], [], self._end
         for name, key, rows in found:
             head = self._heads.setdefault(rows.head, rows.head)
@@ -68,7 +69,7 @@ class Spool:
             self._compact()
 
     def read(self, name: str) -> bytes:
-        """The rows of an item. Raises CorruptError when they are damaged: it is forgotten."""
+        """The rows of an item. Raises CorruptError if damaged; the item is then removed."""
         kept = self.items[name]
         with naming(self._path):
             data = os.pread(self._file, kept.length, kept.offset)
@@ -78,7 +79,7 @@ class Spool:
         return data
 
     def close(self) -> None:
-        """The spool must not be used afterwards."""
+        """Close the file; the cache must not be used afterwards."""
         os.close(self._file)
 
     def _take(self, name: str, entry: Kept) -> None:
@@ -92,24 +93,24 @@ class Spool:
         self._used += entry.length
 
     def _scan(self) -> int:
-        """Take in what is there; where it ends."""
+        """Read the records of the file; returns where the last complete record ends."""
         size, end = os.fstat(self._file).st_size, 0
         with os.fdopen(os.dup(self._file), "rb") as file:
             file.seek(0)
             while end < size:
                 line = file.readline()
                 try:
-                    told = json.loads(line)
+                    record = json.loads(line)
                     head = Head(
-                        tuple(told["labels"]),
-                        tuple((label, value) for label, value in told["optics"]),
+                        tuple(record["labels"]),
+                        tuple((label, value) for label, value in record["optics"]),
                     )
                     offset = end + len(line)
                     entry = Kept(
-                        told["key"], -1, self._heads.setdefault(head, head), told["n"],
-                        offset, told["length"], told["crc"],
+                        record["key"], -1, self._heads.setdefault(head, head), record["n"],
+                        offset, record["length"], record["crc"],
                     )  # fmt: skip
-                    name = told["name"]
+                    name = record["name"]
                 except (ValueError, KeyError, TypeError):
                     break  # what a crash left, or another version
                 if offset + entry.length > size:
@@ -120,7 +121,7 @@ class Spool:
         return end
 
     def _compact(self) -> None:
-        """Write what counts into a new file, in the order of the ranks."""
+        """Write the records in use into a new file, in the order of their ranks."""
         with replacing(self._path) as part:
             with part.open("wb") as file:
                 end, moved = 0, {}
@@ -139,11 +140,11 @@ class Spool:
 
 
 def _line(name: str, key: str, head: Head, n: int, length: int, crc: int) -> bytes:
-    told = {
+    record = {
         "name": name, "key": key, "n": n, "length": length, "crc": crc,
         "labels": head.labels, "optics": head.optics,
     }  # fmt: skip
-    return json.dumps(told).encode() + b"\n"
+    return json.dumps(record).encode() + b"\n"
 
 
 def _write_all(file: int, data: bytes, offset: int) -> None:

@@ -1,4 +1,4 @@
-"""The particles of one item as rows of a list: those that were cut out, or the picks alone."""
+"""The particles of one item as rows of a list: extracted particles, or the picks alone."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from warptui.engine.stages.movie.picking import STAGE as PICKING_STAGE
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What the rows of an item are made from."""
+    """The files and values from which the rows of an item are made."""
 
     name: str
     sequence: int
     key: str  # changes when the rows do
     path: str = ""  # of the STAR file of its stack, from the project folder; "" = the picks
     optics: tuple[float, float, float] = (0.0, 0.0, 0.0)  # kV, mm, amplitude contrast: settings
-    raw_path: str = ""  # of the movie: what tells of its beam shift lies beside it
+    raw_path: str = ""  # of the movie: the file with its beam shift lies beside it
 
 
 def source_of(
     stored: StoredItem, suffix: str, optics: Mapping[str, float], *, extracting: bool
 ) -> Source | None:
-    """What an item's rows are made from; None where it has none of this model."""
+    """Sources of an item's rows; None if it has no picks or particles of this model."""
     picking = PICKING_STAGE.record(stored)
     if picking is None or picking.result.get("suffix") != suffix:
         return None
@@ -64,7 +64,7 @@ def rows_of(
     Raises
     ------
     InputError
-        If what they are made from is gone or damaged.
+        If the files of their sources are missing or damaged.
     OSError
         If it cannot be read.
     """
@@ -85,8 +85,8 @@ def rows_of(
     table = particle_rows(
         average.result, ctf.result if ctf else {}, positions, scores, micrograph=micrograph
     )
-    told = (ctf.sections.get("optics") if ctf else None) or {}
-    head = Head(table.labels[:-1], _optics(average.result, average.sections, told, source.optics))
+    used = (ctf.sections.get("optics") if ctf else None) or {}
+    head = Head(table.labels[:-1], _optics(average.result, average.sections, used, source.optics))
     lines = "".join(f"{line.rpartition(' ')[0]}\n" for line in table.lines)
     return Rows(head, len(table.lines), lines.encode())
 
@@ -94,7 +94,7 @@ def rows_of(
 def _optics(
     average: Mapping[str, Any],
     sections: Mapping[str, Any],
-    told: Mapping[str, Any],
+    used: Mapping[str, Any],
     given: tuple[float, float, float],
 ) -> tuple[tuple[str, str], ...]:
     """The optics group of picks without images, without its name and number."""
@@ -104,7 +104,7 @@ def _optics(
     values = (
         pixel_size / binning,
         pixel_size,
-        *(float(told.get(key, own)) for key, own in zip(keys, given, strict=True)),
+        *(float(used.get(key, own)) for key, own in zip(keys, given, strict=True)),
     )
     labels = OPTICS_LABELS[2:]
     return tuple((label, f"{value:.6f}") for label, value in zip(labels, values, strict=True))

@@ -14,9 +14,9 @@ def stacks_of(target: Path) -> Path:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a program that was ended left half in a folder of stacks.
+    """Remove incomplete stacks, left by an ended program, from a folder of stacks.
 
-    For whoever holds the list alone: nobody else writes there then.
+    Only the holder of the list's lock may call this: no other program writes there then.
     """
     for part in folder.glob(f".*{TEMPORARY_SUFFIX}"):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The engine's exports: each written in a thread of its own, so that nothing waits for it."""
+"""The engine's exports, each in a thread of its own, so that processing does not wait."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ END_GRACE_S = 1.0  # for exports, when the engine ends
 
 
 class Exports:
-    """Begun and cancelled from the session's thread.
+    """Begins, lists and cancels exports; used from the session's thread.
 
-    ``load`` reads everything that is stored of an item, in any thread.
+    ``load`` reads all stored data of an item, from any thread.
     """
 
     def __init__(self, project: ProjectPaths, load: Callable[[str], StoredItem | None]) -> None:
         self._project, self._load = project, load
         self._records = ExportRecords(project)
         self._running: dict[str, _Writing] = {}
-        self._ended: dict[str, Export] = {}  # told until it is read from disk
+        self._ended: dict[str, Export] = {}  # listed from here until their record is read from disk
 
     def begin(
         self,
@@ -43,12 +43,12 @@ class Exports:
         names: Sequence[str],
         optics: Mapping[str, float],
     ) -> str:
-        """Write the list of these items; returns its id at once.
+        """Begin to write the list of these items; returns the id of the export without waiting.
 
         Raises ExportError when there is nothing to write, or the list is being written.
         """
         if not names:
-            raise ExportError("nothing was written: no item is as it was asked for")
+            raise ExportError("nothing was written: no item is in the requested selection")
         record = Export(
             export_id(target), kind.name, str(target), "running", time.time(), 0, len(names),
             writer="engine",
@@ -57,14 +57,14 @@ class Exports:
         held.enter_context(self._records.writing(record))
         writing = _Writing(record, held)
 
-        def go_on(done: int = 0) -> None:  # the items count themselves
+        def go_on(done: int = 0) -> None:  # `items` counts the progress
             if writing.cancelled:
                 raise Cancelled(writing.cancelled)
 
         def items() -> Iterator[StoredItem]:
             for done, name in enumerate(names, 1):
                 go_on()
-                # where nothing is stored any more, that is told as of others that lack something
+                # an item without stored data is reported like one that lacks results
                 yield self._load(name) or StoredItem(name, done)
                 writing.record = replace(writing.record, rows=done)
 
@@ -84,14 +84,14 @@ class Exports:
         return record.id
 
     def cancel(self, number: str) -> None:
-        """Stop writing; what was there before stays. Raises KeyError when it is not written now."""
+        """Stop an export; the earlier file stays. Raises KeyError if the export does not run."""
         writing = self._running.get(number)
         if writing is None:
             raise KeyError("this export does not run in the engine: there is nothing to cancel")
         writing.cancelled = "cancelled by the user"
 
     def look(self) -> tuple[Export, ...]:
-        """All that is known, newest first."""
+        """All exports that are known, newest first."""
         for number, writing in list(self._running.items()):
             if writing.record.state != "running":
                 del self._running[number]
@@ -106,7 +106,7 @@ class Exports:
         return tuple(sorted(found, key=lambda record: record.at, reverse=True))
 
     def close(self) -> None:
-        """End what runs: nothing half is left."""
+        """Cancel all running exports, without leaving incomplete files."""
         for writing in self._running.values():
             writing.cancelled = "the engine ended"
         until = time.monotonic() + END_GRACE_S
@@ -124,24 +124,24 @@ class Exports:
                 record = replace(begun, state="failed", reason=reason_of(problem))
             except Exception as problem:
                 log.exception("a mistake in the program: please report it with these lines")
-                said = f"{type(problem).__name__}: {problem}"
-                record = replace(begun, state="failed", reason=said)
+                reason = f"{type(problem).__name__}: {problem}"
+                record = replace(begun, state="failed", reason=reason)
             record = replace(record, at=time.time())
-            said = f"{record.rows:,} rows" if record.state == "done" else record.state
+            result = f"{record.rows:,} rows" if record.state == "done" else record.state
             reason = f" ({record.reason})" if record.reason else ""
             level = logging.WARNING if record.state == "failed" else logging.INFO
-            log.log(level, "export to %s: %s%s", record.path, said, reason)
+            log.log(level, "export to %s: %s%s", record.path, result, reason)
             try:
                 self._records.say(record)
             except OSError as problem:
-                log.warning("what came of %s cannot be kept: %s", record.path, problem)
-        writing.record = record  # last: who hears of its end may begin anew
+                log.warning("the end of the export to %s is not recorded: %s", record.path, problem)
+        writing.record = record  # last: from now on the same list can be exported again
 
 
 class _Writing:
-    """An export that runs."""
+    """A running export."""
 
     def __init__(self, record: Export, held: ExitStack) -> None:
         self.record, self.held = record, held
-        self.cancelled = ""  # why, once somebody asked
+        self.cancelled = ""  # the reason, once cancelled
         self.thread = threading.Thread()

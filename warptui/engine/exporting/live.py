@@ -1,8 +1,9 @@
-"""The live lists of particles: what is selected, on disk within seconds, readable at every moment.
+"""The live lists: STAR files of the selected particles, kept up to date within seconds.
 
-The session's thread says which items belong in them and what their rows are made from; everything
-else happens in a thread of its own. `particles_MODEL.star` has all of them in the order in which
-they came in, `particles_MODEL_last.star` those of the newest items. Both are replaced whole.
+The session's thread names the items of the lists and the sources of their rows; everything else
+happens in a thread of the lists' own. `particles_MODEL.star` has all particles in order of arrival,
+`particles_MODEL_last.star` those of the newest items. Both files are replaced as a whole, so that
+other programs can read them at every moment.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 READERS, BATCH = 8, 200  # threads and files at a time: network file systems answer slowly
-SHARE, PATIENCE_S = 0.05, 6.0  # of the time that lists grow in, if that is not too long to wait
-RETRY_S = 5.0  # after the disk refused
-HEAL_S = 10.0  # between attempts at what could not be read
-HEAL_AT_ONCE = 200  # items that are tried again then
+SHARE, PATIENCE_S = 0.05, 6.0  # share of time spent on writing growing lists; longest wait
+RETRY_S = 5.0  # after a failed write
+HEAL_S = 10.0  # between attempts to read unreadable items
+HEAL_AT_ONCE = 200  # items per such attempt
 END_S = 3.0  # for the last version, when the engine ends
 KIND = "live particles"
 
 
 class LiveListWriter:
-    """The live lists of one model's particles. `tell` it, `look` at it, `close` it.
+    """The live lists of one model's particles: `update` with changes, `look` at the lists, `close`.
 
     ``load`` reads everything that is stored of an item, in any thread.
     """
@@ -58,11 +59,11 @@ class LiveListWriter:
     ) -> None:
         self.suffix = suffix
         self._shifts = shifts or BeamShifts()
-        self._groups: LiveGroups | None = None  # None = one, whatever the beam shift
+        self._groups: LiveGroups | None = None  # None = one optics group, not by beam shift
         self._picture: dict[str, Any] = {}
         self._project, self._settings, self._load = project, settings, load
-        self._told: dict[str, Source | None] = {}  # not taken yet
-        self._urgent = False  # something leaves or changes: people wait for it
+        self._changes: dict[str, Source | None] = {}  # not taken yet
+        self._urgent = False  # an item leaves or changes: the user waits for the list
         self._closing = False
         self._bell = threading.Condition()
         self._wanted: dict[str, Source] = {}
@@ -70,21 +71,21 @@ class LiveListWriter:
         self._failed: dict[str, str] = {}  # items whose rows cannot be read, and why
         self._heal_due = float("inf")
         self._records: tuple[Export, ...] = ()
-        self._seconds = 0.0  # that the last writing took
+        self._seconds = 0.0  # duration of the last writing
         self._due = 0.0
         self._thread = threading.Thread(target=self._run, name="live lists", daemon=True)
         self._thread.start()
 
     def update(self, changes: Mapping[str, Source | None]) -> None:
-        """Items that belong in the lists, and what their rows are made from; None = they do not."""
+        """Take in changed items with the sources of their rows; None = not in the lists."""
         if not changes:
             return
         with self._bell:
-            self._told.update(changes)
+            self._changes.update(changes)
             self._bell.notify()
 
     def configure(self, settings: ExportSettings, shifts: BeamShifts | None = None) -> None:
-        """Write them by other settings from now on."""
+        """Write the lists with other settings from now on."""
         with self._bell:
             self._shifts = shifts or self._shifts
             if settings != self._settings:
@@ -92,11 +93,11 @@ class LiveListWriter:
                 self._bell.notify()
 
     def groups(self) -> dict[str, Any]:
-        """The optics groups of the list by beam shift: `beam_shifts.account`; {} = they are not."""
+        """Optics groups of the list as `beam_shifts.account`; {} if not made by beam shift."""
         return self._picture
 
     def look(self) -> tuple[Export, ...]:
-        """What stands in the lists now."""
+        """Records of the lists as they are on disk now."""
         return self._records
 
     def close(self, *, wait: bool = True) -> None:
@@ -131,19 +132,17 @@ class LiveListWriter:
                     return
         except Exception as mistake:
             log.exception("a mistake in the program: please report it with these lines")
-            self._stands_still(
-                f"a mistake in the program ({mistake!r}); the engine's log says more"
-            )
+            self._stays(f"a mistake in the program ({mistake!r}); the engine's log says more")
         finally:
             if spool is not None:
                 spool.close()
 
     def _wait(self) -> tuple[bool, bool]:
-        """Until there is something to write and it is time; whether there is, whether to end."""
+        """Wait for changes and the time to write; returns whether changes exist, whether to end."""
         with self._bell:
             while not self._closing:
                 now = time.monotonic()
-                if self._urgent or self._told:
+                if self._urgent or self._changes:
                     wait = self._due - now
                     if not self._urgent and not self._decided():
                         wait += min(self._seconds / SHARE, PATIENCE_S)
@@ -156,17 +155,17 @@ class LiveListWriter:
                     self._bell.wait(
                         None if self._heal_due == float("inf") else self._heal_due - now
                     )
-            found = self._urgent or bool(self._told)
+            found = self._urgent or bool(self._changes)
             return found, self._closing
 
     def _decided(self) -> bool:
-        """Whether something that people decided waits: not a mere new item."""
-        return any(name in self._known for name in self._told)
+        """Whether a waiting change concerns a known item: the user's decision, not a new item."""
+        return any(name in self._known for name in self._changes)
 
     def _take(self) -> None:
         with self._bell:
-            told, self._told, self._urgent = self._told, {}, False
-        for name, source in told.items():
+            changes, self._changes, self._urgent = self._changes, {}, False
+        for name, source in changes.items():
             self._failed.pop(name, None)
             if source is None:
                 self._wanted.pop(name, None)
@@ -174,14 +173,14 @@ class LiveListWriter:
                 self._wanted[name] = source
 
     def _plan_healing(self) -> None:
-        """What cannot be read is tried again: a file may be mended, or arrive late."""
+        """Plan another attempt at unreadable items: a file may be repaired, or arrive late."""
         late = self._groups is not None and self._groups.incomplete
         self._heal_due = time.monotonic() + HEAL_S if self._failed or late else float("inf")
 
     def _read(self, spool: Spool, *, again: bool) -> bool:
-        """Bring the rows of all items into the spool; whether any came.
+        """Read the rows of all items into the spool; returns whether any row is new.
 
-        ``again``: also those that could not be read before.
+        ``again``: also items that could not be read before.
         """
         retried = dict(islice(self._failed.items(), HEAL_AT_ONCE)) if again else {}
         for name in retried:
@@ -213,11 +212,11 @@ class LiveListWriter:
         return healed or len(missing) > len(retried)
 
     def _group(self, spool: Spool, *, again: bool) -> bool:
-        """Find the items' optics groups by beam shift; whether any changed."""
+        """Find the items' optics groups by beam shift; returns whether any changed."""
         settings, path = self._settings, self._project.live_groups(self.suffix)
         if settings.optics_groups != "beam_shift" or settings.star_version == VERSION_30:
             if settings.optics_groups != "beam_shift":
-                path.unlink(missing_ok=True)  # switched on again, they are made anew from all
+                path.unlink(missing_ok=True)  # if switched on again, made from all items
             self._groups, self._picture = None, {}
             return False
         there = [source for name, source in self._wanted.items() if name in spool.items]
@@ -249,12 +248,12 @@ class LiveListWriter:
         path, last = self._project.live_list(self.suffix), self._project.live_last(self.suffix)
         if like is None:
             if not path.exists() or not spool.items:
-                if self._failed:  # else nobody would know why there is no list
-                    self._stands_still(_left_out(odd, self._failed))
+                if self._failed:  # explain why there is no list
+                    self._stays(_left_out(odd, self._failed))
                 return
             like = max((kept.head for kept in spool.items.values()), key=richness)
         newest = fit[-settings.last_items :]
-        said = _left_out(odd, self._failed)
+        words = _left_out(odd, self._failed)
         groups = self._groups
         records = []
         try:
@@ -266,7 +265,7 @@ class LiveListWriter:
                 )  # fmt: skip
                 if groups is not None and target == path:
                     self._picture = groups.account(made.of_items)
-                    said = "; ".join(filter(None, [self._picture["said"], said]))
+                    words = "; ".join(filter(None, [self._picture["said"], words]))
                 records.append(
                     Export(
                         export_id(target),
@@ -276,7 +275,7 @@ class LiveListWriter:
                         time.time(),
                         made.rows,
                         made.items,
-                        said,
+                        words,
                         "engine",
                     )
                 )
@@ -292,17 +291,17 @@ class LiveListWriter:
         self._due = time.monotonic() + settings.live_seconds
 
     def _refused(self, problem: OSError) -> None:
-        """The lists stay as they were; another try follows."""
-        said = f"{problem.filename or self._project.root}: {problem.strerror or problem}"
+        """Handle a failed write: the lists stay as they were; another attempt follows."""
+        reason = f"{problem.filename or self._project.root}: {problem.strerror or problem}"
         if is_full(problem):
-            said += f"; make room: it is tried again every {RETRY_S:g} s"
-        self._stands_still(said)
+            reason += f"; make room: the list is written again every {RETRY_S:g} s"
+        self._stays(reason)
         self._due, self._seconds = time.monotonic() + RETRY_S, 0.0
         with self._bell:
             self._urgent = True
 
-    def _stands_still(self, reason: str) -> None:
-        """Say that the lists stay as they were: nobody may take an old one for a live one."""
+    def _stays(self, reason: str) -> None:
+        """Report that the lists are outdated, so that the user does not regard them as live."""
         path = self._project.live_list(self.suffix)
         before = self._records[0] if self._records else None
         record = Export(
@@ -315,10 +314,10 @@ class LiveListWriter:
 
 
 def _left_out(odd: int, failed: Mapping[str, str]) -> str:
-    said = []
+    parts = []
     if odd:
-        said.append(f"{odd:,} items left out: no CTF was found")
+        parts.append(f"{odd:,} items left out: no CTF was found")
     for name, reason in islice(failed.items(), 1):
         more = f" and {len(failed) - 1:,} more" if len(failed) > 1 else ""
-        said.append(f"{name}{more} left out: {reason}")
-    return "; ".join(said)
+        parts.append(f"{name}{more} left out: {reason}")
+    return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""Keeps the live lists of particles in accord with the items and the settings."""
+"""Updates the live lists of particles when items or settings change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from warptui.engine.training.request import used_model
 
 
 class LiveListService:
-    """Used from the session's thread."""
+    """The live lists of the model in use; called from the session's thread only."""
 
     def __init__(
         self, project: ProjectPaths, items: ItemService, load: Callable[[str], StoredItem | None]
@@ -32,7 +32,7 @@ class LiveListService:
         self._config: Config | None = None
 
     def apply(self, config: Config) -> None:
-        """Go on by these settings. Lists of another model's particles stay as they are."""
+        """Continue with these settings. Lists of another model's particles stay unchanged."""
         before, self._config = self._config, config
         if before is not None and config == before.model_copy(update={"filters": config.filters}):
             return
@@ -52,7 +52,7 @@ class LiveListService:
         self._items.touched.update(self._items.table.entries)
 
     def update(self) -> None:
-        """Say which items belong into the lists now, of those that something became of."""
+        """Update the lists for changed items: which of them belong in the lists now."""
         names, self._items.touched = self._items.touched, set()
         if self._live is None or self._config is None or not names:
             return
@@ -69,15 +69,15 @@ class LiveListService:
         self._live.update(sources)
 
     def groups(self) -> dict[str, Any]:
-        """The optics groups of the list by beam shift, as its pictures show them."""
+        """Optics groups of the list by beam shift, for its plots; see `LiveListWriter.groups`."""
         return self._live.groups() if self._live is not None else {}
 
     def look(self) -> tuple[Export, ...]:
-        """What stands in the lists now."""
+        """Records of the lists as they are on disk now."""
         return self._live.look() if self._live is not None else ()
 
     def close(self) -> None:
-        """Write the last version."""
+        """Write the last version of the lists and end."""
         if self._live is not None:
             self.update()
             self._live.close()

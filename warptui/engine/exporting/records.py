@@ -1,7 +1,7 @@
-"""What is known of each export, on disk: one small file per list, whoever writes that list.
+"""Records of exports on disk: one small file per list, whichever program writes the list.
 
-A list is written by one program at a time: it holds a lock beside the record, which the system
-takes away when the program ends, however it ends.
+Only one program writes a list at a time: this program holds a lock beside the record, which the
+system releases when the program ends, even by a crash.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ log = logging.getLogger(__name__)
 
 MOST = 50  # records that are kept
 LOOK_EVERY_S = 2.0
-CUT_KIND = "particles"  # whose images may be cut out for it
+CUT_KIND = "particles"  # kind whose images may be extracted for the export
 AGAIN = "export again"
 INTERRUPTED = "interrupted: the program that wrote it ended"
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # of some network disks
 
 
 def export_id(path: Path) -> str:
-    """Names the file that is written."""
+    """The id of the export to this file."""
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
 
 
 def reason_of(problem: WarptuiError | OSError) -> str:
-    """Why an export ended, and what to do."""
+    """A message about why an export failed, and what to do."""
     return (
         filesystem.problem_and_advice(problem, AGAIN)
         if isinstance(problem, OSError)
@@ -52,7 +52,7 @@ def reason_of(problem: WarptuiError | OSError) -> str:
 
 
 class ExportRecords:
-    """The records of one project."""
+    """The records of all exports of one project."""
 
     def __init__(self, project: ProjectPaths) -> None:
         self._folder = project.exports
@@ -62,12 +62,12 @@ class ExportRecords:
 
     @contextmanager
     def writing(self, record: Export) -> Iterator[None]:
-        """Hold the list of ``record`` for oneself, and say so.
+        """Lock the list of ``record`` for this program, and write the record.
 
         Raises
         ------
         ExportError
-            When another program, or another thread, writes this list now.
+            When another program or thread writes this list now.
         OSError
             When the project cannot be written to.
         """
@@ -81,10 +81,10 @@ class ExportRecords:
             yield
 
     def say(self, record: Export) -> None:
-        """Keep what is known now.
+        """Write a record.
 
-        Where there is no room for it, nothing is known: the list itself may lie on another disk,
-        and what was said before is not so any more.
+        If the disk is full, the record is removed: the list may lie on another disk and change,
+        so that an earlier record would be wrong.
         """
         path = self._file(record.id)
         try:
@@ -93,11 +93,11 @@ class ExportRecords:
             if not filesystem.is_full(problem):
                 raise
             if record.state != "running":
-                log.warning("of the export to %s nothing is kept: %s", record.path, problem)
+                log.warning("the export to %s is not recorded: %s", record.path, problem)
             path.unlink(missing_ok=True)
 
     def all(self) -> tuple[Export, ...]:
-        """All records, newest first; looks at the disk when something may have changed there."""
+        """All records, newest first; reads the disk again only if its records may have changed."""
         now = time.monotonic()
         running = any(record.state == "running" for record in self._known)
         if now < self._looked_at + LOOK_EVERY_S:
@@ -109,7 +109,7 @@ class ExportRecords:
                 self._stamp = stamp
                 self._known = self._read_all()
         except OSError:
-            self._stamp, self._known = -1, ()  # none yet, or none that can be read
+            self._stamp, self._known = -1, ()  # no folder yet, or not readable
         return self._known
 
     def _read_all(self) -> tuple[Export, ...]:
@@ -123,7 +123,7 @@ class ExportRecords:
         return tuple(self._still(record) for record in records[:MOST])
 
     def _still(self, record: Export) -> Export:
-        """The record of a program that died is set right."""
+        """Correct the record of a program that died while it wrote the list."""
         if record.state != "running":
             return record
         with suppress(OSError), self._lock(record.id) as ours:
@@ -144,11 +144,11 @@ class ExportRecords:
         try:
             return codec.decode(Export, json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError):
-            return None  # half a record of a full disk, or of another version
+            return None  # incomplete because of a full disk, or of another version
 
     @contextmanager
     def _lock(self, number: str) -> Iterator[bool]:
-        """Whether nobody else holds the list; nobody will while this lasts."""
+        """Whether no other program holds the list; holds the lock during the context."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{number}.lock"
         with _HERE_GUARD:
@@ -168,7 +168,7 @@ class ExportRecords:
                 except OSError as problem:
                     if problem.errno not in _NO_LOCKS:
                         raise
-                    # threads of this program take turns all the same
+                    # threads of this program still take turns
                 yield True
         finally:
             with _HERE_GUARD:

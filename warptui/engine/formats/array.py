@@ -1,4 +1,4 @@
-"""Arrays as NumPy files, written whole or not at all."""
+"""Writing arrays as NumPy files, completely or not at all."""
 
 from __future__ import annotations
 

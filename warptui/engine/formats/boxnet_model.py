@@ -1,4 +1,4 @@
-"""BoxNet models as files: weights as safetensors, with a card that says how they came about."""
+"""BoxNet model files: weights as safetensors, with a card about data and training."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHOWN_HASH = 12
 
 @dataclass(frozen=True)
 class BoxNetFile:
-    """Weights of one network and what is known about them."""
+    """Weights of one network, with their card and hash."""
 
     weights: dict[str, np.ndarray]
     width: int
@@ -33,14 +33,14 @@ class BoxNetFile:
 
 
 def find_model(name: str, project: Path) -> Path:
-    """The file of the model that [picking] names.
+    """The path of the model in picking.model.
 
-    ``name`` is a bundled model's, that of one in the project's ``models/`` folder, or a path.
+    ``name`` is a bundled model, a model in the project's ``models/`` folder, or a path.
 
     Raises
     ------
     InputError
-        If there is no such model; lists those that there are.
+        If there is no such model; lists the existing models.
     """
     for path in (project / "models" / f"{name}{SUFFIX}", bundled_folder() / f"{name}{SUFFIX}"):
         if path.is_file():
@@ -63,17 +63,17 @@ def model_names(project: Path) -> list[str]:
 
 
 def bundled_folder() -> Path:
-    """Folder of the models that come with the program."""
+    """Folder of the models that the program includes."""
     return Path(str(resources.files("warptui.engine.nets") / "models"))
 
 
 def read_boxnet(path: Path) -> BoxNetFile:
-    """A model file, checked.
+    """Read and check a model file.
 
     Raises
     ------
     InputError
-        If it is absent, damaged, no BoxNet model, or of a format that this version cannot read.
+        If the file is missing, damaged, no BoxNet model, or of an unsupported format.
     """
     try:
         content = path.read_bytes()
@@ -84,25 +84,25 @@ def read_boxnet(path: Path) -> BoxNetFile:
     try:
         weights = safetensors.numpy.load(content)
         size = int.from_bytes(content[:8], "little")
-        told = json.loads(content[8 : 8 + size]).get("__metadata__", {})
+        metadata = json.loads(content[8 : 8 + size]).get("__metadata__", {})
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as problem:
         raise InputError(
             f"{path}: damaged, or no {SUFFIX} file ({problem}); copy it again or train it again"
         ) from problem
-    if told.get("kind") != "BoxNet":
+    if metadata.get("kind") != "BoxNet":
         raise InputError(f"{path}: holds no BoxNet model; expected one that warptui wrote")
-    if told.get("format") != str(FORMAT):
+    if metadata.get("format") != str(FORMAT):
         raise InputError(
-            f"{path}: format {told.get('format')} of BoxNet models; this version reads {FORMAT}. "
-            "Train it again, or use the version of warptui that wrote it"
+            f"{path}: format {metadata.get('format')} of BoxNet models; this version reads "
+            f"{FORMAT}. Train it again, or use the version of warptui that wrote it"
         )
     bad = [name for name, values in weights.items() if not np.isfinite(values).all()]
     if bad:
         raise InputError(f"{path}: weights that are not finite in {bad[0]}; train it again")
     return BoxNetFile(
         {name: values.astype(np.float32) for name, values in weights.items()},
-        int(told["width"]),
-        json.loads(told.get("card", "{}")),
+        int(metadata["width"]),
+        json.loads(metadata.get("card", "{}")),
         hashlib.sha256(content).hexdigest(),
     )
 
@@ -110,7 +110,7 @@ def read_boxnet(path: Path) -> BoxNetFile:
 def write_boxnet(
     path: Path, weights: Mapping[str, np.ndarray], width: int, card: Mapping[str, Any]
 ) -> str:
-    """Write a model in half precision, beside and renamed into place; its hash.
+    """Write a model in half precision, renamed into place when complete; returns its hash.
 
     Raises
     ------
@@ -152,5 +152,5 @@ def hash_model(path: Path) -> str:
 
 
 def short_hash(full: str) -> str:
-    """As much of a hash as people compare."""
+    """The first digits of a hash, for people to compare."""
     return full[:_SHOWN_HASH]

@@ -1,4 +1,4 @@
-"""Whether a movie file has been written to its end: structure against size, and zero tails.
+"""Whether a movie file is completely written: checks structure against size, and zero tails.
 
 Cheap: header, page chain and a few kB of pixels. A TIFF that grows page by page is complete
 at every moment by this test; only its siblings' frame count can tell.
@@ -20,7 +20,7 @@ _BLOCK = 1 << 16
 
 
 def check_complete(path: Path) -> str:
-    """Why a movie file is not complete yet, as a sentence; "" when it is.
+    """Why a movie file is not complete yet, as a sentence; "" for a complete file.
 
     A last frame that ends in far more zeros than the first one counts as not written yet:
     some systems reserve the whole length first and fill it later.
@@ -65,7 +65,7 @@ def _check_pages(source: Source, chain: Chain) -> str:
 
 
 def _extent(page: Page) -> tuple[int, int]:
-    """Where an uncompressed page's pixels begin and end."""
+    """First and last byte of an uncompressed page's pixels."""
     offsets, counts = page.chunks()
     return min(offsets), max(o + c for o, c in zip(offsets, counts, strict=True))
 
@@ -80,7 +80,7 @@ def _check_sections(source: Source) -> str:
 
 
 def _compare_tails(source: Source, first: tuple[int, int], last: tuple[int, int]) -> str:
-    """Compare how many zero bytes end the first and the last frame."""
+    """Compare the numbers of zero bytes at the end of the first and the last frame."""
     tail = _trailing_zeros(source, *last)
     length = last[1] - last[0]
     if tail < min(_BLOCK, length):

@@ -1,4 +1,4 @@
-"""Digital Micrograph 3 and 4 files: the largest two-dimensional image in one.
+"""Reads the largest two-dimensional image of Digital Micrograph 3 and 4 files.
 
 Gatan does not publish the format; this follows the description by Chris Boothroyd
 (Digital Micrograph file format), which covers the tags and the types used here.
@@ -30,7 +30,7 @@ _MAX_DEPTH = 32
 
 @dataclass(frozen=True)
 class DataBlock:
-    """An array in the file that is not read until it is wanted."""
+    """Place and type of an array in the file, which is read only when needed."""
 
     offset: int
     n_bytes: int
@@ -111,7 +111,7 @@ def _image(entry: Any) -> tuple[DataBlock, str, tuple[int, int]] | None:
 
 
 def _read_group(cursor: _Cursor, depth: int) -> dict[str, Any]:
-    """A group of tags; unnamed ones are numbered."""
+    """Read a group of tags; unnamed tags are numbered."""
     if depth > _MAX_DEPTH:
         raise CorruptError(f"{cursor.source.name}: tags nested deeper than {_MAX_DEPTH}")
     cursor.take(2)  # sorted, open

@@ -1,4 +1,4 @@
-"""Single images from the files that references come in: MRC, TIFF, DM3, DM4."""
+"""Reads single images, such as gain references, from MRC, TIFF, DM3 and DM4 files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from warptui.engine.formats.tiff import movie, structure
 
 
 def read_image(path: Path, *, flip_tiff: bool = True) -> np.ndarray:
-    """The one image of a file (y, x) in its own type; the content tells the format.
+    """Read a file's only image (y, x) in its own type; the format is found from the content.
 
     TIFF and DM files hold the top row first and are flipped, so that row 0 is the first MRC
     row; ``flip_tiff=False`` leaves a TIFF's rows as they are in the file.
@@ -43,7 +43,7 @@ def read_image(path: Path, *, flip_tiff: bool = True) -> np.ndarray:
 
 
 def orient(image: np.ndarray, *, flip_x: bool, flip_y: bool, transpose: bool) -> np.ndarray:
-    """Flip x, flip y, then transpose: the order in which the settings mean it."""
+    """Flip x, flip y, then transpose, in the order of the settings."""
     image = image[:, ::-1] if flip_x else image
     image = image[::-1] if flip_y else image
     return np.ascontiguousarray(image.T if transpose else image)

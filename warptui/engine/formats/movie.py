@@ -90,7 +90,7 @@ class MovieReader:
 def open_movie(
     path: Path, *, eer_frames_per_group: int = 32, eer_upsampling: int = 1
 ) -> MovieReader:
-    """Open a movie; its format is told by its content, not by its name.
+    """Open a movie; the format is found from the content, not from the name.
 
     Raises
     ------

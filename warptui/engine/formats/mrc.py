@@ -28,7 +28,7 @@ _MAX_SIDE = 1 << 20
 
 @dataclass(frozen=True)
 class MrcHeader:
-    """What is used of an MRC header."""
+    """The fields of an MRC header that warptui uses."""
 
     shape_zyx: tuple[int, int, int]
     mode: int
@@ -49,7 +49,7 @@ class MrcHeader:
 
 
 def read_header(source: Source) -> MrcHeader:
-    """Header of an MRC file in either byte order, with or without its stamps.
+    """Read the header of an MRC file in either byte order, with or without its stamps.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def _is_plausible(data: bytes, order: str) -> bool:
 
 
 def _pixel_size(cell: tuple[float, ...], nx: int, ny: int) -> float | None:
-    """Å/px as Warp has it, cell / n; None if the header says nothing sensible."""
+    """Å/px as cell / n, as in Warp; None if the header has no sensible value."""
     x, y = cell[0] / nx, cell[1] / ny
     if not (math.isfinite(x) and 0.01 <= x <= 1000):
         return None
@@ -111,7 +111,7 @@ def _pixel_size(cell: tuple[float, ...], nx: int, ny: int) -> float | None:
 
 
 def mrc_frames(source: Source) -> Frames:
-    """Frames of an MRC movie: its sections.
+    """Open an MRC movie, whose frames are its sections.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def decode_section(source: Source, header: MrcHeader, index: int, out: np.ndarra
 
 
 def read_mrc(path: Path) -> tuple[np.ndarray, float | None]:
-    """Read an MRC file: (y, x) if it has one section, else (z, y, x); and its Å/px or None.
+    """Read an MRC file: (y, x) for one section, else (z, y, x); and Å/px, None if unknown.
 
     Raises
     ------
@@ -179,12 +179,12 @@ def read_mrc(path: Path) -> tuple[np.ndarray, float | None]:
 
 
 def read_shape_and_pixel_size(path: Path) -> tuple[tuple[int, int], float]:
-    """(y, x) and Å/px of an image, from its header alone.
+    """Size (y, x) and Å/px of an image, from its header alone.
 
     Raises
     ------
     InputError
-        If the header says nothing about the pixel size.
+        If the header has no pixel size.
     """
     with Source(path) as source:
         header = read_header(source)
@@ -260,7 +260,7 @@ def _packed_header(
 class StackWriter:
     """Writes images (y, x) of one size one after the other, as float32, then renames the stack.
 
-    Used as a context manager: without `complete` and `rename` nothing is left.
+    Used as a context manager, which removes the file unless `complete` and `rename` were called.
     """
 
     def __init__(self, path: Path, shape_yx: tuple[int, int], pixel_size: float) -> None:
@@ -278,7 +278,7 @@ class StackWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # a full disk refuses once more what it did not take: it goes
+        with suppress(OSError):  # on a full disk closing fails again; the file is removed
             self._file.close()
         self._part.unlink(missing_ok=True)
 

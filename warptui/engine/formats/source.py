@@ -1,4 +1,4 @@
-"""A raw file opened for reading, and the frames that a format finds in it.
+"""Raw files: reading from several threads, and the frames that a format finds in a file.
 
 Files are read with ``pread``, never mapped: a mapped file that another host truncates
 kills the process, a short read only raises.
@@ -105,7 +105,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Frames:
-    """What a format found in a movie, and how to decode one frame of it."""
+    """The frames of a movie, with a function that decodes one frame."""
 
     format: str  # "mrc", "tiff" or "eer"
     shape_yx: tuple[int, int]

@@ -1,4 +1,4 @@
-"""How a file is put into place: written beside its path, synced, renamed."""
+"""Writes files safely: into a temporary file beside the path, synced, then renamed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TEMPORARY_SUFFIX = ".warptui-tmp"
 
 
 def temporary(path: Path) -> Path:
-    """Where the bytes of ``path`` are written before they are renamed into place."""
+    """Path of the temporary file for ``path``, which is renamed into place when complete."""
     name = f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}"
     if len(os.fsencode(name)) > 255:  # no file system takes longer names
         digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]
@@ -22,22 +22,22 @@ def temporary(path: Path) -> Path:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Have the system's refusals to write ``path``, by way of its temporary file, name it.
+    """Make errors in writing the temporary file name ``path``.
 
-    A full disk is told by calls that know of no file: nobody could tell which one to make room on.
+    The system's error for a full disk names no file, so the user could not know which disk is full.
     """
     try:
         yield
     except OSError as problem:
         if problem.filename is None or str(problem.filename) == str(temporary(path)):
             problem.filename = str(path)
-            del problem.filename2  # of a rename, which tells both
+            del problem.filename2  # a failed rename names both files
         raise
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file to write, which then replaces ``path``; of a failure nothing is left."""
+    """A temporary file, which replaces ``path`` at the end; removed after a failure."""
     part = temporary(path)
     try:
         with naming(path):
@@ -48,7 +48,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small text as `write_bytes` does."""
+    """Write a small text beside ``path``, synced, then renamed into place."""
     write_bytes(path, text.encode())
 
 

@@ -29,8 +29,8 @@ class BoxNet(nn.Module):
     ones serve machines without a GPU. Image sides must be multiples of 16.
 
     Outside of training the logits are multiplied by ``sharpness``, which lies among the weights:
-    a network that was trained for hours and not for weeks says 0.7 of particles that it
-    hardly ever mistakes, and the thresholds that the field is used to would pass too few.
+    a network trained for hours instead of weeks gives 0.7 to particles that it hardly ever
+    mistakes, and the thresholds that are usual in the field would pass too few of them.
     """
 
     sharpness: Tensor

@@ -1,1 +1,1 @@
-"""Honest movies with known truth: for the demo, the tests and training."""
+"""Simulated movies and micrographs with known truth, for the demo, the tests and training."""

@@ -1,4 +1,4 @@
-"""What the camera adds: gain, dead and hot pixels, rows and columns, uneven illumination."""
+"""The simulated camera: gain, dead and hot pixels, rows and columns, uneven illumination."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What spoils micrographs: support, gold, ethane, crystals, cracks, aggregates.
+"""Simulated contamination: support, gold, ethane, crystals, cracks, aggregates.
 
-Every kind adds projected potential (V Å) or absorption to a canvas and says where it lies. What
-a picker must avoid is `Dirt.artifact`; a rim around it, where nobody can tell, is `doubtful`.
+Every kind adds projected potential (V Å) or absorption to a canvas and records its area. A picker
+must avoid the area `Dirt.artifact`; an uncertain rim around this area is `doubtful`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Dirt:
 
     @classmethod
     def clean(cls, shape_yx: tuple[int, int]) -> Dirt:
-        """Nothing but ice."""
+        """A canvas with nothing but ice."""
         zeros = np.zeros(shape_yx, np.float32)
         no = np.zeros(shape_yx, bool)
         return cls(
@@ -109,7 +109,7 @@ def _ethane(dirt: Dirt, pixel_size: float, rng: np.random.Generator) -> None:
 
 
 def _droplets(dirt: Dirt, pixel_size: float, rng: np.random.Generator) -> None:
-    """Small dark balls, about as large as particles: what fell on the film late."""
+    """Small dark balls, about as large as particles, which fell on the film late."""
     inside = np.zeros(dirt.potential.shape, bool)
     for _ in range(int(np.exp(rng.uniform(0, np.log(25))))):
         centre = rng.uniform(0, 1, 2) * dirt.potential.shape

@@ -1,4 +1,4 @@
-"""What optics, radiation damage and camera do to spatial frequencies. Closed formulas only."""
+"""Transfer of spatial frequencies by optics, radiation damage and camera, in closed formulas."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def phase_terms(
 
 
 def delocalisation_angstrom(settings: MovieSettings, defocus_angstrom: float) -> float:
-    """How far the image of a point spreads at frequencies that carry signal, Å."""
+    """Largest delocalisation of a point at frequencies that carry signal, Å."""
     wavelength = wavelength_angstrom(settings.voltage)
     k = np.linspace(0, min(0.4, 0.5 / settings.pixel_size), 64)
     reach = wavelength * abs(defocus_angstrom) * k - settings.cs * 1e7 * wavelength**3 * k**3

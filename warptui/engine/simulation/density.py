@@ -50,12 +50,12 @@ class Particle:
 
     @property
     def diameter_angstrom(self) -> float:
-        """Of the sphere about the centre that holds all points."""
+        """Radius of the sphere around the centre that contains all points, Å."""
         return 2 * float(np.sqrt((self.xyz_angstrom**2).sum(axis=1).max()))
 
     @property
     def mass_kda(self) -> float:
-        """Estimated from the displaced solvent."""
+        """Mass in kDa, estimated from the displaced solvent."""
         return float(self.solvent.sum()) / SOLVENT_PER_HEAVY_ATOM * DALTONS_PER_HEAVY_ATOM / 1e3
 
 
@@ -118,7 +118,7 @@ def read_particles(folder: Path) -> tuple[Particle, ...]:
     Raises
     ------
     InputError
-        If there are none.
+        If the folder has no atomic models.
     """
     paths = [path for path in sorted(folder.iterdir()) if is_model(path)]
     if not paths:

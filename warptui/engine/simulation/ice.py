@@ -35,7 +35,7 @@ def amplitude(k: np.ndarray, settings: MovieSettings) -> np.ndarray:
 
 
 def persistence(k: np.ndarray, settings: MovieSettings) -> np.ndarray:
-    """What is left of the field from one frame to the next, 0..1."""
+    """Correlation of the ice's field from one frame to the next, 0..1."""
     moved = settings.ice_mobility * settings.dose_per_frame
     return np.exp(-2 * np.pi**2 * k**2 * moved)
 

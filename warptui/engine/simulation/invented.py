@@ -1,4 +1,4 @@
-"""Particles that do not exist: shapes and sizes beyond the models at hand.
+"""Invented particles, for shapes and sizes beyond the available atomic models.
 
 A network that has seen twenty proteins learns those twenty. Invented ones are domains that touch,
 repeated by a symmetry, some with nucleic acid or a hollow, of any mass; at BoxNet's 8 Å/px

@@ -52,7 +52,7 @@ class SimulatedMovie:
 
     @cached_property
     def motion(self) -> Motion:
-        """Where the specimen is when."""
+        """The motion of the specimen."""
         return make_motion(self.settings, self._rng("motion"))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Micrographs at BoxNet's pixel size with the truth of every pixel: what it is trained on.
+"""Simulated micrographs at BoxNet's pixel size, labelled at every pixel, for its training.
 
 At 8 Å/px a frame's motion and the loss of high frequencies hardly show, so a scene is made as
 one image: projected potentials of particles, ice, support and contamination, one CTF,
@@ -24,7 +24,7 @@ BACKGROUND, PARTICLE, ARTIFACT = 0, 1, 2
 _DISC_SHARE = 0.5  # of the particle's radius: discs of touching particles stay apart
 _SMALLEST_DISC_PX = 1.5
 _MARGIN_PX = 48  # drawn beyond the edges: what lies outside still reaches in
-_OVERLAP_SHARE = 0.55  # of the mean diameter: closer centres cannot be told apart
+_OVERLAP_SHARE = 0.55  # of the mean diameter: closer centres cannot be distinguished
 _MEAN_FREE_PATH_ANGSTROM = 3200.0  # of inelastic scattering in ice at 300 kV
 _PLACING_TRIES = 12
 
@@ -57,7 +57,7 @@ class SceneSettings(BaseModel):
     debris: int = Field(default=0, ge=0, description="specks too small to be particles")
 
     def optics(self) -> MovieSettings:
-        """The same as the movie simulator's record, for its formulas."""
+        """These settings as settings of the movie simulator, for its formulas."""
         return MovieSettings(
             voltage=self.voltage,
             cs=self.cs,
@@ -73,18 +73,18 @@ class SceneSettings(BaseModel):
 
 @dataclass(frozen=True)
 class Scene:
-    """An image and what is in it, all (y, x)."""
+    """A simulated image with its labels and particles; all arrays are (y, x)."""
 
     image: np.ndarray  # float32, electrons relative to their mean
     labels: np.ndarray  # uint8: 0 background, 1 particle, 2 artifact
-    certainty: np.ndarray  # float32: 0 = nobody can tell, 1 = sure
+    certainty: np.ndarray  # float32: 0 = unknown, 1 = certain
     centres_yx_px: np.ndarray  # (n, 2) float32: particles that a picker should find
     diameters_angstrom: np.ndarray  # (n,) float32
     species: np.ndarray  # (n,) int
 
 
 def draw_settings(seed: int, n_species: int, shape_yx: tuple[int, int]) -> SceneSettings:
-    """Random settings that cover what microscopes deliver; ``seed`` decides all of it."""
+    """Random settings in the usual range of microscopes, all determined by ``seed``."""
     rng = np.random.default_rng([seed, 1])
     rare = np.random.default_rng([seed, 3])
     # with a phase plate empty ice is grainy as if it held particles: it must be seen to be known
@@ -255,7 +255,7 @@ def _crop(
     which: np.ndarray,
     chosen: Sequence[Species],
 ) -> Scene:
-    """Cut the margin off and say what every pixel is."""
+    """Crop the margin and label every pixel."""
     ny, nx = settings.shape_yx
     inside = slice(_MARGIN_PX, _MARGIN_PX + ny), slice(_MARGIN_PX, _MARGIN_PX + nx)
     diameters = np.array([one.diameter_angstrom for one in chosen], np.float32)
@@ -281,7 +281,7 @@ def _crop(
 
 
 def _overlapping(centres: np.ndarray, diameters: np.ndarray) -> np.ndarray:
-    """(n,) bool: another centre is so near that the two look like one."""
+    """(n,) bool: another centre is too near to distinguish the two particles."""
     if len(centres) < 2:
         return np.zeros(len(centres), bool)
     apart = np.linalg.norm(centres[:, None] - centres[None], axis=2)
@@ -306,8 +306,8 @@ def paint(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels (y, x) uint8 and certainty (y, x) float32.
 
-    A particle is a disc; the ring between it and the particle's edge counts half, because where
-    a particle ends is a matter of taste. Particles that are not ``clear`` (n,) count nothing.
+    A particle is a disc; the ring between disc and particle edge has half the weight, because the
+    edge of a particle is not well defined. Particles that are not ``clear`` (n,) have weight 0.
     """
     ny, nx = shape_yx
     labels = np.zeros(shape_yx, np.uint8)

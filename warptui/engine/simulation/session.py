@@ -1,4 +1,4 @@
-"""A small session that arrives movie by movie, with the mishaps of a real one: for the demo."""
+"""Writes a small session movie by movie, with the faults of a real session, for the demo."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TRUNCATED_AT = 0.6
 
 @dataclass(frozen=True)
 class DemoSession:
-    """What was written: file names in the order of their arrival, and which are special."""
+    """Names of the written files in order of arrival, and of those with faults."""
 
     movies: tuple[str, ...]
     truncated: str

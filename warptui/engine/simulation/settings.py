@@ -1,4 +1,4 @@
-"""What is simulated: one frozen record, and the presets that tests and benchmarks share."""
+"""Settings of a simulated movie, and the presets that tests and benchmarks share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Extent = tuple[int, int]
 
 
 class MovieSettings(BaseModel):
-    """Everything about one simulated movie but the specimen's models.
+    """All settings of one simulated movie except the atomic models of its specimen.
 
     Motion amplitudes are Å: ``drift_angstrom`` is the largest distance of the global track from
     its first frame, ``local_angstrom`` the largest local displacement anywhere in the last frame

@@ -1,4 +1,4 @@
-"""Many views of many particles, small enough to keep: what coarse micrographs are made from."""
+"""Projections of many particles at coarse pixel size, to draw simulated micrographs from."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Canvas:
-    """Where the specimen is drawn: frame pixel (y, x) is canvas pixel (y + margin, x + margin)."""
+    """Canvas of the specimen: frame pixel (y, x) is canvas pixel (y + margin, x + margin)."""
 
     shape_yx: tuple[int, int]
     margin: int

@@ -1,4 +1,4 @@
-"""Where the specimen is while the camera counts: a global track and a smooth local field.
+"""Simulated motion of the specimen: a global track and a smooth local field.
 
 Positions and displacements are pixels, x before y, as in the truth files: a point at p in the
 (mean of the) first frame is at p + global + local(p) later. Time is in frames from the start of

@@ -1,4 +1,4 @@
-"""What is true of a simulated movie, in the keys and conventions of the shared truth files."""
+"""The truth of a simulated movie, in the keys and conventions of the shared truth files."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How BoxNet learns: examples, curated set, loop, measurements, files. A process of its own."""
+"""Training of BoxNet in a separate process: examples, curated set, loop, measurements, files."""

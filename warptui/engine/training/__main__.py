@@ -1,7 +1,7 @@
-"""A process that trains: a task as a line of JSON on stdin, the status as lines on stdout.
+"""The training process: reads a task as a line of JSON on stdin, prints its status to stdout.
 
-``{"cancel": true}`` and ``{"keep_best": true}`` may follow; the end of stdin ends it with a
-checkpoint, so that it never outlives who started it. Stderr is the log.
+``{"cancel": true}`` and ``{"keep_best": true}`` may follow; at the end of stdin the process writes
+a checkpoint and ends, so that it never outlives its parent process. Stderr is the log.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ GRACE_S = 30.0  # for a checkpoint after stdin closed; then the process ends any
 
 
 def main() -> int:
-    """Train once."""
+    """Carry out one training."""
     faulthandler.enable()
-    for number in (signal.SIGINT, signal.SIGHUP):  # who started it decides when to end
+    for number in (signal.SIGINT, signal.SIGHUP):  # the parent process decides when to end
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICE)
     output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # libraries that print do not get between the lines
+    os.dup2(2, 1)  # output of libraries must not mix with the status lines
     line = sys.stdin.buffer.readline()
     if not line:
         return 1
@@ -64,26 +64,26 @@ def main() -> int:
             course.run()
         return 0
     except BlockingIOError:
-        said = f"{task.request.model} is still being trained by another process"
-        tell(replace(course.status, phase="failed", message=said))
+        message = f"{task.request.model} is still being trained by another process"
+        tell(replace(course.status, phase="failed", message=message))
         return 1
     except Cancelled as problem:
-        phase, said = "cancelled", str(problem)
+        phase, message = "cancelled", str(problem)
         if control.stop:
-            phase = course.status.phase  # it was interrupted: that is no decision of anybody
+            phase = course.status.phase  # interrupted, not cancelled by the user
     except WarptuiError as problem:
-        phase, said = "failed", str(problem)
+        phase, message = "failed", str(problem)
     except OSError as problem:
         why = UNWRITABLE.get(problem.errno or 0, problem.strerror or str(problem))
-        phase, said = "failed", f"{why}: {problem.filename or task.project}"
+        phase, message = "failed", f"{why}: {problem.filename or task.project}"
     except Exception as problem:  # noqa: BLE001 - whatever it is becomes a sentence and a log
         traceback.print_exc()
-        phase, said = "failed", f"{type(problem).__name__}: {problem}"
+        phase, message = "failed", f"{type(problem).__name__}: {problem}"
     paths = course.paths
     ended = replace(
         course.status,
         phase=phase,
-        message=said,
+        message=message,
         seconds_left=None,
         resumable=folder.can_resume(paths, task.request.model),
     )
@@ -97,7 +97,7 @@ def main() -> int:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """The only process that trains in this folder; raises BlockingIOError for another one."""
+    """Lock the folder for this process; raises BlockingIOError if another process trains there."""
     from warptui.engine.training.folder import LOCK
 
     path.mkdir(parents=True, exist_ok=True)

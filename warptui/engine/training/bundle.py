@@ -1,7 +1,7 @@
-"""Examples in one file, with where they come from: to go on with, to share, to merge.
+"""Bundles: training examples and their origin in one file, to share, merge or train on.
 
-A zip file: ``manifest.json`` and one ``.npz`` per example. Pictures are stored in steps of a
-twelfth of the noise, which no network can tell from the numbers themselves.
+A zip file: ``manifest.json`` and one ``.npz`` per example. Images are stored in steps of a twelfth
+of the noise, a difference that no network notices.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _KIND = "BoxNet examples"
 
 @dataclass(frozen=True)
 class Origin:
-    """Whose examples they are, and what may be done with them."""
+    """Origin and licence of the examples in a bundle."""
 
     contributor: str = ""
     licence: str = ""
-    pixel_size: float = 0.0  # Å/px of the micrographs that the pictures were made from
+    pixel_size: float = 0.0  # Å/px of the original micrographs
     source: str = ""  # where the data come from: an EMPIAR entry, a paper
 
 
@@ -50,27 +50,27 @@ class Entry:
 
 
 def write_bundle(path: Path, entries: Sequence[Entry]) -> str:
-    """Write a bundle beside ``path`` and rename it into place; the SHA-256 of its content.
+    """Write a bundle, renamed into place when complete; returns the SHA-256 of its content.
 
     Raises
     ------
     TrainingError
-        If there is nothing to write.
+        If there are no examples.
     """
     if not entries:
         raise TrainingError("there are no examples to bundle")
-    told, parts = [], []
+    record, parts = [], []
     for number, entry in enumerate(entries):
         data = _packed(entry.example)
         parts.append((f"{number:04d}.npz", data))
-        told.append({"file": parts[-1][0], "sha256": sha256(data).hexdigest(), **_told(entry)})
+        record.append({"file": parts[-1][0], "sha256": sha256(data).hexdigest(), **_record(entry)})
     manifest = {
         "kind": _KIND,
         "format": FORMAT,
         "program": f"warptui {warptui.__version__}",
         "pixel_size": PIXEL_SIZE,
         "made_at": round(time.time()),
-        "examples": told,
+        "examples": record,
     }
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w", zipfile.ZIP_STORED) as bundle:
@@ -78,7 +78,7 @@ def write_bundle(path: Path, entries: Sequence[Entry]) -> str:
         for name, data in parts:
             bundle.writestr(_fixed(name), data)
     write_bytes(path, memory.getbuffer())
-    return content_hash(told)
+    return content_hash(record)
 
 
 def read_bundle(path: Path) -> list[Entry]:
@@ -87,27 +87,27 @@ def read_bundle(path: Path) -> list[Entry]:
     Raises
     ------
     InputError
-        If it is absent, damaged, no bundle, or of a format that this version cannot read.
+        If the file is missing, damaged, no bundle, or of a format that this version cannot read.
     """
     manifest = read_manifest(path)
     entries = []
     with zipfile.ZipFile(path) as bundle:
-        for told in manifest["examples"]:
+        for record in manifest["examples"]:
             try:
-                data = bundle.read(told["file"])
+                data = bundle.read(record["file"])
             except (KeyError, zipfile.BadZipFile, OSError) as problem:
                 raise InputError(f"{path}: damaged ({problem}); copy it again") from problem
-            if sha256(data).hexdigest() != told["sha256"]:
+            if sha256(data).hexdigest() != record["sha256"]:
                 raise InputError(
-                    f"{path}: the checksum of {told['file']} ({told['name']}) does not fit; "
+                    f"{path}: the checksum of {record['file']} ({record['name']}) does not fit; "
                     "copy it again"
                 )
-            entries.append(_unpacked(told, data, path))
+            entries.append(_unpacked(record, data, path))
     return entries
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """What a bundle says about itself, without its pictures.
+    """The manifest of a bundle, read without its images.
 
     Raises
     ------
@@ -131,12 +131,12 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def merge(paths: Sequence[Path], target: Path) -> tuple[int, int]:
-    """Put bundles together; how many examples there are now and how many were left out as doubles.
+    """Merge bundles; returns the number of examples, and of duplicates that were left out.
 
     Raises
     ------
     InputError
-        If any of them cannot be read; nothing is written then.
+        If any bundle cannot be read; nothing is written then.
     """
     seen: set[str] = set()
     kept: list[Entry] = []
@@ -153,30 +153,30 @@ def merge(paths: Sequence[Path], target: Path) -> tuple[int, int]:
     return len(kept), n_doubles
 
 
-def content_hash(told: Sequence[dict[str, Any]]) -> str:
-    """One hash of all examples, whatever the file is called and when it was written."""
-    return sha256("".join(entry["sha256"] for entry in told).encode()).hexdigest()
+def content_hash(record: Sequence[dict[str, Any]]) -> str:
+    """A hash of all examples, independent of the file's name and date."""
+    return sha256("".join(entry["sha256"] for entry in record).encode()).hexdigest()
 
 
 def species_of(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """Per species: how many micrographs show it, and where these come from."""
+    """Number of micrographs and their sources, per species."""
     kinds = ("source", "contributor", "licence")
     found: dict[str, dict[str, Any]] = {}
-    for told in manifest["examples"]:
-        for name in (told["species"] or "no particles").split(" + "):
+    for record in manifest["examples"]:
+        for name in (record["species"] or "no particles").split(" + "):
             entry = found.setdefault(
                 name, {"species": name, "micrographs": 0, **{kind: set() for kind in kinds}}
             )
             entry["micrographs"] += 1
             for kind in kinds:
-                entry[kind].add(told[kind])
+                entry[kind].add(record[kind])
     return [
         {**found[name], **{kind: sorted(found[name][kind]) for kind in kinds}}
         for name in sorted(found, key=str.lower)
     ]
 
 
-def _told(entry: Entry) -> dict[str, Any]:
+def _record(entry: Entry) -> dict[str, Any]:
     example, origin = entry.example, entry.origin
     return {
         "name": example.name,
@@ -210,32 +210,32 @@ def _packed(example: Example) -> bytes:
     return memory.getvalue()
 
 
-def _unpacked(told: dict[str, Any], data: bytes, path: Path) -> Entry:
+def _unpacked(record: dict[str, Any], data: bytes, path: Path) -> Entry:
     try:
         arrays = np.load(io.BytesIO(data), allow_pickle=False)
         example = Example(
-            str(told["name"]),
+            str(record["name"]),
             arrays["image"].astype(np.float32) / STEPS_PER_SIGMA,
             arrays["labels"],
             arrays["certainty"].astype(np.float32) / STEPS_OF_CERTAINTY,
             arrays["centres"],
             arrays["diameters"],
-            str(told["species"]),
-            str(told["source"]),
+            str(record["species"]),
+            str(record["source"]),
         )
     except (KeyError, ValueError, zipfile.BadZipFile) as problem:
-        raise InputError(f"{path}: {told['file']} is damaged ({problem})") from problem
+        raise InputError(f"{path}: {record['file']} is damaged ({problem})") from problem
     origin = Origin(
-        str(told.get("contributor", "")),
-        str(told.get("licence", "")),
-        float(told.get("original_pixel_size", 0.0)),
-        str(told.get("origin", "")),
+        str(record.get("contributor", "")),
+        str(record.get("licence", "")),
+        float(record.get("original_pixel_size", 0.0)),
+        str(record.get("origin", "")),
     )
     return Entry(example, origin)
 
 
 def _fixed(name: str) -> zipfile.ZipInfo:
-    """An entry that bears no date: the same examples give the same bytes."""
+    """A zip entry without a date, so that the same examples give the same bytes."""
     info = zipfile.ZipInfo(name)
     info.compress_type = zipfile.ZIP_STORED if name.endswith(".npz") else zipfile.ZIP_DEFLATED
     return info

@@ -1,7 +1,8 @@
-"""The curated set: what BoxNet learned from at first, so that it forgets nothing later.
+"""The curated set: simulated examples that every training includes, against forgetting.
 
-It comes with the program as a bundle of simulated micrographs. ``python -m
-warptui.engine.training.corpus FOLDER`` makes it from a folder of models, the same every time.
+The program includes the curated set as a bundle of simulated micrographs. ``python -m
+warptui.engine.training.corpus FOLDER`` makes the bundle from a folder of atomic models and maps,
+with the same result every time.
 """
 
 from __future__ import annotations
@@ -34,24 +35,24 @@ N_VIEWS = 40  # of each species
 LIGHTEST_KDA = 35.0  # smaller ones cannot be seen at 8 Å/px
 SEED = 21_000_000
 _MAPS = (".mrc", ".map")
-_CONTOUR_SIGMAS = 3.0  # above the mean: where a map's particle begins
+_CONTOUR_SIGMAS = 3.0  # density above the mean that counts as particle
 _DALTONS_PER_ANGSTROM3 = 0.81  # of protein
-MEASURED_EVERY = 6  # of the set: these are never trained on
+MEASURED_EVERY = 6  # of the set: every so many-th example is held out
 
 
 def corpus_path() -> Path:
-    """The curated set that comes with the program."""
+    """Path of the curated set that the program includes."""
     return Path(str(resources.files("warptui.engine.training") / "data" / f"curated{SUFFIX}"))
 
 
 @cache
 def corpus_hash() -> str:
-    """What the curated set holds, as a hash."""
+    """Hash of the content of the curated set."""
     return content_hash(read_manifest(corpus_path())["examples"])
 
 
 def read_corpus() -> tuple[list[Example], list[Example]]:
-    """The curated set: what is trained on, and what is only measured on."""
+    """The curated set, split into examples to train on and examples only to measure on."""
     examples = [entry.example for entry in read_bundle(corpus_path())]
     measured = examples[MEASURED_EVERY - 1 :: MEASURED_EVERY]
     learned = [one for i, one in enumerate(examples) if i % MEASURED_EVERY != MEASURED_EVERY - 1]
@@ -59,12 +60,12 @@ def read_corpus() -> tuple[list[Example], list[Example]]:
 
 
 def read_models(folders: Sequence[Path]) -> list[Any]:
-    """Particles of all models (PDB, mmCIF, MRC) in folders, or that are such files, by name.
+    """Particles from atomic models and maps (PDB, mmCIF, MRC), given as files or folders, by name.
 
     Raises
     ------
     TrainingError
-        If there are none that BoxNet could see.
+        If no particle is large enough for BoxNet.
     """
     from warptui.engine.simulation.density import is_model, read_particle
 
@@ -79,14 +80,14 @@ def read_models(folders: Sequence[Path]) -> list[Any]:
     if not large:
         where = ", ".join(map(str, folders))
         raise TrainingError(
-            f"{where}: {len(particles)} models, none of them of {LIGHTEST_KDA:g} kDa or more; "
+            f"{where}: {len(particles)} models, all lighter than {LIGHTEST_KDA:g} kDa; "
             "expected PDB, mmCIF or MRC files"
         )
     return large
 
 
 def _read_map(path: Path) -> Any:
-    """A particle from a density map: what stands out of its noise, as heavy as protein is."""
+    """A particle from a density map: density above the noise, scaled to the mass of protein."""
     from warptui.engine.formats.mrc import read_mrc
     from warptui.engine.simulation.density import particle_from_map
 
@@ -108,7 +109,7 @@ def make_scenes(
     n_views: int = N_VIEWS,
     on_progress: Callable[[float], None] = lambda fraction: None,
 ) -> Iterator[Example]:
-    """Simulated micrographs with these particles; the same arguments give the same ones."""
+    """Simulate micrographs with these particles; the same arguments give the same micrographs."""
     import torch
 
     from warptui.engine.ops.picking.segmentation import normalise
@@ -133,7 +134,7 @@ def make_scenes(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make the curated set."""
+    """Make the curated set from the command line."""
     parser = argparse.ArgumentParser(prog="warptui.engine.training.corpus", description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument("--leave-out", nargs="*", default=[], metavar="PART_OF_NAME")

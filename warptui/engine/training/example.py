@@ -1,4 +1,4 @@
-"""What BoxNet learns from: micrographs at 8 Å/px with a label for every pixel."""
+"""Training examples of BoxNet: micrographs at 8 Å/px with a label for every pixel."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from dataclasses import dataclass
 import numpy as np
 
 PIXEL_SIZE = 8.0  # Å/px
-SURE = 4.0  # certainty of what people say for certain (0 = it teaches nothing, 1 = as usual)
-MATCHING_SHARE = 0.5  # of the diameter: a pick within it of a particle is that particle
+SURE = 4.0  # certainty of labels set by hand (0 = not used in training, 1 = usual)
+MATCHING_SHARE = 0.5  # of the diameter: largest distance of a pick from the particle it matches
 
 
 @dataclass(frozen=True)
 class Example:
-    """One micrograph, all (y, x)."""
+    """One labelled micrograph; all arrays are (y, x)."""
 
     name: str
-    image: np.ndarray  # float32, normalised as the network sees it
+    image: np.ndarray  # float32, normalised for the network
     labels: np.ndarray  # uint8: 0 background, 1 particle, 2 artifact
-    certainty: np.ndarray  # float32: how much a pixel counts
-    centres_yx_px: np.ndarray  # (n, 2) float32: the particles that a picker should find
+    certainty: np.ndarray  # float32: weight of a pixel in training
+    centres_yx_px: np.ndarray  # (n, 2) float32: particles that a picker should find
     diameters_angstrom: np.ndarray  # (n,) float32
     species: str = ""
     source: str = "micrograph"  # or "simulated"
 
     @property
     def n_particles(self) -> int:
-        """Particles that are marked."""
+        """Number of labelled particles."""
         return len(self.centres_yx_px)
 
     @property
     def diameter_angstrom(self) -> float:
-        """Of a usual particle; 0 where there are none."""
+        """Median diameter of the particles in Å; 0 without particles."""
         return float(np.median(self.diameters_angstrom)) if self.n_particles else 0.0
 
     def cropped(self, largest_px: int) -> Example:
-        """The middle, at most ``largest_px`` wide and high."""
+        """The central part of the example, at most ``largest_px`` wide and high."""
         ny, nx = self.image.shape
         top, left = max((ny - largest_px) // 2, 0), max((nx - largest_px) // 2, 0)
         if top == left == 0:
@@ -59,10 +59,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts of what was found and what is there, of picks and of pixels. They add up."""
+    """Counts of true and found particles and pixels, for precision and recall; they add up."""
 
     found: int = 0  # picks
-    there: int = 0  # particles
+    there: int = 0  # number of particles
     right: int = 0  # picks that are particles
     pixels: float = 0.0  # weighted by their certainty
     right_pixels: float = 0.0
@@ -78,12 +78,12 @@ class Tally:
 
     @property
     def f1(self) -> float | None:
-        """2 right / (found + there); None where there is nothing to find and nothing was."""
+        """F1 score, 2 right / (found + there); None without any particle and any pick."""
         total = self.found + self.there
         return 2 * self.right / total if total else None
 
     def to_json(self) -> dict[str, float | None]:
-        """precision, recall, f1 and accuracy; None where a share is of nothing."""
+        """Precision, recall, F1 and accuracy as a dict; None where the denominator is 0."""
         shares = {
             "precision": self.right / self.found if self.found else None,
             "recall": self.right / self.there if self.there else None,
@@ -94,12 +94,12 @@ class Tally:
 
 
 def total(tallies: Sequence[Tally]) -> Tally:
-    """Their sum."""
+    """The sum of two counts."""
     return sum(tallies, Tally())
 
 
 def count_matches(picks: np.ndarray, truth: np.ndarray, limits: np.ndarray) -> int:
-    """Most pairs of a pick (n, 2) and a particle (m, 2) within its ``limits`` (m,), one to one."""
+    """Match picks (n, 2) and particles (m, 2) one to one, within ``limits`` (m,) of particles."""
     import scipy.optimize
 
     if not len(picks) or not len(truth):

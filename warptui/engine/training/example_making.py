@@ -1,4 +1,4 @@
-"""Marked micrographs -> examples, without anybody's help."""
+"""Makes training examples from the micrographs that the user marked for training."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from warptui.engine.training.labels import Marked, Rules, find_marked, mask_of, 
 
 
 def make_example(marked: Marked, rules: Rules, *, train_masks: bool, species: str = "") -> Example:
-    """The micrograph at 8 Å/px with what people said about it.
+    """Make a training example: the micrograph at 8 Å/px with labels from its picks and marks.
 
-    Particles are discs as BoxNet marks them; where a pick was removed by hand it is background for
-    certain; uncertain areas count nothing; what is masked is artifact.
+    Particles become discs, as in BoxNet's output; a pick that was removed by hand becomes certain
+    background; uncertain areas have weight 0; masked areas become artifact.
 
     Raises
     ------
     TrainingError
-        If its average is gone, damaged, or holds values that are not finite.
+        If the average is missing, damaged, or has values that are not finite.
     """
     average, pixel_size = _read_average(marked)
     coarse = coarsen(average - average.mean(), pixel_size)
@@ -79,12 +79,12 @@ def make_bundle(
     licence: str,
     source: str = "",
 ) -> tuple[dict[str, Any], list[str]]:
-    """Write the marked micrographs as a bundle: what is in it, and what was left out and why.
+    """Write the marked micrographs as a bundle; returns its content, and what was left out and why.
 
     Raises
     ------
     TrainingError
-        If nothing that is marked can be used.
+        If none of the marked micrographs can be used.
     """
     entries, notes = [], []
     for marked in find_marked(paths, items, request, 0.0):
@@ -133,7 +133,7 @@ def _read_average(marked: Marked) -> tuple[torch.Tensor, float]:
 def _areas(
     spots: Sequence[Spot], shape_yx: tuple[int, ...], scale_yx: np.ndarray, radius_angstrom: float
 ) -> np.ndarray:
-    """(y, x) bool: within any of the spots."""
+    """(y, x) bool: True within any of the discs."""
     inside = np.zeros(shape_yx, bool)
     grid = np.ogrid[: shape_yx[0], : shape_yx[1]]
     for spot in spots:
@@ -144,7 +144,7 @@ def _areas(
 
 
 def _fitted(mask: np.ndarray | None, shape_yx: tuple[int, ...]) -> np.ndarray:
-    """The mask on the image's grid, which another pixel size of the average may have changed."""
+    """Resample the mask to the grid of the image, whose average may have another pixel size."""
     if mask is None:
         return np.zeros(shape_yx, bool)
     rows, columns = (

@@ -1,4 +1,4 @@
-"""What a training writes: always beside the old and renamed, and a full disk ends nothing."""
+"""Files of a training, renamed into place when complete; a full disk does not end training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from warptui.engine.project.filesystem import UNWRITABLE
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> str:
-    """Write a state, or say in plain words why it could not be; the one before stays then."""
+    """Write a checkpoint; a failure keeps the previous one and returns the reason in words."""
     memory = io.BytesIO()
     torch.save(state, memory)
     try:
@@ -30,12 +30,12 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> str:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The state that `write_checkpoint` wrote.
+    """Read a checkpoint that `write_checkpoint` wrote.
 
     Raises
     ------
     TrainingError
-        If it is absent or damaged.
+        If the checkpoint is missing or damaged.
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -47,7 +47,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def append_line(path: Path, record: dict[str, Any]) -> None:
-    """Add a line of JSON; a full disk costs this line."""
+    """Append a line of JSON; if the disk is full, this line is lost."""
     try:
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record, allow_nan=False) + "\n")
@@ -57,5 +57,5 @@ def append_line(path: Path, record: dict[str, Any]) -> None:
 
 
 def weights_of(net: BoxNet) -> dict[str, np.ndarray]:
-    """A network's weights on the CPU."""
+    """A copy of a network's weights on the CPU."""
     return {name: value.detach().cpu().numpy() for name, value in net.state_dict().items()}

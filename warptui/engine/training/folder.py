@@ -1,4 +1,4 @@
-"""The folder of a training, as anybody may read it: metrics, report, where it stands."""
+"""Reading the folder of a training: metrics, report, status."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXAMPLES, HELD_OUT = "examples.boxset", "held-out.boxset"
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Lines of JSON; one that is just being written is left out."""
+    """The records of a file with lines of JSON, without an incomplete last line."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -31,7 +31,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """A report, with the names of files in it as paths; empty where there is none."""
+    """The report of a training, with file names made into paths; {} if it has no report."""
     report = read_json(path)
     for key in ("before", "after", "truth"):
         if report.get(key):
@@ -40,18 +40,19 @@ def read_report(path: Path) -> dict[str, Any]:
 
 
 def read_status(folder: Path) -> TrainingStatus | None:
-    """Where a training stood when it last wrote that down; None where it never did."""
-    told = read_json(folder / STATUS)
-    return codec.decode(TrainingStatus, told) if told.get("model") and told.get("phase") else None
+    """The last status that a training wrote; None if it wrote no status."""
+    record = read_json(folder / STATUS)
+    known = record.get("model") and record.get("phase")
+    return codec.decode(TrainingStatus, record) if known else None
 
 
 def write_status(folder: Path, status: TrainingStatus) -> None:
-    """Write down where a training stands."""
+    """Write the status of a training."""
     write_text(folder / STATUS, json.dumps(codec.encode(status), indent=1) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """An object in a file; empty where there is none, or it is damaged."""
+    """The JSON object in a file; {} if the file is missing or damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -60,14 +61,14 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def clear(folder: Path) -> None:
-    """Empty a folder, but for the lock that whoever calls this holds."""
+    """Empty a folder except for its lock file, which the caller holds."""
     for path in folder.iterdir():
         if path.name != LOCK:
             path.unlink()
 
 
 def trainings(paths: ProjectPaths) -> dict[str, TrainingStatus]:
-    """Where every training of a project stood last, by the model's name, oldest first."""
+    """The last status of each training of a project, by the model's name, oldest first."""
     found = []
     for path in paths.models.glob(f"*/{STATUS}"):
         if (status := read_status(path.parent)) is not None:
@@ -76,14 +77,14 @@ def trainings(paths: ProjectPaths) -> dict[str, TrainingStatus]:
 
 
 def can_resume(paths: ProjectPaths, name: str) -> bool:
-    """Whether a training stopped half-way with all that it needs to go on."""
+    """Whether an interrupted training has all files that it needs to continue."""
     folder = paths.training(name)
     needed = (TASK, CHECKPOINT, EXAMPLES)
     return not paths.model(name).exists() and all((folder / part).exists() for part in needed)
 
 
 def seen_examples(paths: ProjectPaths) -> dict[str, str]:
-    """The model that learned last from marked micrographs, by their fingerprint."""
+    """The latest model that was trained on each marked micrograph, by the example's fingerprint."""
     return {
         fingerprint: name
         for name in trainings(paths)

@@ -1,4 +1,4 @@
-"""Which micrographs are marked for training, and what people said about them."""
+"""The micrographs that are marked for training, with their picks, masks and edits."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from warptui.engine.stages.movie.picking import CANDIDATES, MASK_PREVIEW
 
 LEARN, MEASURE = "examples", "held-out"
 _NO_AVERAGE = "its average is gone: process it again (P)"
-_NO_PARTICLES = "no particle is picked on it, and nothing else is marked"
+_NO_PARTICLES = "it has no picks and no other marks"
 
 
 @dataclass(frozen=True)
 class Marked:
-    """A micrograph that is to be learned from or measured on, and where its files are."""
+    """A micrograph of the training set or the held-out set, with the paths of its files."""
 
-    name: str  # of the item
+    name: str  # name of the item
     role: str  # LEARN or MEASURE
     edits: Edits
     average_path: str
@@ -39,14 +39,14 @@ class Marked:
 
     @property
     def fingerprint(self) -> str:
-        """Of what people said: other marks have another one."""
-        said = self.edits.model_copy(update={"training": ""}).model_dump_json()
-        return sha256(f"{self.name}\n{said}".encode()).hexdigest()[:16]
+        """Hash of the marks of a micrograph: other marks give another fingerprint."""
+        marks = self.edits.model_copy(update={"training": ""}).model_dump_json()
+        return sha256(f"{self.name}\n{marks}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What [picking] says."""
+    """The settings in [picking]."""
 
     diameter_angstrom: float
     min_score: float
@@ -63,14 +63,14 @@ def find_marked(
 ) -> list[Marked]:
     """The micrographs of a training, in order of their names.
 
-    ``items`` has the item's name by its root name. Those that the request names, else those that
-    are marked. Where none is marked to be held out, ``held_out_percent`` of them are, evenly from
-    the list; by ``rules`` only such that particles are picked on, for others tell nothing.
+    The request's micrographs, else all marked ones; ``items`` gives the item's name by root name.
+    If the user held out no micrograph, ``held_out_percent`` of the micrographs are held out, evenly
+    along the list: only those with picks by ``rules``, because others cannot measure picking.
 
     Raises
     ------
     TrainingError
-        If the request names an item that is not there.
+        If the request names an unknown item.
     """
     named = {**dict.fromkeys(request.items, LEARN), **dict.fromkeys(request.held_out, MEASURE)}
     if unknown := sorted(set(named) - set(items.values())):
@@ -106,13 +106,13 @@ def find_marked(
 
 
 def _edited(paths: ProjectPaths) -> set[str]:
-    """Names of the files of edits that there are: one look into the folder, not one per item."""
+    """Names of all files of edits, from one listing of the folder instead of a look per item."""
     sample = paths.edits("*")
     return {path.name for path in sample.parent.glob(sample.name)}
 
 
 def _hold_out(found: list[Marked], percent: float, rules: Rules | None) -> list[Marked]:
-    """Some of them are only measured on, if nobody said which; never the only one."""
+    """Hold out some micrographs if the user chose no held-out set; never the only one."""
     usable = [marked for marked in found if not marked.problem]
     if any(marked.role == MEASURE for marked in usable) or percent <= 0:
         return found
@@ -128,15 +128,15 @@ def _hold_out(found: list[Marked], percent: float, rules: Rules | None) -> list[
 def _has_particles(marked: Marked, rules: Rules) -> bool:
     try:
         return len(particles_of(marked, rules)) > 0
-    except (OSError, ValueError):  # `describe` tells what is wrong with it
+    except (OSError, ValueError):  # `describe` reports the problem
         return False
 
 
 def describe(
     marked: Sequence[Marked], rules: Rules, seen: Mapping[str, str]
 ) -> list[TrainingExample]:
-    """The list of examples; ``seen`` has the model that learned from a fingerprint last."""
-    told = []
+    """A table of examples; ``seen`` has the last model trained on each fingerprint."""
+    rows = []
     for one in marked:
         n_particles, problem = 0, one.problem
         if not problem:
@@ -147,7 +147,7 @@ def describe(
         edits = one.edits
         if not problem and not n_particles and not (edits.removed or edits.uncertain):
             problem = _NO_PARTICLES
-        told.append(
+        rows.append(
             TrainingExample(
                 one.name,
                 one.role,
@@ -159,11 +159,11 @@ def describe(
                 problem=problem,
             )
         )
-    return told
+    return rows
 
 
 def particles_of(marked: Marked, rules: Rules) -> np.ndarray:
-    """(n, 2) Å: what is picked on it now, after the edits."""
+    """(n, 2) Å: the picks of the micrograph after the user's edits."""
     candidates = np.zeros((0, 4), np.float32)
     if marked.candidates_path and Path(marked.candidates_path).exists():
         candidates = np.load(marked.candidates_path)
@@ -187,14 +187,14 @@ def particles_of(marked: Marked, rules: Rules) -> np.ndarray:
 
 
 def mask_of(marked: Marked) -> np.ndarray | None:
-    """(y, x) bool at 8 Å/px: what is masked; None where nothing was."""
+    """(y, x) bool at 8 Å/px: the mask of the micrograph; None without a mask."""
     if not marked.mask_path or not Path(marked.mask_path).exists():
         return None
     return np.load(marked.mask_path).astype(bool)
 
 
 def _with_positions(marked: Marked, folder: Path, root: str) -> Marked:
-    """With the particles that a STAR file names instead of those that were picked here."""
+    """The micrograph with particles from a STAR file in ``folder`` instead of its own picks."""
     files = sorted(folder.glob(f"{root}*.star"))
     if not files:
         return replace(marked, problem=f"{folder} holds no STAR file of it ({root}*.star)")

@@ -1,8 +1,8 @@
-"""The loop in which BoxNet learns.
+"""The training loop of BoxNet.
 
 Old and new examples in every step, random windows of them, momentum (paper, *Initial training of
-BoxNet* and *Retraining of BoxNet*). Everything random comes from one generator, whose state is in
-the checkpoint: a training that was interrupted goes on as if it had not been.
+BoxNet* and *Retraining of BoxNet*). All random numbers come from one generator, whose state is in
+the checkpoint: an interrupted training continues with the same result as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ from warptui.engine.ops.picking.learning import (
 from warptui.engine.training.example import Example
 from warptui.engine.training.scores import autocast
 
-_STEEPEST = 1.0  # norm of a gradient: one odd window must not undo a thousand good ones
-_LOSS_MEMORY = 30  # steps that the loss which is shown is averaged over
+_STEEPEST = 1.0  # largest norm of a gradient: one odd window must not undo a thousand good ones
+_LOSS_MEMORY = 30  # steps over which the displayed loss is averaged
 _DAMAGE_MARKS = ("out of memory", "can't allocate memory")
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast."""
+    """Length, batch size and learning rates of a training."""
 
     n_steps: int
     batch: int = 8
     first_rate: float = FIRST_RATE
     last_rate: float = LAST_RATE
-    old_share: float = 0.5  # of the windows, from the curated set
+    old_share: float = 0.5  # share of the windows that come from the curated set
     optimiser: str = "momentum"  # or "adamw"
-    averaging: float = 0.99  # of the weights over the last steps; 0 = none
+    averaging: float = 0.99  # decay of the running average of the weights; 0 = no averaging
     window_px: int = WINDOW_PX
     seed: int = 1
 
 
 @dataclass
 class Learner:
-    """A network on its way, with everything that is needed to go on later."""
+    """A network in training, with the state that a later continuation needs."""
 
     net: BoxNet
     schedule: Schedule
@@ -72,15 +72,15 @@ class Learner:
         self._new = [_tensors(example) for example in self.new]
         self._old = [_tensors(example) for example in self.old]
         if not self._new:
-            raise TrainingError("there is nothing to learn from")
+            raise TrainingError("there are no examples to learn from")
 
     @property
     def result(self) -> BoxNet:
-        """The network to pick with: its weights averaged over the last steps."""
+        """The network for picking, with weights averaged over the last steps."""
         return self.average if self.average is not None else self.net
 
     def advance(self) -> float:
-        """One step; its loss. With less memory than it takes, in smaller batches from now on.
+        """Do one step and return its loss; if memory runs out, use smaller batches from now on.
 
         Raises
         ------
@@ -113,7 +113,7 @@ class Learner:
         return loss
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs."""
+        """The state of the training, for `restore`."""
         return {
             "net": self.net.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
@@ -125,7 +125,7 @@ class Learner:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`."""
+        """Continue from a `state`."""
         self.net.load_state_dict(state["net"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
@@ -155,7 +155,7 @@ class Learner:
         return images, labels, torch.stack([window[2] for window in windows]).to(self.device)
 
     def _draw(self, count: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Windows of old and new examples in their proportion, also where a batch is one window."""
+        """Draw windows of old and new examples in proportion, also for batches of one window."""
         share = self.schedule.old_share if self._old else 0.0
         for i in range(self.step * count, (self.step + 1) * count):
             is_old = int((i + 1) * share) > int(i * share)
@@ -192,22 +192,22 @@ class Learner:
 
 
 def steps_of(n_epochs: int, examples: Sequence[Example], schedule: Schedule) -> int:
-    """Steps in which ``n_epochs`` times as many windows are drawn as cover the new examples."""
+    """Number of steps in ``n_epochs`` epochs."""
     return max(1, round(n_epochs * windows_of(examples, schedule) / schedule.batch))
 
 
 def windows_of(examples: Sequence[Example], schedule: Schedule) -> float:
-    """Windows of one epoch: as many as cover the new examples, and their share of old ones."""
+    """Windows of one epoch: enough to cover the new examples, plus the share of old examples."""
     area = schedule.window_px**2
     new = sum(max(1.0, example.image.size / area) for example in examples)
     return new / (1 - schedule.old_share)
 
 
 def is_memory(problem: BaseException) -> bool:
-    """Whether memory ran out, on whatever device."""
-    said = str(problem).lower()
+    """Whether an error means that memory ran out, on any device."""
+    message = str(problem).lower()
     is_cuda = isinstance(problem, torch.OutOfMemoryError)
-    return is_cuda or isinstance(problem, MemoryError) or any(m in said for m in _DAMAGE_MARKS)
+    return is_cuda or isinstance(problem, MemoryError) or any(m in message for m in _DAMAGE_MARKS)
 
 
 def _placed(net: BoxNet, device: torch.device) -> BoxNet:

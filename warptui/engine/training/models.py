@@ -1,4 +1,4 @@
-"""The models that there are, where a project's trainings stand, and what they are called."""
+"""Lists, names and removes models, and reports the status of a project's trainings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"_\d+$")
 def list_models(paths: ProjectPaths, used: str, running: str = "") -> list[ModelInfo]:
     """All models: those of the project, newest first, then the bundled ones.
 
-    ``used`` is what picking.model says, ``running`` the model that is being trained now.
+    ``used`` is the value of picking.model, ``running`` the model that is being trained now.
     """
     found: list[ModelInfo] = []
     statuses = folder.trainings(paths)
@@ -49,12 +49,12 @@ def list_models(paths: ProjectPaths, used: str, running: str = "") -> list[Model
 
 
 def new_name(paths: ProjectPaths, wanted: str, start_from: str) -> str:
-    """``wanted``, or the next free name after the model from which a training starts.
+    """Name for a new model: ``wanted``, or the next free name after the starting model's.
 
     Raises
     ------
     TrainingError
-        If it is no name of a file, or taken.
+        If ``wanted`` is not valid as a file name, or taken.
     """
     bundled = {path.stem for path in bundled_folder().glob(f"*{SUFFIX}")}
     if not wanted:
@@ -79,12 +79,12 @@ def new_name(paths: ProjectPaths, wanted: str, start_from: str) -> str:
 
 
 def discard(paths: ProjectPaths, name: str, used: str, running: str = "") -> None:
-    """Remove a model that was trained here and its training.
+    """Remove a model that was trained in this project, with its training.
 
     Raises
     ------
     TrainingError
-        If it is in use, comes with the program, is being trained, or is not there.
+        If the model is in use, comes with the program, is being trained, or does not exist.
     """
     if name == running:
         raise TrainingError(f"{name} is being trained: cancel that first")
@@ -100,12 +100,12 @@ def discard(paths: ProjectPaths, name: str, used: str, running: str = "") -> Non
 
 
 def check_usable(paths: ProjectPaths, name: str) -> None:
-    """Raise InputError if nothing could be picked with this model."""
+    """Raise InputError if this model cannot be used for picking."""
     read_boxnet(find_model(name, paths.root))
 
 
 def last_training(paths: ProjectPaths) -> TrainingStatus | None:
-    """The project's last training; one that nobody goes on with is told as such."""
+    """Status of the project's last training; marked as interrupted if its process is gone."""
     statuses = folder.trainings(paths)
     if not statuses:
         return None
@@ -114,14 +114,14 @@ def last_training(paths: ProjectPaths) -> TrainingStatus | None:
 
 
 def interrupted(paths: ProjectPaths, name: str, status: TrainingStatus) -> TrainingStatus:
-    """What there is to say of a training whose process is gone."""
+    """The status of a training whose process is gone, with what the user can do."""
     from dataclasses import replace
 
     resumable = folder.can_resume(paths, name)
     where = f" at step {status.step} of {status.n_steps}" if status.step else ""
-    then = "it can go on from its last checkpoint" if resumable else "begin it anew"
-    said = f"the training of {name} was interrupted{where}: {then}; the model before stays in use"
-    return replace(status, phase="failed", message=said, seconds_left=None, resumable=resumable)
+    then = "it can continue from its last checkpoint" if resumable else "begin it again"
+    message = f"training of {name} was interrupted{where}: {then}; the model before stays in use"
+    return replace(status, phase="failed", message=message, seconds_left=None, resumable=resumable)
 
 
 def _describe(path: Path, used: bool, *, bundled: bool = False, name: str = "") -> ModelInfo:
@@ -151,7 +151,7 @@ def _describe(path: Path, used: bool, *, bundled: bool = False, name: str = "") 
 
 @lru_cache(maxsize=64)
 def _read(path: Path, modified_ns: int, size: int) -> BoxNetFile:
-    """A model's card, width and hash: read once as long as its file stays the same."""
+    """A model's card, width and hash, read again only when its file changes."""
     stored = read_boxnet(path)
     return BoxNetFile({}, stored.width, stored.card, stored.hash)
 
@@ -172,7 +172,7 @@ def _unfinished(paths: ProjectPaths, status: TrainingStatus, is_running: bool) -
 
 
 def folder_time(paths: ProjectPaths, name: str) -> float:
-    """Unix time when a training last wrote where it stands."""
+    """Unix time when a training last wrote its status."""
     try:
         return (paths.training(name) / folder.STATUS).stat().st_mtime
     except OSError:

@@ -1,4 +1,4 @@
-"""From what somebody asks for to a task for the training process, without loading torch."""
+"""Turns a user's training request into a task for the training process, without torch."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from warptui.engine.training.task import Task
 
 _WINDOW_PX2 = 256**2
 _PIXEL_SIZE = 8.0
-# What a window costs, there and back, at width 8: a rough guess until it is measured
+# Cost of a window, forward and backward, at width 8: a rough guess until it is measured
 _CPU_SECONDS, _GPU_SECONDS = 0.6, 0.004
 
 
 def settings_for(config: Config, request: TrainingRequest) -> TrainingSettings:
-    """[training] with what the request changes.
+    """The settings in [training] with the changes of the request.
 
     Raises
     ------
@@ -44,13 +44,13 @@ def settings_for(config: Config, request: TrainingRequest) -> TrainingSettings:
 
 
 def rules_for(config: Config) -> Rules:
-    """What [picking] says about particles."""
+    """The rules in [picking] by which candidates become picks."""
     picking = settings_of(config).model_dump()
     return Rules(**{key: picking[key] for key in Rules.__dataclass_fields__})
 
 
 def used_model(config: Config) -> str:
-    """The model that [picking] names."""
+    """Path of the model in picking.model."""
     return settings_of(config).model
 
 
@@ -62,12 +62,12 @@ def make_task(
     device: str,
     threads: int,
 ) -> Task:
-    """Everything that the training process must know; nothing is written yet.
+    """The complete task for the training process; writes nothing.
 
     Raises
     ------
     TrainingError, InputError
-        In plain words, when it cannot be done.
+        With a message to the user, if the training cannot begin.
     """
     if request.resume:
         return _resumed(paths, request, device, threads)
@@ -87,8 +87,8 @@ def make_task(
     )
     rules = rules_for(config)
     found = find_marked(paths, items, request, settings.held_out_percent, rules)
-    told = describe(found, rules, {})
-    if problem := _problem(told):
+    plan = describe(found, rules, {})
+    if problem := _problem(plan):
         raise TrainingError(problem)
     return task
 
@@ -101,28 +101,28 @@ def preview(
     device: str,
     threads: int,
 ) -> dict[str, Any]:
-    """What a training would do; see `Session.preview_training`."""
-    told: dict[str, Any] = {
+    """A preview of a training; see `Session.preview_training`."""
+    plan: dict[str, Any] = {
         "problem": "", "notes": [], "model": "", "start_from": "", "n_examples": 0,
         "n_particles": 0, "n_held_out": 0, "n_steps": 0, "seconds": None, "device": device,
     }  # fmt: skip
     try:
         settings = settings_for(config, request)
         start = request.start_from or used_model(config)
-        told["start_from"] = start
+        plan["start_from"] = start
         width = read_boxnet(find_model(start, paths.root)).width
-        told["model"] = new_name(paths, request.model or settings.new_model, start)
+        plan["model"] = new_name(paths, request.model or settings.new_model, start)
         rules = rules_for(config)
         found = find_marked(paths, items, request, settings.held_out_percent, rules)
         examples = describe(found, rules, {})
     except (TrainingError, InputError) as problem:
-        return {**told, "problem": str(problem)}
+        return {**plan, "problem": str(problem)}
     usable = [example for example in examples if not example.problem]
     learned = [example for example in usable if example.role == LEARN]
     names = {example.name for example in learned}
     windows = sum(_windows(one) for one in found if one.name in names)
     windows *= settings.epochs / (1 - settings.corpus_percent / 100)
-    told |= {
+    plan |= {
         "problem": _problem(examples),
         "notes": [f"{e.name} is left out: {e.problem}" for e in examples if e.problem],
         "n_examples": len(learned),
@@ -132,16 +132,16 @@ def preview(
         "seconds": round(windows * _window_seconds(device, threads, width)),
     }
     if learned and len(usable) == len(learned):
-        told["notes"].append(
-            "no micrograph is held out: nobody will know whether the new network is better"
+        plan["notes"].append(
+            "no micrograph is held out: it will be unknown whether the new network is better"
         )
-    return told
+    return plan
 
 
 def examples_of(
     paths: ProjectPaths, config: Config, items: Mapping[str, str]
 ) -> list[TrainingExample]:
-    """The micrographs that are marked, as they would be used now."""
+    """The marked micrographs, each as training would use it now."""
     request = TrainingRequest()
     rules = rules_for(config)
     found = find_marked(paths, items, request, config.training.held_out_percent, rules)
@@ -149,7 +149,7 @@ def examples_of(
 
 
 def _problem(examples: list[TrainingExample]) -> str:
-    """Why nothing can be learned from these; empty where something can."""
+    """Why no micrograph can be learned from; "" if at least one can."""
     if not examples:
         return (
             "there are no examples: mark micrographs for training on the item screen (E), or name "
@@ -167,19 +167,19 @@ def _resumed(paths: ProjectPaths, request: TrainingRequest, device: str, threads
     if not request.model or not folder.can_resume(paths, request.model):
         known = [name for name in folder.trainings(paths) if folder.can_resume(paths, name)]
         raise TrainingError(
-            f"{request.model or 'no name'}: nothing to go on with; interrupted trainings: "
+            f"{request.model or 'no name'}: no training to continue; interrupted trainings: "
             f"{', '.join(known) or 'none'}"
         )
     record = folder.read_json(paths.training(request.model) / folder.TASK)
     if "request" not in record:
-        raise TrainingError(f"{request.model}: {folder.TASK} is damaged; begin anew")
+        raise TrainingError(f"{request.model}: {folder.TASK} is damaged; begin again")
     task = Task.from_json(record)
     asked = replace(task.request, resume=True, use=request.use)
     return replace(task, request=asked, device=device, threads=threads, project=str(paths.root))
 
 
 def _windows(marked: Marked) -> float:
-    """As many windows as cover the micrograph."""
+    """Number of windows that cover the micrograph."""
     from warptui.engine.formats.mrc import read_shape_and_pixel_size
 
     (ny, nx), pixel_size = read_shape_and_pixel_size(Path(marked.average_path))

@@ -1,4 +1,4 @@
-"""The course of one training: examples, the old network measured, learning, the new one."""
+"""One training from start to end: examples, measure the old network, train, measure the new."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ from warptui.engine.worker.fault_injection import crash_point
 
 WAITS = "processing waits until it is done"
 _OLD_PX = 256
-_PATIENCE = 0.3  # of all steps without a better network on held-out micrographs, and at least
-_PATIENT_MEASUREMENTS = 8  # so many in a row
-_PASSES_PER_STEP = 3.0  # a step costs as much as so many answers
-_FULL_DISK_S = 10.0  # until the final network is tried to be written again
-_CHECKPOINT_S = 60.0  # between two, in the end
-_FIRST_CHECKPOINT_S = 5.0  # early ones are cheap, and say that it can go on
+_PATIENCE = 0.3  # share of all steps without a better network on the held-out set, and at least
+_PATIENT_MEASUREMENTS = 8  # this many measurements in a row
+_PASSES_PER_STEP = 3.0  # a step costs as much as this many forward passes
+_FULL_DISK_S = 10.0  # until the next attempt to write the final network
+_CHECKPOINT_S = 60.0  # between two checkpoints, later in a training
+_FIRST_CHECKPOINT_S = 5.0  # early checkpoints are cheap, and make the training continuable soon
 
 
 @dataclass
 class Course:
-    """One training. `run` it; ``tell`` hears of every step."""
+    """One training. `run` carries it out; ``tell`` is called with the status of every step."""
 
     task: Task
     tell: Callable[[TrainingStatus], None]
@@ -75,7 +75,7 @@ class Course:
         self._began = time.monotonic()
         self._notes: list[str] = []
         self._best: tuple[float, int, dict[str, Any]] | None = None
-        self._worse = 0  # measurements in a row that were no better than the best
+        self._worse = 0  # consecutive measurements without a better result
         self.status = TrainingStatus(
             self._name,
             "examples",
@@ -85,12 +85,12 @@ class Course:
         )
 
     def run(self) -> TrainingStatus:
-        """Everything; the last status, which is also on disk.
+        """Carry out the whole training; returns the last status, which is also on disk.
 
         Raises
         ------
         TrainingError, InputError
-            In plain words, when it cannot be done.
+            With a message to the user, if the training cannot be done.
         """
         if self.task.threads:
             torch.set_num_threads(self.task.threads)
@@ -98,10 +98,10 @@ class Course:
         earlier = files.read_status(self._folder)
         if self.task.request.resume:
             if earlier is None or not files.can_resume(self.paths, self._name):
-                raise TrainingError(f"{self._name}: there is nothing to go on with; begin anew")
+                raise TrainingError(f"{self._name}: no checkpoint to continue from; begin again")
             self._began -= earlier.seconds
         else:
-            files.clear(self._folder)  # of a training by this name that came to nothing
+            files.clear(self._folder)  # left by an earlier training of this name that failed
         self._say(f"making examples of the marked micrographs; {WAITS}", write=True)
         learned, held_out = self._examples()
         old, old_measured = read_corpus()
@@ -136,7 +136,7 @@ class Course:
         return self._finish(learner, watched, before, start_hash, held_out, old_measured, stopped)
 
     def _examples(self) -> tuple[list[Example], list[Example]]:
-        """What to learn from, and what is held out; from disk where the training goes on."""
+        """The training set and the held-out set; read from disk when a training continues."""
         learned_path, held_path = (self._folder / n for n in (files.EXAMPLES, files.HELD_OUT))
         if self.task.request.resume:
             held = read_bundle(held_path) if held_path.exists() else []
@@ -171,8 +171,8 @@ class Course:
                 f"marked to learn from{left_out}"
             )
         prints = tuple(one.fingerprint for one in used if one.role == LEARN)
-        told = replace(task, fingerprints=prints).to_json()
-        record = {**told, "left_out": self._notes}
+        task_json = replace(task, fingerprints=prints).to_json()
+        record = {**task_json, "left_out": self._notes}
         write_text(self._folder / files.TASK, json.dumps(record, indent=1) + "\n")
         for path, examples in ((learned_path, learned), (held_path, held_out)):
             path.unlink(missing_ok=True)
@@ -181,7 +181,7 @@ class Course:
         return learned, held_out
 
     def _example(self, marked: Marked) -> Example | None:
-        """An example, or a note why there is none."""
+        """Make an example; after a failure, note the reason and return ``None``."""
         if marked.problem:
             self._note(f"{marked.name} is left out: {marked.problem}")
             return None
@@ -212,10 +212,10 @@ class Course:
         every: int,
         costs_s: tuple[float, float],
     ) -> str:
-        """Until all steps are done, or it makes no sense to go on; why it ended early."""
+        """Train until all steps are done or progress ends; returns why it ended early."""
         n_steps = learner.schedule.n_steps
         step_s, measuring_s = costs_s
-        told_at = saved_at = time.monotonic()
+        shown_at = saved_at = time.monotonic()
         pause = _FIRST_CHECKPOINT_S
         while learner.step < n_steps:
             clock = time.monotonic()
@@ -224,8 +224,8 @@ class Course:
             now = time.monotonic()
             step_s += (now - clock - step_s) * max(0.1, 1 / (learner.step + 1))
             left = n_steps - learner.step
-            if now - told_at > 0.25 or left == 0:
-                told_at = now
+            if now - shown_at > 0.25 or left == 0:
+                shown_at = now
                 epoch = self.status.n_epochs * learner.step / n_steps
                 left_s = left * step_s + (left / every) * measuring_s
                 self._say(
@@ -255,7 +255,7 @@ class Course:
         return ""
 
     def _no_better(self, learner: Learner, scores: Scores) -> bool:
-        """Keep the best network so far; whether that was too long ago."""
+        """Keep the network if it is the best so far; returns whether the best is too long ago."""
         value = scores.worth
         if value is None:
             return False
@@ -277,7 +277,7 @@ class Course:
         old_measured: Sequence[Example],
         stopped: str,
     ) -> TrainingStatus:
-        """Measure on whole micrographs, write the network and what there is to say about it."""
+        """Measure the new network on whole micrographs; write the network and the report."""
         self._save(learner)
         crash_point("training.measuring")
         self._say("measuring the new network", phase="measuring", write=True, seconds_left=None)
@@ -300,7 +300,7 @@ class Course:
             if example is shown:
                 pictures = {"before": picks, "after": found, "truth": example.centres_yx_px}
         after = watched.measure(net, self._rule, self._device)
-        said = verdict(
+        words = verdict(
             whole_before if held_out else None,
             whole_after if held_out else None,
             len(held_out),
@@ -332,7 +332,7 @@ class Course:
             "chosen_by": "F1 on the held-out micrographs" if self._best else "the last step",
             "old_before": before.old.to_json(),
             "old_after": after.old.to_json(),
-            "verdict": said,
+            "verdict": words,
             "notes": self._notes,
         }
         model_hash = self._write_model(net, card)
@@ -343,14 +343,14 @@ class Course:
             phase="done",
             write=True,
             seconds_left=0.0,
-            verdict=said,
+            verdict=words,
             resumable=False,
         )
         (self._folder / files.CHECKPOINT).unlink(missing_ok=True)
         return self.status
 
     def _write_model(self, net: BoxNet, card: dict[str, Any]) -> str:
-        """The final network; with a full disk it is tried again until there is room."""
+        """Write the final network; if the disk is full, try again until there is space."""
         path = self.paths.model(self._name)
         while True:
             try:
@@ -427,7 +427,7 @@ class Course:
         self._note(f"went on from step {learner.step}")
 
     def _stop_if_asked(self) -> None:
-        """Raises Cancelled."""
+        """Raise Cancelled if the engine stops or the user cancelled."""
         if self.control.stop:
             raise Cancelled("the engine stops; the training can go on later")
         if self.control.cancel:
@@ -449,5 +449,5 @@ class Course:
             self._write_status()
 
     def _write_status(self) -> None:
-        with suppress(OSError):  # a full disk: the next one will be written
+        with suppress(OSError):  # disk full: the next status will be written
             files.write_status(self._folder, self.status)

@@ -1,4 +1,4 @@
-"""What is measured again and again while a network learns, and how often."""
+"""Measurements during training: on which parts of the examples, and how often."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from warptui.engine.training.example import Example, Tally
 from warptui.engine.training.loop import Schedule
 from warptui.engine.training.scores import Rule, measure
 
-_MEASURED_PX = 512  # of a micrograph that is measured again and again
-_MEASURED = 3  # of them, of each kind
-_MEASURING_SHARE = 0.2  # of the time
+_MEASURED_PX = 512  # side of the measured part of a micrograph
+_MEASURED = 3  # measured micrographs of each kind
+_MEASURING_SHARE = 0.2  # share of the time spent on measurements
 _MOST_MEASUREMENTS, _FEWEST_MEASUREMENTS = 40, 8
 
 
 @dataclass(frozen=True)
 class Scores:
-    """How one network does on what is watched."""
+    """Scores of one network on the watched examples."""
 
     old: Tally
     new: Tally
@@ -28,12 +28,12 @@ class Scores:
 
     @property
     def worth(self) -> float | None:
-        """What the best network is chosen by; None where nothing was held out."""
+        """F1 by which the best network is chosen; None without a held-out set."""
         return None if self.held_out is None else self.held_out.f1
 
 
 class Watched:
-    """The parts of the examples that are measured again and again."""
+    """The parts of the examples on which the network is measured repeatedly."""
 
     def __init__(
         self, old: Sequence[Example], new: Sequence[Example], held_out: Sequence[Example]
@@ -45,14 +45,14 @@ class Watched:
         self.n_windows = sum(max(1.0, example.image.size / 192**2) for example in everything)
 
     def measure(self, net: BoxNet, rule: Rule, device: torch.device) -> Scores:
-        """How a network does now."""
+        """Measure a network on the watched parts."""
         held_out = measure(net, self.held_out, rule, device) if self.held_out else None
         old, new = (measure(net, part, rule, device) for part in (self.old, self.new))
         return Scores(old, new, held_out)
 
 
 def interval(schedule: Schedule, measuring_s: float, step_s: float) -> int:
-    """Steps between measurements, which shall take a small part of the time."""
+    """Steps between measurements, so that measurements take a small part of the time."""
     fewest = schedule.n_steps / _MOST_MEASUREMENTS
     most = schedule.n_steps / _FEWEST_MEASUREMENTS
     affordable = measuring_s / _MEASURING_SHARE / max(step_s, 1e-6)

@@ -1,4 +1,4 @@
-"""How well a network does on examples, by the same rule by which particles are picked."""
+"""Scores of a network on examples, with picks made by the rules of the picking stage."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from warptui.engine.training.example import (
     count_matches,
 )
 
-SCORES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # lowest ones of a pick that are tried
+SCORES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # values of picking.min_score that are tried
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What [picking] says about which candidates are picks."""
+    """The rules in [picking] that decide which candidates are picks."""
 
     min_score: float
     min_mask_distance_angstrom: float = 0.0
-    diameter_angstrom: float = 200.0  # where an example has no particles
+    diameter_angstrom: float = 200.0  # used if an example has no particles
 
 
 def examine(
     net: BoxNet, example: Example, rule: Rule, device: torch.device
 ) -> tuple[Tally, np.ndarray]:
-    """How a network does on one example, and its picks (n, 3): y and x in px, score.
+    """Score a network on one example; also returns its picks (n, 3): y and x in px, score.
 
-    Picks and particles in areas that count nothing are left out.
+    Picks and particles in areas of weight 0 are left out.
     """
     probabilities = _answer(net, example, device)
     return _judge(probabilities, example, rule)
@@ -51,7 +51,7 @@ def try_scores(
     device: torch.device,
     lowest: Sequence[float] = SCORES,
 ) -> dict[float, Tally]:
-    """How a network does with other lowest scores of a pick."""
+    """Scores of a network for other values of picking.min_score."""
     found = dict.fromkeys(lowest, Tally())
     for example in examples:
         probabilities = _answer(net, example, device)
@@ -61,7 +61,7 @@ def try_scores(
 
 
 def _answer(net: BoxNet, example: Example, device: torch.device) -> np.ndarray:
-    """Probabilities (3, y, x)."""
+    """Class probabilities (3, y, x) of an image."""
     image = torch.from_numpy(example.image).to(device)
     with torch.inference_mode(), autocast(device):
         answers = segment(net, image).float()
@@ -96,7 +96,7 @@ def _judge(probabilities: np.ndarray, example: Example, rule: Rule) -> tuple[Tal
 
 
 def measure(net: BoxNet, examples: Sequence[Example], rule: Rule, device: torch.device) -> Tally:
-    """How a network does on all examples together."""
+    """Score a network on all examples together."""
     was_training = net.training
     net.eval()
     tally = Tally()
@@ -107,13 +107,13 @@ def measure(net: BoxNet, examples: Sequence[Example], rule: Rule, device: torch.
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """Half precision where it pays."""
+    """A context with half precision, on devices where it is faster."""
     on_gpu = device.type == "cuda"
     return torch.autocast(device.type, torch.bfloat16, enabled=on_gpu)
 
 
 def _counts(example: Example, positions: np.ndarray) -> np.ndarray:
-    """(n,) bool: whether what is said about these places (n, 2) is known to be right or wrong."""
+    """(n,) bool: whether the label at each of these places (n, 2) is certain."""
     ny, nx = example.certainty.shape
     rows, columns = np.round(positions).astype(int).T.reshape(2, -1)
     return example.certainty[rows.clip(0, ny - 1), columns.clip(0, nx - 1)] > 0

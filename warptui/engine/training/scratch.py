@@ -1,4 +1,4 @@
-"""BoxNet from nothing: simulated micrographs of all models at hand, and bundles of real ones.
+"""Trains BoxNet from random weights, on simulated micrographs and on bundles of real ones.
 
 (Paper, *Initial training of BoxNet*: 9 of 10 micrographs to learn from, 800 epochs, momentum,
 learning rate from 1e-2 to 1e-5.)
@@ -42,23 +42,23 @@ from warptui.engine.training.loop import Learner, Schedule
 from warptui.engine.training.scores import Rule, measure
 
 SCENE_PX = 512
-VALIDATED_EVERY = 10  # of the micrographs: never learned from
-MIN_SCORE = 0.5  # at which validation is told
-_VALIDATED = 24  # of them are measured again and again
+VALIDATED_EVERY = 10  # every so many-th micrograph is held out for validation
+MIN_SCORE = 0.5  # lowest score of a pick in validation
+_VALIDATED = 24  # held-out micrographs that are measured repeatedly
 _MEASUREMENTS = 200
 _SAVED_S = 120.0
-_TOLD_S = 2.0
+_SHOWN_EVERY_S = 2.0
 _SCENES = f"scenes{SUFFIX}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a network is made from, and how."""
+    """Data and options of a training from random weights."""
 
-    data: tuple[Path, ...]  # folders of models, models, and bundles
+    data: tuple[Path, ...]  # folders of atomic models, atomic models, and bundles
     output: Path
     n_scenes: int = 1600
-    n_invented: int = 60  # particles that do not exist, besides: more shapes than models
+    n_invented: int = 60  # additional invented particles, for more shapes than the models have
     n_epochs: int = 800
     width: int = 32
     batch: int = 8
@@ -73,7 +73,7 @@ class Plan:
 
     @property
     def folder(self) -> Path:
-        """Scenes, checkpoint and metrics."""
+        """The folder of scenes, checkpoint and metrics."""
         return self.output.with_suffix("")
 
 
@@ -83,15 +83,15 @@ def train(
     tell: Callable[[str], None],
     asked_to_stop: Callable[[], bool] = lambda: False,
 ) -> Tally | None:
-    """Make a network; how it does on what it never saw, or None when it was stopped half-way.
+    """Train a network; returns its scores on the held-out set, or None if stopped before the end.
 
-    Goes on from the checkpoint in the plan's folder, where there is one. One epoch is one window
-    of every micrograph.
+    Continues from the checkpoint in the plan's folder, if one exists. One epoch is one window of
+    every micrograph.
 
     Raises
     ------
     TrainingError, InputError
-        If there is nothing to learn from, or a file is damaged.
+        If there are no examples to learn from, or a file is damaged.
     """
     plan.folder.mkdir(parents=True, exist_ok=True)
     examples, species = _examples(plan, tell)
@@ -126,12 +126,12 @@ def train(
     rule = Rule(MIN_SCORE)
     every = max(1, n_steps // _MEASUREMENTS)
     begun, first = time.monotonic(), learner.step
-    told_at = saved_at = begun
+    shown_at = saved_at = begun
     while learner.step < n_steps:
         learner.advance()
         now = time.monotonic()
-        if now - told_at > _TOLD_S:
-            told_at = now
+        if now - shown_at > _SHOWN_EVERY_S:
+            shown_at = now
             per_step = (now - begun) / (learner.step - first)
             left = (n_steps - learner.step) * per_step
             tell(_line(learner, n_steps, left))
@@ -155,7 +155,7 @@ def train(
 
 
 def _examples(plan: Plan, tell: Callable[[str], None]) -> tuple[list[Example], list[str]]:
-    """Simulated ones, made once and kept, then those of bundles; and all species."""
+    """Simulated examples, made once and kept, then examples of bundles; and all species."""
     bundles = [path for path in plan.data if path.suffix == SUFFIX]
     folders = [path for path in plan.data if path.suffix != SUFFIX]
     for folder in folders:
@@ -173,7 +173,7 @@ def _simulated(
     plan: Plan, folders: Sequence[Path], tell: Callable[[str], None], *, needed: bool
 ) -> list[Example]:
     path = plan.folder / _SCENES
-    said = {
+    record = {
         "scenes": plan.n_scenes,
         "size": plan.scene_px,
         "views": plan.n_views,
@@ -182,7 +182,7 @@ def _simulated(
         "data": sorted(str(folder.resolve()) for folder in folders),
     }
     note = path.with_suffix(".json")
-    if path.exists() and read_json(note) == said:
+    if path.exists() and read_json(note) == record:
         return [entry.example for entry in read_bundle(path)]
     try:
         particles = read_models(folders) if folders else []
@@ -197,12 +197,12 @@ def _simulated(
         f"{plan.n_invented} invented ones"
     )
     particles += [invent_particle(SEED + number) for number in range(plan.n_invented)]
-    told = time.monotonic()
+    shown_at = time.monotonic()
 
     def on_progress(fraction: float) -> None:
-        nonlocal told
-        if time.monotonic() - told > _TOLD_S:
-            told = time.monotonic()
+        nonlocal shown_at
+        if time.monotonic() - shown_at > _SHOWN_EVERY_S:
+            shown_at = time.monotonic()
             tell(f"simulating: {fraction:.0%}")
 
     made = make_scenes(
@@ -210,7 +210,7 @@ def _simulated(
     )
     entries = [Entry(example, Origin("", "", 8.0, "simulated")) for example in made]
     write_bundle(path, entries)
-    write_text(note, json.dumps(said))
+    write_text(note, json.dumps(record))
     return [entry.example for entry in read_bundle(path)]
 
 

@@ -1,4 +1,4 @@
-"""What a training process is asked to do, and what may be asked of it meanwhile."""
+"""The task of a training process, and the requests that it accepts while it runs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from warptui.engine.model.training import TrainingRequest
 
 @dataclass(frozen=True)
 class Task:
-    """What the process is asked to do; JSON on its stdin."""
+    """The task of a training process, sent as JSON on its stdin."""
 
     project: str
     request: TrainingRequest
-    settings: dict[str, Any]  # [training], with what the request changes
-    rules: dict[str, Any]  # of [picking]; see `marks.Rules`
+    settings: dict[str, Any]  # [training], with the request's changes
+    rules: dict[str, Any]  # from [picking]; see `scores.Rules`
     items: dict[str, str]  # names of the project's items by their root names
     device: str = "cpu"
     threads: int = 0
@@ -24,7 +24,7 @@ class Task:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Task:
-        """From JSON-ready values; unknown keys are ignored."""
+        """The task from JSON-ready values; unknown keys are ignored."""
         return codec.decode(cls, record)
 
     def to_json(self) -> dict[str, Any]:
@@ -34,7 +34,7 @@ class Task:
 
 @dataclass
 class Control:
-    """What somebody wants of a training that runs."""
+    """Requests of the user or the engine to a running training."""
 
     stop: bool = False  # the engine ends: keep a checkpoint and go
     cancel: bool = False

@@ -1,4 +1,4 @@
-"""What the numbers of a training allow one to say, and no more."""
+"""A verdict on a training in words: whether its scores show a better or a worse network."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from warptui.engine.training.example import Tally
 
 _SIGMAS = 2.0  # a smaller difference may be chance
-_FORGOTTEN = 0.03  # of F1 on the curated set: less is no loss worth a word
-_FEW = 50  # particles that are held out: too few to rely on
+_FORGOTTEN = 0.03  # loss of F1 on the curated set above which the loss is reported
+_FEW = 50  # held-out particles: fewer are too few to rely on
 
 
 def verdict(
@@ -20,25 +20,25 @@ def verdict(
     old_after: Tally,
     new_after: Tally,
 ) -> str:
-    """A sentence or two. ``before`` and ``after`` are of held-out micrographs; None without any."""
+    """The verdict in one or two sentences; ``before`` and ``after`` are of the held-out set."""
     if before is None or after is None or after.there == 0:
-        said = (
+        words = (
             "not known whether it is better: no micrograph with particles was held out"
             f"{_known(new_after)}"
         )
     else:
-        said = _compare(before, after, n_held_out)
+        words = _compare(before, after, n_held_out)
     lost = (old_before.f1 or 0.0) - (old_after.f1 or 0.0)
     if lost > max(_FORGOTTEN, _SIGMAS * _error(old_after)):
-        said += (
+        words += (
             f"; it forgot some of what it knew: F1 {_f1(old_after)} instead of {_f1(old_before)} "
             "on the curated set"
         )
-    return said
+    return words
 
 
 def other_score(scores: Mapping[float, Tally], after: Tally, min_score: float) -> str:
-    """Which picking.min_score would have found more, where it clearly would have."""
+    """Advice on a clearly better picking.min_score; "" if the present value is as good."""
     known = [(tally.f1 or 0.0, score) for score, tally in scores.items()]
     if not known:
         return ""
@@ -57,18 +57,18 @@ def _compare(before: Tally, after: Tally, n_held_out: int) -> str:
     micrographs = "1 held-out micrograph" if n_held_out == 1 else f"{n_held_out} held-out ones"
     numbers = f"F1 {_f1(after)} instead of {_f1(before)} on {micrographs}"
     if gain > doubt:
-        said = f"better on your micrographs: {numbers}"
+        words = f"better on your micrographs: {numbers}"
     elif gain < -doubt:
-        said = f"worse on your micrographs: {numbers}; better keep the one before"
+        words = f"worse on your micrographs: {numbers}; better keep the one before"
     else:
-        said = f"no clear difference: {numbers}"
+        words = f"no clear difference: {numbers}"
     if after.there < _FEW:
-        said += f", with only {after.there} particles: mark more to know"
-    return said
+        words += f", with only {after.there} particles: mark more to know"
+    return words
 
 
 def _error(tally: Tally) -> float:
-    """Standard error of F1, as of a share of so many particles."""
+    """Standard error of F1, approximated as that of a share of this many particles."""
     f1 = tally.f1 or 0.0
     return math.sqrt(max(f1 * (1 - f1), 0.01) / max(tally.there, 1))
 

@@ -1,8 +1,8 @@
-"""Which images were taken at the same beam shift, while they still come in.
+"""Groups images by beam shift while a session still collects them.
 
-A label that an image was given stays. Images that cannot be told apart yet share one, and leave it
-at most once, when a position of theirs is recognised: so the first images of a session wait until
-its pattern shows, and strays wait for ever, instead of becoming groups of one image.
+The label of an image stays. Images that cannot be separated yet share one label, and change it at
+most once, when their position is recognised: so the first images of a session wait until the
+pattern of beam shifts shows, and strays wait for ever, instead of becoming groups of one image.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ import numpy as np
 
 from warptui.engine.exporters.optics_groups.positions import LEAST, positions_of, spacing
 
-FIRST_LOOK = 16  # images, before anything can be said about their pattern
+FIRST_LOOK = 16  # images, before the first search for a pattern
 LOOK_AGAIN = 1.25  # times as many, before the next attempt
-RECENT = 300  # images that wait, among which another position is looked for at once
+RECENT = 300  # waiting images, among which each search looks for further positions
 DRIFT = 1 / 30  # weight of the newest image in a position's centre
-NO_SHIFT = 0  # label of images of which nothing is told
+NO_SHIFT = 0  # label of images without a known beam shift
 NO_LABEL = -1
 
 
 @dataclass(frozen=True)
 class Group:
-    """Images of one label."""
+    """The images with one label."""
 
     label: int
     n: int
     unit: str = ""
-    centre: tuple[float, float] | None = None  # x, y; None = they lie at no position of their own
+    centre: tuple[float, float] | None = None  # x, y; None = the images lie at no common position
 
 
 @dataclass
 class _Plane:
-    """The positions of one unit, and the images that are at none."""
+    """The positions in one unit of beam shift, and the images at no position."""
 
     waiting: list[str] = field(default_factory=list)
     waiting_label: int = NO_LABEL
@@ -47,7 +47,7 @@ class _Plane:
     reaches: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def at(self, place: Sequence[float] | np.ndarray) -> int:
-        """The position that an image lies at; -1 = none."""
+        """The position at which an image lies; -1 = at no position."""
         if not len(self.centres):
             return -1
         away = np.hypot(*(self.centres - place).T)
@@ -55,7 +55,7 @@ class _Plane:
         return nearest if away[nearest] <= self.reaches[nearest] else -1
 
     def found(self, label: int, centre: np.ndarray, reach: float) -> int:
-        """Remember one position more."""
+        """Add a position."""
         self.labels.append(label)
         self.counts.append(0)
         self.centres = np.vstack([self.centres, centre])
@@ -63,7 +63,7 @@ class _Plane:
         return len(self.labels) - 1
 
     def join(self, position: int, place: Sequence[float] | np.ndarray) -> int:
-        """One image more at a position, which follows a drift; its label."""
+        """Add an image to a position, whose centre follows drift; returns the label."""
         self.counts[position] += 1
         weight = max(1 / self.counts[position], DRIFT)
         self.centres[position] += weight * (np.asarray(place) - self.centres[position])
@@ -71,9 +71,9 @@ class _Plane:
 
 
 class BeamGroups:
-    """Labels of images by their beam shifts.
+    """Gives each image a label by its beam shift.
 
-    ``distance``: positions nearer than this are one; 0 = to be found from the images.
+    ``distance``: positions closer than this are merged; 0 = find the distance from the images.
     """
 
     def __init__(self, distance: float = 0.0) -> None:
@@ -84,7 +84,7 @@ class BeamGroups:
         self._last = NO_SHIFT
 
     def add(self, found: Iterable[tuple[str, tuple[float, float, str] | None]]) -> bool:
-        """Take images in, the oldest first, None = not known; whether any label changed."""
+        """Add images, oldest first; None = unknown shift. Returns whether any label changed."""
         changed = False
         for name, shift in found:
             if shift is None:
@@ -101,7 +101,7 @@ class BeamGroups:
         return changed
 
     def groups(self, names: Iterable[str] | None = None) -> list[Group]:
-        """The groups of these images, else of all, by label."""
+        """The groups of these images, or of all images, by label."""
         of = self.labels if names is None else {name: self.labels[name] for name in names}
         units: dict[int, str] = {}
         for name, label in of.items():
@@ -132,17 +132,17 @@ class BeamGroups:
         return {"distance": self.distance, "last": self._last, "planes": planes, "items": items}
 
     @classmethod
-    def from_json(cls, told: dict[str, Any]) -> BeamGroups:
+    def from_json(cls, record: dict[str, Any]) -> BeamGroups:
         """The inverse of `to_json`. Raises KeyError, TypeError or ValueError for anything else."""
-        made = cls(float(told["distance"]))
-        made._last = int(told["last"])
-        for unit, plane in told["planes"].items():
+        made = cls(float(record["distance"]))
+        made._last = int(record["last"])
+        for unit, plane in record["planes"].items():
             made._planes[unit] = _Plane(
                 [], int(plane["waiting_label"]), int(plane["next_look"]), list(plane["labels"]),
                 list(plane["counts"]), np.array(plane["centres"], float).reshape(-1, 2),
                 np.array(plane["reaches"], float),
             )  # fmt: skip
-        for name, (label, *shift) in told["items"].items():
+        for name, (label, *shift) in record["items"].items():
             made.labels[name] = int(label)
             if shift:
                 x, y, unit = shift
@@ -168,7 +168,7 @@ class BeamGroups:
         if position < 0 and self.distance:
             position = plane.found(self._new_label(), np.array(place), self.distance)
         if position >= 0:
-            if plane.labels[position] == NO_LABEL:  # nobody was there when it was made
+            if plane.labels[position] == NO_LABEL:  # no image was at this position before
                 plane.labels[position] = self._new_label()
             self.labels[name] = plane.join(position, place)
             return
@@ -180,7 +180,7 @@ class BeamGroups:
             self._look_near(plane, place)
 
     def _look_near(self, plane: _Plane, place: Sequence[float]) -> None:
-        """Beside known positions a few images that lie as close as theirs are another one."""
+        """Find further positions: a few images as close together as those of known positions."""
         reach = float(np.median(plane.reaches))
         there = self._places(plane.waiting[-RECENT:])
         near = np.hypot(*(there - place).T) <= reach
@@ -188,22 +188,22 @@ class BeamGroups:
             self._settle(plane, there[near].mean(axis=0)[None], reach)
 
     def _look(self, plane: _Plane) -> bool:
-        """Try to recognise positions among the images that wait; whether any settled."""
+        """Try to recognise positions among the waiting images; returns whether any was found."""
         n_waiting = len(plane.waiting)
         centres = positions_of(self._places(plane.waiting))
         if len(centres):
             self._settle(plane, centres, spacing(centres) / 2)
             for name in plane.waiting[-RECENT:]:
-                if name in plane.waiting:  # and did not follow one before it
+                if name in plane.waiting:  # not labelled with an image before
                     self._look_near(plane, self.shifts[name][:2])
-        # a heap around a known position may leave nobody near enough to its middle
+        # images around a known position may all be too far from its centre
         settled = len(plane.waiting) < n_waiting
         wait_for = FIRST_LOOK if settled else int(np.ceil(LOOK_AGAIN * n_waiting))
-        plane.next_look = max(FIRST_LOOK, wait_for)  # among those that are left, too
+        plane.next_look = max(FIRST_LOOK, wait_for)  # also among the images that are left
         return settled
 
     def _settle(self, plane: _Plane, centres: np.ndarray, reach: float) -> None:
-        """Make positions of these, for the images that wait."""
+        """Add positions with these centres and give them the waiting images nearby."""
         first = len(plane.labels)
         everywhere = np.vstack([plane.centres, centres])
         for number, centre in enumerate(centres, first):
@@ -221,7 +221,7 @@ class BeamGroups:
             went.append((name, position))
         for _, position in went:
             if plane.labels[position] == NO_LABEL:
-                # nobody waits any longer: the first keep their label
+                # no image waits any longer: the first images keep their label
                 takes_over = not plane.waiting and plane.waiting_label not in plane.labels
                 label = plane.waiting_label if takes_over else self._new_label()
                 plane.labels[position] = label

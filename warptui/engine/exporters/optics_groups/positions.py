@@ -1,37 +1,37 @@
-"""Positions that images lie at in heaps, without knowing their pattern, its size or its unit.
+"""Find clusters of beam shifts, without knowing their pattern, its size or its unit.
 
-The number of heaps is asked at every scale, and the number that holds for the widest range of
-scales is believed: heaps with gaps between them hold from their own spread up to the gaps.
+Clusters are counted at every scale; the count that is constant over the widest range of scales
+wins: separate clusters keep their count from their own spread up to the gaps between them.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-LEAST = 3  # images that make a position
+LEAST = 3  # images that form a position
 SAMPLE = 1200  # images that the scale is found from: every pair of them is looked at
 STEPS_PER_OCTAVE = 3
 MOST_OCTAVES = 12
 CERTAIN_OCTAVES = 1.0  # for which a number of positions must hold
 COVERED = 0.8  # share of the images that must lie at positions
 HOPELESS = 0.4  # share at a scale below which smaller scales need not be looked at
-SAME_COUNT = 0.03  # numbers of positions that are taken for the same, relative
+SAME_COUNT = 0.03  # relative difference of counts that are regarded as equal
 APART = 4.0  # times their own spread that positions must lie apart
 LINK = 2.0  # bandwidths that a denser image may be away
 
 
 def positions_of(there: np.ndarray) -> np.ndarray:
-    """(n, 2) images to (k, 2) positions; none where no number of them can be believed."""
+    """Beam shifts (n, 2) to cluster centres (k, 2); k is 0 if no count of clusters is certain."""
     if len(there) < LEAST:
         return np.zeros((0, 2))
     if len(there) > SAMPLE:  # at random: acquisition comes back to positions in turn
         chosen = np.random.default_rng(0).permutation(len(there))[:SAMPLE]
         there = there[np.sort(chosen)]
     apart = _pairs(there)
-    told = apart[apart > 0]
-    if not len(told):
+    distances = apart[apart > 0]
+    if not len(distances):
         return np.zeros((0, 2))
-    widest = np.sqrt(np.median(told))
+    widest = np.sqrt(np.median(distances))
     scales = widest * 2.0 ** (-np.arange(MOST_OCTAVES * STEPS_PER_OCTAVE + 1) / STEPS_PER_OCTAVE)
     counts, found = [], []
     for scale in scales:
@@ -52,12 +52,12 @@ def positions_of(there: np.ndarray) -> np.ndarray:
     positions = np.array([inside.mean(axis=0) for inside in members])
     spreads = [np.sqrt(inside.var(axis=0, ddof=1).sum()) for inside in members]
     if spacing(positions) < APART * np.median(spreads):
-        return np.zeros((0, 2))  # parts of one heap, or of a smear
+        return np.zeros((0, 2))  # parts of one cluster or of a continuous spread
     return positions
 
 
 def spacing(positions: np.ndarray) -> float:
-    """The usual distance to the next position."""
+    """The median distance to the nearest other position."""
     apart = _pairs(positions)
     np.fill_diagonal(apart, np.inf)
     return float(np.median(np.sqrt(apart.min(axis=1))))
@@ -89,10 +89,10 @@ def _heaps(apart: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _longest_run(counts: list[int]) -> tuple[int, int]:
-    """First and last of the most counts in a row that are the same; 0 is none."""
+    """First and last of the longest run of equal counts; a count of 0 ends a run."""
     best = (0, -1)
     for first, count in enumerate(counts):
-        if count < 2:  # all in one heap is what is taken for granted
+        if count < 2:  # one cluster is the default answer
             continue
         last = first
         while last + 1 < len(counts) and abs(counts[last + 1] - count) <= SAME_COUNT * count:

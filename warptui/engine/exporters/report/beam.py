@@ -1,4 +1,4 @@
-"""The report's part on optics groups by beam shift: those of the live list."""
+"""The report's section on optics groups by beam shift, from the live list."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_POINTS = 2000
 
 
 def optics_groups(facts: Facts) -> dict[str, Any] | None:
-    """A plot of the shifts and a table of the groups; None where groups are not made by them."""
+    """Plot of beam shifts and table of optics groups; None if groups are not by beam shift."""
     if facts.settings.get("export", {}).get("optics_groups") != "beam_shift":
         return None
     model = str(facts.settings.get(PICKING_STAGE.name, {}).get("model", ""))
@@ -46,7 +46,7 @@ def _plot(groups: BeamGroups) -> dict[str, Any]:
     x, y = (np.array([groups.shifts[name][axis] for name in names]) for axis in (0, 1))
     kept = np.array([groups.labels[name] in settled for name in names])
     unit = groups.shifts[names[0]][2]
-    drawing = svg.cloud(x, y, kept, None, unit, "where the beam was for each item")
+    drawing = svg.cloud(x, y, kept, None, unit, "beam shift of each item")
     return {"drawing": Markup(drawing), "unit": unit}
 
 

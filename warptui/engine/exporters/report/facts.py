@@ -1,4 +1,4 @@
-"""What a report tells of, read from the items' columns."""
+"""The facts of a session for its report, read from the items' columns."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Facts:
     items: Columns  # in order of arrival
     status: EngineStatus
     settings: dict[str, Any]  # as JSON values, by section
-    defaults: dict[str, Any]  # the same of settings that nobody changed
+    defaults: dict[str, Any]  # default values of all settings
     made_at: float  # Unix time
 
     @property
     def name(self) -> str:
-        """What the session is called."""
+        """The name of the session."""
         return self.project.root.name or str(self.project.root)
 
     @property
@@ -48,18 +48,18 @@ class Facts:
 
     @cached_property
     def processed(self) -> np.ndarray:
-        """(item,) bool: there is a result, of these settings or of earlier ones."""
+        """(item,) bool: the item has a result, of the present or of earlier settings."""
         return np.isin(self.items.number("state"), _PROCESSED)
 
     @cached_property
     def judged(self) -> np.ndarray:
-        """(item,) bool: whom limits concern."""
+        """(item,) bool: items to which the limits apply."""
         filtered = self.items.number("filtered").astype(bool)
         by_hand = self.items.number("choice") != CHOICE_NUMBERS[Choice.AUTO]
         return (self.selected | filtered) & ~by_hand
 
     def known(self) -> list[Summary]:
-        """The values that some item has."""
+        """The values that at least one item has."""
         return [entry for entry in self.summaries if np.isfinite(self.items.value(entry.key)).any()]
 
     def limits(self, summary: Summary) -> tuple[float | None, float | None]:
@@ -68,7 +68,7 @@ class Facts:
         return filters.get(summary.filter_min), filters.get(summary.filter_max)
 
     def with_role(self, role: Role) -> Summary | None:
-        """The value with this meaning; None where the items have none."""
+        """The first value with this meaning; None if no item has such a value."""
         return next((entry for entry in self.summaries if entry.role == role), None)
 
     def in_state(self, state: State) -> np.ndarray:
@@ -76,11 +76,11 @@ class Facts:
         return np.flatnonzero(self.items.number("state") == STATE_NUMBERS[state])
 
     def chosen(self, choice: Choice) -> int:
-        """How many items the user made this choice for."""
+        """Number of items for which the user made this choice."""
         return int(np.count_nonzero(self.items.number("choice") == CHOICE_NUMBERS[choice]))
 
     def hours(self) -> np.ndarray | None:
-        """(item,) hours of arrival since the first one; None where they tell nothing."""
+        """(item,) hours of arrival after the first item; None if arrival times are not useful."""
         arrived = self.items.number("arrived_at")
         known = arrived > 0
         if np.count_nonzero(known) < max(2, len(arrived) // 2):
@@ -89,7 +89,7 @@ class Facts:
         return hours if np.nanmax(hours) > 0 else None
 
     def exclusions(self) -> list[tuple[str, int, int]]:
-        """Why items are out: the reason, how many it concerns, and how many it alone takes out."""
+        """Reasons for exclusion: the reason, items it applies to, items that it alone excludes."""
         outside = []
         for summary in self.summaries:
             low, high = self.limits(summary)
@@ -112,7 +112,7 @@ class Facts:
         return [*found, ("excluded by hand", by_hand, by_hand)] if by_hand else found
 
     def failures(self) -> list[tuple[str, int, str]]:
-        """Why items failed: what they have in common, how many, and one of them."""
+        """Failures by common reason: the reason, number of items, and one example."""
         groups: Counter[str] = Counter()
         first: dict[str, str] = {}
         for number in self.in_state(State.FAILED).tolist():
@@ -124,7 +124,7 @@ class Facts:
 
 
 def limit_words(summary: Summary, low: float | None, high: float | None) -> str:
-    """A limit as a person says it: what it takes out."""
+    """A limit in words: the range that the limit excludes."""
     unit = f" {summary.unit}" if summary.unit else ""
     ends = [f"< {low:g}"] if low is not None else []
     ends += [f"> {high:g}"] if high is not None else []
@@ -132,6 +132,6 @@ def limit_words(summary: Summary, low: float | None, high: float | None) -> str:
 
 
 def in_words(value: float, summary: Summary) -> str:
-    """A value with the digits and the unit that its stage declares."""
+    """A value as text, with the digits and the unit that its stage declares."""
     unit = f" {summary.unit}" if summary.unit else ""
     return f"{value:,.{summary.digits}f}{unit}"

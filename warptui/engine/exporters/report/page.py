@@ -1,4 +1,4 @@
-"""The page: one HTML file without scripts that loads nothing, for any browser and for paper."""
+"""The report page: one HTML file without scripts that loads nothing, for browsers and paper."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from warptui.engine.model.summary import Summary
 from warptui.engine.stages.base import Role
 
 MOST_PROBLEMS = 30  # lines
-MATTERING = {  # settings that are listed though they have their defaults
+MATTERING = {  # settings that are listed even with default values
     (name, key)
     for name, model in SECTIONS.items()
     for key, info in model.model_fields.items()
@@ -176,7 +176,7 @@ def _setting(value: Any) -> str:
 
 
 def _rate(facts: Facts) -> float | None:
-    """Items an hour while it worked: by the median time between two that were finished."""
+    """Items per hour during processing, from the median time between two finished items."""
     finished = np.sort(facts.items.number("finished_at"))
     steps = np.diff(finished[finished > 0])
     steps = steps[steps > 0]

@@ -1,4 +1,4 @@
-"""Micrographs that show what the session is like: thumbnails as data URIs, with their values."""
+"""Example micrographs of the session: thumbnails as data URIs, with their values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RANKS = ((Role.RESOLUTION, False), (Role.EARLY_MOTION, False), (Role.PARTICLES, 
 
 
 def pictures(facts: Facts) -> dict[str, Any] | None:
-    """Groups of micrographs, by the first value that is known of them; None without any."""
+    """Best, typical and worst micrographs by the first known value; None if no value is known."""
     picked = _picked(facts)
     if picked is None:
         return None
@@ -69,18 +69,18 @@ def _figure(facts: Facts, number: int) -> dict[str, str]:
 
 
 def data_uri(path: Path, side: int = SIDE_PX) -> str:
-    """The small picture of an item, with the first row at the bottom; "" where there is none."""
+    """The thumbnail of an item, with the first row at the bottom; "" if it has no thumbnail."""
     try:
         picture = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
-        return ""  # not made yet, or being replaced: the page says that there is none
+        return ""  # not made yet, or being replaced: the page states that it is missing
     if picture.ndim != 2 or picture.dtype != np.uint8 or not picture.size:
         return ""
     return "data:image/png;base64," + base64.b64encode(png(shrunk(picture, side)[::-1])).decode()
 
 
 def shrunk(picture: np.ndarray, side: int) -> np.ndarray:
-    """(y, x) uint8, its longer side at most ``side``: means of whole pixels."""
+    """Reduce (y, x) uint8 until the longer side is at most ``side``, by means of whole pixels."""
     factor = -(-max(picture.shape) // side)
     if factor == 1:
         return picture

@@ -18,7 +18,7 @@ FEWEST = 3  # vectors of astigmatism that make a plot
 
 
 def pace(facts: Facts) -> dict[str, Any] | None:
-    """Items processed along the session, as bars; None where too few are known."""
+    """Bar plot of items processed over time; None if too few times are known."""
     finished = facts.items.number("finished_at")
     finished = finished[finished > 0]
     if len(finished) < 2 or finished.max() <= finished.min():
@@ -32,7 +32,7 @@ def pace(facts: Facts) -> dict[str, Any] | None:
 
 
 def values(facts: Facts) -> dict[str, Any] | None:
-    """Every value along the session and as a histogram; None where no value is known."""
+    """Each value over time and as a histogram; None if no value is known."""
     known = facts.known()
     if not known:
         return None
@@ -68,7 +68,7 @@ def values(facts: Facts) -> dict[str, Any] | None:
 
 
 def _account(facts: Facts, summary: Summary) -> str:
-    """Where the value lies in selected items, what limits it, and how often it is unknown."""
+    """Median and range of a value in selected items, its limits, and the number of unknowns."""
     found = facts.items.value(summary.key)
     good = found[facts.selected & np.isfinite(found)]
     parts = []
@@ -98,7 +98,7 @@ def _astigmatism(facts: Facts) -> dict[str, Any] | None:
     if session is not None:
         circle = (session.x_um, session.y_um, session.sigma_um * (limit or 1.0))
     sigma = f"the circle: {limit:g} σ, the limit" if limit else "the circle: one σ"
-    note = f"u − v in µm as vectors of twice the angle: none where the lines cross; {sigma}"
+    note = f"u − v in µm as vectors of twice the angle, zero where the lines cross; {sigma}"
     return {
         "note": f"{note} about the mean",
         "drawing": Markup(svg.cloud(x, y, facts.selected[there], circle)),
@@ -106,5 +106,5 @@ def _astigmatism(facts: Facts) -> dict[str, Any] | None:
 
 
 def _scaled(hours: np.ndarray) -> tuple[np.ndarray, str]:
-    """Times in minutes where the session is short."""
+    """Times in hours, or in minutes for a short session, with the unit."""
     return (hours, "h") if np.nanmax(hours) > 2 else (60 * hours, "min")

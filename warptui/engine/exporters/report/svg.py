@@ -1,4 +1,4 @@
-"""Plots as inline SVG: colours are the page's, and no plot grows with the number of items."""
+"""Plots as inline SVG, coloured by the page's style; their size does not grow with the items."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEAST_IN_BIN = 3
 
 @dataclass(frozen=True)
 class Value:
-    """What is plotted of each item."""
+    """A value of each item, to plot."""
 
     label: str
     unit: str
@@ -28,7 +28,7 @@ class Value:
     limits: tuple[float | None, float | None] = (None, None)
 
     def span(self) -> tuple[float, float]:
-        """Where nearly all values and limits that are near lie; what is beyond sits at the edge."""
+        """Range of nearly all values and of limits nearby; values beyond are drawn at the edge."""
         known = self.values[np.isfinite(self.values)]
         low, high = (float(part) for part in np.percentile(known, (0.5, 99.5)))
         if high <= low:
@@ -42,7 +42,7 @@ class Value:
 
 
 def series(value: Value, x: np.ndarray, x_title: str, width: int = 620, height: int = 150) -> str:
-    """A value along the session: dots of few items; median and 10 to 90 % of many."""
+    """Plot of a value over time: dots for few items; median and 10 to 90 % for many."""
     frame = _Frame((float(np.nanmin(x)), float(np.nanmax(x))), value.span(), width, height)
     there = np.isfinite(value.values) & np.isfinite(x)
     x, y, kept = x[there], value.values[there], value.kept[there]
@@ -58,7 +58,7 @@ def series(value: Value, x: np.ndarray, x_title: str, width: int = 620, height: 
 
 
 def histogram(value: Value, width: int = 250, height: int = 150) -> str:
-    """How often which value occurs; what does not go into exports stands on top of what does."""
+    """Histogram of a value; items outside of exports are stacked on top of exported ones."""
     low, high = value.span()
     known = np.isfinite(value.values)
     n_known = int(np.count_nonzero(known))
@@ -82,7 +82,7 @@ def histogram(value: Value, width: int = 250, height: int = 150) -> str:
 
 
 def bars(counts: np.ndarray, span: tuple[float, float], x_title: str, label: str) -> str:
-    """Counts in equal steps of a span."""
+    """Bar plot of counts in equal steps of ``span``."""
     width, height = 880, 120
     frame = _Frame(span, (0, max(1, int(counts.max())) * 1.05), width, height)
     edges = frame.x(np.linspace(*span, len(counts) + 1))
@@ -105,7 +105,7 @@ def cloud(
     unit: str = "µm",
     label: str = "astigmatism as vectors of twice its angle",
 ) -> str:
-    """Points about zero, one unit as long both ways; ``circle`` is its centre and radius."""
+    """Scatter plot around zero with equal scales; ``circle`` is x, y and radius of a circle."""
     side = 300
     reach = float(np.percentile(np.hypot(x, y), 99)) * 1.15 or 1.0
     if circle is not None:
@@ -137,7 +137,7 @@ def ticks(low: float, high: float, n: int) -> list[float]:
 
 
 def shown(number: float, step: float = 0.0) -> str:
-    """A number at an axis, with as many digits as its steps need."""
+    """A number for an axis, with as many digits as the ``step`` between ticks needs."""
     digits = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 2
     text = f"{number:,.{digits}f}"
     return text.removeprefix("-") if not float(text.replace(",", "")) else text
@@ -206,7 +206,7 @@ class _Frame:
 
 
 def _dots(frame: _Frame, x: np.ndarray, y: np.ndarray, name: str, width: float) -> list[str]:
-    """Points; of very many every n-th, which look the same."""
+    """Points as dots; every n-th of very many, which looks alike."""
     step = max(1, -(-len(x) // MOST_POINTS))
     at = zip(frame.x(x[::step]), frame.y(y[::step]), strict=True)
     path = "".join(f"M{px:.1f},{py:.1f}h0" for px, py in at)

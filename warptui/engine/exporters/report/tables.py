@@ -73,8 +73,8 @@ def _columns(facts: Facts) -> tuple[list[str], list[list[Any]]]:
         "finished_at": [when(at) for at in items.number("finished_at").tolist()],
         "tries": items.number("tries").tolist(),
     }
-    told = [summary.key for summary in facts.summaries]
-    for key in dict.fromkeys([*told, *items.keys]):
+    known = [summary.key for summary in facts.summaries]
+    for key in dict.fromkeys([*known, *items.keys]):
         found[key] = _known(items.value(key))
     for stage in seconds:
         found[f"{stage} [s]"] = _known(items.seconds(stage))
@@ -86,6 +86,6 @@ def _known(values: np.ndarray) -> list[float | None]:
 
 
 def _short(value: float) -> float | int:
-    """Without digits that nothing stands behind; whole numbers as such."""
+    """A number rounded to 7 significant digits; a whole number as an int."""
     rounded = float(f"{value:.7g}")
     return int(rounded) if rounded.is_integer() else rounded

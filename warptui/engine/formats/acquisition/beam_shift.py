@@ -1,8 +1,8 @@
-"""How far the beam was shifted for an exposure, as the acquisition software tells beside it.
+"""The beam shift of an exposure, from the metadata that acquisition software writes beside it.
 
-EPU writes an XML for each exposure, FoilHole_..._Data_....xml, whose BeamShift has no unit that
-it tells; SerialEM writes ImageShift into mdoc files, in µm. Shifts of one session can be compared
-with each other, and that is all that optics groups need.
+EPU writes an XML for each exposure, FoilHole_..._Data_....xml, with a BeamShift of unknown unit;
+SerialEM writes ImageShift into mdoc files, in µm. Shifts of one session can be compared with each
+other, which is enough to make optics groups.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from warptui.engine.errors import InputError
 from warptui.engine.formats.acquisition.mdoc import find_mdoc, movie_facts
 
 EPU, SERIALEM = "EPU units", "µm"
-AFRESH_S = 20.0  # between looks through a folder of such files
+AFRESH_S = 20.0  # between listings of a folder of such files
 _MAX_BYTES = 16 << 20
 _ROOT = "MicroscopeImage"
-# What EPU puts behind the name of an exposure when it names the movie of it.
+# EPU appends one of these to the name of an exposure to name its movie.
 _OF_MOVIES = re.compile(r"[._-](fractions|eer|frames|movie)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class BeamShift:
-    """Where the beam was for one exposure."""
+    """The beam shift of one exposure."""
 
     x: float
     y: float
@@ -37,7 +37,7 @@ class BeamShift:
 
 
 class BeamShiftFiles:
-    """Finds the files that tell the shift: beside the movies, then in ``folder`` and below it.
+    """Finds the files with beam shifts: beside the movies, then in ``folder`` and below.
 
     May be used from several threads.
     """
@@ -49,12 +49,12 @@ class BeamShiftFiles:
         self._due = float("-inf")
 
     def read(self, movie: Path) -> BeamShift:
-        """The shift of a movie.
+        """The beam shift of a movie.
 
         Raises
         ------
         InputError
-            If nothing tells it, or what does is damaged: it names the file and what is wrong.
+            If no file has the beam shift, or the file is damaged; names the file and the problem.
         OSError
             If a file cannot be read.
         """
@@ -66,7 +66,7 @@ class BeamShiftFiles:
             if (found := mdoc_image_shift(path.with_name(movie.name))) is not None:
                 return found
         where = f"beside it or in {self._folder}" if self._folder else "beside it"
-        raise InputError(f"no {names[0]} and no mdoc that tells the beam shift is {where}")
+        raise InputError(f"no {names[0]} and no mdoc with the beam shift is {where}")
 
     def _places(self, movie: Path, names: list[str]) -> list[Path]:
         beside = [movie.with_name(name) for name in names]
@@ -84,12 +84,12 @@ class BeamShiftFiles:
 
 
 def epu_beam_shift(path: Path) -> BeamShift | None:
-    """What an XML of EPU tells; None where the file is another program's.
+    """The beam shift in an XML file of EPU; None for a file of another program.
 
     Raises
     ------
     InputError
-        If it is damaged, or tells no numbers.
+        If the file is damaged, or its beam shift is not made of numbers.
     OSError
         If it cannot be read.
     """
@@ -103,18 +103,18 @@ def epu_beam_shift(path: Path) -> BeamShift | None:
         return None  # Warp's metadata of an item has the same name as its movie
     for element in root.iter():
         if _local(element) == "BeamShift":
-            told = {_local(child): child.text for child in element}
-            return _shift(told.get("_x"), told.get("_y"), EPU, path)
-    raise InputError(f"{path.name}: no BeamShift is in it")
+            parts = {_local(child): child.text for child in element}
+            return _shift(parts.get("_x"), parts.get("_y"), EPU, path)
+    raise InputError(f"{path.name}: it has no BeamShift")
 
 
 def mdoc_image_shift(movie: Path) -> BeamShift | None:
-    """What the mdoc beside ``movie`` tells about it; None where it tells nothing.
+    """The beam shift in the mdoc beside ``movie``; None if the mdoc has no beam shift.
 
     Raises
     ------
     InputError
-        If what it tells is no two numbers.
+        If the beam shift is not two numbers.
     OSError
         If it cannot be read.
     """
@@ -136,12 +136,12 @@ def _shift(x: str | None, y: str | None, unit: str, path: Path) -> BeamShift:
 
 
 def _roots(movie: Path) -> list[str]:
-    """Names that an exposure may have, given its movie's."""
+    """Possible names of an exposure, from the name of its movie."""
     return list(dict.fromkeys([_OF_MOVIES.sub("", movie.stem), movie.stem]))
 
 
 def _files_below(folder: Path) -> dict[str, Path]:
-    """All XML and mdoc files, by name; of two with the same name the one that is found last."""
+    """All XML and mdoc files, by name; of files with equal names the last one found."""
     found = {}
     for place, _, names in os.walk(folder):
         for name in names:
@@ -151,5 +151,5 @@ def _files_below(folder: Path) -> dict[str, Path]:
 
 
 def _local(element: ElementTree.Element) -> str:
-    """The name without its namespace."""
+    """The name of an element without its namespace."""
     return element.tag.rpartition("}")[2]

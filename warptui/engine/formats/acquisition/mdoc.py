@@ -21,7 +21,7 @@ _MONTHS = {
         ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1
     )
 }
-# Frame sizes (shorter, longer side) that tell how a camera was read: its binning.
+# Binning of the camera by frame size (shorter, longer side).
 _CAMERA_SIZES = {
     (3710, 3838): 1.0, (7420, 7676): 0.5,  # Gatan K2
     (4092, 5760): 1.0, (8184, 11520): 0.5,  # Gatan K3
@@ -38,7 +38,7 @@ class Section:
     entries: dict[str, str] = field(default_factory=dict)
 
     def text(self, key: str) -> str | None:
-        """A value as it stands; None if the key is absent or empty."""
+        """The text of a value; None if the key is absent or empty."""
         return self.entries.get(key) or None
 
     def numbers(self, key: str) -> tuple[float, ...]:
@@ -49,7 +49,7 @@ class Section:
             return ()
 
     def number(self, key: str) -> float | None:
-        """First number of a value; None if there is none."""
+        """First number of a value; None if the value has no number."""
         numbers = self.numbers(key)
         return numbers[0] if numbers else None
 
@@ -61,7 +61,7 @@ class Section:
 
     @property
     def time(self) -> datetime | None:
-        """When it was taken, by the microscope's clock."""
+        """Time of the exposure, by the microscope's clock."""
         return _read_time(self.entries.get("DateTime", ""))
 
 
@@ -89,7 +89,7 @@ class Mdoc:
 
 @dataclass(frozen=True)
 class MovieFacts:
-    """What an mdoc says about one movie; None where it is silent or says 0."""
+    """The metadata of one movie in an mdoc; None for values that are missing or 0."""
 
     path: Path  # of the mdoc
     pixel_size: float | None = None  # Å/px at `camera_binning`
@@ -101,13 +101,13 @@ class MovieFacts:
     defect_file: str | None = None  # file name
     camera_binning: float | None = None  # of the exposure; 0.5 = super-resolution
     navigator_label: str = ""
-    image_shift: str = ""  # as it stands there: x and y, µm
+    image_shift: str = ""  # text in the mdoc: x and y, µm
 
     def frame_pixel_size(self, shape_yx: tuple[int, int]) -> float | None:
         """Å/px of frames of this size.
 
-        SerialEM tells the pixel size at the binning of the exposure, and may save frames
-        at another: K2 and K3 super-resolution is known by the size of the frames.
+        SerialEM states the pixel size at the binning of the exposure, but may save frames at
+        another binning: the size of the frames shows whether a K2 or K3 saved super-resolution.
         """
         frame_binning = _CAMERA_SIZES.get((min(shape_yx), max(shape_yx)))
         if self.pixel_size is None or self.camera_binning is None or frame_binning is None:
@@ -168,7 +168,7 @@ def parse_mdoc(text: str) -> Mdoc:
 
 
 def find_mdoc(movie_path: Path) -> Path | None:
-    """The mdoc beside a movie: ``NAME.ext.mdoc`` or ``NAME.mdoc``; None if there is none."""
+    """Path of the mdoc beside a movie, ``NAME.ext.mdoc`` or ``NAME.mdoc``; None if missing."""
     movie_path = Path(movie_path)
     for candidate in (
         movie_path.with_name(movie_path.name + ".mdoc"),
@@ -180,12 +180,12 @@ def find_mdoc(movie_path: Path) -> Path | None:
 
 
 def movie_facts(movie_path: Path) -> MovieFacts | None:
-    """What the mdoc beside a movie says about it; None if there is no mdoc about this movie.
+    """A movie's metadata from the mdoc beside it; None if no mdoc describes this movie.
 
     Raises
     ------
     OSError, InputError
-        If the mdoc is there but cannot be read.
+        If the mdoc exists but cannot be read.
     """
     path = find_mdoc(movie_path)
     if path is None:
@@ -211,7 +211,7 @@ def movie_facts(movie_path: Path) -> MovieFacts | None:
 
 
 def _section_of(mdoc: Mdoc, movie_name: str) -> Section | None:
-    """The section that names this movie, else the only frame set or section there is."""
+    """The section that names this movie, else the mdoc's only frame set or section."""
     candidates = mdoc.of_kind("FrameSet") + mdoc.of_kind("ZValue")
     named = [
         section
@@ -219,8 +219,8 @@ def _section_of(mdoc: Mdoc, movie_name: str) -> Section | None:
         if section.frame_file and section.frame_file.lower() == movie_name.lower()
     ]
     if named:
-        return named[-1]  # of a repeated section the last is the one that was kept
-    # A file set aside under a new name: its own mdoc still tells about it.
+        return named[-1]  # of repeated sections, SerialEM kept the last exposure
+    # A renamed movie: the mdoc beside it still describes it.
     frame_sets = mdoc.of_kind("FrameSet")
     if frame_sets:
         return frame_sets[0]
@@ -228,22 +228,22 @@ def _section_of(mdoc: Mdoc, movie_name: str) -> Section | None:
 
 
 def _frame_count(section: Section) -> int | None:
-    told = section.number("NumSubFrames")
-    if told is not None and told >= 1:
-        return int(told)
+    n_frames = section.number("NumSubFrames")
+    if n_frames is not None and n_frames >= 1:
+        return int(n_frames)
     pairs = _dose_pairs(section)
     total = int(sum(count for _, count in pairs))
     return total if total >= 1 else None
 
 
 def _dose_pairs(section: Section) -> list[tuple[float, float]]:
-    """FrameDosesAndNumber: dose per frame and number of frames with it, repeated."""
+    """FrameDosesAndNumber: pairs of dose per frame and number of frames with this dose."""
     numbers = section.numbers("FrameDosesAndNumber")
     return list(zip(numbers[::2], numbers[1::2], strict=False))
 
 
 def _dose_per_frame(section: Section, n_frames: int | None) -> float | None:
-    """Mean e/Å² of a frame, from the frames' own doses, else from the exposure's."""
+    """Mean dose of a frame in e/Å², from the doses of frames, else from the exposure's dose."""
     pairs = _dose_pairs(section)
     total = sum(dose * count for dose, count in pairs)
     number = sum(count for _, count in pairs)

@@ -1,8 +1,8 @@
-"""Which grid square a movie was taken on, as far as the acquisition software tells.
+"""The grid square of a movie, from names and metadata of the acquisition software.
 
-EPU puts each square's movies into a folder ``GridSquare_12345``; its file names name the hole
-alone. Leginon and SmartScope put it into the file name. SerialEM tells the Navigator's label of the
-point, ``12-3`` being the third of the group that was put on square 12.
+EPU puts each square's movies into a folder ``GridSquare_12345``; its file names contain only the
+hole. Leginon and SmartScope put the square into the file name. SerialEM's mdoc has the Navigator's
+label of the point: ``12-3`` is the third point of the group on square 12.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _GROUP = re.compile(r"^(\w+)-\d+$")
 
 
 def square_of_parts(parts: Sequence[str]) -> str:
-    """The square that a path names, given its folders and its file name; "" for none."""
+    """The square in a path's folders or file name; "" if the path names no square."""
     for folder in reversed(parts[:-1]):
         if found := _FOLDER.match(folder):
             return found[1]
@@ -36,16 +36,16 @@ def square_of_parts(parts: Sequence[str]) -> str:
 
 
 def square_of_label(label: str) -> str:
-    """The group that a label of SerialEM's Navigator belongs to; "" for a point of its own."""
+    """The group in a label of SerialEM's Navigator; "" for a point without a group."""
     found = _GROUP.match(label.strip())
     return found[1] if found else ""
 
 
 def square_told_beside(movie_path: Path) -> str:
-    """What the mdoc beside a movie tells, where its path tells nothing; "" for nothing."""
+    """The square in the mdoc beside a movie, for paths without a square; "" if unknown."""
     if square_of_parts(movie_path.parts):
         return ""
-    with suppress(OSError, InputError):  # whoever processes the movie says what is wrong with it
+    with suppress(OSError, InputError):  # processing of the movie reports the problem
         facts = movie_facts(movie_path)
         return square_of_label(facts.navigator_label) if facts else ""
     return ""

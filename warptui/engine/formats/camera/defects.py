@@ -21,7 +21,7 @@ def read_defects(
     flip_y: bool = False,
     transpose: bool = False,
 ) -> np.ndarray:
-    """A defect map oriented as the gain reference is: bool (y, x), True = bad.
+    """Read a defect map in the orientation of the gain reference: bool (y, x), True = bad.
 
     An image marks bad pixels by values other than zero. A text file (``.txt``) has lines
     ``x y width height``, counted from 0 at the first pixel of the first MRC row (bottom

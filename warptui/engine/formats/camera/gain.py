@@ -1,4 +1,4 @@
-"""Gain references: read, oriented and normalised; and whether the orientation is the right one."""
+"""Gain references: reading, orienting and normalising, and a check of the orientation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from warptui.engine.errors import GainError
 from warptui.engine.formats.image import orient, read_image
 
-MAX_DEAD_FRACTION = 0.2  # of a reference; more is no reference
+MAX_DEAD_FRACTION = 0.2  # of a reference; more means that the file is not a gain reference
 
 
 def read_gain(
@@ -24,7 +24,7 @@ def read_gain(
     transpose: bool = False,
     movie_format: str = "mrc",
 ) -> np.ndarray:
-    """The factors to multiply frames with: float32 (y, x), mean 1, dead pixels 1.
+    """Read gain factors to multiply frames with: float32 (y, x), mean 1, dead pixels 1.
 
     Frames are always multiplied. Some references are made to divide by (RELION divides EER
     frames by an MRC or TIFF reference, and multiplies by a ``.gain`` file): invert such a
@@ -55,7 +55,7 @@ def read_gain(
 
 
 def _normalise(image: np.ndarray, name: str) -> np.ndarray:
-    """Mean 1 over the usable pixels; the others, where nothing is known, become 1."""
+    """Scale to mean 1 over the usable pixels; unusable pixels become 1."""
     usable = np.isfinite(image) & (image > 0)
     dead = 1 - float(usable.mean())
     if dead > MAX_DEAD_FRACTION:
@@ -81,13 +81,13 @@ def _rescale(gain: np.ndarray, shape_yx: tuple[int, int]) -> np.ndarray:
 
 
 def _factor(large: tuple[int, ...], small: tuple[int, ...]) -> int:
-    """The integer by which both sides of ``small`` become ``large``; 0 if there is none."""
+    """The integer factor from both sides of ``small`` to ``large``; 0 if no integer fits."""
     factor = large[0] // small[0]
     return factor if (small[0] * factor, small[1] * factor) == tuple(large) else 0
 
 
 def _misfit(found: tuple[int, ...], wanted: tuple[int, int], transpose: bool) -> str:
-    """What is wrong with the size, and what would fit."""
+    """A message about the wrong size, with settings that would fit."""
     text = (
         f"the reference is {found[1]} x {found[0]} px (x, y), the frames {wanted[1]} x {wanted[0]}"
     )
@@ -124,11 +124,11 @@ class OrientationScore:
     scores: dict[Orientation, float]  # correlation of 1/gain with the frames, 1 = perfect
     configured: Orientation
     best: Orientation  # of the largest absolute correlation
-    note: str  # what to change; "" when the configured one is right or nothing can be said
+    note: str  # what to change; "" if the configured orientation is right or the test uncertain
 
 
 CROP_PX = 2048  # the centre is enough, and cheap
-SAMPLE = 100_003  # pixels whose spread stands for all
+SAMPLE = 100_003  # pixels from which the spread of all is estimated
 SIGNIFICANT = 12.0  # standard errors of a correlation by chance; pixels are not quite independent
 
 
@@ -186,13 +186,13 @@ def _advice(
     numbers = f"correlation {scores[best]:.2f}, configured {scores[configured]:.2f}"
     wrong = f"the gain reference fits the frames with {best} ({numbers})" if clearly else ""
     if scores[best] < 0:
-        divide = "it seems to be made to divide by, while frames are multiplied: invert it"
+        divide = "it seems to be made for division, but frames are multiplied by it: invert it"
         return f"{wrong}; {divide}" if wrong else f"the gain reference: {divide} ({numbers})"
     return wrong
 
 
 def _centre(image: np.ndarray) -> np.ndarray:
-    """The middle of an image, cut so that flips map it onto itself."""
+    """The centre of an image, cropped so that flips map it onto itself."""
     cuts = [max(0, (side - CROP_PX + 1) // 2) for side in image.shape]
     return image[cuts[0] : image.shape[0] - cuts[0], cuts[1] : image.shape[1] - cuts[1]]
 

@@ -1,4 +1,4 @@
-"""The decoding of one EER frame, compiled. Imported only where an EER file is read."""
+"""Compiled decoding of one EER frame. Imported only to read an EER file."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from warptui.engine.formats.tiff.structure import Chain, Page
 
 EER_8_BIT = 65000
 EER_7_BIT = 65001
-EER_TAGGED = 65002  # widths are told by tags
+EER_TAGGED = 65002  # tags state the widths of symbols
 COMPRESSIONS = (EER_8_BIT, EER_7_BIT, EER_TAGGED)
 _MAX_SIDE = 1 << 15
 
@@ -30,7 +30,7 @@ def is_eer(chain: Chain) -> bool:
 def eer_frames(
     source: Source, chain: Chain, frames_per_group: int = 32, upsampling: int = 1
 ) -> Frames:
-    """Groups of raw frames of an EER movie; an incomplete last group is dropped and noted.
+    """Open an EER movie as sums of raw frames; an incomplete last group is dropped and noted.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def eer_frames(
 
 
 def _acquisition(chain: Chain) -> tuple[float | None, float | None]:
-    """Å/px at the sensor's size and total dose in e/Å², where the microscope wrote them."""
+    """Å/px at the sensor's size and total dose in e/Å², if the file has them."""
     items: dict[str, str] = {}
     for page in chain.pages[:1]:
         text = page.text(tags.EER_METADATA)

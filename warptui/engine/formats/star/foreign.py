@@ -1,8 +1,8 @@
-"""Coordinates of particles in STAR files of other programs, with their quirks.
+"""Reads particle coordinates from STAR files of other programs, with their peculiarities.
 
-RELION 3.0 has one table, and the pixel size by a magnification; later ones have optics groups, with
-shifts in Å; converters leave optics out, or end lines as Windows does. Origins are taken off: where
-a particle was shifted to is where it is.
+RELION 3.0 has one table, and states the pixel size by a magnification; later versions have optics
+groups, and shifts in Å; converters leave out optics, or use line ends of Windows. Origin shifts are
+subtracted from the coordinates, which gives the refined position of a particle.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ SCORE = "rlnAutopickFigureOfMerit"
 
 @dataclass
 class Table:
-    """One table of a file: values as they stand."""
+    """One table of a file, with its values as text."""
 
     name: str
     labels: list[str] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
 
     def column(self, label: str) -> list[str] | None:
-        """The values under a label; None where the table has none."""
+        """The values under a label; None if the table lacks the label."""
         if label not in self.labels:
             return None
         at = self.labels.index(label)
@@ -39,16 +39,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Places:
-    """Where particles are, by the micrograph's name as the file has it."""
+    """Particle positions by the micrograph's name in the file."""
 
     by_micrograph: dict[str, np.ndarray]  # (n, 3): y, x, score; px where `pixel_size` is None
-    pixel_size: float | None  # Å/px that positions were in; they are Å then. None = not told
+    pixel_size: float | None  # of the original positions, which are in Å now; None = unknown
     n: int
 
     def of(self, root_name: str) -> np.ndarray | None:
-        """Those of a micrograph: of the same name, else of one whose name contains it.
+        """Positions in a micrograph, found by equal names, else by a longer name that contains it.
 
-        cryoSPARC puts a number before the name, and what it did behind it.
+        cryoSPARC puts a number before the name, and the processing steps behind it.
         """
         by_root = {_root(name): name for name in self.by_micrograph}
         if root_name in by_root:
@@ -58,12 +58,12 @@ class Places:
 
 
 def read_places(path: Path, pixel_size: float | None = None) -> Places:
-    """Positions of particles; ``pixel_size`` (Å) of the coordinates where the file errs or is mute.
+    """Read particle positions; ``pixel_size`` (Å) replaces the file's wrong or missing value.
 
     Raises
     ------
     InputError
-        If the file cannot be read or tells no places of particles in micrographs.
+        If the file cannot be read or has no positions of particles in micrographs.
     """
     try:
         tables = list(read_tables(path.read_text(encoding="utf-8-sig").splitlines()))
@@ -76,7 +76,7 @@ def read_places(path: Path, pixel_size: float | None = None) -> Places:
     if names is None and (images := table.column(IMAGE)) is not None:
         names = [image.rpartition("@")[2] for image in images]
     if names is None:
-        raise InputError(f"{path}: it tells no {MICROGRAPH}: of which micrographs is it?")
+        raise InputError(f"{path}: the table has no {MICROGRAPH}, so the micrographs are unknown")
     short = next((n for n, row in enumerate(table.rows, 1) if len(row) != len(table.labels)), 0)
     if short:
         raise InputError(f"{path}: row {short} has not as many values as there are labels")
@@ -99,14 +99,14 @@ def read_places(path: Path, pixel_size: float | None = None) -> Places:
 
 
 def read_positions(path: Path) -> np.ndarray:
-    """(n, 2) y, x px of the particles of one micrograph, as any picking program lists them.
+    """Read (n, 2) y, x px of one micrograph's particles from any picking program's STAR file.
 
     Raises
     ------
     InputError
-        If the file cannot be read, no table in it has coordinates, or one is no number.
+        If the file cannot be read, has no coordinates, or a coordinate is not a number.
     """
-    import starfile  # with pandas: half a second, only where positions are given
+    import starfile  # imports pandas: half a second, needed only here
 
     try:
         blocks: Any = starfile.read(path, always_dict=True)
@@ -128,7 +128,7 @@ def read_positions(path: Path) -> np.ndarray:
 
 
 def read_tables(lines: Iterable[str]) -> Iterator[Table]:
-    """The tables with rows, whatever ends their lines and however they are spaced."""
+    """The tables of a text, with any line ends and spacing."""
     table: Table | None = None
     for line in (line.strip() for line in lines):
         if line.startswith("data_"):
@@ -149,7 +149,7 @@ def read_tables(lines: Iterable[str]) -> Iterator[Table]:
 
 
 def _optics(tables: list[Table], own: Table) -> tuple[float | None, float | None]:
-    """Å/px of the coordinates, and of the images, in which older origins count."""
+    """Å/px of the coordinates, and of the images, the unit of origins in older files."""
     group = next((t for t in tables if t.name == "optics" and t.rows), None)
     if group is not None:
         sizes = [group.column(f"rln{what}PixelSize") for what in ("Micrograph", "Image")]
@@ -171,12 +171,12 @@ def _optics(tables: list[Table], own: Table) -> tuple[float | None, float | None
 def _origin(
     table: Table, axis: str, image_pixel: float | None, pixel_size: float | None
 ) -> np.ndarray | float:
-    """What to take off, in the unit of the positions."""
+    """Origin shifts to subtract, in the unit of the positions."""
     angstroms = table.column(f"rlnOrigin{axis}Angst")
     if angstroms is not None:
         if pixel_size is None:
             raise InputError(
-                "origins are in Å, but no pixel size of the coordinates is told: give it"
+                "origins are in Å, but the pixel size of the coordinates is unknown: enter it"
             )
         return np.array(angstroms, np.float64)
     pixels = table.column(f"rlnOrigin{axis}")
@@ -187,6 +187,6 @@ def _origin(
 
 
 def _root(name: str) -> str:
-    """A micrograph's name without folders and last extension, of either system's paths."""
+    """A micrograph's name without folders and last extension, from a POSIX or Windows path."""
     last = PureWindowsPath(name).name if "\\" in name else PurePosixPath(name).name
     return Path(last).stem

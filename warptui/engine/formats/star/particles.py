@@ -1,6 +1,6 @@
-"""Particles of one micrograph as RELION 3.1 reads them: a row each, with its own CTF.
+"""Particles of one micrograph for RELION 3.1: one row per particle, with its local CTF.
 
-Pure numpy: what is known of an item, and the places of its picks, become lines of text.
+Pure numpy: an item's results and the positions of its picks become lines of text.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CURVATURE = 6.0  # of a natural spline: y" weighs (a³ - a) / 6
 
 
 class LocalCtf(NamedTuple):
-    """The CTF at each of n places, as RELION has it."""
+    """The CTF at each of n places, in RELION's parameters."""
 
     defocus_u: np.ndarray  # (n,) Å, along the angle
     defocus_v: np.ndarray  # (n,) Å, across
@@ -50,7 +50,7 @@ class LocalCtf(NamedTuple):
 
 
 class ParticleOptics(NamedTuple):
-    """What all particles of a micrograph have in common, in the order of the labels."""
+    """Optics of all particles of a micrograph, in the order of the labels."""
 
     raw_pixel_size: float  # Å/px
     micrograph_pixel_size: float
@@ -69,7 +69,7 @@ class ParticleTable:
     lines: tuple[str, ...]
 
     def text(self) -> str:
-        """The block as it stands in a file."""
+        """The block as text of a STAR file."""
         heads = "\n".join(f"_{label} #{number}" for number, label in enumerate(self.labels, 1))
         rows = "\n".join(self.lines)
         return f"{VERSION}\n\ndata_particles\n\nloop_\n{heads}\n{rows}\n"
@@ -78,10 +78,10 @@ class ParticleTable:
 def local_ctf(
     ctf: Mapping[str, Any], shape_yx: Sequence[int], positions_yx_px: np.ndarray
 ) -> LocalCtf | None:
-    """The CTF at places of a micrograph of ``shape_yx``; None where none was found.
+    """The CTF at places of a micrograph of ``shape_yx``; None if no CTF was found.
 
-    ``ctf`` is the result of the CTF stage, whole: an abridged one has no grid. A grid over time
-    is taken in the mean.
+    ``ctf`` is the complete result of the CTF stage: an abridged result has no grid. A grid over
+    time is averaged.
     """
     if ctf.get("defocus_um") is None:
         return None
@@ -129,13 +129,13 @@ def particle_rows(
     Parameters
     ----------
     average, ctf
-        Results of these stages, whole. Without a CTF there are no columns about it.
+        Complete results of these stages. Without a CTF the rows have no CTF columns.
     positions_yx_px
         (n, 2) px of the average, the first pixel's centre at 0, 0.
     stack
-        Path of the images, which are in the same order; "" = there are none.
+        Path of the images, in the order of the positions; "" = without images.
     micrograph
-        As it is named in the rows; "" = by ``average``.
+        The micrograph's name in the rows; "" = the path in ``average``.
     """
     positions = np.asarray(positions_yx_px, np.float64).reshape(-1, 2)
     found = local_ctf(ctf, average.get("shape_yx") or (0, 0), positions)
@@ -182,7 +182,7 @@ def write_particles(
 
 
 def images_made_of(path: Path) -> str:
-    """What the images that a list names were made from; "" where that is not known."""
+    """The source of the images in a list, as written by `write_particles`; "" if unknown."""
     try:
         with path.open(encoding="utf-8") as file:
             line = file.readline().rstrip("\n")

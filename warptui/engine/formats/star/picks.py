@@ -1,4 +1,4 @@
-"""Picks as other programs read them, and all candidates with their mask as warptui keeps them."""
+"""Files of picks for other programs, and warptui's own files of candidates and masks."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ MICROGRAPH, SCORE = "rlnMicrographName", "rlnAutopickFigureOfMerit"
 
 @dataclass(frozen=True)
 class Candidates:
-    """Everything that might be a particle in one average, and where there is no specimen."""
+    """All candidates in one average, and the mask of areas without specimen."""
 
     table: np.ndarray  # (n, 4) float32: y, x (px of the average), score, area (px at 8 Å/px)
     mask: np.ndarray  # (y, x) uint8, 0 and 1, at 8 Å/px
 
 
 def write_picks(path: Path, centres_yx_px: np.ndarray, scores: np.ndarray, micrograph: str) -> None:
-    """Write positions in px of the average as Warp and RELION have them.
+    """Write picks, in px of the average, as a STAR file for Warp and RELION.
 
-    Without any the table is empty, which says that nothing was found. A micrograph whose name no
-    STAR file can hold is not named in it: the file's own name tells it.
+    An empty table means that nothing was found. If a STAR file cannot hold the micrograph's name,
+    the rows leave the name out: the file's own name identifies the micrograph.
     """
     named = is_writable(micrograph)
     labels = (*COORDINATES, MICROGRAPH, SCORE) if named else (*COORDINATES, SCORE)
@@ -37,7 +37,7 @@ def write_picks(path: Path, centres_yx_px: np.ndarray, scores: np.ndarray, micro
 
 
 def read_picks(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """What `write_picks` wrote: (n, 2) y, x px of the average, and (n,) scores; 0 = unknown.
+    """Read a file of `write_picks`: (n, 2) y, x px of the average, (n,) scores; 0 = unknown.
 
     Raises
     ------
@@ -50,6 +50,6 @@ def read_picks(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def model_suffix(model: str) -> str:
-    """What the files of a model's picks are called by: its name, of a path the last part."""
+    """Suffix of the files of a model's picks: the model's name without folders."""
     name = Path(model).name
     return name.removesuffix(".safetensors") or name

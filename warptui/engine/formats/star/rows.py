@@ -1,4 +1,4 @@
-"""A particles' STAR file taken apart as text: thousands of them become one without being parsed."""
+"""Splits STAR files of particles as text, to merge thousands of files without parsing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LABELS = re.compile(rb"loop_\n((?:_[^\n]*\n)+)")
 
 @dataclass(frozen=True)
 class Head:
-    """What many items have in common: the labels of their rows, and their optics."""
+    """Labels of rows, and optics, which many items share."""
 
     labels: tuple[str, ...]  # without that of the optics group
     optics: tuple[tuple[str, str], ...]  # label and value, without number and name of the group
@@ -26,7 +26,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Rows:
-    """The particles of one item: lines of text that lack nothing but the group's number."""
+    """The particles of one item: complete lines of text, except for the optics group's number."""
 
     head: Head
     n: int
@@ -34,7 +34,7 @@ class Rows:
 
 
 def split_star(data: bytes, what: str) -> Rows:
-    """Take a file with one optics group and its particles apart.
+    """Split a STAR file with one optics group and its particles.
 
     Raises
     ------
@@ -51,12 +51,12 @@ def split_star(data: bytes, what: str) -> Rows:
         raise InputError(f"{what}: no particles with one optics group are in it")
     text = data[table.end() :].strip(b"\n")
     if b"\n\n" in text or b"#" in text:
-        raise InputError(f"{what}: something stands behind or between the rows")
+        raise InputError(f"{what}: unexpected text behind or between the rows")
     n = text.count(b"\n") + 1 if text else 0
     return Rows(head, n, _without_last_word(text + b"\n", n) if text else b"")
 
 
-@lru_cache(maxsize=64)  # of thousands of files they are the same
+@lru_cache(maxsize=64)  # thousands of files have equal heads
 def _head(optics: bytes, labels: bytes) -> Head | None:
     """Labels and optics from the text of the one table and the labels of the other."""
     names = [line.split()[0][1:].decode() for line in labels.splitlines()]
@@ -68,8 +68,8 @@ def _head(optics: bytes, labels: bytes) -> Head | None:
     if names[-1] != GROUP or len(values) != len(of_optics):
         return None
     own = zip(of_optics, values, strict=True)
-    told = tuple((label, value) for label, value in own if label not in (GROUP, GROUP_NAME))
-    return Head(tuple(names[:-1]), told)
+    kept = tuple((label, value) for label, value in own if label not in (GROUP, GROUP_NAME))
+    return Head(tuple(names[:-1]), kept)
 
 
 def _without_last_word(body: bytes, n: int) -> bytes:
@@ -81,6 +81,6 @@ def _without_last_word(body: bytes, n: int) -> bytes:
 
 
 def table_head(name: str, labels: Sequence[str]) -> bytes:
-    """Everything of a table that stands before its rows."""
+    """The text of a table before its rows."""
     heads = "\n".join(f"_{label} #{number}" for number, label in enumerate(labels, 1))
     return f"{VERSION}\n\ndata_{name}\n\nloop_\n{heads}\n".encode()

@@ -1,4 +1,4 @@
-"""STAR files as RELION 3.1 and its followers read them: written whole or not at all."""
+"""STAR files for RELION 3.1 and later, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from warptui.engine.errors import InputError, OutputError
 from warptui.engine.formats.writing import write_text
 
-VERSION = "# version 30001"  # RELION asks for it before it believes in optics groups
+VERSION = "# version 30001"  # without this line RELION ignores optics groups
 Value = str | int | float
 
 
@@ -21,7 +21,7 @@ class Pairs:
     values: Mapping[str, Value]
 
     def text(self) -> str:
-        """The block as it stands in the file."""
+        """The block as text of a STAR file."""
         lines = [f"_{label:<40} {format_value(value)}" for label, value in self.values.items()]
         return f"{VERSION}\n\ndata_{self.name}\n\n" + "\n".join(lines) + "\n"
 
@@ -35,7 +35,7 @@ class Table:
     rows: Sequence[Sequence[Value]]
 
     def text(self) -> str:
-        """The block as it stands in the file."""
+        """The block as text of a STAR file."""
         heads = "\n".join(f"_{label} #{number}" for number, label in enumerate(self.labels, 1))
         rows = "\n".join(" ".join(format_value(value) for value in row) for row in self.rows)
         return f"{VERSION}\n\ndata_{self.name}\n\nloop_\n{heads}\n{rows}\n"
@@ -58,9 +58,9 @@ def write_star(path: Path, blocks: Sequence[Pairs | Table]) -> None:
 def read_columns(
     path: Path, wanted: Sequence[str], optional: Sequence[str] = ()
 ) -> list[tuple[float, ...]]:
-    """Numbers of every row of the first table that has all ``wanted`` labels, in their order.
+    """Read columns of numbers from the first table with all ``wanted`` labels, in their order.
 
-    Those of ``optional`` follow; 0 where the table lacks them.
+    Columns of ``optional`` labels follow; 0 if the table lacks a label.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def read_columns(
 
 
 def is_writable(text: str) -> bool:
-    """Whether a text can stand in a STAR file: RELION 3.1 knows no quotes."""
+    """Whether a STAR file can hold a text: RELION 3.1 does not understand quotes."""
     return bool(text) and not any(letter.isspace() for letter in text) and text[0] not in "#_'\"$;"
 
 
@@ -104,5 +104,5 @@ def format_value(value: Value) -> str:
     if isinstance(value, float):
         return f"{value:.6e}" if 0 < abs(value) < 0.01 else f"{value:.6f}"
     if isinstance(value, str) and not is_writable(value):
-        raise OutputError(f"{value!r} cannot stand in a STAR file: it is empty or has blanks")
+        raise OutputError(f"{value!r} cannot be written to a STAR file: it is empty or has blanks")
     return str(value)

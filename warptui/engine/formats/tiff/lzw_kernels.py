@@ -1,6 +1,6 @@
 """TIFF's LZW decoding, compiled: two to three times the speed of the general decoders.
 
-The kernel is made of parts of numba that are not promised to stay: see `kernel_compiles`.
+The kernel uses parts of numba that may change in later versions: see `kernel_compiles`.
 
 Every string in the LZW table is also a stretch of the output already written (the previous
 string and one byte more), so the table holds only positions and lengths, and strings are
@@ -26,7 +26,7 @@ OUTPUT_START = 264  # before it: the 256 one-byte strings
 SLACK = 16  # bytes that may be written or read beyond the end
 _CLEAR = 256
 _END = 257
-_TRAILING = 64  # bytes after the last pixel that are taken for padding
+_TRAILING = 64  # bytes after the last pixel that are regarded as padding
 
 
 def _type_load_big(typingctx: Any, address: Any) -> Any:
@@ -57,7 +57,7 @@ _copy8: Any = intrinsic(_type_copy8)
 
 @cache
 def kernel_compiles() -> bool:
-    """Whether `decode_lzw` compiles with the numba that is installed, and decodes a small strip."""
+    """Whether `decode_lzw` compiles with the installed numba, and decodes a small strip."""
     strip = np.zeros(5 + SLACK, np.uint8)
     strip[:5] = (0x80, 0x01, 0xC1, 0x10, 0x10)  # clear, 7, 8, end: nine bits each
     out = np.empty(OUTPUT_START + 2 + SLACK, np.uint8)

@@ -1,4 +1,4 @@
-"""TIFF movies: one page a frame. Rows are flipped so that row 0 is the first MRC row."""
+"""TIFF movies, one page per frame. Rows are flipped so that row 0 is the first MRC row."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from warptui.engine.formats.tiff.structure import ByteOrder, Chain, Page
 log = logging.getLogger(__name__)
 
 LZW = 5
-# Decoders and the most bytes that one compressed byte may become: a lie about the image
-# size must not allocate more than the data can hold.
+# Decoders and the most bytes that one compressed byte may become: a wrong image size in the
+# tags must not allocate more than the data can hold.
 _DECODERS: dict[int, tuple[str, Callable[..., Any] | None, int]] = {
     1: ("uncompressed", None, 1),
     LZW: ("LZW", None, 4096),
@@ -43,7 +43,7 @@ _MARGIN = 280  # what the LZW kernel needs around its output and after its input
 
 @dataclass(frozen=True)
 class Layout:
-    """How the pixels of a page are stored."""
+    """Storage of the pixels of a page: size, type, strips or tiles, compression."""
 
     shape_yx: tuple[int, int]
     bits: int
@@ -61,7 +61,7 @@ class Layout:
 
 
 def tiff_frames(source: Source, chain: Chain) -> Frames:
-    """Frames of a TIFF movie.
+    """Open a TIFF movie.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def tiff_frames(source: Source, chain: Chain) -> Frames:
     CorruptError
         If pages differ in size or type, or contradict themselves.
     InputError
-        If a page uses what is not supported.
+        If a page uses an unsupported feature.
     """
     pages = [page for page in chain.pages if not page.integer(tags.NEW_SUBFILE_TYPE, 0) & 1]
     if chain.problem or not pages:
@@ -102,14 +102,14 @@ def tiff_frames(source: Source, chain: Chain) -> Frames:
 
 
 def read_layout(page: Page, byte_order: ByteOrder, name: str) -> Layout:
-    """How a page is stored.
+    """Read the storage of a page from its tags.
 
     Raises
     ------
     CorruptError
         If the tags make no sense.
     InputError
-        If they ask for what is not supported.
+        If the tags ask for an unsupported feature.
     """
     ny, nx = page.integer(tags.IMAGE_LENGTH, 0), page.integer(tags.IMAGE_WIDTH, 0)
     if not (0 < nx <= _MAX_SIDE and 0 < ny <= _MAX_SIDE):
@@ -127,7 +127,7 @@ def read_layout(page: Page, byte_order: ByteOrder, name: str) -> Layout:
     if compression not in _DECODERS:
         raise InputError(
             f"{name}: TIFF compression {compression} is not supported; "
-            "use LZW, deflate, zstd or none"
+            "use LZW, deflate, zstd or no compression"
         )
     if page.integer(tags.FILL_ORDER, 1) != 1 or predictor not in (1, 2, 3):
         raise InputError(f"{name}: reversed bits or predictor {predictor} are not supported")
@@ -221,7 +221,7 @@ def _decompress(data: np.ndarray, count: int, compression: int, scratch: np.ndar
 
 @cache
 def lzw_kernels() -> ModuleType | None:
-    """The compiled LZW decoder; None where it does not compile, and imagecodecs decodes."""
+    """The compiled LZW decoder; None if it does not compile: imagecodecs then decodes."""
     try:
         from warptui.engine.formats.tiff import lzw_kernels as kernels
     except (ImportError, AttributeError) as problem:
@@ -248,7 +248,7 @@ def _pixels(decoded: np.ndarray, layout: Layout) -> np.ndarray:
 
 
 def pixel_size(page: Page) -> float | None:
-    """Pixel size in Å from the resolution tags, None if they say nothing sensible."""
+    """Pixel size in Å from the resolution tags; None if they have no sensible value."""
     value = page.tags.get(tags.X_RESOLUTION, ())
     angstrom = {2: 2.54e8, 3: 1e8}.get(page.integer(tags.RESOLUTION_UNIT, 2), 0.0)
     if isinstance(value, bytes) or not value or value[0] <= 0:

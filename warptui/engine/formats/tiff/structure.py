@@ -1,7 +1,7 @@
 """The structure of TIFF and BigTIFF files: the chain of pages and their tags.
 
-An own small reader, because a movie may be growing, truncated or hostile: nothing is
-allocated beyond the file's size, and what is wrong is said rather than guessed.
+A small reader of our own, because a movie may be growing, truncated or hostile: nothing is
+allocated beyond the file's size, and problems are reported instead of guessing values.
 Source: TIFF 6.0 specification; BigTIFF design by Aware Systems.
 """
 
@@ -51,12 +51,12 @@ Value = tuple[float, ...] | bytes
 
 @dataclass(frozen=True)
 class Page:
-    """One image file directory: its wanted tags."""
+    """One page (image file directory) with the tags that warptui uses."""
 
     tags: dict[int, Value]
 
     def integers(self, tag: int) -> tuple[int, ...]:
-        """All values of a tag; empty if it is absent."""
+        """All values of a tag; empty if the tag is absent."""
         value = self.tags.get(tag, ())
         return () if isinstance(value, bytes) else tuple(int(number) for number in value)
 
@@ -66,7 +66,7 @@ class Page:
         return values[0] if values else default
 
     def text(self, tag: int) -> str:
-        """An ASCII or undefined tag as text; empty if it is absent."""
+        """An ASCII or undefined tag as text; empty if the tag is absent."""
         value = self.tags.get(tag, b"")
         return value.decode("utf-8", "replace").rstrip("\0 \n") if isinstance(value, bytes) else ""
 
@@ -79,7 +79,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Chain:
-    """The pages of a file, and why there may be more that cannot be read."""
+    """The readable pages of a file, and the problem that hides further pages."""
 
     byte_order: ByteOrder
     pages: tuple[Page, ...]
@@ -141,7 +141,7 @@ def _outside(page: Page, size: int) -> str:
 
 
 def _read_page(source: Source, order: str, big: bool, offset: int) -> tuple[Page, int] | str:
-    """The page at ``offset`` and where the next one is, or why there is none."""
+    """The page at ``offset`` and the offset of the next page, or why no page can be read."""
     count_size, entry_size, inline = (8, 20, 8) if big else (2, 12, 4)
     if offset + count_size > source.size:
         return f"it would begin at byte {offset}, the file ends at {source.size}"

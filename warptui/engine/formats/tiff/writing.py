@@ -1,4 +1,4 @@
-"""Writing TIFF and BigTIFF containers page by page: movies as TIFF and as EER."""
+"""Writes TIFF and BigTIFF containers page by page: movies as TIFF and as EER."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PageWriter:
         file.write(
             b"II" + (struct.pack("<HHHQ", 43, 8, 0, 0) if big else struct.pack("<HI", 42, 0))
         )
-        self._link = 8 if big else 4  # where the position of the next page is to be written
+        self._link = 8 if big else 4  # place in the file for the offset of the next page
 
     def write(self, chunks: list[bytes], entries: dict[int, tuple[int, Any]]) -> None:
         """Append one page: its strips and its tags, {tag: (type, values)}.
@@ -77,7 +77,7 @@ class PageWriter:
         self._link = end - inline
 
     def _align(self) -> int:
-        """Move to an even position, as the specification asks, and return it."""
+        """Move to an even position, as the specification requires, and return the position."""
         if self._file.tell() % 2:
             self._file.write(b"\0")
         return self._file.tell()

@@ -1,7 +1,7 @@
-"""A CTF as Warp's XML holds it: defocus in µm, phase shifts in units of π, curves per pixel.
+"""The CTF in Warp's XML: defocus in µm, phase shifts in units of π, curves per pixel.
 
-Warp's model of the 1D spectrum is |CTF(k)| times ``SimulatedScale``, above a background that was
-taken out of ``PS1D`` already; frequencies are in cycles per pixel of the binned image.
+Warp's model of the 1D spectrum is |CTF(k)| times ``SimulatedScale``, above a background that is
+already subtracted from ``PS1D``; frequencies are in cycles per pixel of the binned image.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Curve = tuple[tuple[float, float], ...]  # (cycles per pixel, value)
 
 @dataclass(frozen=True)
 class WarpCtf:
-    """What Warp's elements say about an item's CTF, in warptui's units."""
+    """An item's CTF from Warp's elements, in warptui's units."""
 
     defocus_um: float
     astigmatism_um: float = 0.0
@@ -49,13 +49,13 @@ class WarpCtf:
     grid: tuple[int, int, int] = (1, 1, 1)  # x, y, time
     grid_defocus_um: tuple[float, ...] = ()
     grid_phase_shift_deg: tuple[float, ...] = ()
-    measured: Curve = ()  # background taken out
+    measured: Curve = ()  # background subtracted
     background: Curve = ()
     scale: Curve = ()
 
 
 def phase_in_pi(phase_shift_deg: float) -> float:
-    """Warp's unit of phase shifts."""
+    """A phase shift in Warp's unit, π."""
     return phase_shift_deg / 180
 
 
@@ -65,14 +65,14 @@ def phase_in_degrees(phase_shift_pi: float) -> float:
 
 
 def positive_astigmatism(astigmatism_um: float, angle_deg: float) -> tuple[float, float]:
-    """The same astigmatism with u >= v and an angle of 0..180, as other programs expect it."""
+    """Astigmatism rewritten with u >= v and an angle of 0..180, as other programs expect."""
     if astigmatism_um < 0:
         astigmatism_um, angle_deg = -astigmatism_um, angle_deg + 90
     return astigmatism_um, angle_deg % 180
 
 
 def set_ctf(root: Element, ctf: WarpCtf) -> None:
-    """Write the elements of a CTF; parameters that only others know (beam tilt ...) stay."""
+    """Write the elements of a CTF; parameters of other programs (beam tilt ...) stay."""
     astigmatism, angle = positive_astigmatism(ctf.astigmatism_um, ctf.astigmatism_angle_deg)
     root.set("CTFResolutionEstimate", f"{ctf.resolution or 0:.1f}".removesuffix(".0"))
     for name, field in CURVES.items():
@@ -118,7 +118,7 @@ def set_ctf(root: Element, ctf: WarpCtf) -> None:
 
 
 def clear_ctf(root: Element) -> None:
-    """Take out what an earlier run wrote: there is no CTF to speak of."""
+    """Remove the CTF of an earlier run, because the new run found no CTF."""
     root.set("CTFResolutionEstimate", "0")
     for name in ELEMENTS:
         for element in root.findall(name):
@@ -126,12 +126,12 @@ def clear_ctf(root: Element) -> None:
 
 
 def read_ctf(root: Element) -> WarpCtf | None:
-    """The CTF of an item; None where there is none.
+    """Read the CTF of an item; None if the document has no CTF.
 
     Raises
     ------
     CorruptError
-        If there is one that cannot be read.
+        If the CTF cannot be read.
     """
     params = xml.read_params(root, "CTF")
     if "Defocus" not in params:
@@ -160,7 +160,7 @@ def read_ctf(root: Element) -> WarpCtf | None:
 
 
 def peaks(values: Sequence[float]) -> list[int]:
-    """Where a curve is higher than on either side: where Warp has the nodes of its envelope."""
+    """The maxima of a curve, which are the nodes of Warp's envelope."""
     return [
         index
         for index in range(1, len(values) - 1)

@@ -1,4 +1,4 @@
-"""Warp's metadata XML: documents, parameter groups and grids, without losing what others wrote.
+"""Warp's metadata XML: documents, parameter groups and grids; elements of other programs stay.
 
 Warp finds elements by name anywhere in the document and parameters by name within their group, so
 order is free when reading; elements are written in Warp's own order. Units and signs are Warp's:
@@ -56,7 +56,7 @@ MOVIE_ORDER = (
     "Warptui",
 )
 
-_COMMA = re.compile(rb'="-?\d+,\d+"')  # quick to look for; vectors of two look the same
+_COMMA = re.compile(rb'="-?\d+,\d+"')  # a quick search, which also finds vectors of two
 # A single number with a decimal comma, where Warp never writes a vector: root attributes (but for
 # matrices, which have comma and space) and grid nodes. A program under another locale wrote it.
 _COMMA_DECIMAL = re.compile(
@@ -76,7 +76,7 @@ class Grid:
 
 
 def new_movie() -> Element:
-    """An unprocessed item as Warp writes it."""
+    """The document of an unprocessed item, as Warp writes it."""
     return Element(
         "Movie",
         {
@@ -112,10 +112,10 @@ def parse(data: bytes) -> Element:
 
 
 def scan(data: bytes, name: str) -> tuple[Element, Element] | None:
-    """The root without its children, and its one child ``name``; the rest is not looked at.
+    """The root without children, and its one child ``name``; the rest is not parsed.
 
-    Three times as fast as `parse`, for listing thousands of files. None where a document is not of
-    the usual form, which says nothing about it.
+    Three times as fast as `parse`, for listing thousands of files. None for a document of unusual
+    form, which may still be valid.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def scan(data: bytes, name: str) -> tuple[Element, Element] | None:
 
 
 def to_bytes(root: Element) -> bytes:
-    """The document as Warp writes it: UTF-8 with byte order mark, indented by tabs."""
+    """The document in Warp's form: UTF-8 with byte order mark, indented by tabs."""
     ElementTree.indent(root, space="\t")
     text = ElementTree.tostring(root, encoding="unicode")
     document = '<?xml version="1.0" encoding="utf-8"?>\n' + text
@@ -145,7 +145,7 @@ def to_bytes(root: Element) -> bytes:
 
 
 def place(root: Element, element: Element) -> None:
-    """Put ``element`` where Warp's order has it, in place of one of the same name."""
+    """Insert ``element`` in Warp's order; replaces an element with this name."""
     for old in root.findall(element.tag):
         root.remove(old)
     # elements that Warp does not know come last, before our own
@@ -159,7 +159,7 @@ def place(root: Element, element: Element) -> None:
 
 
 def read_params(root: Element, group: str) -> dict[str, str]:
-    """Parameters of an option group by name; empty where there is no such group."""
+    """Parameters of an option group by name; empty if the group is missing."""
     element = root.find(f".//{group}")
     if element is None:
         return {}
@@ -167,7 +167,7 @@ def read_params(root: Element, group: str) -> dict[str, str]:
 
 
 def set_params(root: Element, group: str, params: Mapping[str, Any]) -> None:
-    """Write an option group; parameters of it that are not named here stay."""
+    """Write an option group; its other parameters stay."""
     element = Element(group)
     for name, text in {**read_params(root, group), **_texts(params)}.items():
         ElementTree.SubElement(element, "Param", {"Name": name, "Value": text})
@@ -175,7 +175,7 @@ def set_params(root: Element, group: str, params: Mapping[str, Any]) -> None:
 
 
 def read_grid(root: Element, name: str) -> Grid | None:
-    """The grid ``name``; None where there is none.
+    """Read the grid ``name``; None if the document has no such grid.
 
     Raises
     ------
@@ -213,7 +213,7 @@ def set_grid(root: Element, name: str, grid: Grid) -> None:
 
 
 def set_threshold(root: Element, suffix: str, value: float) -> None:
-    """Write the lowest score of the picks ``suffix``; those of other picks stay."""
+    """Write the lowest score of the picks ``suffix``; lowest scores of other picks stay."""
     element = Element("PickingThresholds")
     for old in root.iterfind(".//PickingThresholds/Threshold"):
         if old.get("Suffix") != suffix:
@@ -224,7 +224,7 @@ def set_threshold(root: Element, suffix: str, value: float) -> None:
 
 
 def read_thresholds(root: Element) -> dict[str, float]:
-    """Lowest scores of picks, by suffix; those that are no numbers are left out."""
+    """Lowest scores of picks, by suffix; values that are not numbers are left out."""
     found = {}
     for element in root.iterfind(".//PickingThresholds/Threshold"):
         with suppress(ValueError):
@@ -243,9 +243,9 @@ def set_unselect_manual(root: Element, unselected: bool | None) -> None:
 
 
 def with_unselect_manual(data: bytes, unselected: bool | None) -> bytes | None:
-    """A document with another choice and no other byte changed, without building its tree.
+    """Change the user's choice in a document and no other byte, without building its tree.
 
-    None where the document is damaged or not of the usual form.
+    None if the document is damaged or of unusual form.
     """
     opening = re.match(rb"(?:\xef\xbb\xbf)?(?:<\?[^>]*\?>)?\s*<Movie [^<>]*>", data)
     found = opening and re.search(rb'\sUnselectManual="[^"]*"', opening.group())
@@ -262,7 +262,7 @@ def with_unselect_manual(data: bytes, unselected: bool | None) -> bytes | None:
 
 
 def is_processed(root: Element) -> bool:
-    """Whether any stage of Warp ran: it writes a stage's options when the stage is done."""
+    """Whether any stage of Warp is done: Warp writes a stage's options at its end."""
     return any(
         isinstance(child.tag, str) and child.tag.startswith("Options") for child in root.iter()
     )

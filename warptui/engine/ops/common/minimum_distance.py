@@ -1,4 +1,4 @@
-"""Which of many positions are too near to each other, or to a masked area. Numpy alone."""
+"""Removes positions that are too near to each other, or to a masked area. Numpy only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _MANY_PAIRS = 400_000  # so many candidates for pairs are not listed: then few p
 
 
 def spaced(points: np.ndarray, limit: float, ranks: np.ndarray) -> np.ndarray:
-    """Which of ``points`` (n, 2) stay when none may be within ``limit`` of a better one that stays.
+    """Choose ``points`` (n, 2) by rank so that no two chosen ones are closer than ``limit``.
 
     ``ranks`` (n,) int orders them, 0 is the best; no two may have the same. Returns (n,) bool.
     """
@@ -44,11 +44,11 @@ def _spaced_one_by_one(points: np.ndarray, limit: float, ranks: np.ndarray) -> n
 
 
 def _neighbourhoods(points: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ranges (2, n) of the points in the same and the next row of cells that may be near.
+    """Ranges (2, n) of possible neighbours in a point's own row of cells and the next row.
 
     Cells are as wide as ``limit``; ``order`` sorts the points by cell, and ranges count in it.
     """
-    wide = limit * (1 + 1e-9)  # rounding must not part those that are exactly so far apart
+    wide = limit * (1 + 1e-9)  # rounding must not separate points at exactly this distance
     cells = np.floor((points - points.min(axis=0)) / wide).astype(np.int64)
     width = int(cells[:, 1].max()) + 3
     keys = cells[:, 0] * width + cells[:, 1] + 1
@@ -80,7 +80,7 @@ def _pairs(
 
 
 def clear_of(mask: np.ndarray, points_px: np.ndarray, distance_px: float) -> np.ndarray:
-    """Which of ``points_px`` (n, 2; y, x) are on no masked pixel and none is nearer than that.
+    """Choose ``points_px`` (n, 2; y, x) that are farther than the limit from masked pixels.
 
     ``mask`` is (y, x) bool. Points count as being at the nearest pixel's centre; those outside as
     at the edge. Returns (n,) bool.
@@ -102,7 +102,7 @@ def clear_of(mask: np.ndarray, points_px: np.ndarray, distance_px: float) -> np.
 
 
 def _distances_in_row(mask: np.ndarray) -> np.ndarray:
-    """Distance (y, x) of each pixel to the nearest masked one in its own row; inf if none."""
+    """Distance (y, x) of each pixel to the nearest masked pixel of its row; else inf."""
     column = np.arange(mask.shape[1], dtype=np.float64)
     left = np.maximum.accumulate(np.where(mask, column, -np.inf), axis=1)
     right = np.minimum.accumulate(np.where(mask, column, np.inf)[:, ::-1], axis=1)[:, ::-1]

@@ -18,7 +18,7 @@ class PatchGrid(NamedTuple):
     windows_y: Tensor  # (patch, size) float32
     windows_x: Tensor  # (patch, size)
     size: int
-    overlap: float  # by how much patches tell less together than as many without overlap
+    overlap: float  # factor by which overlap reduces the patches' information
 
     @property
     def areas(self) -> Tensor:

@@ -1,7 +1,7 @@
 """A hint to the processor, from inside a CPU kernel, to load what the kernel reads soon.
 
-The hint is made of parts of numba that are not promised to stay. Where they are others than
-expected, the hint does nothing: kernels are slower then, and their results the same.
+The hint uses parts of numba that may change in later versions. If they differ from what is
+expected, the hint does nothing: kernels are slower then, with equal results.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _instruction() -> Callable[..., None]:
             kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
             call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
             place = builder.bitcast(builder.gep(found.data, [arguments[1]]), byte)
-            # to be read, soon but not at once, as data
+            # arguments: a read, of moderate locality, of data
             builder.call(call, [place, number(0), number(2), number(1)])
             return context.get_dummy_value()
 

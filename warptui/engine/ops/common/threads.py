@@ -14,13 +14,13 @@ Done = TypeVar("Done")
 
 
 def share_out(work: Callable[[Task], Done], tasks: Sequence[Task]) -> Iterable[Done]:
-    """``work`` on every task, on as many threads as torch uses; results in order."""
+    """Call ``work`` on every task, on as many threads as torch uses; results in order."""
     n_threads = torch.get_num_threads()
     if n_threads == 1 or len(tasks) < 2:
         return [work(task) for task in tasks]
     return _threads(n_threads).map(work, tasks)
 
 
-@lru_cache(maxsize=1)  # starting threads anew costs a small movie more than their work
+@lru_cache(maxsize=1)  # starting threads costs more than the work of a small movie
 def _threads(n_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_threads, "kernel")

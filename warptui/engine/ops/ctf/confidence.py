@@ -1,4 +1,4 @@
-"""How sure it is that there are rings, and that they are those of one defocus only."""
+"""Confidence of a CTF: whether Thon rings exist, and whether only one defocus explains them."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from warptui.engine.ops.ctf.ring_model import Geometry, Thon
 from warptui.engine.ops.ctf.ring_search import Found, search
 from warptui.engine.ops.ctf.transfer_function import find_zeros
 
-# as far beyond what white noise gains, in its standard deviations, as with free envelopes it was
+# The distance to gains in white noise, in standard deviations, equals that for free envelopes.
 NOISE_GAIN = 19.0  # log-likelihood that spectra without rings hardly reach
-NOISE_SEARCH_GAIN = 13.0  # the same in the search
+NOISE_SEARCH_GAIN = 13.0  # likewise, in the search
 HUMP_GAIN = 6.0  # that must come from beyond the second zero
 OUTSIDE = 0.7  # confidence is lowered by, if the best defocus lies outside of the search range
-HUMP_ALONE = 0.4  # confidence of what is significant and yet may be no rings
+HUMP_ALONE = 0.4  # confidence of a significant gain that may come from something else than rings
 NOISE_SPREAD = 0.6  # of signal-to-noise ratios
 AMBIGUOUS = 4.0  # log-likelihood by which a hypothesis at another defocus must be worse
 VAGUE = 1000.0  # Å; a standard error of defocus that is no measurement
-SAME = (0.08, 600.0)  # share of a defocus, and Å, within which another is the same
+SAME = (0.08, 600.0)  # share of a defocus, and Å, within which two are regarded as equal
 
 
 def judge(
     found: Found, fit: Fit, optical: Optical, geometry: Geometry, error: float, preferred: float
 ) -> float:
-    """Whether there are rings, and whether they can be of this defocus only, 0..1.
+    """Confidence 0..1 that Thon rings exist and belong to this defocus only.
 
     One hump of a specimen's own spectrum may look like a first ring, or move it: some of the
     gain must come from beyond the second zero, and what lies beyond the first must prefer this
@@ -40,7 +40,7 @@ def judge(
     ahead = (found.gain - found.rival_gain) / fit.redundancy
     alone = 1 - 0.5 * math.exp(-max(ahead, 0.0) / AMBIGUOUS)
     alone /= 1 + math.exp(-max(preferred, -100.0))
-    # the broadest hump is fitted best by the lowest defocus of all
+    # the lowest defocus fits the broadest hump best
     inside = found.defoci[0] <= optical.defocus <= found.defoci[-1]
     return rings * alone * (1.0 if inside else OUTSIDE) * math.exp(-((error / VAGUE) ** 2))
 
@@ -62,6 +62,6 @@ def preference(outer: Thon, found: Found, optical: Optical) -> float:
 
 
 def _surpassed(gain: float, limit: float) -> float:
-    """0..1; gains are half of the square of a signal-to-noise ratio."""
+    """Probability 0..1; gains are half of the square of a signal-to-noise ratio."""
     away = math.sqrt(2 * max(gain, 0)) - math.sqrt(2 * limit)
     return 0.5 * math.erfc(-away / (NOISE_SPREAD * math.sqrt(2)))

@@ -28,7 +28,7 @@ def assumed_ssnr(k: Tensor, strength: float, falloff: float, highpass_angstrom: 
 
 
 def wiener_filter(ctf: Tensor, ssnr: Tensor) -> Tensor:
-    """What a spectrum is multiplied with; below 1/|CTF| everywhere, and 0 where no signal is."""
+    """The deconvolution filter: below 1/|CTF| everywhere, and 0 without signal."""
     return ctf / (ctf**2 + 1 / ssnr.clamp(min=FLOOR))
 
 
@@ -45,7 +45,7 @@ def deconvolve(
     falloff: float = 1.0,
     highpass_angstrom: float = 300.0,
 ) -> Tensor:
-    """The image as it would be with less of the microscope in it; its mean becomes 0.
+    """Deconvolve a micrograph, so that particles become visible; the mean becomes 0.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def deconvolve(
 
 
 def _highest(strength: float, falloff: float, pixel_size: float) -> float:
-    """The frequency beyond which the filter is next to nothing, 1/Å."""
+    """The frequency beyond which the filter is negligible, 1/Å."""
     nyquist = 0.5 / pixel_size
     if falloff == 0:
         return nyquist
@@ -91,7 +91,7 @@ def _highest(strength: float, falloff: float, pixel_size: float) -> float:
 
 
 def _levelled(image: Tensor) -> Tensor:
-    """The image less its plane: what is uneven about the beam is no contrast."""
+    """Subtract a plane from the image: uneven illumination is not contrast."""
     found = image - image.mean()
     for axis in (0, 1):
         line = torch.linspace(-1, 1, image.shape[axis], device=image.device)
@@ -101,9 +101,9 @@ def _levelled(image: Tensor) -> Tensor:
 
 
 def _mirrored(image: Tensor, shape_yx: tuple[int, int]) -> Tensor:
-    """The image continued by the mirror image of its end, which fades into that of its start.
+    """Extend the image by mirror images of its end and start, which fade into each other.
 
-    A jump from one edge to the opposite one would ring through the whole picture.
+    A jump from one edge to the opposite edge would cause ringing in the whole image.
     """
     for axis, size in enumerate(shape_yx):
         n = image.shape[axis]

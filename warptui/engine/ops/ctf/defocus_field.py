@@ -1,4 +1,4 @@
-"""Local defocus: a constant, a plane, or a spline grid, as the patches give evidence for.
+"""Local defocus: a constant, a plane, or a spline grid, chosen by the evidence of the patches.
 
 Every patch (and time) first gets its log-likelihood tabulated over defocus; after that a
 model of the whole micrograph costs only look-ups. Planes are searched exhaustively, since
@@ -25,13 +25,13 @@ SLOPE_SIGMA = math.tan(math.radians(25))  # broad prior of each component of the
 ROUGHNESS = (20.0, 40.0, 80.0, 160.0, 320.0, 640.0)  # Å, amplitudes of the grid that are tried
 LENGTHS = (0.3, 0.7)  # of the longer edge
 MIN_GAIN = 6.0  # log evidence that a richer model must bring
-TOLD_GAIN = 1.0  # the same of a plane as steep as the stage was tilted
-TOLD_SIGMA = math.radians(4)  # of a film's tilt about that of the stage
+STAGE_TILT_GAIN = 1.0  # likewise, for a plane as steep as the stage tilt
+STAGE_TILT_SIGMA = math.radians(4)  # of a film's tilt about that of the stage
 ROUNDS = 6
 
 
 class Places(NamedTuple):
-    """Where and when samples are."""
+    """Positions and times of samples."""
 
     x: Tensor  # (sample,) float64 fractions of the image
     y: Tensor
@@ -79,7 +79,7 @@ class DefocusField(NamedTuple):
     evidence_flat: float  # log evidence of the constant
 
     def moved(self, away: float) -> DefocusField:
-        """The same with ``away`` Å more defocus everywhere."""
+        """The field with ``away`` Å added to the defocus everywhere."""
         return self._replace(
             nodes=self.nodes + away,
             samples=self.samples + away,
@@ -90,7 +90,7 @@ class DefocusField(NamedTuple):
 def tabulate(
     thon: Thon, optical: Optical, envelope: Tensor, redundancy: float, reach: float
 ) -> Table:
-    """Tables over ``optical.defocus`` ± ``reach`` Å."""
+    """Log-likelihood tables over ``optical.defocus`` ± ``reach`` Å."""
     geometry = thon.geometry
     k_max = float(geometry.k[-1])
     step = TABLE_PHASE / (2 * math.pi * geometry.optics.wavelength * k_max**2)
@@ -173,14 +173,14 @@ def fit_field(
     evidence_flat: float | None = None,
     steepness: float | None = None,
 ) -> DefocusField:
-    """Nodes of the grid, as rich as the evidence allows.
+    """Fit the nodes of the defocus grid, with as rich a model as the evidence allows.
 
     ``start`` is defocus at the centre and slopes, as `search_plane` finds them. ``steady``
-    keeps defocus the same at all times, for a phase shift that is to be followed instead:
-    spectra hardly tell one from the other. ``level`` has no planes. ``evidence_flat`` is that
-    of a constant with rings of its own: a plane that sharpens the rings is not to be measured
-    against blurred ones alone. ``steepness`` is that of the stage (Å/Å), whose direction is
-    that of ``start``: a plane about as steep needs hardly any evidence.
+    keeps the defocus constant over time, if a changing phase shift is fitted instead: spectra
+    hardly distinguish the two. ``level`` excludes planes. ``evidence_flat`` is the evidence of
+    a constant with its own rings: a plane that sharpens the rings must not be compared with
+    blurred rings only. ``steepness`` is that of the stage (Å/Å), in the direction of
+    ``start``: a plane about as steep needs hardly any evidence.
     """
     device = table.values.device
     weights = grid_weights(grid_xyt, places.x, places.y, places.t).to(device)
@@ -195,7 +195,7 @@ def fit_field(
     plane = SLOPE_SIGMA**2 * (torch.outer(x_nodes, x_nodes) + torch.outer(y_nodes, y_nodes))
     middle = torch.zeros_like(x_nodes)
     if steepness is not None:
-        # any direction of a circle: about the likeliest one, a tangent as dense as the circle is
+        # prior on a circle of directions: a tangent at the likeliest one with the circle's density
         length = math.hypot(start[1], start[2])
         ux, uy = (start[1] / length, start[2] / length) if length > 0 else (1.0, 0.0)
         along, across = ux * x_nodes + uy * y_nodes, ux * y_nodes - uy * x_nodes
@@ -230,7 +230,7 @@ def fit_field(
     if evidence_flat is None or flat.evidence > evidence_flat:
         evidence_flat = flat.evidence
     gain_plane = sloped.evidence - evidence_flat
-    needed = MIN_GAIN if steepness is None else TOLD_GAIN
+    needed = MIN_GAIN if steepness is None else STAGE_TILT_GAIN
     simple, model = (sloped, "plane") if can_slope and gain_plane > needed else (flat, "constant")
     simplest = sloped.evidence if model == "plane" else evidence_flat
     gain_grid = rich.evidence - simplest if rich is not None else 0.0
@@ -272,8 +272,8 @@ def _slope(design: Tensor, nodes: Tensor) -> tuple[float, float]:
 
 
 def _told_spread(steepness: float) -> float:
-    """Standard deviation of a film's slope about that of the stage."""
-    return TOLD_SIGMA * (1 + steepness**2)
+    """Standard deviation of a film's slope around the slope of the stage."""
+    return STAGE_TILT_SIGMA * (1 + steepness**2)
 
 
 def _solve(

@@ -1,4 +1,4 @@
-"""From power spectra of patches to the CTF of a micrograph, and how sure it is."""
+"""Estimates the CTF of a micrograph and its confidence from power spectra of patches."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from warptui.engine.ops.common.splines import spline_weights
 from warptui.engine.ops.ctf.confidence import NOISE_GAIN, judge, preference
 from warptui.engine.ops.ctf.defocus_field import (
     MIN_GAIN,
+    STAGE_TILT_GAIN,
     STEEPEST,
-    TOLD_GAIN,
     DefocusField,
     Places,
     Table,
@@ -29,23 +29,23 @@ from warptui.engine.ops.ctf.ring_model import Thon, fit_range, make_thon
 from warptui.engine.ops.ctf.ring_search import Found, search
 from warptui.engine.ops.ctf.transfer_function import Optics, find_zeros
 
-APART = 3.0  # standard errors between optima that are not the same
+APART = 3.0  # standard errors between distinct optima
 RIVAL_GAIN = 10.0  # log-likelihood by which an optimum of the search may be worse to be refined
-SUSPICIOUS = -1.5  # log evidence of a plane from which it is looked for more closely
+SUSPICIOUS = -1.5  # log evidence of a plane above which planes are searched more closely
 STEEP = 0.25  # Å of defocus per Å
-TOLD_TILT = math.radians(5)  # of the stage, below which a film is not taken to be tilted with it
+STAGE_TILT = math.radians(5)  # of the stage, below which the film is not assumed to be tilted
 FEW_PATCHES = 9
 ROUNDS = 2  # of field and optical parameters in turn
 MARGIN = 10.0  # log-likelihood that they may bring
 CLEAR_GAIN = 4 * NOISE_GAIN  # of rings that are certain
 MIN_BINS = 32
 PHASE_DRIFT = 0.35  # rad, expected of a phase plate within a movie
-UNEVEN = 0.2  # by how much rings must differ between directions to be told
+UNEVEN = 0.2  # smallest difference of rings between directions that is reported
 FADING_SIGMAS = 4.0
 
 
 class Wanted(NamedTuple):
-    """What is asked for."""
+    """The request: fit range, limits of defocus, and what to fit."""
 
     k_min: float  # 1/Å
     k_max: float
@@ -60,13 +60,13 @@ class Wanted(NamedTuple):
 
     @property
     def steepness(self) -> float | None:
-        """Of the stage, Å/Å, where it is tilted."""
-        known = self.tilt is not None and TOLD_TILT <= abs(self.tilt) < math.atan(STEEPEST)
+        """Slope of a tilted stage, Å/Å."""
+        known = self.tilt is not None and STAGE_TILT <= abs(self.tilt) < math.atan(STEEPEST)
         return math.tan(abs(self.tilt)) if self.tilt is not None and known else None
 
 
 class TiltDoubt(NamedTuple):
-    """A plane that a film that was taken for flat may have instead."""
+    """A possible tilt of a film that was regarded as flat."""
 
     probability: float  # 0 where a tilt was found
     away: float  # Å, by which the mean defocus would differ
@@ -74,7 +74,7 @@ class TiltDoubt(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """What the likelihood says, before it is described and judged."""
+    """The likelihood fit, before resolution and confidence are computed."""
 
     thon: Thon
     places: Places
@@ -87,13 +87,13 @@ class Fitted(NamedTuple):
 
     @property
     def gain(self) -> float:
-        """Log-likelihood over "no rings"; about that, where it is not refined."""
+        """Log-likelihood over "no rings"; approximate if not refined."""
         return self.fit.gain if self.whole else self.fit.gain + self.field.gain_plane + MARGIN
 
     @property
     def needs_smaller_patches(self) -> bool:
-        """Whether smaller patches would tell more of a tilt: it is steep, so that it blurs the
-        rings of large ones, or a few patches leave it open."""
+        """Whether smaller patches would measure a tilt better: the tilt is steep and blurs the
+        rings of large patches, or too few patches leave the tilt uncertain."""
         if self.field.model != "constant" and math.hypot(*self.field.slope_xy) > STEEP:
             return True
         doubtful = self.field.model == "constant" and self.field.gain_plane > SUSPICIOUS
@@ -101,7 +101,7 @@ class Fitted(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What was found; numbers are to be told only where ``confidence`` is high."""
+    """The estimated CTF; only to be reported if ``confidence`` is high."""
 
     optical: Optical  # with the mean defocus
     phase_nodes: Tensor  # (node,) float64 phase shift over time, rad
@@ -120,11 +120,11 @@ class Estimate(NamedTuple):
 
 
 def is_steep(tilt_deg: float | None) -> bool:
-    """Whether a stage's tilt is one that blurs the rings of large patches."""
+    """Whether the stage is tilted so much that rings of large patches are blurred."""
     if tilt_deg is None:
         return False
-    told = math.radians(abs(tilt_deg))
-    return told < math.atan(STEEPEST) and math.tan(told) > STEEP
+    tilt = math.radians(abs(tilt_deg))
+    return tilt < math.atan(STEEPEST) and math.tan(tilt) > STEEP
 
 
 def estimate_ctf(
@@ -176,7 +176,7 @@ def fit_ctf(
 def describe_ctf(
     fitted: Fitted, power: Tensor, grid: PolarGrid, optics: Optics, wanted: Wanted
 ) -> Estimate:
-    """Curve, resolution, errors and confidence of what was fitted to ``power``."""
+    """Compute curve, resolution, errors and confidence of a fit to ``power``."""
     thon, places, found, fit, field, doubt, tilt_doubt, _ = fitted
     error = math.hypot(
         max(float(fit.covariance[0, 0]) ** 0.5, field.mean_error),
@@ -236,7 +236,7 @@ def _fit_whole(pooled: Thon, found: Found, fit_phase: bool) -> tuple[Fit, Tensor
     total, square = 1.0, torch.zeros(3, 3, dtype=torch.float64)
     for fit in fits[1:]:
         place = _place(fit)
-        # those that came to one place are one
+        # optima that converged to one place count once
         if any(float((place - one) @ information @ (place - one)) < APART**2 for one in places):
             continue
         likely = math.exp(fit.value - best.value)
@@ -270,7 +270,7 @@ def _fit_local(
         field = _look_for_tilt(thon, fit, field, table, places, wanted)
     doubt = TiltDoubt(0.0, 0.0, (0.0, 0.0))
     if can_slope and field.model == "constant":
-        missing = (MIN_GAIN if steepness is None else TOLD_GAIN) - field.gain_plane
+        missing = (MIN_GAIN if steepness is None else STAGE_TILT_GAIN) - field.gain_plane
         away = field.plane_mean - float(field.samples.mean())
         doubt = TiltDoubt(1 / (1 + math.exp(min(missing, 100.0))), away, field.plane_slope_xy)
         steepness = None
@@ -343,7 +343,7 @@ def _look_for_tilt(
 
 
 def _score(curve: Curve, wanted: Wanted) -> float:
-    """Mean correlation of curve and model over the fit range."""
+    """Mean correlation of the curve and the model over the fit range."""
     used = (curve.k >= wanted.k_min) & (curve.k <= wanted.k_max)
     return float(curve.quality[used].mean())
 
@@ -351,8 +351,8 @@ def _score(curve: Curve, wanted: Wanted) -> float:
 def follow_phase(
     thon: Thon, fit: Fit, offsets: Tensor, optical: Optical, times: Tensor, n_nodes: int
 ) -> Tensor:
-    """``(node,)`` phase shift over time, defocus as it is; what a time says little of stays
-    near the common value."""
+    """``(node,)`` phase shift over time at a fixed defocus; times with little information
+    stay near the common value."""
     common = torch.full((n_nodes,), optical.phase_shift, dtype=torch.float64)
     moments = times.unique()
     if n_nodes == 1 or len(moments) < 2:
@@ -363,12 +363,12 @@ def follow_phase(
     found = []
     for moment in moments:
         own = (times == moment).to(thon.data.device)
-        along, across, told = (
+        along, across, curvature = (
             float((thon.weight * values[own] * template[own]).sum()) / fit.redundancy
             for values, template in ((thon.data, here), (thon.data, beside), (here, here))
         )
         turn = 0.5 * math.atan2(across, along)
-        information = 4 * told
+        information = 4 * curvature
         found.append(turn * information / (information + PHASE_DRIFT**-2))
     weights = spline_weights(n_nodes, moments)
     turns = torch.tensor(found, dtype=torch.float64)
@@ -382,8 +382,8 @@ def find_fading(thon: Thon, fit: Fit, offsets: Tensor, optical: Optical) -> floa
     """
     template = thon.strip(waves(thon, offsets, optical) * fit.envelope.to(thon.data))
     square = (template.square() * thon.weight).sum(0)
-    told = square.sum(0).cumsum(0)
-    upper = told > 0.5 * told[-1]
+    information = square.sum(0).cumsum(0)
+    upper = information > 0.5 * information[-1]
     norm = square[:, upper].sum(1).to(torch.float64).cpu() / fit.redundancy
     cross = (template * thon.data * thon.weight).sum(0)[:, upper].sum(1)
     cross = cross.to(torch.float64).cpu() / fit.redundancy

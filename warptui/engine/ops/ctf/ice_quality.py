@@ -1,7 +1,7 @@
-"""What a film of particles looks like from its coarse contrast: clean, or not.
+"""Ice quality: how clean a film is, from its contrast at low frequencies.
 
 Vitreous ice and the particles in it are weak phase objects: near focus, as all images are, their
-contrast transfer leaves little of what is coarser than the particles. Contamination, crystals,
+contrast transfer leaves little of structures coarser than particles. Contamination, crystals,
 thick ice, edges of the carbon scatter so strongly that they are seen there all the same.
 """
 
@@ -22,7 +22,7 @@ DIRTY = 3.0  # a film whose coarse contrast is so much stronger is half as good
 
 
 class Film(NamedTuple):
-    """How clean a film is, and how much is seen of it."""
+    """How clean a film is, and how strong its signal is."""
 
     coarse: float  # power of what is coarse over that about the first peak; clean films have ~1
     signal: float  # power about the first peak over noise, of all images together
@@ -30,14 +30,14 @@ class Film(NamedTuple):
 
 
 def describe_film(power: Tensor, grid: PolarGrid, n_images: int) -> Film | None:
-    """A film from its spectra; None where patches are too small to show what is coarse.
+    """Ice quality from spectra; None if patches are too small for low frequencies.
 
     Parameters
     ----------
     power
         ``(sample, sector, bin)`` mean power of the coefficients in each bin.
     n_images
-        Whose power was averaged: what is the same in all of them is seen so much better.
+        Number of images whose power was averaged, which reduces the noise.
     """
     k, count = grid.k, grid.n_coefficients.sum(0)
     radial = (power.mean(0).to(torch.float64) * grid.n_coefficients).sum(0) / count.clamp(min=1)

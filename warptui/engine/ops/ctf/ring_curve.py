@@ -1,4 +1,4 @@
-"""One curve for a micrograph: all patches' spectra rescaled to one defocus, and how far they fit.
+"""The 1D curve of a micrograph: all patches' spectra rescaled to one defocus, and its resolution.
 
 Rings of patches at different defoci lie at different frequencies. Moved to where a common
 defocus has the same phase (paper: *Estimation of local defocus*) they add up, so that the

@@ -1,8 +1,8 @@
 """Defocus, astigmatism and phase shift refined together on the exact 2D likelihood.
 
-Fisher scoring with the exact derivatives of the phase; the envelope is fitted anew in every
-round. Every sample may have a defocus of its own, to which a common change is sought. Where the
-phase shift is free, the specimen's own spectrum is a nuisance: see `thon_shape`.
+Fisher scoring with the exact derivatives of the phase; the envelope is fitted again in every
+round. Every sample may have its own defocus, to which a common change is fitted. If the phase
+shift is free, the specimen's own spectrum is a nuisance: see `ring_shape`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ CONVERGED = 2.0  # Å
 CLOSE = 0.3  # Å; shorter steps are not tried
 LARGEST_STEP = 400.0  # Å
 ASTIGMATISM_SIGMA = 500.0  # Å, of each component: a broad prior
-PHASE_SIGMA = 10.0  # rad: none
+PHASE_SIGMA = 10.0  # rad: no prior
 
 
 class Optical(NamedTuple):
-    """What all samples share."""
+    """Optical parameters that all samples share."""
 
     defocus: float  # Å, mean
     astigmatism_xy: tuple[float, float]  # Δ cos 2α, Δ sin 2α, Å

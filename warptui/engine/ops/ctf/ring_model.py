@@ -28,12 +28,12 @@ FALLING = (0.0, 50.0, 150.0, 400.0, 1000.0, 2500.0)  # Å², power falls as exp(
 DEVIATION = 0.25  # of an envelope from a sum of these, of its value
 LEAST_DEVIATION = 1e-4
 MIN_COEFFICIENTS = 1.0
-MIN_SAMPLES = 4  # whose differences tell how neighbouring bins are correlated
+MIN_SAMPLES = 4  # fewest samples to measure how neighbouring bins are correlated
 NEIGHBOURS = 8  # bins over which residuals are correlated, for the information that is left
 
 
 class Geometry(NamedTuple):
-    """Bins within the fit range, and what the phase of the CTF is there."""
+    """Bins within the fit range, with the moments that give the phase of the CTF."""
 
     k: Tensor  # (bin,) 1/Å
     k2: Tensor  # (sector, bin) float32 moments, as in `PolarGrid`
@@ -60,7 +60,7 @@ class Geometry(NamedTuple):
         return slope * self.k2 + fixed + phase_shift.to(self.k2)[:, None, None]
 
     def blur(self, defocus: Tensor) -> Tensor:
-        """What the size of patches and bins leaves of the rings, ``(n, bin)``.
+        """Attenuation of rings by the finite size of patches and bins, ``(n, bin)``.
 
         Rings of a defocus are oscillations whose rate is a distance in the image; a window
         shows a distance as far as it overlaps itself when shifted by that.
@@ -108,7 +108,7 @@ class Thon(NamedTuple):
         return values - project_samples(self, values)
 
     def strip_each(self, values: Tensor) -> Tensor:
-        """The same of ``(n, sample, sector, bin)`` templates."""
+        """As `strip`, for ``(n, sample, sector, bin)`` templates."""
         values = values - project_sectors(self, values.mean(1))[:, None]
         return values - project_samples(self, values.flatten(0, 1)).view(*values.shape[:2], 1, -1)
 
@@ -208,11 +208,11 @@ def _bin_variance(data: Tensor, count: Tensor) -> Tensor:
 
 
 def redundancy(thon: Thon, residual: Tensor) -> float:
-    """By how much independent bins are fewer than bins: windows, half steps and patches that share
+    """Number of bins per independent bin: windows, half steps and patches that share
     pixels correlate them.
 
-    What differs between samples tells it best: from a single residual, backgrounds and envelope
-    have taken their share.
+    Differences between samples measure this best: backgrounds and envelope have already removed
+    a part of a single residual.
     """
     correlated = thon.correlated
     if correlated is None:
@@ -259,7 +259,7 @@ def measure_rings(thon: Thon, wave: Tensor) -> Rings:
     """
     k = thon.geometry.k
     nodes = hat_weights(ENVELOPE_NODES, (k - k[0]) / (k[-1] - k[0])).to(torch.float32)
-    if len(wave) == 1:  # all at once; more samples would take as many times the memory
+    if len(wave) == 1:  # in one step; more samples would take as many times the memory
         columns = wave * nodes.T[:, None, :]
         columns = columns - project_sectors(thon, columns)
         columns = (columns - project_samples(thon, columns)).flatten(1)
@@ -289,7 +289,7 @@ def fit_envelope(rings: Rings, redundancy: float, expected: Envelope | None = No
     Parameters
     ----------
     expected
-        Whose expectation is used; None finds it anew.
+        The envelope whose expectation is used; None computes the expectation.
     """
     normal, right = rings.normal / redundancy, rings.right / redundancy
     if expected is None:

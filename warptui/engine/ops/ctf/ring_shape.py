@@ -1,11 +1,11 @@
-"""What the specimen's own spectrum does to rings, which no smooth envelope follows.
+"""Ripples of Thon rings by the specimen's own spectrum, which no smooth envelope follows.
 
-Particles of one kind have a form factor that goes up and down with k, by as much as it is high
-and at the pace of one over their size. It is the same in every patch and direction, so that no
-spread between them tells of it, and at low frequencies it bends the first rings: a phase shift,
-which is what is left of the rings' phase towards k = 0, went wrong by several times its error.
-Here it is a nuisance: ripples of the rings and of the background that they stand on, about which
-only their expected size is known.
+Particles of one kind have a form factor that oscillates with k, with full amplitude and a period
+of one over their size. The form factor is equal in every patch and direction, so that no spread
+between them shows it, and at low frequencies it bends the first rings: a phase shift, which is
+the extrapolated phase of the rings at k = 0, was wrong by several times its error. Here the form
+factor is a nuisance: ripples of the rings and of the background below them, of which only the
+expected size is known.
 """
 
 from __future__ import annotations

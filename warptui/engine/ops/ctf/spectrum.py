@@ -1,4 +1,4 @@
-"""Power spectra as people look at them: background taken out, even contrast, beside the model."""
+"""Pictures of power spectra: background removed, even contrast, beside the CTF model."""
 
 from __future__ import annotations
 

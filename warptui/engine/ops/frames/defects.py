@@ -12,10 +12,10 @@ from torch import Tensor
 BLOCK_PX = 16  # surroundings in which the spread of pixel values is measured
 HOT_SIGMA = 8.0
 DEAD_SIGMA = 6.0
-ZERO_SIGMA = 5.0  # of a pixel without any count: stands out where 10 counts are expected
+ZERO_SIGMA = 5.0  # of a pixel without any count: significant where 10 counts are expected
 CANDIDATE_SIGMA = 3.0  # from the block's mean: these are looked at closely
 BAND_PX = 256
-BATCH = 8192  # bad pixels whose neighbours are sought at once
+BATCH = 8192  # bad pixels whose neighbours are searched together
 LINE_SIGMA = 10.0
 N_NEIGHBOURS = 12  # whose mean replaces a bad pixel
 MAX_RADIUS_PX = 16  # farther away there is no good neighbour
@@ -150,7 +150,7 @@ def _deviation(value: Tensor, around: Tensor, sigma: Tensor, counts: bool) -> Te
 
 
 class Filling(NamedTuple):
-    """Which pixels to replace, and by the mean of which; flat indices into (y, x)."""
+    """The pixels to replace, and neighbours to average instead; flat indices into (y, x)."""
 
     pixels: Tensor  # (n,) int64
     neighbours: Tensor  # (n, N_NEIGHBOURS) int64
@@ -240,7 +240,7 @@ def fill_defects(frames: Tensor, filling: Filling) -> Tensor:
 def fill_values(
     frames: np.ndarray, gain: np.ndarray | None, filling: Filling | None, means: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What `fill_defects` would put into frames times the gain, without making them.
+    """The values of `fill_defects` for gain-corrected frames, without making these frames.
 
     Parameters
     ----------

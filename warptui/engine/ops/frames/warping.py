@@ -34,7 +34,7 @@ def prefilter_yx(ky: Tensor, kx: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _prefilter(cycles: Tensor) -> Tensor:
-    # The quintic B-spline at the integers is 66, 26, 1 (over 120); its transform is to be undone.
+    # Divide by the transform of the quintic B-spline, 66, 26, 1 (over 120) at the integers.
     angle = 2 * math.pi * cycles.to(torch.float64)
     response = (66 + 52 * torch.cos(angle) + 2 * torch.cos(2 * angle)) / 120
     return (1 / response).to(torch.float32)

@@ -1,4 +1,4 @@
-"""What the frames of a movie have in common: signal-to-noise ratio, weights, information.
+"""The common signal of a movie's frames: signal-to-noise ratio, weights, information.
 
 The frames of one place are modelled as F_t(k) = a_t(k) S(k) exp(i k·d_t) + noise, where S
 is complex Gaussian with power rho(k) times that of the noise P(k), and a_t is what

@@ -1,4 +1,4 @@
-"""Frames of one or many patches, ready to be compared: spectra, rings, what noise there is."""
+"""Frames of one or many patches, ready to be compared: spectra, rings, noise power."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from warptui.engine.ops.motion.rings import Rings, ring_mean
 
 @dataclass(frozen=True)
 class Comparison:
-    """What stays the same while shifts are sought."""
+    """The data of a comparison, constant while shifts are fitted."""
 
     spectra: Tensor  # (patch, frame, ny, nx) complex64, damage amplitudes applied
     rings: Rings
@@ -59,8 +59,8 @@ class Comparison:
             * coherence.noise_power
             * coherence.snr
         )
-        told = per_ring.cumsum(0) / per_ring.sum().clamp(min=1e-30)
-        ring = min(int((told < share).sum()), self.rings.n_rings - 1)
+        information = per_ring.cumsum(0) / per_ring.sum().clamp(min=1e-30)
+        ring = min(int((information < share).sum()), self.rings.n_rings - 1)
         return float(self.rings.k[ring])
 
     def evaluate(self, shifts_yx: Tensor, likelihood: Tensor) -> Agreement:
@@ -92,7 +92,7 @@ def make_comparison(
     spectra
         ``(patch, frame, ny, nx)`` complex64; changed in place, they are large.
     dose
-        ``(frame,)`` accumulated dose in the middle of each frame, e/Å², or None.
+        ``(frame,)`` accumulated dose in the middle of each frame, e/Å²; None if unknown.
     """
     n_patches, n_frames = spectra.shape[:2]
     amplitude = damage_amplitude(rings, n_frames, dose, voltage)

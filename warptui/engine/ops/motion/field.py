@@ -55,7 +55,7 @@ class Model(NamedTuple):
 
 
 class Field(NamedTuple):
-    """Nodes of the motion model and what they rest on.
+    """Fitted nodes of the motion model, with prior, evidence and error.
 
     Without local motion (``prior.local`` is 0) the global nodes are those of the start.
     """

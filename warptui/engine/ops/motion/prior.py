@@ -1,4 +1,4 @@
-"""What is known about motion before a movie is seen, and how much the movie asks for.
+"""The prior of motion, whose amplitudes each movie's evidence chooses.
 
 Motion is a Gaussian process on the nodes of the paper's grids: a drift that is fast at
 first and calms down, small steps from frame to frame, and a local field that is smooth in
@@ -64,7 +64,7 @@ class PriorFamily:
     n_frames, n_global
         Frames, and temporal nodes of the global track.
     local_xyt
-        Nodes of the local grid; (0, 0, 0) for none.
+        Nodes of the local grid; (0, 0, 0) = no local grid.
     shape_yx
         Size of the image; only its aspect matters.
     """
@@ -152,7 +152,7 @@ class PriorFamily:
 
 
 class _Data:
-    """A quadratic log-likelihood, asked about many priors.
+    """A quadratic log-likelihood, to evaluate under many priors.
 
     Amplitudes only scale the rows and columns of Rᵀ J R, which is made once for all priors of
     the same lengths and times.

@@ -1,4 +1,4 @@
-"""The global track of a movie: a search that cannot be lost, then a fit that is exact."""
+"""The global motion track of a movie: a robust search, then an exact fit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ N_SURROGATES = 10
 
 
 class Track(NamedTuple):
-    """Global shifts and what they rest on."""
+    """Global shifts, with their prior, error and coherence."""
 
     shifts_yx: Tensor  # (frame, 2) to apply, Å, mean 0, float64
     prior: MotionPrior
@@ -39,7 +39,7 @@ def search_track(
     pixel_yx: tuple[float, float],
     keep: Tensor | None = None,
 ) -> Tensor:
-    """Find the track of whole frames at low resolution, from nothing.
+    """Find the track of whole frames at low resolution, without a starting track.
 
     Frames are added one after another to a sum that grows from the calm end of the movie
     towards its fast start, each looked for around where the last one lay; then every frame
@@ -67,7 +67,7 @@ def search_track(
 def refine_track(
     spectra: Tensor, shape_yx: tuple[int, int], pixel_yx: tuple[float, float], shifts_yx: Tensor
 ) -> Tensor:
-    """Compare every frame of a track that is beyond doubt with the sum of all others again.
+    """Refine a certain track: compare every frame with the sum of all others again.
 
     ``shifts_yx`` ``(frame, 2)`` in Å; the other arguments and the result as in `search_track`.
     """
@@ -78,11 +78,11 @@ def refine_track(
 def search_significance(
     spectra: Tensor, shape_yx: tuple[int, int], pixel_yx: tuple[float, float]
 ) -> float:
-    """By how many standard deviations the best track beats what a search finds in nothing.
+    """Significance of the best track over a search in noise, in standard deviations.
 
-    Nothing is made from the movie itself: its frames, each displaced at random by far more
-    than the search looks for, share the noise and the spectrum but no position. Arguments
-    as in `search_track`.
+    The noise comes from the movie itself: its frames, each displaced at random by far more than
+    the range of the search, share noise and spectrum but no position. Arguments as in
+    `search_track`.
     """
     search = _Search(spectra, shape_yx, pixel_yx, None)
     found, _ = search.best()

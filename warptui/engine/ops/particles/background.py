@@ -1,4 +1,4 @@
-"""Particle images over their background: a plane taken out, then in units of its noise."""
+"""Normalises particle images: subtracts a plane, then divides by the background's noise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from warptui.engine.ops.particles import background_cpu
 
 
 def normalise_boxes(images: Tensor, radius_px: float, covered: Tensor | None = None) -> Tensor:
-    """Boxes ``(n, y, x)`` with mean 0 and standard deviation 1 outside a disc about the middle.
+    """Scale boxes ``(n, y, x)`` to mean 0 and standard deviation 1 outside a central disc.
 
     A plane through the background is subtracted first. What is not ``covered`` ``(n, y, x)`` by
     the micrograph counts for nothing and becomes 0.
@@ -45,7 +45,7 @@ def normalise_boxes_in_torch(
     weight = outside.to(images.dtype)[None]
     if covered is not None:
         weight = weight * covered
-        # a box of which hardly any background is seen takes all that is seen
+        # a box with hardly any visible background is normalised by all visible pixels
         poor = weight.sum(dim=(1, 2)) < 0.01 * size * size
         weight = torch.where(poor[:, None, None], covered.to(weight), weight)
     weight = weight.flatten(1)

@@ -1,4 +1,4 @@
-"""Particles cut from a movie's frames, each moved as a whole (paper: *Export of corrected data*).
+"""Extracts particles from movie frames, each shifted rigidly (paper: *Export of corrected data*).
 
 A box is shifted rigidly, by the motion at its centre in each frame; frames are weighted by their
 dose. On a GPU each box of each frame is transformed and shifted by its phases. On a CPU that would
@@ -35,7 +35,7 @@ SLOW_BATCH_BYTES = 1 << 30  # the same where each frame of a batch is read again
 
 
 class Geometry(NamedTuple):
-    """How a box comes about: cut, resampled in Fourier space, cropped."""
+    """Sizes of a box while it is cut, resampled in Fourier space, and cropped."""
 
     cut_px: int  # raw pixels each way
     small_px: int  # the same at the wanted pixel size
@@ -52,7 +52,7 @@ class Weighting(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What is cut: used frames, and where each particle lies in each of them."""
+    """The frames to use, and each particle's position in each of them."""
 
     used: Sequence[int]  # indices of frames
     centres_yx_px: Tensor  # (used, particle, 2) float64, raw px, in that very frame
@@ -183,7 +183,7 @@ def extract_particles(
 
 
 def _prefiltered(weighting: Weighting, geometry: Geometry) -> Weighting:
-    """The same with what boxes still lack, at the small size; complex, as spectra are."""
+    """Complete the weights by the prefilter and phase flipping, at the small size; complex."""
     size, small = geometry.cut_px, geometry.small_px
     waves = weighting.waves
     if small != size:

@@ -3,7 +3,7 @@
 A box is worked on in bands of rows, all frames of a band before the next, so that what is added up
 stays in the cache. Pixels are corrected where they are needed: no corrected frame is kept. Of each
 row of samples that is loaded as much use is made as registers allow: four rows are interpolated
-from nine, four frames are added up at once.
+from nine, four frames are added up together.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 TAPS = 6
 BAND_ROWS = 16  # a multiple of four
-TILE_PX = 304  # columns that are worked on at once, at most
+TILE_PX = 304  # most columns that are processed together
 VECTOR = 16  # widths are multiples, so that no samples are left over from vectors
-GROUP = 4  # frames that are added up at once
+GROUP = 4  # frames that are added up together
 LINE_BYTES = 64  # of a cache line
 NO_GAIN = np.ones((1, 1), np.float32)
 
@@ -133,7 +133,7 @@ def _add_box(
 
 @numba.njit(nogil=True, cache=True)
 def _ask_for(stack, frame, y0, n, x0, columns):
-    """Have the memory send what is to be read next, while something else is computed.
+    """Prefetch the pixels that are read next, while something else is computed.
 
     Rows of a box lie far apart, which no processor foresees: they would take as long as all the
     arithmetic.
@@ -152,7 +152,7 @@ def _ask_for(stack, frame, y0, n, x0, columns):
 
 @numba.njit(nogil=True, fastmath=True, cache=True)
 def _read_rows(work, stack, gain, has_gain, frame, y0, n, x0, wide, mean):
-    """Pixels times the gain of ``n`` rows; the mean stands for what is outside."""
+    """Pixels of ``n`` rows times the gain; the frame's mean outside of the image."""
     n_y, n_x = stack.shape[1], stack.shape[2]
     inside = x0 >= 0 and x0 + wide <= n_x
     f, a = np.uint64(frame), np.uint64(max(x0, 0))
@@ -180,7 +180,7 @@ def _read_rows(work, stack, gain, has_gain, frame, y0, n, x0, wide, mean):
 
 @numba.njit(nogil=True, cache=True)
 def _fill(work, row_start, bad_x, fills, frame, y0, n, x0, wide):
-    """Put what stands for bad pixels in their place."""
+    """Replace bad pixels by their fill values."""
     for y in range(max(y0, 0), min(y0 + n, len(row_start) - 1)):
         for k in range(row_start[y], row_start[y + 1]):
             x = bad_x[k] - x0

@@ -1,4 +1,4 @@
-"""Training windows from examples, each time another: place, turn, mirror image, shear, noise.
+"""Random training windows from examples: position, rotation, mirror, shear, noise.
 
 (Paper, *Initial training of BoxNet*.) Every number comes from the generator that is passed in.
 """
@@ -23,7 +23,7 @@ _OUTSIDE = 0.0  # image and certainty beyond the edges
 def draw_window(
     image: Tensor, labels: Tensor, certainty: Tensor, size: int, generator: Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A window of ``size``² px from one example (all (y, x)); pixels beyond it count nothing."""
+    """A window of ``size``² px from one example (all (y, x)); pixels beyond it have weight 0."""
     u = torch.rand(10, generator=generator)
     if u[0] < _UNTURNED_SHARE:
         window = _cut(image, labels, certainty, size, u)

@@ -1,4 +1,4 @@
-"""The rule by which picks are chosen from candidates. NumPy only: the stage and the app use it."""
+"""The rule that chooses picks from candidates. NumPy only: the stage and the app use it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from warptui.engine.ops.common.minimum_distance import clear_of, spaced
 OVERLAP_SHARE = 1 / 1.5  # of the diameter: nearer centres are one particle found twice
 
 
-SAME_SHARE = 1 / 4  # of the diameter: what a person marked so near is that very pick
+SAME_SHARE = 1 / 4  # of the diameter: a mark by hand this near means this pick
 
 
 ADDED_SCORE = 1.0
@@ -29,11 +29,11 @@ def choose(
     *,
     mask_pixel_yx: Sequence[float] = (MASK_PIXEL_SIZE, MASK_PIXEL_SIZE),
 ) -> Chosen:
-    """What is picked of all ``candidates`` (n, 4): y, x (px of the average), score, area.
+    """Choose picks from ``candidates`` (n, 4): y, x (px of the average), score, area.
 
-    Those with the score; of two that overlap the bigger; those far enough from ``mask`` (y, x;
-    0/1; its pixels are ``mask_pixel_yx`` Å wide); not those removed by hand, nor those that
-    were added by hand besides.
+    Picks reach the lowest score; of two that overlap, the larger one stays; picks are far enough
+    from ``mask`` (y, x; 0/1; pixels of ``mask_pixel_yx`` Å); candidates that were removed by hand,
+    or also added by hand, are left out.
     """
     candidates = np.asarray(candidates, np.float64).reshape(-1, 4)
     lowest = min_score if edits.min_score is None else edits.min_score

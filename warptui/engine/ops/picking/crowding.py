@@ -1,9 +1,9 @@
-"""How crowded a micrograph is, and what that says of its doubtful particles.
+"""Corrects picking probabilities for the abundance of particles in a micrograph.
 
-A network answers as if every micrograph were as crowded as those that it learned from: in empty
-ice it takes some grain for particles, in crowded ice it leaves out faint ones. The abundance is
-found from the answers themselves (expectation maximisation of a changed prior: Saerens, Latinne &
-Decaestecker 2002, Neural Computation 14, 21) and changes the odds of particles within limits.
+A network answers as if every micrograph were as crowded as its training set: in empty ice it takes
+some grain for particles, in crowded ice it misses faint particles. The abundance is found from the
+network's answers (expectation maximisation of a changed prior: Saerens, Latinne & Decaestecker
+2002, Neural Computation 14, 21) and changes the odds of particles within limits.
 """
 
 from __future__ import annotations

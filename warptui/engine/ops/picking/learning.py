@@ -1,4 +1,4 @@
-"""How BoxNet learns: what a window's mistakes cost, and how the learning rate falls."""
+"""Loss and learning rate of BoxNet."""
 
 from __future__ import annotations
 

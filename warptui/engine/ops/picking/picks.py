@@ -1,4 +1,4 @@
-"""From BoxNet's probabilities to particle positions and a mask of what is no specimen.
+"""Turns BoxNet's probabilities into particle positions and a mask of contamination.
 
 (Paper, *Particle picking with a residual neural net*, last paragraph.)
 """
@@ -33,7 +33,7 @@ class Picks:
         return len(self.scores)
 
     def take(self, chosen: np.ndarray) -> Picks:
-        """Those that ``chosen`` (mask or indices) selects."""
+        """The picks that ``chosen`` (mask or indices) selects."""
         return Picks(self.centres_yx_px[chosen], self.scores[chosen], self.areas_px[chosen])
 
 
@@ -47,10 +47,10 @@ def find_artifacts(probabilities: np.ndarray) -> np.ndarray:
 
 
 def find_components(probabilities: np.ndarray) -> Picks:
-    """Pixels that are most likely particle, (3, y, x) -> one position for every disc of them.
+    """Find one position for every disc of pixels that are most likely particle, (3, y, x).
 
-    The paper takes connected ones for one particle. In crowded ice marks touch: those with a
-    waist are told apart there. What the edge leaves of a particle centred beyond it is none.
+    In the paper, connected pixels are one particle. In crowded ice discs touch: they are separated
+    at their waist. The visible rest of a particle whose centre is beyond the edge is not picked.
     """
     score = probabilities[PARTICLE]
     labels = _discs(probabilities.argmax(axis=0) == PARTICLE)

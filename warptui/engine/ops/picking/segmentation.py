@@ -1,4 +1,4 @@
-"""A micrograph as BoxNet sees it, and what BoxNet says about every pixel of it.
+"""Prepares micrographs for BoxNet, and computes its probabilities for every pixel.
 
 (Paper, *Particle picking with a residual neural net*: 8 Å/px, tiles of 256² px with 64 px
 overlap, each normalised.)
