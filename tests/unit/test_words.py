@@ -55,6 +55,6 @@ def test_the_program_is_written_in_plain_words(folder: str) -> None:
 
 
 def test_an_avoided_word_is_found_in_docstring_comment_and_message() -> None:
-    source = '"""It tells.\n\nOf `told`; none.\n"""\nsaid = f"a told one"  # made anew\n'
+    source = '"""It tells.\n\nOf `told`, or none.\n"""\nsaid = f"a told one"  # made anew\n'
     found = [(line, word) for line, text in texts(source) for word in avoided_in(text)]
     assert found == [(1, "tells"), (3, "none"), (5, "told"), (5, "anew")]

@@ -9,7 +9,7 @@ AVOIDED = (
     "what came of", "is to be", "at once",
 )  # fmt: skip
 WORDS = re.compile(rf"(?i)\b(?:{'|'.join(AVOIDED)})\b")
-ENDS_WITH_NONE = re.compile(r"(?<![\"'])\bnone(?=[.;]|\"{3}$|$)")
+ENDS_WITH_NONE = re.compile(r"(?<![\"'])\bnone(?=[.]|\"{3}$|$)")
 
 
 def avoided_in(text: str) -> list[str]:

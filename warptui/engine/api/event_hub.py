@@ -27,7 +27,7 @@ from warptui.engine.model.row import ItemRow
 from warptui.engine.model.status import EngineStatus
 
 BATCH_S = 0.25  # between batches to a viewer, unless limits changed
-QUIET_S = 5.0  # an empty batch after this long tells the server whether the viewer still listens
+QUIET_S = 5.0  # an empty batch after this long shows the server whether the viewer still listens
 FEW_NEWS, NEWS_SHARE = 1000, 10  # more, and more than one part in so many: a snapshot instead
 KEPT_LINES = 500
 KEPT_DETAILS = 300  # debug lines, so that they push out no others
@@ -55,7 +55,7 @@ class EventHub:
         self._closed = False
 
     def publish(self, *events: Event) -> None:
-        """Number events and make them known at once. One that changes nothing is dropped."""
+        """Number events and publish them. An event that changes nothing is dropped."""
         with self._changed:
             numbers = self._sequence
             for event in events:
@@ -65,7 +65,7 @@ class EventHub:
                 self._changed.notify_all()
 
     def publish_rows(self, otherwise: Iterable[tuple[str, dict[str, Any]]]) -> None:
-        """Make other values of many rows known, all at once: a third of the cost of `publish`."""
+        """Publish other values of many rows together: a third of the cost of `publish`."""
         with self._changed:
             rows, latest, number = self._rows, self._latest, self._sequence
             for name, values in otherwise:
@@ -122,7 +122,7 @@ class EventHub:
             return self._rows[name]
 
     def close(self) -> None:
-        """Nothing more will be said: followers end."""
+        """End: no more events follow, and followers stop."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -144,7 +144,7 @@ class EventHub:
                         self._changed.wait(QUIET_S)
                     batch = self._since(after)
                     if len(batch) > max(FEW_NEWS, len(self._rows) // NEWS_SHARE):
-                        # the counts first: they are what somebody waits for
+                        # the counts first: a viewer waits for them
                         batch = [(after, StatusChanged(self._status)), *self._everything()]
                 closed = self._closed
             if batch:

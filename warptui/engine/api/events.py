@@ -44,7 +44,7 @@ class LogLine:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything at once: the first event of a viewer, and whenever it fell too far behind.
+    """All rows and the status: the first event of a viewer, and whenever it fell too far behind.
 
     Replaces all that the viewer knew: an item that is not in ``rows`` is gone.
     """

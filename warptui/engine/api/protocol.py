@@ -87,7 +87,9 @@ def decode_part(record: dict[str, Any]) -> Columns:
 
 def decode_snapshot(parts: list[Columns], record: dict[str, Any]) -> tuple[int, Snapshot]:
     """The inverse of `encode_snapshot`, given the decoded parts and the last message's content."""
-    from warptui.engine.model.item_columns import Columns  # NumPy: the command line needs none
+    from warptui.engine.model.item_columns import (
+        Columns,
+    )  # NumPy: the command line starts without it
 
     status = codec.decode(EngineStatus, record["status"])
     rows = Columns.joined([*parts, decode_part(record["items"])])

@@ -223,7 +223,7 @@ def _listen(path: Path) -> socket.socket:
     Raises
     ------
     EngineError
-        When its folder belongs to somebody else, or the path is too long for a socket.
+        When its folder belongs to another user, or the path is too long for a socket.
     """
     folder = path.parent.stat()
     if folder.st_uid != os.getuid() or stat.S_IMODE(folder.st_mode) & 0o077:

@@ -135,7 +135,7 @@ def unknown_section(name: str) -> str:
     known = [*SECTIONS, "keys"]
     owners = [section for section, model in SECTIONS.items() if name in model.model_fields]
     if owners:
-        return f"{name} stands outside of a section: it belongs to [{owners[0]}]"
+        return f"{name} is outside of a section: it belongs to [{owners[0]}]"
     close = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean [{close[0]}]?" if close else f"known are {', '.join(known)}"
     return f"[{name}] is no section: {hint}"
@@ -187,7 +187,7 @@ def _type_words(annotation: Any) -> str:
 
 
 def unit(info: FieldInfo) -> str:
-    """The unit of a setting; "" where it has none."""
+    """The unit of a setting; "" for a setting without unit."""
     extra = info.json_schema_extra
     return str(extra.get("unit") or "") if isinstance(extra, dict) else ""
 

@@ -51,5 +51,6 @@ def _groups(core: Core, request: ExportRequest, names: list[str]) -> dict[str, A
         gathering.take(name, path)
     groups = gathering.account(number_as_they_come(gathering.labels()))
     if len(some) < len(names):
-        groups["said"] = f"of the first {len(some):,} items: {groups['said']}"
+        account = groups["said"]
+        groups["said"] = f"of the first {len(some):,} items: {account}"
     return groups

@@ -66,7 +66,7 @@ class TrainingControl:
         return task.request.model
 
     def cancel(self, *, keep_best: bool) -> None:
-        """End the training that runs. Raises TrainingError when there is none."""
+        """End the training that runs. Raises TrainingError when no training runs."""
         self._trainer.cancel(keep_best=keep_best)
 
     def discard(self, name: str) -> None:

@@ -97,7 +97,7 @@ class SelectionCache:
         spread: Spread,
         kind_of: Mapping[str, str],
     ) -> Iterator[tuple[int, Selection]]:
-        """Judge all items by other limits at once: `counts` is by these limits from here on.
+        """Judge all items by other limits together: `counts` is by these limits from here on.
 
         What is returned finds, place by place, the words for all items whose verdict or reason may
         be another. A reason names every limit that is broken, and so it may be another where one
@@ -150,11 +150,11 @@ def _worded(
         those = places[outside[places]]
         for place, value in zip(those.tolist(), values[those].tolist(), strict=True):
             complaint = limit.complaint(None if value != value else value)
-            said = complaints.get(place)
-            complaints[place] = complaint if said is None else f"{said}, {complaint}"
+            wording = complaints.get(place)
+            complaints[place] = complaint if wording is None else f"{wording}, {complaint}"
     for place in places.tolist():
-        said = complaints.get(place)
-        yield place, KEPT if said is None else Selection.filtered_by(said)
+        wording = complaints.get(place)
+        yield place, KEPT if wording is None else Selection.filtered_by(wording)
 
 
 def _outside(limit: Limit, values: np.ndarray) -> np.ndarray:

@@ -159,12 +159,12 @@ class ItemTable:
         return self._by_id.get(item)
 
     def parent(self, entry: Entry) -> Entry | None:
-        """The item that this one is a member of; None where it is of none."""
+        """The item that this one is a member of; None for an item without a parent."""
         parent = self._parents.get(entry.id)
         return None if parent is None or entry.refused else self._by_id.get(parent)
 
     def take_over(self, entry: Entry, fingerprint: str) -> Entry | None:
-        """The known item that a refused file is, seen at another path; None if it is none.
+        """The known item that a refused file is, seen at another path; None for a new file.
 
         A project that was copied names movies that are still there, in a folder that is not watched
         any more. Then the content decides: the same movie keeps its results.
@@ -411,7 +411,7 @@ class ItemTable:
         return ", ".join(parts)
 
     def judged_values(self, entry: Entry) -> dict[str, Any]:
-        """What of a row a choice and `judge` change: a fifth of the cost of making it anew."""
+        """Values of a row that a choice and `judge` change: a fifth of the cost of a whole row."""
         selection = entry.selection
         return {
             "state": entry.state,

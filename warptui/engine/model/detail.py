@@ -28,7 +28,7 @@ class ItemDetail:
     traceback: str = ""
 
     def path(self, product: str) -> str:
-        """Path of a product that a stage declares as shown; "" while there is none."""
+        """Path of a product that a stage declares as shown; "" while it does not exist."""
         return self.paths.get(product, "")
 
 

@@ -44,7 +44,7 @@ class Edits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     added: tuple[Spot, ...] = ()
-    removed: tuple[Spot, ...] = ()  # what was picked there is none
+    removed: tuple[Spot, ...] = ()  # picks there are no particles
     uncertain: tuple[Spot, ...] = ()  # areas that are to teach nothing
     certain: tuple[Spot, ...] = ()  # areas that are to teach more
     min_score: float | None = Field(default=None, ge=0, le=1)  # None = that of the settings
@@ -58,7 +58,7 @@ class Edits(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Names the edits that have an effect on what is picked; empty for none."""
+        """Digest of the edits that change which picks are chosen; empty without such edits."""
         if not self.changes_picks:
             return ""
         values = self.model_dump(mode="json", include={"added", "removed", "min_score"})

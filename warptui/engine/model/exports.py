@@ -28,7 +28,7 @@ class Export:
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What is to be written for another program, where and how."""
+    """A request to write a list for another program: which, where and how."""
 
     kind: str = "micrographs"
     items: str = "selected"  # "selected", "done" = all that is, "named", "all"

@@ -98,7 +98,7 @@ class Item:
         return path
 
     def file(self, role: str) -> Path | None:
-        """The input file of this role; None where there is none."""
+        """The input file of this role; None where the item lacks it."""
         return next((entry.path for entry in self.inputs if entry.role == role), None)
 
     def with_file(self, role: str, path: Path) -> Item:

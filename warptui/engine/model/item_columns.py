@@ -244,7 +244,7 @@ class Columns(Sequence[ItemRow]):
         )
 
     def _fill(self, rows: list[ItemRow]) -> None:
-        """Many rows at once: column by column is several times as fast as row by row."""
+        """Many rows together: column by column is several times as fast as row by row."""
         self.names = [row.name for row in rows]
         self.reason = [row.reason for row in rows]
         self.stage = [row.stage for row in rows]

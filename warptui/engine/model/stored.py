@@ -216,18 +216,18 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 @cache
 def _fields(kind: Any) -> tuple[tuple[str, type | tuple[type, ...], str], ...]:
     """Name, allowed types and their words of each field of a dataclass."""
-    told = ((key, str(entry.type)) for key, entry in kind.__dataclass_fields__.items())
-    return tuple((key, _TYPES.get(said.partition("[")[0], object), said) for key, said in told)
+    types = ((key, str(entry.type)) for key, entry in kind.__dataclass_fields__.items())
+    return tuple((key, _TYPES.get(name.partition("[")[0], object), name) for key, name in types)
 
 
 def _checked(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
     """The values that are fields of the dataclass ``kind``, if they have the right types."""
     known = {}
-    for key, expected, said in _fields(kind):
+    for key, expected, type_name in _fields(kind):
         if key in values:
             value = known[key] = values[key]
             if not isinstance(value, expected):
-                raise TypeError(f"{key} is {value!r}, expected {said}")
+                raise TypeError(f"{key} is {value!r}, expected {type_name}")
     return known
 
 

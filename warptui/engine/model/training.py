@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """A network that is to be trained from the examples that people marked."""
+    """A request to train a network from marked micrographs."""
 
     model: str = ""  # the new one's name; empty = training.new_model, or the next free name
     start_from: str = ""  # empty = picking.model

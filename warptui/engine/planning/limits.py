@@ -43,12 +43,12 @@ class Limit:
     def _beyond(self, value: float, sign: str, limit: float) -> str:
         """The value with as many digits as it takes to be seen beyond the limit."""
         digits = self.digits
-        said = f"{value:.{digits}f}"
-        while digits < MOST_DIGITS and (float(said) - limit) * (value - limit) <= 0:
+        shown = f"{value:.{digits}f}"
+        while digits < MOST_DIGITS and (float(shown) - limit) * (value - limit) <= 0:
             digits += 1
-            said = f"{value:.{digits}f}"
+            shown = f"{value:.{digits}f}"
         unit = f" {self.unit}" if self.unit else ""
-        return f"{self.label} {said} {sign} {limit:g}{unit}"
+        return f"{self.label} {shown} {sign} {limit:g}{unit}"
 
 
 def limits(summaries: Iterable[Summary], filters: Mapping[str, float | None]) -> tuple[Limit, ...]:

@@ -53,7 +53,7 @@ class Schedule:
                 self.push(name, urgency, sequence)
 
     def pop(self) -> str | None:
-        """The next item; None when there is none."""
+        """The next item; None when the queue is empty."""
         while self._heap:
             entry = heapq.heappop(self._heap)
             if self._wanted.get(entry[2]) == entry:

@@ -54,8 +54,8 @@ def write_edits(path: Path, edits: Edits) -> None:
     write_text(path, json.dumps(values, indent=1) + "\n")
 
 
-def _unreadable(path: Path, said: str) -> InputError:
+def _unreadable(path: Path, reason: str) -> InputError:
     return InputError(
-        f"{path}: the edits of picks cannot be read: {said}. "
+        f"{path}: the edits of picks cannot be read: {reason}. "
         "Repair it, or move it away to work without these edits"
     )

@@ -84,7 +84,7 @@ def end_holder(lock_path: Path, timeout_s: float = END_S) -> None:
     Raises
     ------
     EngineError
-        When it runs on another host, belongs to somebody else, or does not end.
+        When it runs on another host, belongs to another user, or does not end.
     """
     holder = read_holder(lock_path)
     if holder is None:
@@ -194,7 +194,7 @@ def _boot_id() -> str:
 
 
 def _started(pid: int) -> str:
-    """Start time of a process in ticks since boot; "" when there is none."""
+    """Start time of a process in ticks since boot; "" for a process that does not exist."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

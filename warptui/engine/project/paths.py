@@ -55,7 +55,7 @@ class ProjectPaths:
         return self.root / ".warptui" / "exports"
 
     def live_rows(self, suffix: str) -> Path:
-        """Rows of all items for the live lists of one model's particles; made anew when gone."""
+        """Rows of all items for the live lists of one model's particles; made again when gone."""
         return self.root / ".warptui" / "live" / f"{suffix}.rows"
 
     def live_groups(self, suffix: str) -> Path:

@@ -282,7 +282,7 @@ class Stage(NamedTuple):
         return self.resources.deadline_s
 
     def record(self, item: StoredItem) -> StageRecord | None:
-        """Its stored run on an item; None while there is none."""
+        """Its stored run on an item; None before the first run."""
         return item.records.get(self.name)
 
     def needed(self, config: SettingsView) -> tuple[str, ...]:

@@ -206,7 +206,7 @@ class FolderWatch:
         return found
 
     def next_due(self) -> float:
-        """When the earliest candidate is to be examined, by the monotonic clock."""
+        """When to examine the earliest candidate, by the monotonic clock."""
         if self._reason:  # nothing can be examined until a look finds the folder usable
             return float("inf")
         return min((entry.due for entry in self._candidates.values()), default=float("inf"))
@@ -227,7 +227,7 @@ class FolderWatch:
         return min(MAX_BACKOFF_S, 2.0**self._hiccups) if self._hiccups else 0.0
 
     def _list(self) -> tuple[dict[str, int], dict[str, str]]:
-        """Inodes of files, and what is wrong with names that are none."""
+        """Inodes of files, and what is wrong with names of other things than files."""
         names: dict[str, int] = {}
         special: dict[str, str] = {}
         seen = set()
@@ -273,11 +273,13 @@ class FolderWatch:
 
     def _unusable(self, problem: OSError) -> list[Sighting]:
         self._hiccups += 1
-        said = problem.strerror or str(problem)
+        reason_text = problem.strerror or str(problem)
         if filesystem.is_transient(problem) and self._hiccups < 3:
-            self.warnings.append(f"{self.folder}: {said}; trying again")
+            self.warnings.append(f"{self.folder}: {reason_text}; trying again")
             return []
-        return self._close("is not there" if isinstance(problem, FileNotFoundError) else said)
+        return self._close(
+            "is not there" if isinstance(problem, FileNotFoundError) else reason_text
+        )
 
     def _close(self, reason: str) -> list[Sighting]:
         reason = f"the input folder {self.folder} {reason}"
@@ -344,11 +346,11 @@ class FolderWatch:
         except InputError as verdict:  # the worker reports the problem, with all details
             problem, n_frames, fingerprint = str(verdict), 0, self._fingerprint_or_none(path)
         except OSError as trouble:
-            said = trouble.strerror or str(trouble)
+            reason_text = trouble.strerror or str(trouble)
             if filesystem.is_transient(trouble) or isinstance(trouble, FileNotFoundError):
-                return self._later(path, candidate, now, said)
+                return self._later(path, candidate, now, reason_text)
             found: list[Sighting] = []
-            self._refuse(path, said, found)
+            self._refuse(path, reason_text, found)
             candidate.due = now + max(self._settle_s, 5.0)
             return found
         if problem and waited < GIVE_UP * max(self._settle_s, 0.5):

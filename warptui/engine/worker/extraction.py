@@ -83,11 +83,11 @@ def cut_item(task: dict[str, Any], on_progress: Callable[[float], None]) -> Part
 def _account(problem: BaseException, raw_path: str) -> dict[str, Any]:
     """The problem, for the program that sent the task."""
     path = str(getattr(problem, "filename", None) or "")
-    said = getattr(problem, "strerror", None) or str(problem)
+    reason = getattr(problem, "strerror", None) or str(problem)
     if isinstance(problem, FileNotFoundError) and path == raw_path:
-        said = "the movie is gone"
-    told = f"{path}: {said}" if path else said
-    return {"problem": told, "path": path, "errno": getattr(problem, "errno", None)}
+        reason = "the movie is gone"
+    message = f"{path}: {reason}" if path else reason
+    return {"problem": message, "path": path, "errno": getattr(problem, "errno", None)}
 
 
 @cache

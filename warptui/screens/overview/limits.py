@@ -1,7 +1,7 @@
 """The limits of [filters] in this viewer: the engine's, and those it set but not yet sent.
 
-A moved limit is seen at once, judged from the mirror's columns; the engine hears of it when the key
-rests. Pure: no Textual here.
+A moved limit is shown immediately, judged from the mirror's columns; the engine gets it when the
+key rests. Pure: no Textual here.
 """
 
 from __future__ import annotations

@@ -180,7 +180,7 @@ class Draft:
         self.check()
 
     def before(self, field: Field) -> Any:
-        """The file's value of a field; the default where the file has none."""
+        """The file's value of a field; the default where the file lacks it."""
         return self.base.get(field.section, {}).get(field.key, field.default)
 
     def value(self, field: Field) -> Any:

@@ -368,7 +368,7 @@ sub-folders of EPU and SerialEM), what the first of them and its mdoc tell, and 
 gain references. Below are the settings that follow from it; what is missing is marked.
 
   j k, up down   another setting        enter   type a value, or switch
-  u              back to the proposal   G       next gain reference that fits, or none
+  u              back to the proposal   G       next gain reference that fits, or no gain
   s              write config.toml and begin    q   leave; nothing is written
 
 All other settings have their defaults; 6 shows them once the session is open. The same without a

@@ -33,7 +33,7 @@ class Loaded:
     problem: str = ""  # why the record is missing
 
     def result(self, stage: str) -> dict[str, Any]:
-        """The stored result of a stage; empty if it has none."""
+        """The stored result of a stage; empty before its first run."""
         return self.detail.results.get(stage, {}) if self.detail is not None else {}
 
     def none_of(self, what: str) -> str:

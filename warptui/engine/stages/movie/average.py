@@ -67,7 +67,7 @@ class AverageSettings(StageSettings):
 
     @property
     def deconvolution(self) -> list[float]:
-        """Strength, fall-off and high-pass; empty where nothing is to be deconvolved."""
+        """Strength, fall-off and high-pass; empty where no deconvolution is wanted."""
         if not self.deconvolve:
             return []
         return [self.deconvolution_strength, self.deconvolution_falloff, self.highpass_angstrom]

@@ -235,7 +235,7 @@ def estimate(
     tilt_deg: float | None = None,
 ) -> CtfResult:
     """The CTF of spectra; those of ``others``, smaller patches, are asked for where there may be a
-    tilt, or larger ones where there is none.
+    tilt, or larger ones where the tilt is unknown.
 
     ``tilt_deg`` is that of the stage, whichever its axis and sign.
     """
@@ -429,7 +429,7 @@ STAGE = Stage(
     needs=Needs(("motion", "average")),
     sections=("input", "optics", "average.deconvolution"),
     needs_with=_needed,
-    version=4,  # 2: rings beyond the first judge for themselves, groups of 8 e/Å², told tilts
+    version=4,  # 2: rings beyond the first judge for themselves, groups of 8 e/Å², mdoc tilts
     # 3: envelopes are expected to fall; 4: limits of confidence are those of such envelopes,
     # and where the phase shift is free, specimens' spectra may ripple
     products=(SPECTRUM, SPECTRUM_PICTURE, DECONVOLVED),

@@ -105,7 +105,7 @@ class MotionResult(StageResult):
     dose_per_frame: float | None = None  # e/Å²; None = unknown
     track_yx_angstrom: list[tuple[float, float]] = []  # per frame, at the image centre
     global_yx_angstrom: list[tuple[float, float]] = []  # nodes of the global grid, mean 0
-    local_grid: tuple[int, int, int] = (1, 1, 1)  # x, y, time nodes; (1, 1, 1) = none
+    local_grid: tuple[int, int, int] = (1, 1, 1)  # x, y, time nodes; (1, 1, 1) = no local motion
     local_x_angstrom: list[float] = []  # nodes, x fastest, then y, then time
     local_y_angstrom: list[float] = []
     local_used: bool = False  # the local model earned its place in this movie

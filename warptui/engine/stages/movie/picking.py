@@ -113,7 +113,7 @@ class PickingResult(StageResult):
     suffix: str = ""  # what the picks' files are called by
     n_added: int = 0  # by hand
     n_removed: int = 0  # by hand
-    edits: str = ""  # digest of the edits that went in; empty = none
+    edits: str = ""  # digest of the edits that went in; empty = no edits
     model: str = ""
     model_hash: str = ""  # SHA-256 of the model's file
     pixel_size: float = 0.0  # Å/px of the average, which positions count in

@@ -14,7 +14,7 @@ _DOSE = ("n_frames", "dose")  # of an average's result
 
 
 def write(root: Element, record: StageRecord, records: Mapping[str, StageRecord]) -> None:
-    """Write the options; an item without particles has none."""
+    """Write the options; an item without particles has no options."""
     average = records.get("average")
     if not record.result.get("n_particles"):
         return
