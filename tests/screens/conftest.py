@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from tests.screens.fake_app import make_app
 from tests.screens.fake_engine import FakeEngine
 from warptui.screens.widgets.glyphs import Drawing
 
-WAIT_S = 20.0
+WAIT_S = 60.0  # ends a test that hangs
 
 
 async def until(pilot, condition: Callable[[], object]) -> None:
@@ -23,6 +24,14 @@ async def until(pilot, condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "the app did not get there"
         await pilot.pause(0.02)
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    """Wait until ``condition`` holds, also after the app was left."""
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        await asyncio.sleep(0.01)
 
 
 @pytest.fixture

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.screens.conftest import until
+from tests.screens.conftest import eventually, until
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.fake_picking import MIN_SCORE, N_FAINT, n_particles
 from tests.screens.test_overview import SIZES, text_of
@@ -347,8 +346,9 @@ async def test_leaving_takes_the_last_edit_along(driven) -> None:
         await opened(app, pilot)
         await pilot.press("E")
         await until(pilot, lambda: not app.workspace.edits.unsaved)
+        before = len(sent(engine))
         await pilot.press("E", "q")  # at once, before the next call is due
-        await asyncio.sleep(0.2)
+        await eventually(lambda: len(sent(engine)) > before)
     assert sent(engine)[-1]["training"] == "held-out"
 
 

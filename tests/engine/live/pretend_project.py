@@ -17,6 +17,7 @@ from warptui.engine.errors import EngineError
 from warptui.engine.items import ItemRow, State
 
 HERE = Path(__file__).parent
+PATIENCE_S = 90.0  # ends a test that hangs; a busy machine takes longer for all things
 CONFIG = """
 [input]
 folder = "raw"
@@ -99,7 +100,7 @@ class Engine:
     def rows(self) -> dict[str, ItemRow]:
         return {row.name: row for row in self.client.items()}
 
-    def wait_for(self, name: str, state: State, timeout_s: float = 15.0) -> ItemRow:
+    def wait_for(self, name: str, state: State, timeout_s: float = PATIENCE_S) -> ItemRow:
         def reached() -> bool:
             row = self.rows().get(name)
             return row is not None and row.state is state
@@ -110,7 +111,7 @@ class Engine:
             raise TimeoutError(f"{name} is {self.rows().get(name)}") from None
         return self.rows()[name]
 
-    def wait_all(self, state: State, count: int, timeout_s: float = 20.0) -> None:
+    def wait_all(self, state: State, count: int, timeout_s: float = PATIENCE_S) -> None:
         try:
             until(lambda: self.client.status().counts[state] == count, timeout_s)
         except TimeoutError:
@@ -121,7 +122,7 @@ class Engine:
             self._client.close()
             self._client = None
 
-    def end(self, number: int = signal.SIGTERM, timeout_s: float = 8.0) -> int:
+    def end(self, number: int = signal.SIGTERM, timeout_s: float = PATIENCE_S) -> int:
         self.leave()
         assert self.process is not None
         if self.process.poll() is None:
@@ -139,7 +140,7 @@ class Engine:
         return found
 
 
-def until(condition: Callable[[], Any], timeout_s: float = 15.0) -> None:
+def until(condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> None:
     """Wait until ``condition`` holds."""
     deadline = time.monotonic() + timeout_s
     while not condition():
