@@ -18,19 +18,12 @@ from typing import Any, cast
 
 from tests.screens.fake_engine import FakeEngine, synthetic_rows
 from warptui.engine.broadcast import Batch, Broadcast
-from warptui.engine.events import Event, ItemChanged
-from warptui.engine.items import ItemRow, State
+from warptui.engine.events import Event
+from warptui.engine.items import EngineStatus, ItemRow, State
 from warptui.engine.server import Server
 from warptui.engine.session import Session
 
 TICK_S = 0.25
-
-
-class _Publisher:
-    """Takes the place of the fake engine's queue."""
-
-    def __init__(self, broadcast: Broadcast) -> None:
-        self.put = broadcast.publish
 
 
 class ServedEngine(FakeEngine):
@@ -42,27 +35,21 @@ class ServedEngine(FakeEngine):
         self.project = project.resolve()
         self.ended = threading.Event()
         self.problem = ""
-        self._broadcast = Broadcast(self.state)
-        for row in self.rows.values():
-            self._broadcast.publish(ItemChanged(row))
-        self._events = cast("Any", _Publisher(self._broadcast))
 
-    def items(self) -> list[ItemRow]:
-        return self._broadcast.rows()
+    def _make_hub(self, status: EngineStatus) -> Broadcast:
+        return Broadcast(status)  # viewers wait as they do for a real engine
 
     def batches(self, after: int = 0) -> Iterator[Batch]:
-        return self._broadcast.follow(after)
+        self.greet()
+        return self._hub.follow(after)
 
     def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
         for batch in self.batches(after):
             yield from batch
 
-    def reload(self) -> None:
-        self.calls.append(("reload",))
-
     def stop(self) -> None:
         self.ended.set()
-        self._broadcast.close()
+        self._hub.close()
 
     def speak(self) -> None:
         """Work as a busy engine does, until the end."""
