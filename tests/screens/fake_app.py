@@ -17,6 +17,7 @@ from tests.screens.fake_engine import FakeEngine, synthetic_notices, synthetic_r
 from warptui.app import WarptuiApp
 from warptui.config import config_text, read_config
 from warptui.engine.errors import EngineError
+from warptui.engine.items import State
 from warptui.engine.settings import Config
 
 
@@ -46,7 +47,7 @@ def _grow(engine: FakeEngine, n: int) -> None:
     rows = synthetic_rows(n + 5000)
     for row in rows[n:]:
         time.sleep(1.0)
-        engine.say(replace(row, state="queued", summary={}))
+        engine.say(replace(row, state=State.QUEUED, summary={}))
         engine.say_status(newest_age_s=0.0)
 
 

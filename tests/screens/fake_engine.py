@@ -174,6 +174,11 @@ class FakeEngine:
         """The status as it was published last."""
         return self._hub.status()
 
+    @state.setter
+    def state(self, status: EngineStatus) -> None:
+        before = vars(self.state)
+        self.say_status(**{k: v for k, v in vars(status).items() if v != before[k]})
+
     def status(self) -> EngineStatus:
         return self._hub.status()
 
@@ -281,7 +286,7 @@ class FakeEngine:
         except ExportError as problem:
             return told | {"problem": str(problem)}
         start = f"{self._fixed['project']}/" if request.absolute else ""
-        told["exists"] = request.path == "micrographs.star"
+        told["exists"] = Path(told["path"]).name == "micrographs.star"
         told["groups"] = self.beam_groups if "beam_shift" in request.switches else {}
         told["rows"] = (
             [[row.name, "motion, average"] for row in rows[:5]]

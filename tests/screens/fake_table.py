@@ -14,7 +14,7 @@ from typing import Any, cast
 from warptui.engine.broadcast import Broadcast
 from warptui.engine.editing import Mark
 from warptui.engine.foreman import Foreman
-from warptui.engine.items import EngineStatus, ItemRow, State
+from warptui.engine.items import Choice, EngineStatus, ItemRow, State
 from warptui.engine.paths import ProjectPaths, root_name
 from warptui.engine.plan import References, make_record
 from warptui.engine.records import Failure, StageRecord, StoredItem
@@ -101,6 +101,7 @@ class Table:
 
     def put(self, row: ItemRow) -> ItemRow:
         """Let an item be as ``row`` says, and show it; the row that the engine makes of that."""
+        row = row.with_values(state=State(row.state), choice=Choice(row.choice))
         entry = self.roster.entries.get(row.name)
         stored = self._stored(row)
         if entry is None:
@@ -199,7 +200,7 @@ class Table:
         entry.waiting = row.reason if row.state is State.WAITING else None
         entry.running = row.state is State.RUNNING
         entry.stage, entry.fraction = row.stage, row.fraction
-        entry.arrived_at = row.arrived_at
+        entry.arrived_at, entry.at_start = row.arrived_at, False
         entry.note = _own_reason(row) if row.state is State.DONE else ""
         entry.delayed = _own_reason(row) if row.state in (State.QUEUED, State.OUTDATED) else ""
         entry.deaths, entry.hiccups = 0, row.tries if row.state is not State.FAILED else 0

@@ -111,7 +111,7 @@ async def test_outdated_settings_say_why(driven) -> None:
         app._go(list(engine.rows)[300])
         await opened(app, pilot)
         assert "settings: outdated" in text_of(app)
-        assert "b_factor -100 -> -200" in text_of(app)
+        assert "b_factor -200 -> -100" in text_of(app)
 
 
 def test_something_else_than_a_preview_is_refused(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ async def test_the_queue_is_in_the_order_of_the_engine_and_says_why(driven) -> N
         await pilot.press("l")
         await until(pilot, lambda: page.table.names == [name for name, _ in engine.queue()])
         assert page.table.tab is Tab.QUEUED and page.table.cursor == 0
-        await until(pilot, lambda: "outdated: motion.b_factor" in text_of(app))
+        await until(pilot, lambda: "outdated: motion: motion.b_f" in text_of(app))
 
 
 async def test_files_that_are_still_written_have_a_list_while_there_are_any(driven) -> None:
