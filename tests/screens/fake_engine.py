@@ -32,7 +32,7 @@ from tests.screens.fake_table import Hub, Rows, Table
 from warptui.config import SECTIONS, check, read_config, write_config
 from warptui.engine.broadcast import Broadcast
 from warptui.engine.editing import Mark
-from warptui.engine.edits import Edits, edits_of
+from warptui.engine.edits import NO_EDITS, Edits, edits_of
 from warptui.engine.errors import (
     ExportError,
     InputError,
@@ -190,10 +190,11 @@ class FakeEngine:
         (entry,) = self._table.foreman._named([name])
         full = self._stored_in_full(name)
         detail = self._table.roster.detail(entry, full)
-        edits = self.edits.get(name)
+        found = self.edits.get(name, NO_EDITS)
+        edits = found if found != NO_EDITS else None
         row = detail.row
         known = {
-            "edits": edits.model_dump(mode="json") if edits is not None else {},
+            "edits": edits.model_dump(mode="json") if edits else {},
             "edits_problem": "",
         }
         if full is None or not full.records:
@@ -485,9 +486,12 @@ class FakeEngine:
     def discard_model(self, name: str) -> None:
         self.calls.append(("discard_model", name))
         known = next((known for known in self.known_models if known.name == name), None)
-        if known is None or known.bundled or known.used:
-            why = "is in use" if known and known.used else "cannot be discarded"
-            raise TrainingError(f"{name} {why}")
+        if known is None:
+            raise TrainingError(f"{name} is no model of this project")
+        if known.bundled:
+            raise TrainingError(f"{name} comes with the program")
+        if known.used:
+            raise TrainingError(f"{name} is in use: pick with another model first")
         self.known_models = [known for known in self.known_models if known.name != name]
 
     def training_metrics(self, name: str) -> list[dict[str, Any]]:
@@ -533,6 +537,9 @@ class FakeEngine:
         self._generation += 1
         self._hub.wake()
 
+    def stop(self) -> None:
+        self._hub.close()
+
     # what tests make it say
 
     def say(self, row: ItemRow) -> None:
@@ -573,9 +580,10 @@ class FakeEngine:
 
 def _problems(changes: Changes) -> dict[str, str]:
     """What is wrong with changed settings, by key."""
+    if unknown := sorted(set(changes) - set(SECTIONS)):
+        raise SettingsError(f"[{unknown[0]}] is no section of config.toml")
     return {
         problem.key: problem.text
         for section, values in changes.items()
-        if section in SECTIONS
         for problem in check(section, {k: v for k, v in values.items() if v is not None})
     }
