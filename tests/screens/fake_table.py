@@ -97,6 +97,8 @@ class Table:
         self.roster.adopt(self._stored(row) for row in rows)
         for row in rows:
             self._stand(self.roster.entries[row.name], row)
+        if rows:
+            self.roster._newest = self.roster.entries[rows[-1].name]  # as `arrive` does
         self.foreman.judge_all()
 
     def put(self, row: ItemRow) -> ItemRow:
@@ -106,7 +108,7 @@ class Table:
         stored = self._stored(row)
         if entry is None:
             self.roster.adopt([stored])
-            entry = self.roster.entries[row.name]
+            entry = self.roster._newest = self.roster.entries[row.name]
         entry.stored = stored
         self._stand(entry, row)
         self.foreman.settle(entry)

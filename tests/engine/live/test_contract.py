@@ -310,7 +310,7 @@ def test_a_detail_has_every_value_and_survives_json(subject: Subject) -> None:
 def test_a_detail_says_why_an_item_failed(subject: Subject) -> None:
     detail = subject.engine.item(subject.failed)
     conforms(ItemDetail, detail.to_json())
-    assert detail.failed_stage and detail.traceback and not detail.results
+    assert detail.failed_stage and detail.log_tail and not detail.results
 
 
 # --- names ------------------------------------------------------------------------------
@@ -407,6 +407,7 @@ def test_edits_are_stored_and_mark_the_item(subject: Subject) -> None:
     again = subject.row(name)
     assert again.training == "" and again.edited_at > row.edited_at
     assert engine.item(name).edits == {}
+    until(lambda: engine.status().choices["examples"] == 0)
     with pytest.raises(InputError, match=f"{name}: training"):
         engine.edit(name, {"training": "perhaps"})
 
