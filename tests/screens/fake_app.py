@@ -13,7 +13,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tests.screens.fake_engine import FakeEngine, synthetic_notices, synthetic_rows
+from tests.screens.fake_engine import (
+    FakeEngine,
+    initial_settings,
+    synthetic_notices,
+    synthetic_rows,
+)
 from warptui.app import WarptuiApp
 from warptui.config import config_text, read_config
 from warptui.engine.errors import EngineError
@@ -38,7 +43,7 @@ def make_app(engine: FakeEngine | None, **options) -> WarptuiApp:
 
 def write_project(folder: Path) -> Path:
     """A project folder with the settings that the fake engine uses."""
-    text = config_text(Config()).replace('folder = "."   ', 'folder = "/data/k3/movies"')
+    text = config_text(Config.from_json(initial_settings()))
     (folder / "config.toml").write_text(text)
     return folder
 

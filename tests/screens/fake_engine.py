@@ -72,6 +72,7 @@ def initial_settings() -> dict[str, Any]:
     settings = Config().to_json()
     settings["input"] |= {"folder": "/data/k3/movies", "pattern": ["*.tif", "*.eer"]}
     settings["filters"] = dict(FILTERS)
+    settings["ctf"]["fit_phase_shift"] = True  # so that every value is told
     return settings
 
 
