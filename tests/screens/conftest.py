@@ -13,6 +13,7 @@ import pytest
 
 from tests.screens.fake_app import make_app
 from tests.screens.fake_engine import FakeEngine
+from tests.work import counted
 from warptui.screens.widgets.glyphs import Drawing
 
 WAIT_S = 60.0  # ends a test that hangs
@@ -32,6 +33,21 @@ async def eventually(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         await asyncio.sleep(0.01)
+
+
+async def until_quiet(pilot, looks: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait until nothing is painted while the app looks at the engine three times.
+
+    ``looks`` counts the calls of `WarptuiApp.follow_engine`.
+    """
+    painted = counted(monkeypatch, type(pilot.app), "_display")
+    for _ in range(20):
+        painted.clear()
+        seen = len(looks)
+        await until(pilot, lambda seen=seen: len(looks) >= seen + 3)
+        if not painted:
+            return
+    raise AssertionError("it is painted again and again")
 
 
 @pytest.fixture

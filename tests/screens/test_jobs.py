@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.screens.conftest import until
+from tests.screens.conftest import until, until_quiet
 from tests.screens.fake_engine import START, FakeEngine
 from tests.screens.test_overview import SIZES, text_of
+from tests.work import counted
+from warptui.app import WarptuiApp
 from warptui.engine.events import LogLine, Snapshot
 from warptui.engine.items import State
 from warptui.screens import words
@@ -245,13 +247,10 @@ async def test_a_line_about_the_engine_is_shown_in_full(driven) -> None:
 
 
 async def test_nothing_is_repainted_here_while_nothing_changes(driven, monkeypatch) -> None:
-    async with driven(FakeEngine(300)) as (app, pilot):
+    looks = counted(monkeypatch, WarptuiApp, "follow_engine")
+    async with driven(FakeEngine(300)) as (_, pilot):
         await opened(pilot)
-        await pilot.pause(1.0)
-        painted = []
-        monkeypatch.setattr(type(app), "_display", lambda self, *a: painted.append(a))
-        await pilot.pause(1.0)
-        assert not painted
+        await until_quiet(pilot, looks, monkeypatch)
 
 
 async def test_screens_do_not_pile_up(driven) -> None:

@@ -342,9 +342,9 @@ async def test_without_an_engine_it_says_so_and_what_was_known_stays(driven) -> 
         assert "1,419" in text_of(app)
         for key in "tud":
             await pilot.press(key)
-        await pilot.press("x", "x")
-        await pilot.pause(0.2)
-        assert isinstance(app.screen, TrainingScreen)
+        await pilot.press("x", "x", "question_mark")  # the last opens the help over the screen
+        await until(pilot, lambda: "This pane: Examples" in text_of(app))
+        assert app.screen_stack[-2] is page
 
 
 async def test_an_engine_that_refuses_is_heard(driven) -> None:
