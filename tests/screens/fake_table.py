@@ -22,6 +22,7 @@ from warptui.engine.roster import Entry, Roster
 from warptui.engine.settings import Config
 from warptui.engine.stages import STAGES
 from warptui.engine.wanted import Wanted, told
+from warptui.engine.works import _loading
 
 FINGERPRINT = "0:fake"
 DEVICE = "cuda:0"
@@ -79,6 +80,7 @@ class Table:
         self.hub, self._raw_folder = hub, raw_folder
         self._made_with = Wanted.of(config, References(), STAGES)
         self._templates = _templates(config)
+        self._alike: dict[tuple[int, State], dict[str, StageRecord]] = {}  # by their values
         self._later = later
         roster = _LaterRoster(ProjectPaths(project), self._made_with, later)
         nothing = cast("Any", None)
@@ -94,18 +96,21 @@ class Table:
     def fill(self, rows: Iterable[ItemRow]) -> None:
         """Take over items that are not known yet, and show them all."""
         rows = list(rows)
-        self.roster.adopt(self._stored(row) for row in rows)
-        for row in rows:
-            self._stand(self.roster.entries[row.name], row)
-        if rows:
-            self.roster._newest = self.roster.entries[rows[-1].name]  # as `arrive` does
-        self.foreman.judge_all()
+        with _loading():  # as the engine does
+            self.roster.adopt(self._stored(row) for row in rows)
+            for row in rows:
+                self._stand(self.roster.entries[row.name], row)
+            if rows:
+                self.roster._newest = self.roster.entries[rows[-1].name]  # as `arrive` does
+            self.foreman.judge_all()
+        self._alike.clear()
 
     def put(self, row: ItemRow) -> ItemRow:
         """Let an item be as ``row`` says, and show it; the row that the engine makes of that."""
         row = row.with_values(state=State(row.state), choice=Choice(row.choice))
         entry = self.roster.entries.get(row.name)
         stored = self._stored(row)
+        self._alike.clear()
         if entry is None:
             self.roster.adopt([stored])
             entry = self.roster._newest = self.roster.entries[row.name]
@@ -181,6 +186,14 @@ class Table:
         )
 
     def _records(self, row: ItemRow) -> dict[str, StageRecord]:
+        known = self._alike.get((id(row.summary), row.state))
+        if known is None:
+            known = self._alike[id(row.summary), row.state] = self._made(row)
+        last = STAGES[-1].name
+        return {**known, last: _with(known[last], {"finished_at": row.finished_at})}
+
+    def _made(self, row: ItemRow) -> dict[str, StageRecord]:
+        """The records of all items that have the same values."""
         results: dict[str, dict[str, Any]] = {stage.name: {} for stage in STAGES}
         for key, value in row.summary.items():
             stage, _, field = key.partition(".")
@@ -189,8 +202,6 @@ class Table:
         made = {}
         for name, template in self._templates.items():
             facts: dict[str, Any] = {"result": results[name]}
-            if name == STAGES[-1].name:
-                facts["finished_at"] = row.finished_at
             if name == "motion" and row.state is State.OUTDATED:
                 facts["settings"] = {**template.settings, "b_factor": -200.0}
             made[name] = _with(template, facts)
