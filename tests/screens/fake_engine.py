@@ -10,12 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tests.engine.beam_patterns import afis
 from tests.screens import fake_training
 from tests.screens.fake_ctf import ctf_result, spectrum
 from tests.screens.fake_details import preview, stored_in_full
+from tests.screens.fake_exports import ExportCalls
 from tests.screens.fake_picking import picking_files, picking_result
 from tests.screens.fake_rows import (
     FILTERS,
@@ -29,34 +27,25 @@ from tests.screens.fake_rows import (
     synthetic_rows,
 )
 from tests.screens.fake_table import Hub, Rows, Table
+from tests.screens.fake_training_calls import TrainingCalls
 from warptui.config import SECTIONS, check, read_config, write_config
 from warptui.engine.broadcast import Broadcast
 from warptui.engine.editing import Mark
 from warptui.engine.edits import NO_EDITS, Edits, edits_of
 from warptui.engine.errors import (
-    ExportError,
-    InputError,
     ItemError,
     SettingsError,
-    TrainingError,
 )
 from warptui.engine.events import CatchingUp, Event, LogLine, Snapshot, StatusChanged
-from warptui.engine.exporters.beam_shifts import Gathering, Grouping, number_as_they_come
-from warptui.engine.exporters.kinds import described, kind_of, settled, target_of
 from warptui.engine.forecast import Forecast, forecast
 from warptui.engine.items import (
     Choice,
     EngineStatus,
-    Export,
-    ExportRequest,
     ItemDetail,
     ItemRow,
-    ModelInfo,
-    TrainingExample,
-    TrainingRequest,
     Trial,
 )
-from warptui.engine.paths import ProjectPaths, root_name
+from warptui.engine.paths import root_name
 from warptui.engine.plan import References
 from warptui.engine.records import StoredItem
 from warptui.engine.settings import Changes, Config
@@ -98,7 +87,7 @@ def working_devices() -> tuple[dict[str, Any], ...]:
     )
 
 
-class FakeEngine:
+class FakeEngine(ExportCalls, TrainingCalls):
     """The methods of `warptui.client.Client`, answered by the engine's own table of made-up items.
 
     ``status`` is what the status says beside what follows from the items. With ``later`` items have
@@ -273,75 +262,6 @@ class FakeEngine:
         self.calls.append(("queue", limit))
         return self._table.foreman.queue(limit)
 
-    def asked_for(self, request: ExportRequest) -> list[ItemRow]:
-        names = self._table.foreman.asked_for(settled(request))
-        return [self._hub.row(name) for name in names]
-
-    def preview_export(self, request: ExportRequest) -> dict[str, Any]:
-        rows = self.asked_for(request)
-        told: dict[str, Any] = {
-            "kinds": described(self._settings["export"]["optics_groups"]),
-            "n": len(rows), "rows": [], "path": "", "exists": False, "problem": "", "groups": {},
-        }  # fmt: skip
-        try:
-            told["path"] = str(target_of(request, ProjectPaths(Path(self._fixed["project"]))))
-        except ExportError as problem:
-            return told | {"problem": str(problem)}
-        start = f"{self._fixed['project']}/" if request.absolute else ""
-        told["exists"] = Path(told["path"]).name == "micrographs.star"
-        told["groups"] = self.beam_groups if "beam_shift" in request.switches else {}
-        told["rows"] = (
-            [[row.name, "motion, average"] for row in rows[:5]]
-            if kind_of(request).name == "report"
-            else [
-                [f"{start}average/{row.name[:-4]}.mrc", "13105.1", "12840.7", "3.40"]
-                for row in rows[:5]
-            ]
-        )
-        return told
-
-    @property
-    def beam_groups(self) -> dict[str, Any]:
-        """Groups by beam shift of 5x5 holes, as the engine tells them."""
-        there, _ = afis(5, 400, 0.06)
-        gathering = Gathering(Grouping())
-        gathering.told += [
-            (f"{number}", (x, y, "EPU units")) for number, (x, y) in enumerate(there.tolist())
-        ]
-        gathering.told.append(("late.mrc", None))
-        return gathering.account(number_as_they_come(gathering.labels()))
-
-    def optics_groups(self) -> dict[str, Any]:
-        by_shift = self._settings["export"]["optics_groups"] == "beam_shift"
-        return self.beam_groups if by_shift else {}
-
-    def export(self, request: ExportRequest) -> str:
-        self.calls.append(("export", request))
-        kind_of(request)
-        path = str(target_of(request, ProjectPaths(Path(self._fixed["project"]))))
-        rows, number = self.asked_for(request), str(len(self.state.exports))
-        if not rows:
-            raise ExportError("nothing was written: no item is as it was asked for")
-        made = Export(number, request.kind, path, "running", START, 0, len(rows), "", "engine")
-        self.say_status(exports=(made, *self.state.exports))
-        return number
-
-    def cancel_export(self, number: str) -> None:
-        self.calls.append(("cancel_export", number))
-        running = {export.id for export in self.state.exports if export.state == "running"}
-        if number not in running:
-            raise KeyError("this export does not run in the engine: there is nothing to cancel")
-        self.say_export(number, state="cancelled", reason="cancelled by the user")
-
-    def say_export(self, number: str, **changes: Any) -> None:
-        """Something became of an export."""
-        self.say_status(
-            exports=tuple(
-                replace(export, **changes) if export.id == number else export
-                for export in self.state.exports
-            )
-        )
-
     def config(self) -> dict[str, Any]:
         return copy.deepcopy(self._settings)
 
@@ -420,99 +340,6 @@ class FakeEngine:
         self.calls.append(("drop", name))
         self._table.foreman._named([name])
         self.trial_dropped = self.trial_waits
-
-    def training_examples(self) -> list[TrainingExample]:
-        return list(self.examples)
-
-    def preview_training(self, request: TrainingRequest) -> dict[str, Any]:
-        begun = fake_training.begun(request, self.examples)
-        return {
-            "problem": "" if begun.n_examples else "no micrograph is marked for training",
-            "notes": [example.problem for example in self.examples if example.problem],
-            "model": begun.model,
-            "start_from": begun.start_from,
-            "n_examples": begun.n_examples,
-            "n_particles": begun.n_particles,
-            "n_held_out": begun.n_held_out,
-            "n_steps": begun.n_steps,
-            "seconds": begun.n_steps * fake_training.SECONDS_PER_STEP,
-            "device": begun.device,
-        }
-
-    def train(self, request: TrainingRequest) -> str:
-        self.calls.append(("train", request))
-        if self.state.training is not None and self.state.training.active:
-            raise TrainingError(f"{self.state.training.model} is being trained: wait or cancel it")
-        if problem := self.preview_training(request)["problem"]:
-            raise TrainingError(problem)
-        self.before_training = self.state.state
-        begun = fake_training.begun(request, self.examples)
-        self.say_status(training=begun, state="paused", message="BoxNet is being trained")
-        return begun.model
-
-    def cancel_training(self, *, keep_best: bool = False) -> None:
-        self.calls.append(("cancel_training", keep_best))
-        if self.state.training is None or not self.state.training.active:
-            raise TrainingError("nothing is being trained")
-        if keep_best:
-            self.advance_training(fake_training.N_STEPS)
-            return
-        said = "cancelled by the user; the model before it stays in use"
-        ended = replace(self.state.training, phase="cancelled", message=said, resumable=True)
-        self.say_status(training=ended, state=self.before_training, message="")
-
-    def advance_training(self, step: int) -> None:
-        """The training that runs has come so far; it is done at the last step."""
-        assert self.state.training is not None
-        now = fake_training.at(self.state.training, step)
-        if now.active:
-            self.say_status(training=now)
-            return
-        self.known_models.insert(0, ModelInfo(now.model, "ready", start_from=now.start_from,
-                                              f1=0.948, verdict=now.verdict))  # fmt: skip
-        self.say_status(training=now, state=self.before_training, message="")
-
-    def models(self) -> list[ModelInfo]:
-        return list(self.known_models)
-
-    def use_model(self, name: str) -> None:
-        self.calls.append(("use_model", name))
-        if name not in {known.name for known in self.known_models if known.state == "ready"}:
-            raise InputError(f"there is no model {name!r} to pick with")
-        self.known_models = [replace(known, used=known.name == name) for known in self.known_models]
-        training = self.state.training
-        if training is not None:
-            self.say_status(training=replace(training, used=training.model == name))
-
-    def discard_model(self, name: str) -> None:
-        self.calls.append(("discard_model", name))
-        known = next((known for known in self.known_models if known.name == name), None)
-        if known is None:
-            raise TrainingError(f"{name} is no model of this project")
-        if known.bundled:
-            raise TrainingError(f"{name} comes with the program")
-        if known.used:
-            raise TrainingError(f"{name} is in use: pick with another model first")
-        self.known_models = [known for known in self.known_models if known.name != name]
-
-    def training_metrics(self, name: str) -> list[dict[str, Any]]:
-        training = self.state.training
-        if training is None or training.model != name:
-            return fake_training.metrics(fake_training.N_STEPS)
-        return [] if training.phase == "examples" else fake_training.metrics(training.step)
-
-    def training_report(self, name: str) -> dict[str, Any]:
-        training = self.state.training
-        if training is not None and training.model == name and training.active:
-            return {}
-        report = fake_training.report(next(iter(self.rows)))
-        if self.folder is None:
-            return report
-        for key in ("before", "after", "truth"):
-            path = self.folder / f"{name}_{key}.npy"
-            np.save(path, report[key])
-            report[key] = str(path)
-        return report
 
     def greet(self) -> None:
         """The lines of the log are there when the first viewer comes."""

@@ -8,220 +8,45 @@ from __future__ import annotations
 
 import inspect
 import json
-import shutil
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from pretend_project import Engine, until
-from pydantic import TypeAdapter
+from contract import (
+    KINDS,
+    NOBODY,
+    Device,
+    Run,
+    Subject,
+    conforms,
+    made,
+    subject,
+    verb,
+)
+from pretend_project import until
 
-from tests.screens.fake_engine import FakeEngine, synthetic_notices
-from tests.screens.served_engine import ServedEngine
+from tests.screens.fake_engine import FakeEngine
 from warptui.client import Client
 from warptui.engine import wire
 from warptui.engine.errors import (
     EngineError,
-    ExportError,
     InputError,
-    ItemError,
-    SettingsError,
-    TrainingError,
 )
 from warptui.engine.events import Event, ItemChanged, Snapshot, StatusChanged
 from warptui.engine.items import (
     Choice,
     EngineStatus,
-    Export,
     ExportRequest,
     ItemDetail,
     ItemRow,
-    ModelInfo,
     State,
-    TrainingExample,
-    TrainingRequest,
-    Trial,
 )
-from warptui.engine.server import Server
 from warptui.engine.session import Session
-from warptui.engine.settings import Config
-from warptui.engine.stages import STAGES
-from warptui.engine.wanted import as_json
 
-KINDS = ("fake", "served fake", "real")
-NOBODY = "nobody.mrc"  # no item is called so
-CHECKED: set[str] = set()
-
-
-def verb(*names: str) -> Callable[[Any], Any]:
-    """Marks a test as that of these calls of `wire.CALLS`."""
-    CHECKED.update(names)
-    return lambda test: test
-
-
-@dataclass(frozen=True)
-class Device:
-    """A slot as `EngineStatus.devices` has it."""
-
-    slot: str
-    device: str
-    item: str
-    stage: str
-    trial: bool
-    fraction: float
-    seconds: int
-    pid: int
-    problem: str
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run of a stage as `ItemDetail.history` has it."""
-
-    stage: str
-    version: int
-    finished_at: float
-    device: str
-    seconds: float
-    program_version: str
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What `preview` answers."""
-
-    problems: dict[str, str]
-    outdated: dict[str, int]
-    n_items: int
-    n_restored: int
-    seconds: float | None
-
-
-@dataclass(frozen=True)
-class ExportPreview:
-    """What `preview_export` answers."""
-
-    kinds: list[dict[str, Any]]
-    n: int
-    rows: list[list[str]]
-    path: str
-    exists: bool
-    problem: str
-    groups: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class TrainingPreview:
-    """What `preview_training` answers."""
-
-    problem: str
-    notes: list[str]
-    model: str
-    start_from: str
-    n_examples: int
-    n_particles: int
-    n_held_out: int
-    n_steps: int
-    seconds: float | None
-    device: str
-
-
-@dataclass
-class Subject:
-    """An engine with at least three items that are done, and one that failed."""
-
-    kind: str
-    engine: Any  # with the methods of `warptui.client.Client`
-    done: list[str] = field(default_factory=list)
-    failed: str = ""
-    viewer: Callable[[], Any] = lambda: None  # another connection
-
-    def row(self, name: str) -> ItemRow:
-        """One row, in the list of all."""
-        return next(row for row in self.engine.items() if row.name == name)
-
-    def until_row(self, name: str, holds: Callable[[ItemRow], bool]) -> ItemRow:
-        """Wait for a row of which something holds."""
-        until(lambda: holds(self.row(name)))
-        return self.row(name)
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
-    """One engine of each kind for all tests, which leave it as they found it."""
-    yield from made(request.param)
-
-
-def made(kind: str) -> Iterator[Subject]:
-    folder = Path(tempfile.mkdtemp(prefix="wc", dir="/tmp"))  # sockets have short paths
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
-            (folder / name).mkdir(mode=0o700)
-            patch.setenv(name, str(folder / name))
-        yield from _MAKERS[kind](folder)
-    shutil.rmtree(folder)
-
-
-def _fake(folder: Path) -> Iterator[Subject]:
-    engine = FakeEngine(300, state="paused", notices=synthetic_notices())
-    engine.examples = []
-    yield _described(Subject("fake", engine, viewer=lambda: engine))
-    engine.close()
-
-
-def _served_fake(folder: Path) -> Iterator[Subject]:
-    project = folder / "project"
-    project.mkdir()
-    (project / "config.toml").write_text("[input]\npixel_size = 1.0\n")
-    engine = ServedEngine(project, 300, state="paused", notices=synthetic_notices())
-    engine.examples = []
-    server = Server(cast("Session", engine))
-    with Client.connect(project) as client:
-        yield _described(Subject("served fake", client, viewer=lambda: Client.connect(project)))
-    engine.stop()
-    server.close()
-
-
-def _real(folder: Path) -> Iterator[Subject]:
-    engine = Engine(folder, folder / "XDG_RUNTIME_DIR")
-    for name in ("a.mrc", "b.mrc", "c.mrc", "corrupt.mrc"):
-        engine.add(name)
-    engine.start()
-    engine.wait_all(State.DONE, 3)
-    engine.wait_for("corrupt.mrc", State.FAILED)
-    engine.client.pause()
-    yield _described(Subject("real", engine.client, viewer=lambda: Client.connect(engine.project)))
-    engine.end()
-
-
-_MAKERS = {"fake": _fake, "served fake": _served_fake, "real": _real}
-
-
-def _described(subject: Subject) -> Subject:
-    rows = subject.engine.items()
-    subject.done = [row.name for row in rows if row.state is State.DONE and row.selected]
-    subject.failed = next(row.name for row in rows if row.state is State.FAILED)
-    return subject
-
-
-def conforms(kind: Any, record: Any) -> Any:
-    """The record, if its JSON is strictly of this type and has every key of it."""
-    adapter = TypeAdapter(kind)
-    given = adapter.validate_json(json.dumps(record), strict=True)
-    again = json.loads(adapter.dump_json(given))
-    assert again == json.loads(json.dumps(record))
-    return given
-
+__all__ = ["subject"]
 
 # --- the calls --------------------------------------------------------------------------
-
-
-def test_every_call_has_a_test() -> None:
-    assert set(wire.CALLS) == CHECKED
 
 
 @pytest.mark.parametrize("call", [call for call in wire.CALLS if call != "subscribe"])
@@ -412,221 +237,6 @@ def test_edits_are_stored_and_mark_the_item(subject: Subject) -> None:
         engine.edit(name, {"training": "perhaps"})
 
 
-# --- settings ---------------------------------------------------------------------------
-
-
-@verb("config")
-def test_the_settings_are_those_of_all_sections(subject: Subject) -> None:
-    found = subject.engine.config()
-    expected = as_json(Config(), STAGES)
-    stages = {stage.name for stage in STAGES}
-    assert found.keys() - stages == expected.keys() - stages
-    for section in found:
-        if section in ("keys", "filters"):  # nothing of them is set by default
-            continue
-        assert found[section].keys() == expected[section].keys()
-    found["motion"]["b_factor"] = 1.0
-    assert subject.engine.config()["motion"]["b_factor"] == -100.0
-
-
-@verb("preview")
-def test_a_preview_counts_what_becomes_outdated(subject: Subject) -> None:
-    engine = subject.engine
-    told = engine.preview({"motion": {"b_factor": -200.0}})
-    conforms(Preview, told)
-    n = engine.status().counts[State.DONE]
-    assert (told["problems"], told["n_items"], told["outdated"]["motion"]) == ({}, n, n)
-    assert told["seconds"] > 0
-    told = engine.preview({"optics": {"voltage": -3}})
-    conforms(Preview, told)
-    assert list(told["problems"]) == ["optics.voltage"] and told["outdated"] == {}
-    assert engine.preview({"filters": {"motion_max": 0.1}})["n_items"] == 0
-
-
-@verb("change")
-def test_a_changed_limit_filters_and_one_taken_out_does_not(subject: Subject) -> None:
-    engine, name = subject.engine, subject.done[0]
-    before, version = engine.status(), engine.status().settings_version
-    assert engine.change({"filters": {"motion_max": 0.0001}}) is None
-    assert engine.status().filters["motion_max"] == 0.0001
-    assert engine.status().settings_version > version
-    row = subject.row(name)
-    assert row.filtered and not row.selected and row.reason.startswith("filtered: motion ")
-    assert row.reason.endswith("> 0.0001 Å/frame")
-    assert engine.status().choices["filtered"] > before.choices["filtered"]
-    assert engine.config()["filters"]["motion_max"] == 0.0001
-    engine.change({"filters": {"motion_max": None}})
-    assert "motion_max" not in engine.status().filters
-    assert subject.row(name).selected
-    engine.change({"filters": {"motion_max": before.filters.get("motion_max")}})
-    assert engine.status().choices == before.choices
-
-
-@verb("change")
-def test_a_changed_setting_makes_items_outdated_and_says_which(subject: Subject) -> None:
-    engine, name = subject.engine, subject.done[0]
-    engine.change({"motion": {"b_factor": -200.0}})
-    row = subject.row(name)
-    assert row.state is State.OUTDATED and row.selected
-    assert row.reason.startswith("motion: motion.b_factor -100 -> -200; average: needs motion")
-    assert engine.item(name).outdated["motion"] == "motion.b_factor -100 -> -200"
-    assert name in [queued for queued, _ in engine.queue()]
-    engine.change({"motion": {"b_factor": None}})
-    assert subject.row(name).state is State.DONE
-
-
-@verb("change")
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [({"optics": {"voltage": -3}}, r"optics\.voltage"), ({"nonsense": {"a": 1}}, "nonsense")],
-)
-def test_a_wrong_change_is_refused_and_changes_nothing(
-    subject: Subject, changes: dict[str, Any], said: str
-) -> None:
-    before = subject.engine.config()
-    with pytest.raises(SettingsError, match=said):
-        subject.engine.change(changes)
-    assert subject.engine.config() == before
-
-
-@verb("reload")
-def test_reloaded_settings_have_another_number(subject: Subject) -> None:
-    before = subject.engine.status().settings_version
-    assert subject.engine.reload() is None
-    assert subject.engine.status().settings_version > before
-
-
-@verb("try_settings", "drop_trial")
-def test_a_trial_shows_a_result_and_changes_nothing(subject: Subject) -> None:
-    engine, name = subject.engine, subject.done[0]
-    before = engine.item(name)
-    trial = engine.try_settings(name, {"average": {"skip_first": 1}})
-    conforms(Trial, trial.to_json())
-    assert Trial.from_json(json.loads(json.dumps(trial.to_json()))) == trial
-    assert (trial.name, trial.stage, trial.settings["skip_first"]) == (name, "average", 1)
-    assert trial.settings.keys() == engine.config()["average"].keys()
-    assert trial.result and engine.item(name) == before
-    assert engine.drop_trial(name) is None  # none runs
-
-
-@verb("try_settings")
-def test_a_trial_is_of_one_stage_with_its_settings_and_of_what_it_needs(subject: Subject) -> None:
-    engine, name = subject.engine, subject.done[0]
-    for changes in ({}, {"motion": {}, "average": {}}, {"filters": {}}):
-        with pytest.raises(SettingsError, match="a trial takes the settings of one stage"):
-            engine.try_settings(name, changes)
-    with pytest.raises(SettingsError, match=r"average\.skip_first"):
-        engine.try_settings(name, {"average": {"skip_first": -1}})
-    with pytest.raises(ItemError, match=subject.failed):
-        engine.try_settings(subject.failed, {"average": {}})
-
-
-# --- exports ----------------------------------------------------------------------------
-
-
-@verb("preview_export")
-def test_an_export_is_previewed(subject: Subject) -> None:
-    engine = subject.engine
-    told = engine.preview_export(ExportRequest(switches=("without_ctf",)))
-    conforms(ExportPreview, told)
-    assert told["n"] == engine.status().choices["selected"] and told["problem"] == ""
-    assert told["rows"] and told["path"].endswith("/micrographs.star")
-    assert told["path"].startswith(engine.status().project)
-    names = (subject.done[0], subject.failed)
-    assert engine.preview_export(ExportRequest(items="named", names=names))["n"] == 2
-    assert engine.preview_export(ExportRequest(items="all"))["n"] == len(engine.items())
-    done = engine.preview_export(ExportRequest(items="done"))
-    assert done["n"] == engine.status().counts[State.DONE]
-    for wrong, said in (
-        (ExportRequest(path="list.txt"), "must end with .star"),
-        (ExportRequest(kind="poems"), "nothing can be exported as 'poems'"),
-    ):
-        told = engine.preview_export(wrong)
-        conforms(ExportPreview, told)
-        assert said in told["problem"] and told["path"] == ""
-
-
-@verb("export", "cancel_export")
-def test_an_export_is_begun_and_told_by_the_status(subject: Subject) -> None:
-    engine = subject.engine
-    number = engine.export(ExportRequest(switches=("without_ctf",), path="contract.star"))
-    assert isinstance(number, str)
-    until(lambda: engine.status().exports)
-    newest = engine.status().exports[0]
-    conforms(Export, asdict(newest))
-    assert (newest.id, newest.kind, newest.writer) == (number, "micrographs", "engine")
-    assert newest.name == "contract.star" and newest.state in ("running", "done")
-    assert newest.total == engine.status().choices["selected"]
-    with pytest.raises(KeyError, match="does not run in the engine"):
-        engine.cancel_export("no such number")
-
-
-@verb("export")
-@pytest.mark.parametrize(
-    ("request_", "said"),
-    [
-        (ExportRequest(path="list.txt"), r"must end with \.star"),
-        (ExportRequest(kind="poems"), "nothing can be exported as 'poems'"),
-        (ExportRequest(items="named"), "nothing was written"),
-    ],
-)
-def test_an_impossible_export_is_refused(
-    subject: Subject, request_: ExportRequest, said: str
-) -> None:
-    before = subject.engine.status().exports
-    with pytest.raises(ExportError, match=said):
-        subject.engine.export(request_)
-    assert subject.engine.status().exports == before
-
-
-@verb("optics_groups")
-def test_there_are_no_optics_groups_by_beam_shift_by_default(subject: Subject) -> None:
-    assert subject.engine.optics_groups() == {}
-
-
-# --- training ---------------------------------------------------------------------------
-
-
-@verb("training_examples", "preview_training", "train", "cancel_training")
-def test_nothing_is_trained_without_examples(subject: Subject) -> None:
-    engine = subject.engine
-    assert engine.training_examples() == []
-    told = engine.preview_training(TrainingRequest())
-    conforms(TrainingPreview, told)
-    assert told["problem"] and told["n_examples"] == 0 and told["start_from"] == "boxnet"
-    with pytest.raises(TrainingError, match=r"example|marked"):
-        engine.train(TrainingRequest())
-    with pytest.raises(TrainingError, match="nothing is being trained"):
-        engine.cancel_training()
-    with pytest.raises(TrainingError, match="nothing is being trained"):
-        engine.cancel_training(keep_best=True)
-    assert engine.status().training is None
-    assert not engine.training_examples()
-
-
-@verb("models", "use_model", "discard_model")
-def test_models_are_listed_and_the_bundled_one_stays(subject: Subject) -> None:
-    engine = subject.engine
-    models = engine.models()
-    assert [model.name for model in models if model.used] == ["boxnet"]
-    for model in models:
-        conforms(ModelInfo, asdict(model))
-        assert ModelInfo.from_json(json.loads(json.dumps(asdict(model)))) == model
-    with pytest.raises(InputError, match="gone"):
-        engine.use_model("gone")
-    with pytest.raises(TrainingError, match="boxnet comes with the program"):
-        engine.discard_model("boxnet")
-    with pytest.raises(TrainingError, match="gone is no model of this project"):
-        engine.discard_model("gone")
-    assert engine.models() == models
-
-
-@verb("training_examples")
-def test_examples_of_the_fake_are_of_the_type_of_the_real_ones() -> None:
-    for example in FakeEngine(300).training_examples():
-        conforms(TrainingExample, asdict(example))
-
-
 # --- the engine itself ------------------------------------------------------------------
 
 
@@ -721,11 +331,11 @@ def test_what_changes_nothing_is_no_event(subject: Subject) -> None:
 @verb("stop")
 @pytest.mark.parametrize("kind", KINDS)
 def test_events_end_when_the_engine_stops(kind: str) -> None:
-    for subject in made(kind):
-        viewer = subject.viewer()
+    for one in made(kind):
+        viewer = one.viewer()
         follower = Following(viewer)
         until(lambda follower=follower: follower.heard)
-        assert subject.engine.stop() is None
+        assert one.engine.stop() is None
         follower._thread.join(60)
         assert not follower._thread.is_alive()
         follower.leave()
