@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.screens.conftest import until
+from tests.screens.conftest import until, until_quiet
 from tests.screens.fake_app import make_app
 from tests.screens.fake_engine import FakeEngine
+from tests.work import counted
+from warptui.app import WarptuiApp
 from warptui.engine.errors import EngineError
 from warptui.engine.model.item import Choice, State
 from warptui.screens.item.screen import ItemScreen
@@ -164,12 +166,9 @@ async def test_enter_opens_the_item_and_esc_comes_back(driven) -> None:
 
 
 async def test_nothing_is_repainted_while_nothing_changes(driven, monkeypatch) -> None:
-    async with driven(FakeEngine(100, newest_age_s=10.0)) as (app, pilot):
-        await pilot.pause(1.0)
-        painted = []
-        monkeypatch.setattr(type(app), "_display", lambda self, *a: painted.append(a))
-        await pilot.pause(1.0)
-        assert not painted
+    looks = counted(monkeypatch, WarptuiApp, "follow_engine")
+    async with driven(FakeEngine(100, newest_age_s=10.0)) as (_, pilot):
+        await until_quiet(pilot, looks, monkeypatch)
 
 
 async def test_the_list_is_sorted_by_a_column_and_turned_round(driven) -> None:
