@@ -15,8 +15,8 @@ import pytest
 from pretend_project import Engine, movie_bytes, until
 
 from warptui.client import Client
-from warptui.engine import core
 from warptui.engine.api import server
+from warptui.engine.core import workers
 from warptui.engine.errors import EngineError
 from warptui.engine.model.item import Choice, State
 
@@ -239,7 +239,7 @@ def test_a_signal_ends_the_engine_and_nothing_is_lost(engine: Engine, number: in
 
 def test_an_engine_ends_within_five_seconds_of_a_signal_whatever_hangs() -> None:
     assert server.HARD_LIMIT_S < 5.0
-    assert core.STOP_GRACE_S + server.GOODBYE_S < server.HARD_LIMIT_S
+    assert workers.STOP_GRACE_S + server.GOODBYE_S < server.HARD_LIMIT_S
 
 
 def test_a_user_s_choice_during_a_run_is_kept(engine: Engine) -> None:
