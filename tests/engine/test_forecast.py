@@ -13,7 +13,7 @@ from warptui.engine.config.settings import Config
 from warptui.engine.items.table import Entry, ItemTable
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.forecast import Forecast, forecast
-from warptui.engine.planning.plan import References, make_record
+from warptui.engine.planning.plan import Planner, References, make_record
 from warptui.engine.planning.target import Target
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.stages import registry
@@ -153,6 +153,6 @@ def test_many_items_of_one_kind_are_planned_once(
 ) -> None:
     now, then = wanted(), wanted({"motion": {"b_factor": -200.0}})
     found = entries(tmp_path, now, 500)
-    planned = counted(monkeypatch, Target, "steps")
+    planned = counted(monkeypatch, Planner, "plan")
     assert forecast(found, now, then, SECONDS, 1).n_items == 500
     assert len(planned) == 2  # with the settings of now, and with those of then

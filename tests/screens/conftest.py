@@ -53,7 +53,7 @@ async def eventually(condition: Callable[[], object]) -> None:
 async def until_quiet(pilot, looks: list, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait until nothing is painted while the app looks at the engine three times.
 
-    ``looks`` counts the calls of `WarptuiApp.follow_engine`.
+    ``looks`` counts the calls of `EventFollower.follow`.
     """
     painted = counted(monkeypatch, type(pilot.app), "_display")
     for _ in range(20):

@@ -11,13 +11,14 @@ from tests.screens.conftest import until, until_quiet
 from tests.screens.fake_engine import START, FakeEngine
 from tests.screens.test_overview import SIZES, text_of
 from tests.work import counted
-from warptui.app import WarptuiApp
 from warptui.engine.api.events import LogLine, Snapshot
 from warptui.engine.model.item import State
 from warptui.screens import words
 from warptui.screens.item.screen import ItemScreen
 from warptui.screens.jobs.dialogs import FailureDialog, RetryQuestion, account
 from warptui.screens.jobs.screen import Jobs
+from warptui.screens.link import following
+from warptui.screens.link.following import EventFollower
 from warptui.screens.link.mirror import LOG_LINES, Mirror
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.lists.job_table import JobTable, Tab
@@ -249,7 +250,8 @@ async def test_a_line_about_the_engine_is_shown_in_full(driven) -> None:
 
 
 async def test_nothing_is_repainted_here_while_nothing_changes(driven, monkeypatch) -> None:
-    looks = counted(monkeypatch, WarptuiApp, "follow_engine")
+    monkeypatch.setattr(following, "AGES_S", 0.1)
+    looks = counted(monkeypatch, EventFollower, "follow")
     async with driven(FakeEngine(300)) as (_, pilot):
         await opened(pilot)
         await until_quiet(pilot, looks, monkeypatch)

@@ -10,10 +10,11 @@ from tests.screens.conftest import until, until_quiet
 from tests.screens.fake_app import make_app
 from tests.screens.fake_engine import FakeEngine
 from tests.work import counted
-from warptui.app import WarptuiApp
 from warptui.engine.errors import EngineError
 from warptui.engine.model.item import Choice, State
 from warptui.screens.item.screen import ItemScreen
+from warptui.screens.link import following
+from warptui.screens.link.following import EventFollower
 from warptui.screens.widgets.bars.item_line import ItemLine
 from warptui.screens.widgets.lists.item_table import ItemTable
 from warptui.screens.widgets.plots.strip_plot import StripPlot
@@ -166,7 +167,8 @@ async def test_enter_opens_the_item_and_esc_comes_back(driven) -> None:
 
 
 async def test_nothing_is_repainted_while_nothing_changes(driven, monkeypatch) -> None:
-    looks = counted(monkeypatch, WarptuiApp, "follow_engine")
+    monkeypatch.setattr(following, "AGES_S", 0.1)
+    looks = counted(monkeypatch, EventFollower, "follow")
     async with driven(FakeEngine(100, newest_age_s=10.0)) as (_, pilot):
         await until_quiet(pilot, looks, monkeypatch)
 

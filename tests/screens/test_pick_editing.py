@@ -203,13 +203,13 @@ async def test_edits_are_there_after_the_screen_and_the_app_were_left(driven) ->
 
 async def test_many_keys_are_few_calls_and_the_last_state_wins(driven, monkeypatch) -> None:
     engine = FakeEngine(50)
-    monkeypatch.setattr("warptui.screens.link.edit_sending.PAUSE_S", 1000.0)  # between two calls
+    monkeypatch.setattr("warptui.screens.link.pending_edits.PAUSE_S", 1000.0)  # between two calls
     async with driven(engine) as (app, pilot):
         await opened(app, pilot)
         await pilot.press(*["left_square_bracket"] * 10)
         assert field(app).threshold < MIN_SCORE
-        await until(pilot, lambda: sent(engine) and not app._calling)
-        app.send_edits(now=True)
+        await until(pilot, lambda: sent(engine) and not app.edits._calling)
+        app.edits.send(now=True)
         await until(pilot, lambda: not app.workspace.edits.unsaved)
         assert len(sent(engine)) == 2  # the first, and the last when the pause is over
         assert sent(engine)[-1]["min_score"] == field(app).threshold
