@@ -386,8 +386,7 @@ class FakeEngine(ExportCalls, TrainingCalls):
     def _publish_status(self, **changes: Any) -> None:
         status = self._table.status(replace(self.state, **changes))
         if self._later:
-            told = sorted(status.summaries + LATER, key=lambda entry: entry.minor)  # as it does
-            status = replace(status, summaries=tuple(told))
+            status = replace(status, summaries=status.summaries + LATER)
         self._hub.publish(StatusChanged(replace(status, **self._fixed)))
 
     def say_line(self, text: str, level: str = "info", item: str = "", at: float = START) -> None:

@@ -251,7 +251,7 @@ async def test_a_click_on_a_label_sorts_by_its_column(driven) -> None:
 
 
 async def test_the_column_that_is_sorted_by_is_seen_where_few_fit(driven) -> None:
-    engine = FakeEngine(300, later=True)
+    engine = FakeEngine(300)
     async with driven(engine, (60, 20)) as (app, pilot):
         await pilot.press(*["<"])
         await pilot.pause()

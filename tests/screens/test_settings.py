@@ -88,7 +88,7 @@ async def test_a_change_is_marked_and_its_cost_told_and_applied_while_processing
     async with driven(engine) as (app, pilot):
         form = await opened(app, pilot)
         await edited(pilot, form, "motion.b_factor", "-200")
-        await until(pilot, lambda: "items outdated: motion and average, about" in text_of(app))
+        await until(pilot, lambda: "items outdated: motion, average" in text_of(app))
         shown = text_of(app)
         assert " * b_factor" in shown
         assert "Locked while processing runs: s pauses, applies, goes on" in shown
