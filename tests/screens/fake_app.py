@@ -13,11 +13,17 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tests.screens.fake_engine import FakeEngine, synthetic_notices, synthetic_rows
+from tests.screens.fake_engine import (
+    FakeEngine,
+    initial_settings,
+    synthetic_notices,
+    synthetic_rows,
+)
 from warptui.app import WarptuiApp
 from warptui.engine.config.file import config_text, read_config
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import EngineError
+from warptui.engine.model.item import State
 
 
 def make_app(engine: FakeEngine | None, **options) -> WarptuiApp:
@@ -37,7 +43,7 @@ def make_app(engine: FakeEngine | None, **options) -> WarptuiApp:
 
 def write_project(folder: Path) -> Path:
     """A project folder with the settings that the fake engine uses."""
-    text = config_text(Config()).replace('folder = "."   ', 'folder = "/data/k3/movies"')
+    text = config_text(Config.from_json(initial_settings()))
     (folder / "config.toml").write_text(text)
     return folder
 
@@ -46,7 +52,7 @@ def _grow(engine: FakeEngine, n: int) -> None:
     rows = synthetic_rows(n + 5000)
     for row in rows[n:]:
         time.sleep(1.0)
-        engine.say(replace(row, state="queued", summary={}))
+        engine.say(replace(row, state=State.QUEUED, summary={}))
         engine.say_status(newest_age_s=0.0)
 
 

@@ -110,7 +110,7 @@ def picking_result(row: ItemRow, edits: Edits) -> dict[str, Any]:
         "n_candidates": len(table),
         "model": "boxnet",
         "model_hash": HASH,
-        "mask_pixel_yx": mask_pixel,
+        "mask_pixel_yx": list(mask_pixel),
         "notes": [],
     }
 

@@ -14,28 +14,21 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from tests.screens.fake_engine import FakeEngine, synthetic_rows
 from warptui.engine.api.event_hub import Batch, EventHub
-from warptui.engine.api.events import Event, ItemChanged
+from warptui.engine.api.events import Event
 from warptui.engine.api.server import Server
 from warptui.engine.model.item import State
 from warptui.engine.model.row import ItemRow
-from warptui.engine.service import Session
+from warptui.engine.model.status import EngineStatus
 
 TICK_S = 0.25
 
 
-class _Publisher:
-    """Takes the place of the fake engine's queue."""
-
-    def __init__(self, hub: EventHub) -> None:
-        self.put = hub.publish
-
-
 class ServedEngine(FakeEngine):
-    """What `engine.server.Server` asks of a session."""
+    """What `engine.api.server.Server` asks of an engine."""
 
     def __init__(self, project: Path, n_items: int, **status: Any) -> None:
         (project / "previews").mkdir(parents=True, exist_ok=True)
@@ -43,23 +36,17 @@ class ServedEngine(FakeEngine):
         self.project = project.resolve()
         self.ended = threading.Event()
         self.problem = ""
-        self._hub = EventHub(self.state)
-        for row in self.rows.values():
-            self._hub.publish(ItemChanged(row))
-        self._events = cast("Any", _Publisher(self._hub))
 
-    def items(self) -> list[ItemRow]:
-        return self._hub.rows()
+    def _make_hub(self, status: EngineStatus) -> EventHub:
+        return EventHub(status)  # viewers wait as they do for a real engine
 
     def batches(self, after: int = 0) -> Iterator[Batch]:
+        self.greet()
         return self._hub.follow(after)
 
     def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
         for batch in self.batches(after):
             yield from batch
-
-    def reload(self) -> None:
-        self.calls.append(("reload",))
 
     def stop(self) -> None:
         self.ended.set()
@@ -106,7 +93,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: asked.append(number))
     engine = ServedEngine(given.project, given.n_items, state=given.state)
-    server = Server(cast("Session", engine))
+    server = Server(engine)
     print("ready", flush=True)
     if given.speak:
         threading.Thread(target=engine.speak, daemon=True).start()

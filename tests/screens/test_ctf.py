@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from tests.screens.conftest import until
-from tests.screens.fake_engine import FakeEngine, synthetic_detail, synthetic_rows
+from tests.screens.fake_engine import FakeEngine
 from tests.screens.test_overview import SIZES, text_of
+from warptui.engine.model.detail import ItemDetail
 from warptui.screens import words
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.stages import average
@@ -26,10 +27,15 @@ DEFOCUS, DECONVOLVED = VIEW.layers
 FOUND, EMPTY = 3, 241  # numbers of items with and without a CTF
 
 
+def detail_of(folder: Path, number: int = FOUND) -> ItemDetail:
+    """What the engine tells of a synthetic item."""
+    engine = FakeEngine(260, folder)
+    return engine.item(list(engine.rows)[number])
+
+
 def loaded(folder: Path, number: int = FOUND, **changes: Any) -> Loaded:
     """A synthetic item as the item screen has it; ``changes`` of its result."""
-    row = synthetic_rows(260)[number]
-    detail = synthetic_detail(row, folder)
+    detail = detail_of(folder, number)
     detail = replace(detail, results={**detail.results, "ctf": detail.results["ctf"] | changes})
     return Loaded(detail, {"average": average.VIEW.read(detail), "ctf": VIEW.read(detail)})
 
@@ -91,7 +97,7 @@ def test_before_the_stage_ran_that_is_said():
 
 
 def test_a_picture_that_cannot_be_read_is_told(tmp_path: Path):
-    detail = synthetic_detail(synthetic_rows(260)[FOUND], tmp_path)
+    detail = detail_of(tmp_path)
     Path(detail.path("spectrum")).write_bytes(b"no picture")
     assert "cannot be read" in VIEW.read(detail)
 

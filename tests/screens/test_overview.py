@@ -6,12 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from tests.screens.conftest import until
+from tests.screens.conftest import until, until_quiet
 from tests.screens.fake_app import make_app
 from tests.screens.fake_engine import FakeEngine
+from tests.work import counted
 from warptui.engine.errors import EngineError
 from warptui.engine.model.item import Choice, State
 from warptui.screens.item.screen import ItemScreen
+from warptui.screens.link import following
+from warptui.screens.link.following import EventFollower
 from warptui.screens.widgets.bars.item_line import ItemLine
 from warptui.screens.widgets.lists.item_table import ItemTable
 from warptui.screens.widgets.plots.strip_plot import StripPlot
@@ -164,12 +167,10 @@ async def test_enter_opens_the_item_and_esc_comes_back(driven) -> None:
 
 
 async def test_nothing_is_repainted_while_nothing_changes(driven, monkeypatch) -> None:
-    async with driven(FakeEngine(100, newest_age_s=10.0)) as (app, pilot):
-        await pilot.pause(1.0)
-        painted = []
-        monkeypatch.setattr(type(app), "_display", lambda self, *a: painted.append(a))
-        await pilot.pause(1.0)
-        assert not painted
+    monkeypatch.setattr(following, "AGES_S", 0.1)
+    looks = counted(monkeypatch, EventFollower, "follow")
+    async with driven(FakeEngine(100, newest_age_s=10.0)) as (_, pilot):
+        await until_quiet(pilot, looks, monkeypatch)
 
 
 async def test_the_list_is_sorted_by_a_column_and_turned_round(driven) -> None:
@@ -250,7 +251,7 @@ async def test_a_click_on_a_label_sorts_by_its_column(driven) -> None:
 
 
 async def test_the_column_that_is_sorted_by_is_seen_where_few_fit(driven) -> None:
-    engine = FakeEngine(300, later=True)
+    engine = FakeEngine(300)
     async with driven(engine, (60, 20)) as (app, pilot):
         await pilot.press(*["<"])
         await pilot.pause()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.screens.conftest import until
+from tests.screens.conftest import eventually, until
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.fake_picking import MIN_SCORE, N_FAINT, n_particles
 from tests.screens.test_overview import SIZES, text_of
@@ -202,14 +201,17 @@ async def test_edits_are_there_after_the_screen_and_the_app_were_left(driven) ->
         assert Shape.DASHED in shapes(image)
 
 
-async def test_many_keys_are_few_calls_and_the_last_state_wins(driven) -> None:
+async def test_many_keys_are_few_calls_and_the_last_state_wins(driven, monkeypatch) -> None:
     engine = FakeEngine(50)
+    monkeypatch.setattr("warptui.screens.link.pending_edits.PAUSE_S", 1000.0)  # between two calls
     async with driven(engine) as (app, pilot):
         await opened(app, pilot)
         await pilot.press(*["left_square_bracket"] * 10)
         assert field(app).threshold < MIN_SCORE
+        await until(pilot, lambda: sent(engine) and not app.edits._calling)
+        app.edits.send(now=True)
         await until(pilot, lambda: not app.workspace.edits.unsaved)
-        assert len(sent(engine)) < 10
+        assert len(sent(engine)) == 2  # the first, and the last when the pause is over
         assert sent(engine)[-1]["min_score"] == field(app).threshold
         await pilot.press("u")
         assert field(app).threshold == MIN_SCORE
@@ -349,8 +351,9 @@ async def test_leaving_takes_the_last_edit_along(driven) -> None:
         await opened(app, pilot)
         await pilot.press("E")
         await until(pilot, lambda: not app.workspace.edits.unsaved)
+        before = len(sent(engine))
         await pilot.press("E", "q")  # at once, before the next call is due
-        await asyncio.sleep(0.2)
+        await eventually(lambda: len(sent(engine)) > before)
     assert sent(engine)[-1]["training"] == "held-out"
 
 

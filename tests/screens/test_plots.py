@@ -102,13 +102,16 @@ async def test_a_limit_begins_at_the_edge_of_what_is_seen_and_takes_out_what_is_
         assert strip.data.limits[1] is None
 
 
-async def test_many_presses_are_one_change(driven) -> None:
+async def test_many_presses_are_one_change(driven, monkeypatch) -> None:
     engine = FakeEngine(300)
+    monkeypatch.setattr("warptui.screens.overview.plots.SEND_S", 1000.0)  # after the last key
     async with driven(engine) as (app, pilot):
         await pilot.press("tab", *[LOWER] * 12)
+        plots = app.screen.query_one(Plots)
+        assert plots._sending is not None and not changes_of(engine)
+        plots._send_limits()
         await until(pilot, lambda: changes_of(engine))
-        await pilot.pause(0.7)
-        assert len(changes_of(engine)) == 1
+        assert plots._sending is None and len(changes_of(engine)) == 1
         assert changes_of(engine)[0]["motion_max"] == strip_of(app, "motion").data.limits[1]
 
 
@@ -133,7 +136,7 @@ async def test_a_typed_limit_that_is_not_allowed_is_said(driven) -> None:
         await until(pilot, lambda: "not from 0 to 1000" in text_of(app))
         await pilot.press("q")
         await until(pilot, lambda: not isinstance(app.screen, LimitsDialog))
-        await pilot.pause(0.6)
+        assert app.screen.query_one(Plots)._sending is None  # nothing will be sent
         assert not changes_of(engine)
 
 
@@ -159,9 +162,9 @@ async def test_a_value_without_a_key_in_filters_says_so(driven, monkeypatch) -> 
         said: list[str] = []
         monkeypatch.setattr(Plots, "notify", lambda self, message: said.append(message))
         await pilot.press("tab", "right_square_bracket", *["j"] * len(SUMMARIES), LOWER, "i")
-        await pilot.pause(0.6)
-        assert any("lower limit of motion" in message for message in said)
-        assert any("upper limit of later" in message for message in said)
+        await until(pilot, lambda: any("lower limit of motion" in message for message in said))
+        await until(pilot, lambda: any("upper limit of later" in message for message in said))
+        assert app.screen.query_one(Plots)._sending is None  # nothing will be sent
         assert not changes_of(engine)
         assert "no limits here" in text_of(app)
 

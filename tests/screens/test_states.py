@@ -29,17 +29,17 @@ LOST = {"slot": 0, "device": "cuda:0", "item": "", "stage": "", "problem": "cuda
 async def test_a_viewer_that_was_left_behind_says_that_it_catches_up(driven, size) -> None:
     engine = FakeEngine(300)
     async with driven(engine, size) as (app, pilot):
-        engine._events.put(CatchingUp(40_960))
+        engine.leave_behind(40_960)
         await until(pilot, lambda: "catching up with the engine: 40,960 items" in text_of(app))
         assert "Data_0" in text_of(app)  # what was before stays
-        engine._events.put(Snapshot(tuple(engine.rows.values()), engine.state))
+        engine.catch_up()
         await until(pilot, lambda: "catching up" not in text_of(app))
 
 
 async def test_who_is_lost_catches_up_no_more(driven) -> None:
     engine = FakeEngine(50)
     async with driven(engine) as (app, pilot):
-        engine._events.put(CatchingUp(4096))
+        engine.leave_behind(4096)
         await until(pilot, lambda: "catching up" in text_of(app))
         engine.die(client.EngineError("the engine went away; start it again"))
         await until(pilot, lambda: "catching up" not in text_of(app))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.beam_patterns import afis
+from tests.work import instructions
 from warptui.engine.exporters.optics_groups.grouping import NO_SHIFT, BeamGroups
 
 
@@ -221,10 +221,12 @@ def test_another_engine_goes_on_with_the_same_labels() -> None:
     assert same_partition(labels(halved, 300), truth)
 
 
-def test_twenty_thousand_items_are_grouped_at_once() -> None:
-    there, truth = afis(9, 20_000, 0.07)
-    groups = BeamGroups()
-    began = time.process_time()
-    groups.add(images(there))
-    assert time.process_time() - began < 5.0
-    assert same_partition(labels(groups, 20_000), truth)
+def test_work_on_groups_grows_with_the_images_and_no_faster() -> None:
+    def work(n: int) -> int:
+        there, truth = afis(9, n, 0.07)
+        groups, given = BeamGroups(), images(there)
+        count = instructions(lambda: groups.add(given))
+        assert same_partition(labels(groups, n), truth)
+        return count
+
+    assert work(8000) < 2.5 * work(4000)

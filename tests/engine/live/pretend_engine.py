@@ -18,4 +18,6 @@ if __name__ == "__main__":
     SuspendClock.GAP_S = float(os.environ.get("PRETEND_GAP", "10"))
     lock.BEAT_S = 0.1
     core.REFERENCES_S = 0.3
+    server.SEND_TIMEOUT_S = 1e6  # who would wait for a viewer that takes nothing waits for ever
+    server.HARD_LIMIT_S = 60.0  # a busy machine makes no engine end in the middle of its end
     raise SystemExit(server.serve(Path(sys.argv[1]), read_config, write_config))

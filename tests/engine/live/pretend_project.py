@@ -18,6 +18,7 @@ from warptui.engine.model.item import State
 from warptui.engine.model.row import ItemRow
 
 HERE = Path(__file__).parent
+PATIENCE_S = 90.0  # ends a test that hangs; a busy machine takes longer for all things
 CONFIG = """
 [input]
 folder = "raw"
@@ -100,7 +101,7 @@ class Engine:
     def rows(self) -> dict[str, ItemRow]:
         return {row.name: row for row in self.client.items()}
 
-    def wait_for(self, name: str, state: State, timeout_s: float = 15.0) -> ItemRow:
+    def wait_for(self, name: str, state: State, timeout_s: float = PATIENCE_S) -> ItemRow:
         def reached() -> bool:
             row = self.rows().get(name)
             return row is not None and row.state is state
@@ -111,7 +112,7 @@ class Engine:
             raise TimeoutError(f"{name} is {self.rows().get(name)}") from None
         return self.rows()[name]
 
-    def wait_all(self, state: State, count: int, timeout_s: float = 20.0) -> None:
+    def wait_all(self, state: State, count: int, timeout_s: float = PATIENCE_S) -> None:
         try:
             until(lambda: self.client.status().counts[state] == count, timeout_s)
         except TimeoutError:
@@ -122,7 +123,7 @@ class Engine:
             self._client.close()
             self._client = None
 
-    def end(self, number: int = signal.SIGTERM, timeout_s: float = 8.0) -> int:
+    def end(self, number: int = signal.SIGTERM, timeout_s: float = PATIENCE_S) -> int:
         self.leave()
         assert self.process is not None
         if self.process.poll() is None:
@@ -140,7 +141,7 @@ class Engine:
         return found
 
 
-def until(condition: Callable[[], Any], timeout_s: float = 15.0) -> None:
+def until(condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> None:
     """Wait until ``condition`` holds."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import time
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -127,20 +128,19 @@ def test_a_command_that_fails_is_logged_with_its_last_words(tmp_path: Path, capl
 
 
 def test_a_command_that_hangs_is_ended_with_its_children(tmp_path: Path, caplog) -> None:
-    began = time.monotonic()
     with caplog.at_level(logging.WARNING):
-        run("sleep 60 & echo $! > pid; wait", tmp_path, 0.5)
-    assert time.monotonic() - began < 10
+        run("sleep 100000 & echo $! > pid; wait", tmp_path, 0.5)
     assert "longer than 0.5 s" in caplog.text
     child = Path("/proc") / (tmp_path / "pid").read_text().strip()
     until(lambda: not child.exists() or "Z" in (child / "stat").read_text().split()[2])
 
 
 def test_a_command_may_leave_something_behind(tmp_path: Path, caplog) -> None:
-    began = time.monotonic()
     with caplog.at_level(logging.WARNING):
-        run("sleep 3 & exit 0", tmp_path)
-    assert time.monotonic() - began < 2.5 and not caplog.text
+        run("sleep 100000 & echo $! > pid; exit 0", tmp_path)
+    child = int((tmp_path / "pid").read_text())
+    os.kill(child, signal.SIGTERM)  # it lived: nothing waited for it
+    assert not caplog.text
 
 
 def test_a_flood_of_hanging_commands_is_refused(tmp_path: Path, caplog) -> None:

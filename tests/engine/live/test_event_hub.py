@@ -122,16 +122,14 @@ def test_nothing_is_said_twice_and_at_most_four_times_a_second() -> None:
 
 
 def test_counts_by_other_limits_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_hub, "BATCH_S", 20.0)
+    monkeypatch.setattr(event_hub, "BATCH_S", 1e6)
     hub = EventHub(STATUS)
     viewer = hub.follow()
     next(viewer)
     others = replace(STATUS, filters={"motion_max": 1.5})
     threading.Timer(0.02, hub.publish, [ItemChanged(row("a"))]).start()
     threading.Timer(0.10, hub.publish, [StatusChanged(others)]).start()
-    began = time.monotonic()
     assert [event for _, event in next(viewer)] == [ItemChanged(row("a")), StatusChanged(others)]
-    assert time.monotonic() - began < 10.0
     monkeypatch.setattr(event_hub, "BATCH_S", 0.2)
     hub.publish(ItemChanged(row("b")))
     began = time.monotonic()

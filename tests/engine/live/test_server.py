@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from pathlib import Path
 
 import pytest
 from pretend_project import Engine, until
 
+from tests.work import instructions
 from warptui import client
 from warptui.client import Client
 from warptui.commands.engine.stop import stop
@@ -92,9 +92,8 @@ def test_a_viewer_that_reads_nothing_makes_nobody_wait(engine: Engine) -> None:
         for index in range(30):
             engine.add(f"m{index}.mrc")
         engine.wait_all(State.DONE, 30)
-        began = time.monotonic()
         engine.client.choose([f"m{index}.mrc" for index in range(30)], Choice.INCLUDE)
-        assert time.monotonic() - began < 5
+        assert {row.choice for row in engine.client.items()} == {Choice.INCLUDE}
     assert engine.end() == 0
 
 
@@ -198,20 +197,24 @@ def test_an_engine_of_another_version_is_ended_by_its_process(
     assert not ProjectPaths(engine.project).lock.exists()
 
 
-@pytest.mark.slow
-def test_a_snapshot_of_a_hundred_thousand_items_takes_a_fraction_of_a_second() -> None:
+def test_a_snapshot_of_many_items_comes_in_small_parts_that_cost_little() -> None:
+    n = 20_000
     rows = tuple(
         ItemRow(f"movie_{index:05}.tif", index, State.DONE, summary={"motion.early_motion": 0.5})
-        for index in range(100_000)
+        for index in range(n)
     )
-    began = time.process_time()
     snapshot = Snapshot(rows, EngineStatus("idle", "", ""))
-    lines = [protocol.line(message) for message in protocol.encode_snapshot(7, snapshot)]
-    *parts, last = [json.loads(line) for line in lines]
-    decoded = [protocol.decode_part(part["part"]) for part in parts]
-    sequence, again = protocol.decode_snapshot(decoded, last["snapshot"])
-    assert time.process_time() - began < 2.0
-    assert sum(len(line) for line in lines) < 20e6
+    lines, decoded = [], []
+
+    def send() -> None:
+        lines.extend(protocol.line(message) for message in protocol.encode_snapshot(7, snapshot))
+        *parts, last = [json.loads(line) for line in lines]
+        columns = [protocol.decode_part(part["part"]) for part in parts]
+        decoded.append(protocol.decode_snapshot(columns, last["snapshot"]))
+
+    assert instructions(send) < 300 * n  # columns; a row as JSON takes twenty times as many
+    ((sequence, again),) = decoded
+    assert sum(len(line) for line in lines) < 200 * n
     assert max(len(line) for line in lines) < 2e6
     assert sequence == 7 and tuple(again.rows) == rows
 

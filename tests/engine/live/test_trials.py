@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -65,13 +64,11 @@ def test_a_trial_goes_before_all_that_waits(engine: Engine) -> None:
     engine.add("a.mrc")
     engine.start(PRETEND_SECONDS="0.5")
     engine.wait_for("a.mrc", State.DONE)
-    for number in range(6):
+    for number in range(12):
         engine.add(f"b{number}.mrc")
     until(lambda: engine.client.status().counts[State.RUNNING])
-    began = time.monotonic()
     engine.client.try_settings("a.mrc", {"motion": {}})
-    assert time.monotonic() - began < 2.5  # the job that runs, and its own half second
-    assert engine.client.status().counts[State.DONE] < 6
+    assert engine.client.status().counts[State.DONE] < 10  # behind all that wait: 13
     assert engine.end() == 0
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from pretend_project import movie_bytes
 
+from tests.work import instructions
 from warptui.engine.errors import TransientError
 from warptui.engine.project.store import fingerprint
 from warptui.engine.watching.scanner import (
@@ -28,6 +29,9 @@ from warptui.engine.watching.scanner import (
 
 SETTLE_S = 3.0
 PATTERNS = Patterns(("*.mrc", "*.tif", "*.eer"))
+
+
+EMPTY = "0:da39a3ee5e6b4b0d3255bfef95601890afd80709"  # fingerprint of no bytes
 
 
 def make(
@@ -269,16 +273,25 @@ def test_file_times_in_the_future_or_past_mean_nothing(tmp_path: Path) -> None:
     assert sorted(complete(watch.ripen(3.0))) == ["future.mrc", "past.mrc"]
 
 
-@pytest.mark.slow
-def test_a_hundred_thousand_names_are_listed_in_seconds(tmp_path: Path) -> None:
-    for index in range(100_000):
-        (tmp_path / f"m{index:06}.mrc").touch()
-    watch = make(tmp_path)
-    began = time.process_time()  # of this process: machines are shared
-    found = watch.look(0.0)
-    assert len(found) == 100_000
-    assert time.process_time() - began < 5.0
-    began = time.process_time()
-    known = {path.path: "0:da39a3ee5e6b4b0d3255bfef95601890afd80709" for path in found}  # type: ignore[union-attr]
-    assert make(tmp_path, known=known).look(0.0) == []
-    assert time.process_time() - began < 5.0
+def test_names_are_listed_without_opening_a_file_and_once_each(tmp_path: Path) -> None:
+    opened: list[Path] = []
+
+    def listed(n: int, known: dict[Path, str] | None = None) -> tuple[int, int]:
+        folder = tmp_path / f"{n}"
+        folder.mkdir(exist_ok=True)
+        for index in range(n):
+            (folder / f"m{index:06}.mrc").touch()
+        watch = make(
+            folder,
+            inspect=lambda path: (opened.append(path), ("", 0))[1],
+            fingerprint=lambda path: (opened.append(path), EMPTY)[1],
+            **({} if known is None else {"known": known}),
+        )
+        found = []
+        return instructions(lambda: found.extend(watch.look(0.0))), len(found)
+
+    few, many = listed(200), listed(2000)
+    assert (few[1], many[1]) == (200, 2000) and not opened
+    assert many[0] < 12 * few[0]
+    known = {tmp_path / "2000" / f"m{index:06}.mrc": EMPTY for index in range(2000)}
+    assert listed(2000, known)[1] == 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from training_project import DIAMETER, PIXEL_SIZE, Project, make_blobs
 
+from tests.work import instructions
 from warptui.engine.errors import TrainingError
 from warptui.engine.formats.mrc import write_mrc
 from warptui.engine.formats.star.tables import Table, write_star
@@ -148,19 +148,22 @@ def test_star_files_take_the_place_of_picks(project: Project, tmp_path: Path) ->
     assert example.centres_yx_px.tolist() == [[50.0, 30.0]]
 
 
-def test_a_thousand_particles_are_converted_in_a_moment(project: Project) -> None:
-    project.add(0)
-    side = 1024
-    image = np.random.default_rng(0).normal(size=(side, side)).astype(np.float32)
-    write_mrc(project.paths.average("m0"), image, PIXEL_SIZE)
-    grid = [(16 + 31 * i, 16 + 31 * j) for i in range(32) for j in range(32)]
-    spots = tuple(spot(y, x) for y, x in grid)
-    project.edit(0, Edits(added=spots, training="examples"))
-    (one,) = marked(project)
-    begun = time.process_time()
-    example = make_example(one, RULES, train_masks=True)
-    assert example.n_particles == 1024
-    assert time.process_time() - begun < 10
+def test_work_on_an_example_grows_with_its_particles_and_no_faster(project: Project) -> None:
+    def work(number: int, n: int) -> int:
+        project.add(number)
+        side = 32 * n
+        image = np.random.default_rng(0).normal(size=(side, side)).astype(np.float32)
+        write_mrc(project.paths.average(f"m{number}"), image, PIXEL_SIZE)
+        grid = [(16 + 31 * i, 16 + 31 * j) for i in range(n) for j in range(n)]
+        spots = tuple(spot(y, x) for y, x in grid)
+        project.edit(number, Edits(added=spots, training="examples"))
+        one = next(found for found in marked(project) if found.name == f"m{number}.mrc")
+        made = []
+        count = instructions(lambda: made.append(make_example(one, RULES, train_masks=True)))
+        assert made[0].n_particles == n * n
+        return count
+
+    assert work(1, 16) < 4.5 * work(0, 8)
 
 
 def test_what_is_held_out_by_itself_has_particles(project: Project) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from itertools import product
 
 import numpy as np
 import pytest
 
+from tests.work import instructions
 from warptui.screens.look.glyphs import Drawing
 from warptui.screens.widgets.pictures import layers, raster
 from warptui.screens.widgets.pictures.image import SAMPLES, drawn, stretched
@@ -289,11 +289,13 @@ def test_lines_that_cross_in_a_cell_are_both_seen(drawing) -> None:
     assert both.front[middle] == one.front[middle] == LINE
 
 
-def test_thousands_of_circles_are_drawn_at_once() -> None:
-    random = np.random.default_rng(0)
-    view = look((400, 500), 120, 45, zoom=8, centre_yx=(0.5, 0.5))
-    cells = Cells.blank(45, 120)
-    marks = Marks(random.random((3000, 2)), 0.02, colour=layers.PICK)
-    began = time.process_time()
-    layers.draw(marks, cells, view, Drawing.QUADRANT, coloured=True)
-    assert time.process_time() - began < 0.1
+def test_circles_are_drawn_in_columns() -> None:
+    def work(n: int) -> int:
+        view = look((400, 500), 120, 45, zoom=8, centre_yx=(0.5, 0.5))
+        cells = Cells.blank(45, 120)
+        marks = Marks(np.random.default_rng(0).random((n, 2)), 0.02, colour=layers.PICK)
+        return instructions(
+            lambda: layers.draw(marks, cells, view, Drawing.QUADRANT, coloured=True)
+        )
+
+    assert work(3000) < 1.5 * work(300)

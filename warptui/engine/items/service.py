@@ -188,11 +188,12 @@ class ItemService:
         crash_point("choices.written")
         judged = []
         for entry, stored in zip(entries, chosen, strict=True):
+            before = entry.stored.choice, entry.state, entry.reason, entry.selection
             entry.stored = stored
             self._queue(entry)
             if entry.running or not entry.shown:
                 self.show(entry)
-            else:
+            elif before != (choice, entry.state, entry.reason, entry.selection):
                 judged.append(entry)
         self.n_shown += len(judged)
         self._show_judged(judged)

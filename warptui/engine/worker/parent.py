@@ -11,7 +11,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process with the thread of ``parent`` (0: no parent) that started it.
+    """Have the kernel end this process with the thread of ``parent`` that started it; 0: never.
 
     Elsewhere than on Linux the end of stdin has to do.
     """

@@ -53,10 +53,10 @@ class LiveGroups:
         found = list(
             readers.map(lambda source: self.shifts.read(source.name, source.raw_path), new + late)
         )
-        found = []
+        known = []
         missing = []
         for source, shift in zip(new + late, found, strict=True):
-            found.append((source.name, shift and (shift.x, shift.y, shift.unit)))
+            known.append((source.name, shift and (shift.x, shift.y, shift.unit)))
             if shift is not None:
                 if self._tries.pop(source.name, 0):
                     log.info("%s: the beam shift is known now", source.name)
@@ -68,7 +68,7 @@ class LiveGroups:
             more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
             why = self.shifts.problems.get(missing[0], "")
             log.warning("%s%s: no beam shift was found: %s", missing[0], more, why)
-        changed = self._groups.add(found)
+        changed = self._groups.add(known)
         if changed:
             self._kept = -1
         return changed
