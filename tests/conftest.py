@@ -38,6 +38,23 @@ for _number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(_number, lambda number, frame: None)
 
 
+TESTS = Path(__file__).resolve().parent
+TIERS = ("unit", "numerics", "screens", "engine", "science", "system")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The folder of a test is its tier. Tests of the whole program are slow."""
+    for item in items:
+        if TESTS not in item.path.parents:
+            continue  # a test of a test's own
+        tier = item.path.relative_to(TESTS).parts[0]
+        if tier not in TIERS:
+            raise pytest.UsageError(f"{item.path} is in no tier: move it into {', '.join(TIERS)}")
+        item.add_marker(tier)
+        if tier == "system":
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_folders() -> Iterator[None]:
     """Sockets, indices, preferences of this run alone: never the user's or another run's."""

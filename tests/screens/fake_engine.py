@@ -39,6 +39,7 @@ from warptui.engine.errors import (
 )
 from warptui.engine.execution.trials import DROPPED
 from warptui.engine.items.detail import read_detail
+from warptui.engine.items.picks import EditState
 from warptui.engine.model import codec
 from warptui.engine.model.detail import ItemDetail, Trial
 from warptui.engine.model.edits import NO_EDITS, Edits
@@ -211,7 +212,7 @@ class FakeEngine(ExportCalls, TrainingCalls):
         self.edits[name] = edits
         row = self._hub.row(name)
         at = max(START, row.edited_at) + 1
-        items.table.edit_states[root_name_of(name)] = Mark.of(edits, at)
+        items.table.edit_states[root_name_of(name)] = EditState.of(edits, at)
         record = entry.stored.records.get("picking")
         if record is not None:
             found = picking_result(row, edits)["n_particles"]

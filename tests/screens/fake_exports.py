@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.engine.beam_patterns import afis
+from tests.beam_patterns import afis
 from tests.screens.fake_rows import START
 from tests.screens.fake_table import Table
 from warptui.engine.api.event_hub import EventHub

@@ -19,8 +19,8 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from tests.engine.item_stars import stored_item, write_item
-from tests.engine.stages.processing import write_stack
+from tests.item_stars import stored_item, write_item
+from tests.processing import write_stack
 from warptui.engine.errors import ExportError
 from warptui.engine.exporters import base as kinds
 from warptui.engine.exporting.jobs import Exports

@@ -10,9 +10,9 @@ import pytest
 import starfile
 from scipy.ndimage import gaussian_filter
 
-from tests.engine.beam_patterns import afis, write_epu
-from tests.engine.item_stars import stored_item, write_item
-from tests.engine.stages.processing import write_stack
+from tests.beam_patterns import afis, write_epu
+from tests.item_stars import stored_item, write_item
+from tests.processing import write_stack
 from warptui.engine.config.sections import ExportSettings
 from warptui.engine.errors import ExportError, InputError
 from warptui.engine.execution.extraction import ExtractionProcess
@@ -103,7 +103,7 @@ def test_places_are_the_same_whichever_program_wrote_them(
         (RELION_30.replace("_rlnMicrographName", "_rlnSomething"), "rlnMicrographName"),
         (RELION_30.replace("50.0 40.0", "50.0 nan"), "no numbers"),
         (RELION_30.replace("50.0 40.0", "50.0"), "row 2"),
-        (NO_OPTICS, "no pixel size"),
+        (NO_OPTICS, "pixel size of the coordinates is unknown"),
     ],
 )
 def test_what_cannot_be_placed_is_told(tmp_path: Path, text: str, said: str) -> None:

@@ -12,7 +12,7 @@ from warptui.engine.errors import InputError, TrainingError
 from warptui.engine.model.item import State
 from warptui.engine.model.training import TrainingRequest
 
-sys.path.append(str(Path(__file__).parents[1] / "training"))
+sys.path.append(str(Path(__file__).parents[2] / "numerics" / "training"))
 
 from training_project import Project, make_blobs, write_net
 

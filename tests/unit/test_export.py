@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import starfile
 
-from tests.engine.beam_patterns import write_epu
+from tests.beam_patterns import write_epu
 from warptui import cli
 from warptui.engine.config import file
 from warptui.engine.formats.mrc import write_mrc
@@ -141,7 +141,7 @@ def test_optics_groups_by_beam_shift_are_shown_as_a_table(
     assert cli.main([*call, "--optics-groups", "one", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["groups"] == {}
     wrong = [*call, "--optics-groups", "beam_shift", "--beam-shift-distance", "near"]
-    assert cli.main(wrong) != 0 and "'near' is no number" in capsys.readouterr().err
+    assert cli.main(wrong) != 0 and "'near' is not a number" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("call", [["export"], ["export", "nothing"]])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "engine" / "training"))
+sys.path.append(str(Path(__file__).parents[1] / "numerics" / "training"))
 
 from training_project import Project, write_net
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import starfile
 
-from tests.engine.beam_patterns import EPU_XML, afis, write_epu
-from tests.engine.item_stars import stored_item, write_item
+from tests.beam_patterns import EPU_XML, afis, write_epu
+from tests.item_stars import stored_item, write_item
 from tests.work import counted
 from warptui.engine.config.sections import ExportSettings
 from warptui.engine.config.settings import Config

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tomli
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = tomli.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 TOOLS = {"ruff", "pyright", "import-linter", "zensical"}  # run as programs, by the Makefile
 PLUGINS = re.compile(r"pytest-")  # loaded by pytest

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.engine.beam_patterns import afis
+from tests.beam_patterns import afis
 from warptui import cli
 from warptui.engine.exporters.base import REPORT, settled
 from warptui.engine.exporters.optics_groups.grouping import BeamGroups

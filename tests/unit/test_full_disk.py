@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.engine.item_stars import stored_item, write_item
+from tests.item_stars import stored_item, write_item
 from warptui import client
 from warptui.engine.api import server
 from warptui.engine.config.sections import ExportSettings

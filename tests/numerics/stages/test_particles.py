@@ -13,7 +13,7 @@ import pytest
 import starfile
 from scipy.ndimage import gaussian_filter
 
-from tests.engine.stages.processing import on_bench, write_stack
+from tests.processing import on_bench, write_stack
 from warptui.engine.errors import InputError, StageError
 from warptui.engine.formats import mrc
 from warptui.engine.formats.mrc import read_mrc, write_mrc

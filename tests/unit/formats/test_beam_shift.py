@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.beam_patterns import EPU_XML, write_epu
+from tests.beam_patterns import EPU_XML, write_epu
 from warptui.engine.errors import InputError
 from warptui.engine.formats.acquisition.beam_shift import EPU, SERIALEM, BeamShift, BeamShiftFiles
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.engine.beam_patterns import afis
+from tests.beam_patterns import afis
 from tests.work import instructions
 from warptui.engine.exporters.optics_groups.grouping import NO_SHIFT, BeamGroups
 

@@ -14,7 +14,7 @@ from warptui.engine.config.sections import FilterSettings
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import SettingsError
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 PATH = Path("/project/config.toml")
 
 

@@ -174,7 +174,7 @@ def test_a_cancelled_training_goes_on_and_ends_like_one_that_was_not(marked: Pro
     assert "went on from step" not in status.verdict
     steps = [m["step"] for m in folder.read_metrics(marked.paths.training_metrics("next"))]
     assert steps == sorted(set(steps))
-    with pytest.raises(TrainingError, match="no checkpoint to continue from"):
+    with pytest.raises(TrainingError, match="no training to continue"):
         make_task(marked, resume=True)
 
 
@@ -302,7 +302,7 @@ def test_a_killed_training_leaves_the_old_model_and_can_go_on(
     # an engine that begins after this one knows as much
     after = Listener(marked).trainer.status
     assert after is not None and after.phase == "failed" and after.resumable
-    assert "it can go on" in after.message
+    assert "it can continue" in after.message
     (info,) = [m for m in models.list_models(marked.paths, "tiny") if m.name == "next"]
     assert info.state == "interrupted"
     heard.trainer.begin(make_task(marked, resume=True))

@@ -104,7 +104,7 @@ def test_what_cannot_be_used_says_why(project: Project) -> None:
     told = {example.name: example for example in describe(list(found.values()), RULES, {})}
     assert "gone" in told["m0.mrc"].problem
     assert "m2_edits.json" in told["m2.mrc"].problem
-    assert "no particle" in told["m3.mrc"].problem
+    assert "no picks" in told["m3.mrc"].problem
     with pytest.raises(TrainingError, match=r"m1.mrc: its average has values that are not finite"):
         make_example(found["m1.mrc"], RULES, train_masks=True)
     with pytest.raises(TrainingError, match=r"m0.mrc: its average .* is gone"):
