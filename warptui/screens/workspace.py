@@ -131,7 +131,7 @@ class Workspace:
         return self.mirror.names[self.order[min(max(there, 0), len(self.order) - 1)]]
 
     def step_in_session(self, steps: int) -> str | None:
-        """The listed item so many steps along the session's axis; stays at the ends."""
+        """Name of the listed item ``steps`` away along the session's axis; stops at both ends."""
         if not len(self.order):
             return None
         place = np.arange(len(self.mirror), dtype=float)

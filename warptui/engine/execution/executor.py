@@ -140,7 +140,7 @@ class Places(tuple[Place, ...]):
 
 
 class Executor(Protocol):
-    """Runs jobs in places."""
+    """Runs jobs on places: a place is one worker on one device, and runs one job at a time."""
 
     def start(self) -> None:
         """Start what does not run, also where that was given up before."""
@@ -172,7 +172,7 @@ class Executor(Protocol):
 
 
 def event_of(answer: Answer, job: Job, place: str, device: str, log: str) -> Event | None:
-    """The event that a worker's answer about ``job`` is; None if it is of no interest here."""
+    """Turn a worker's answer about ``job`` into an event; None for answers of other kinds."""
     match answer["is"]:
         case "started":
             return Started(job.number, answer["stage"])

@@ -34,7 +34,7 @@ def _member(item: ItemId, number: int, needed: tuple[str, ...], table: ItemTable
 
 
 def _state_of(entry: Entry, needed: tuple[str, ...], table: ItemTable) -> MemberState:
-    """By the stages that are needed: others may be outdated, or may have failed."""
+    """The state of a member for its series, judged only by the stages that the series needs."""
     found = table.plan(entry)
     if not isinstance(found, Blocked) and entry.waiting is None:
         if not any(step.stage in needed for step in found.steps):

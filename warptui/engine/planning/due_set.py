@@ -32,13 +32,13 @@ class DueSet(Generic[Key]):
         return len(self._due)
 
     def add(self, key: Key) -> None:
-        """Something about ``key`` changed."""
+        """Note a change of ``key``: it is due after a pause without further changes."""
         now = self._clock()
         _, latest = self._due.get(key, (0.0, now + self._longest_s))
         self._due[key] = (min(now + self._pause_s, latest), latest)
 
     def discard(self, key: Key) -> None:
-        """Look at ``key`` no more."""
+        """Forget ``key``."""
         self._due.pop(key, None)
 
     def take(self) -> list[Key]:

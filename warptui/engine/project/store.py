@@ -193,7 +193,7 @@ class Store:
         return item
 
     def _keep_document(self, root_name: str, document: _Document) -> None:
-        """The stages of a job follow each other: each save is spared reading the file again."""
+        """Keep the document in memory: the next stage of the job saves without reading the file."""
         self._documents[root_name] = document
         if len(self._documents) > KEPT_DOCUMENTS:
             self._documents.popitem(last=False)
@@ -336,7 +336,10 @@ def fingerprint(path: Path) -> str:
 
 
 def _scanned(data: bytes, root_name: str) -> StoredItem | None:
-    """The item in a file's bytes, abridged; None where the whole document has to be looked at."""
+    """Read the abridged item from a metadata file's bytes without parsing them as XML.
+
+    None where only the parsed document can show the item.
+    """
     try:
         return item_xml.scan_item(data, root_name)
     except CorruptError:

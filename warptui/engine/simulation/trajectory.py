@@ -32,7 +32,7 @@ class Motion:
         return len(self.track)
 
     def global_shifts(self) -> np.ndarray:
-        """(frame, 2) xy px, mean over each frame's exposure."""
+        """Global shift of each frame, mean over its exposure: (frame, 2), xy in px."""
         return self.track.mean(axis=1)
 
     def patterns(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:

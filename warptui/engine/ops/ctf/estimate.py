@@ -253,8 +253,12 @@ def _place(fit: Fit) -> Tensor:
 def _fit_local(
     thon: Thon, fit: Fit, places: Places, wanted: Wanted, whole: bool
 ) -> tuple[Fit, DefocusField, TiltDoubt, bool]:
-    """Field of defocus, the optical parameters that go with it, whether it may be tilted, and
-    whether all that was refined; a steep plane is not unless ``whole``."""
+    """Fit the local defocus.
+
+    Returns the fit with the optical parameters that belong to the field, the defocus field, the
+    doubt about a tilt, and whether field and parameters were refined together. A steep plane is
+    refined only if ``whole``.
+    """
     reach = max(3000.0, 0.5 * STEEPEST * math.hypot(*places.size_xy))
     table = tabulate(thon, fit.optical, fit.envelope, fit.redundancy, reach)
     start = (fit.optical.defocus, 0.0, 0.0)

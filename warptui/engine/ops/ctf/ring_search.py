@@ -31,7 +31,7 @@ class Start(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The best hypothesis, and how it compares."""
+    """The best defocus, astigmatism and phase shift of the search, and its lead over others."""
 
     defocus: float  # Å
     astigmatism_xy: tuple[float, float]  # Δ cos 2α, Δ sin 2α, Å

@@ -44,7 +44,9 @@ def add_boxes(
     factors: np.ndarray,
     size: int,
 ) -> np.ndarray:
-    """``(particle, factor, y, x)`` sums over frames of boxes, each times its frame's factors.
+    """Cut boxes from all frames and add them up with a weight per frame and factor.
+
+    Returns ``(particle, factor, y, x)`` sums over frames.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ SPECTRUM_PICTURE = Product(
 
 
 class CtfBench(FrameBench, HasDeconvolution, Protocol):
-    """What the ctf stage works on."""
+    """The bench of the ctf stage: frames, products, and the settings of deconvolution."""
 
 
 def save_spectrum(
