@@ -33,7 +33,7 @@ def problem(text: str) -> str:
         ("[average]\nzzz = 1", "[average] has enabled, skip_first"),
         ("[optic]\ncs = 2.7", "[optic] is no section: did you mean [optics]?"),
         ("[qwerty]\ncs = 2.7", "[qwerty] is no section: known are input, optics"),
-        ("pixel_size = 1.0", "pixel_size stands outside of a section: it belongs to [input]"),
+        ("pixel_size = 1.0", "pixel_size is outside of a section: it belongs to [input]"),
         ("input = 3", "input = 3: expected a section, [input]"),
         ('[input]\npixel_size = "1,5"', 'input.pixel_size = "1,5": expected a number'),
         (
