@@ -175,11 +175,9 @@ async def test_the_cursor_stays_on_its_item_when_others_fail(driven) -> None:
 @pytest.mark.slow
 async def test_100_000_failures_are_walked(driven) -> None:
     engine = FakeEngine(0)
-    row = FakeEngine(21).rows["FoilHole_2900_Data_0003.tif"]
+    row = next(row for row in FakeEngine(300).rows.values() if row.state is State.FAILED)
     engine.add_all(
-        row.with_values(
-            name=f"m{index:06}.tif", sequence=index, state=State.FAILED, failed_at=float(index)
-        )
+        row.with_values(name=f"m{index:06}.tif", sequence=index, failed_at=float(index))
         for index in range(100_000)
     )
     async with driven(engine) as (_, pilot):
