@@ -88,7 +88,8 @@ async def test_a_change_is_marked_and_its_cost_told_and_applied_while_processing
     async with driven(engine) as (app, pilot):
         form = await opened(app, pilot)
         await edited(pilot, form, "motion.b_factor", "-200")
-        await until(pilot, lambda: "items outdated: motion, average" in text_of(app))
+        cost = "items outdated: motion, average, ctf, picking and particles, about"
+        await until(pilot, lambda: cost in text_of(app))
         shown = text_of(app)
         assert " * b_factor" in shown
         assert "Locked while processing runs: s pauses, applies, goes on" in shown
