@@ -1,12 +1,12 @@
 # Everything here needs a Python from 3.11 on and nothing else: the first target that is asked
 # for makes .venv and installs the pinned packages into it. Say PYTHON=... to choose the Python,
-# JOBS=... for the number of test processes.
+# JOBS=... for the number of test processes: many tests wait, so two for a core of a small machine.
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 PYTHON :=
-JOBS := auto
+JOBS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 8 ? 2 * n : n)))
 PYTEST := $(BIN)/python -m pytest -q
 # Tests run where there is a free process; those of one xdist_group share it and what they made.
 PARALLEL := -n $(JOBS) --dist loadgroup

@@ -253,6 +253,7 @@ def pretended(project: Path, *arguments: str) -> subprocess.CompletedProcess[str
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_run_processes_everything_once(project: Path):
     done = pretended(project, "run", str(project), "--json")
     assert done.returncode == 0, done.stderr
@@ -269,6 +270,7 @@ def test_run_processes_everything_once(project: Path):
     assert {row["state"] for row in status["items"]} == {"done"}
 
 
+@pytest.mark.slow
 def test_run_lists_what_failed_and_has_status_one(project: Path, tmp_path: Path):
     write_movie(tmp_path / "raw" / "corrupt.mrc")
     done = pretended(project, "run", str(project), "--json")

@@ -8,12 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "develop" / "add-a-stage.md"
 CHECKS = Path(__file__).with_name("invented_stage_checks.py")
 MOST_LINES = 150
 
 
+@pytest.mark.slow
 def test_the_stage_on_the_page_reaches_everything(tmp_path: Path):
     (code,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     (tmp_path / "brightness.py").write_text(code)

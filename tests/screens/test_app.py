@@ -31,6 +31,7 @@ def test_the_app_imports_no_number_cruncher() -> None:
     assert result.stdout.strip() == "[]", result.stderr
 
 
+@pytest.mark.slow
 async def test_a_key_is_changed_by_its_id(driven) -> None:
     engine = FakeEngine(50)
     engine.settings["keys"] = {"toggle-exclude": "x", "no-such-id": "y"}
@@ -43,6 +44,7 @@ async def test_a_key_is_changed_by_its_id(driven) -> None:
         assert app.workspace.mirror.rows[0].choice == "exclude"
 
 
+@pytest.mark.slow
 async def test_help_lists_every_key_that_works_here(driven) -> None:
     async with driven(FakeEngine(50), (120, 60)) as (app, pilot):
         await pilot.press("question_mark")
@@ -72,6 +74,7 @@ async def test_without_colour_all_states_can_be_told_apart(driven, monkeypatch) 
         assert "▲" in text_of(app)
 
 
+@pytest.mark.slow
 async def test_a_window_of_60x20_is_never_a_wall(driven) -> None:
     async with driven(FakeEngine(50), (60, 20)) as (app, pilot):
         assert "too small" not in text_of(app)
@@ -154,6 +157,7 @@ def test_ids_are_unique_but_for_aliases() -> None:
             assert seen.setdefault(binding.id, binding.action) == binding.action
 
 
+@pytest.mark.slow
 async def test_a_screen_that_was_left_is_not_drawn_any_more(driven) -> None:
     async with driven(FakeEngine(50)) as (app, pilot):
         for key in ("2", "5", "6"):

@@ -41,6 +41,7 @@ def out_of(app, limit: float) -> int:
     return int(np.count_nonzero(app.workspace.limits.judged() & ~(sigmas <= limit)))
 
 
+@pytest.mark.slow
 async def test_it_is_the_first_scatter_plot_where_there_are_ctfs(driven) -> None:
     async with driven(FakeEngine(300)) as (app, pilot):
         plot = await shown(pilot, app)
@@ -63,6 +64,7 @@ async def test_without_a_ctf_two_values_are_plotted(driven) -> None:
         assert not app.screen.query_one(AstigmatismPlot).display
 
 
+@pytest.mark.slow
 async def test_the_limit_moves_circle_and_counts_while_the_key_is_held(driven) -> None:
     engine = FakeEngine(1284)
     async with driven(engine) as (app, pilot):
@@ -84,6 +86,7 @@ async def test_the_limit_moves_circle_and_counts_while_the_key_is_held(driven) -
         await until(pilot, lambda: "astigmatism_max_sigma" not in engine.state.filters)
 
 
+@pytest.mark.slow
 async def test_square_brackets_move_it_too_and_it_can_be_typed(driven) -> None:
     engine = FakeEngine(300)
     async with driven(engine) as (app, pilot):
@@ -100,6 +103,7 @@ async def test_square_brackets_move_it_too_and_it_can_be_typed(driven) -> None:
         assert plot._judged.limit == 2.5
 
 
+@pytest.mark.slow
 async def test_the_mean_ctf_is_of_those_that_are_in_now(driven) -> None:
     engine = FakeEngine(1284)
     async with driven(engine) as (app, pilot):
@@ -125,6 +129,7 @@ async def test_it_follows_the_microscope_of_the_settings(driven) -> None:
         await until(pilot, lambda: not np.array_equal(curve._heights, before))
 
 
+@pytest.mark.slow
 async def test_nothing_good_is_said(driven) -> None:
     engine = FakeEngine(300)
     for name, row in engine.rows.items():  # none that no limit can take out

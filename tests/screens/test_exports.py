@@ -108,6 +108,7 @@ async def test_paths_may_start_in_a_folder_that_is_typed(driven) -> None:
         assert asked(engine)[0].absolute
 
 
+@pytest.mark.slow
 async def test_marked_items_are_what_is_meant_and_a_wrong_name_is_told(driven) -> None:
     engine = FakeEngine(300)
     async with driven(engine, (120, 40)) as (app, pilot):

@@ -87,6 +87,7 @@ def test_a_comma_is_a_decimal_point_too() -> None:
     assert names("motion<0,8") == names("motion<0.8") != set()
 
 
+@pytest.mark.slow
 def test_items_are_filtered_in_columns() -> None:
     found = parse("motion<0.8 -state:failed conf>=0.8 sel:in data_01", SUMMARIES)
 

@@ -84,6 +84,7 @@ async def test_arrows_go_to_the_neighbours(driven) -> None:
         assert app.workspace.current in text_of(app)
 
 
+@pytest.mark.slow
 async def test_a_failure_shows_reason_log_and_traceback_on_demand(driven) -> None:
     async with driven(FakeEngine(300)) as (app, pilot):
         await pilot.press("exclamation_mark")
@@ -186,6 +187,7 @@ async def test_a_stage_that_fills_the_fourier_side_is_one_record(driven, size) -
         assert screen.query_one("#picture", Image).picture is not None
 
 
+@pytest.mark.slow
 async def test_a_narrow_window_has_a_tab_for_every_pane(driven) -> None:
     async with driven(FakeEngine(50), (80, 24)) as (app, pilot):
         screen = await open_with(app, pilot, (*BASIC, SPECTRUM))
@@ -285,6 +287,7 @@ async def test_y_copies_the_average_and_says_so(driven, monkeypatch) -> None:
         assert said == ["copied: average", "copied: raw file"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_an_item_is_compared_with_all_others(driven, size) -> None:
     async with driven(FakeEngine(300), size) as (app, pilot):
@@ -312,6 +315,7 @@ async def test_the_comparison_has_its_axis_where_its_words_take_two_lines(driven
         assert chart.region.bottom <= dialog.content_region.bottom
 
 
+@pytest.mark.slow
 async def test_a_large_plot_is_drawn_by_plotext(driven) -> None:
     async with driven(FakeEngine(50)) as (app, pilot):
         app.navigation.go(next(iter(app.workspace.mirror.index)))

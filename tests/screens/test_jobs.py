@@ -51,6 +51,7 @@ async def test_what_runs_and_what_failed_is_seen_at_every_size(driven, size, dra
             assert shown.isascii()
 
 
+@pytest.mark.slow
 async def test_enter_on_a_failure_tells_all_and_leads_to_the_item(driven) -> None:
     engine = FakeEngine(1284)
     async with driven(engine, (80, 24)) as (app, pilot):
@@ -84,6 +85,7 @@ async def test_a_failed_item_is_retried_alone_or_with_all_others(driven) -> None
         await until(pilot, lambda: "nothing failed" in text_of(app))
 
 
+@pytest.mark.slow
 async def test_the_question_can_be_left_without_an_answer(driven) -> None:
     engine = FakeEngine(1284)
     async with driven(engine) as (app, pilot):
@@ -134,6 +136,7 @@ async def test_x_stops_a_trial_and_leaves_its_item_alone(driven) -> None:
         assert not asked(engine, "cancel")
 
 
+@pytest.mark.slow
 async def test_x_cancels_what_runs_and_what_waits(driven) -> None:
     engine = FakeEngine(1284)
     running = next(row.name for row in engine.rows.values() if row.state is State.RUNNING)
@@ -220,6 +223,7 @@ async def test_levels_are_letters_and_can_be_left_out(driven) -> None:
         await until(pilot, lambda: "motion took" in text_of(app))
 
 
+@pytest.mark.slow
 async def test_a_word_is_found_in_the_log(driven) -> None:
     async with driven(FakeEngine(1284)) as (app, pilot):
         page = await opened(pilot)

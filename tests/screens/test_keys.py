@@ -7,7 +7,6 @@ import time
 
 import pytest
 from textual.events import Key
-from textual.widgets._footer import FooterKey
 
 from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine
@@ -20,7 +19,7 @@ from warptui.screens.keys.help import help_text
 from warptui.screens.keys.names import key_name
 from warptui.screens.keys.tables.app import APP
 from warptui.screens.settings.screen import SettingsScreen
-from warptui.screens.widgets.bars.key_bar import ALWAYS, KeyBar
+from warptui.screens.widgets.bars.key_bar import KeyBar, ShownKey
 
 
 def messages(app) -> str:
@@ -164,9 +163,14 @@ async def test_the_last_line_holds_whole_words_and_ends_with_help_and_leaving(
         await until(pilot, lambda: last_line(app).endswith("? help q detach"))
         await pilot.pause()
         bar = app.screen.query_one(KeyBar)
-        seen = [key for key in bar.query(FooterKey) if key.visible and key.action not in ALWAYS]
+        shown = [key for key in bar.shown(bar.size.width) if isinstance(key, ShownKey)]
+        assert [key.sign for key in shown[-2:]] == ["?", "q"]
         room = bar.size.width - len(" ? help q detach")
-        assert seen and all(key.region.right <= room for key in seen)
+        assert shown[:-2] and all(key.end <= room for key in shown[:-2])
+        ends = [key.end for key in shown]
+        assert all(
+            end < key.start or not key.label for end, key in zip(ends, shown[1:], strict=False)
+        )
 
 
 def last_line(app) -> str:

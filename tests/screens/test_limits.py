@@ -97,6 +97,7 @@ def test_bounds_are_those_of_the_settings() -> None:
     assert not is_whole("motion_max")
 
 
+@pytest.mark.slow
 def test_items_are_counted_in_columns_while_a_key_is_held() -> None:
     def work(n: int) -> int:
         limits = Limits(filled(n))

@@ -15,6 +15,7 @@ from warptui.screens.widgets.lists.job_table import JobTable
 from warptui.screens.widgets.plots.strip_plot import AXIS_WIDTH, StripPlot
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_a_click_on_a_row_puts_the_cursor_there_and_two_open_it(driven, size) -> None:
     async with driven(FakeEngine(1284), size) as (app, pilot):

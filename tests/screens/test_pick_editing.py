@@ -91,6 +91,7 @@ async def test_p_and_m_hide_and_show_them(driven, drawing) -> None:
         assert text_of(app) == both
 
 
+@pytest.mark.slow
 async def test_the_numbers_tell_how_it_was_picked(driven) -> None:
     async with driven(FakeEngine(50), (200, 60)) as (app, pilot):
         await opened(app, pilot)
@@ -113,6 +114,7 @@ async def test_the_first_key_only_shows_where_the_crosshair_is(driven) -> None:
         assert "crosshair" in next(iter(app._notifications)).message
 
 
+@pytest.mark.slow
 async def test_picks_are_added_and_removed_at_the_crosshair_and_come_back(driven) -> None:
     engine = FakeEngine(50)
     async with driven(engine) as (app, pilot):
@@ -136,6 +138,7 @@ async def test_picks_are_added_and_removed_at_the_crosshair_and_come_back(driven
         assert len(field(app).edits.added) == len(field(app).edits.removed) == 1
 
 
+@pytest.mark.slow
 async def test_an_edit_reaches_the_engine_within_a_second(driven) -> None:
     engine = FakeEngine(50)
     async with driven(engine) as (app, pilot):
@@ -201,6 +204,7 @@ async def test_edits_are_there_after_the_screen_and_the_app_were_left(driven) ->
         assert Shape.DASHED in shapes(image)
 
 
+@pytest.mark.slow
 async def test_many_keys_are_few_calls_and_the_last_state_wins(driven, monkeypatch) -> None:
     engine = FakeEngine(50)
     monkeypatch.setattr("warptui.screens.link.pending_edits.PAUSE_S", 1000.0)  # between two calls
@@ -217,6 +221,7 @@ async def test_many_keys_are_few_calls_and_the_last_state_wins(driven, monkeypat
         assert field(app).threshold == MIN_SCORE
 
 
+@pytest.mark.slow
 async def test_the_threshold_is_this_items_own_and_can_become_that_of_all(driven) -> None:
     engine = FakeEngine(50)
     async with driven(engine) as (app, pilot):
@@ -236,6 +241,7 @@ async def test_the_threshold_is_this_items_own_and_can_become_that_of_all(driven
         assert app.workspace.draft == {"picking": {"min_score": threshold}}
 
 
+@pytest.mark.slow
 async def test_areas_are_painted_with_a_brush_of_any_width(driven) -> None:
     async with driven(FakeEngine(50)) as (app, pilot):
         image = await opened(app, pilot)
@@ -252,6 +258,7 @@ async def test_areas_are_painted_with_a_brush_of_any_width(driven) -> None:
         assert len(field(app).chosen) == n_particles(MASKED)
 
 
+@pytest.mark.slow
 async def test_a_click_aims_and_a_double_click_edits_without_moving_the_view(driven) -> None:
     engine = FakeEngine(50)
     async with driven(engine) as (app, pilot):
@@ -273,6 +280,7 @@ async def test_a_click_aims_and_a_double_click_edits_without_moving_the_view(dri
         assert len(field(app).chosen) == n_particles(MASKED)
 
 
+@pytest.mark.slow
 async def test_fine_steps_of_the_crosshair(driven) -> None:
     async with driven(FakeEngine(50)) as (app, pilot):
         image = await opened(app, pilot)
@@ -309,6 +317,7 @@ async def test_training_marks_are_seen_in_the_list_and_found_by_the_filter(drive
 # what can go wrong
 
 
+@pytest.mark.slow
 async def test_edits_wait_for_an_engine_that_is_gone_and_say_so(driven) -> None:
     engine = FakeEngine(50)
     async with driven(engine) as (app, pilot):
@@ -324,6 +333,7 @@ async def test_edits_wait_for_an_engine_that_is_gone_and_say_so(driven) -> None:
         await until(pilot, lambda: "edits not saved" not in text_of(app))
 
 
+@pytest.mark.slow
 async def test_a_refusal_is_told_once_and_leaving_asks(driven, monkeypatch) -> None:
     engine = FakeEngine(50)
 
@@ -345,6 +355,7 @@ async def test_a_refusal_is_told_once_and_leaving_asks(driven, monkeypatch) -> N
         assert field(app).edits.training == "held-out"
 
 
+@pytest.mark.slow
 async def test_leaving_takes_the_last_edit_along(driven) -> None:
     engine = FakeEngine(50)
     async with driven(engine) as (app, pilot):
@@ -388,6 +399,7 @@ async def test_what_was_not_picked_yet_cannot_be_edited(driven) -> None:
         assert {note.message for note in app._notifications} == {"no picks yet"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [np.zeros((3, 3), np.float32), np.zeros((3, 4)), b"\x93NUMPY"])
 async def test_damaged_candidates_are_told(driven, tmp_path, content) -> None:
     engine = FakeEngine(50, tmp_path)

@@ -79,6 +79,7 @@ async def test_the_session_is_counted_while_a_key_is_held(driven) -> None:
         assert panel.counts == shown[-1]
 
 
+@pytest.mark.slow
 async def test_a_limit_begins_at_the_edge_of_what_is_seen_and_takes_out_what_is_beyond(
     driven,
 ) -> None:
@@ -115,6 +116,7 @@ async def test_many_presses_are_one_change(driven, monkeypatch) -> None:
         assert changes_of(engine)[0]["motion_max"] == strip_of(app, "motion").data.limits[1]
 
 
+@pytest.mark.slow
 async def test_0_takes_the_limits_away_and_they_can_be_typed(driven) -> None:
     engine = FakeEngine(300)
     async with driven(engine) as (app, pilot):
@@ -215,6 +217,7 @@ async def test_z_shows_one_strip_as_large_as_the_window(driven) -> None:
         assert strip_of(app, SUMMARIES[1].label).display
 
 
+@pytest.mark.slow
 async def test_m_chooses_a_scatter_plot_and_time(driven) -> None:
     engine = FakeEngine(300, later=True)
     async with driven(engine, (120, 40)) as (app, pilot):
@@ -233,6 +236,7 @@ async def test_m_chooses_a_scatter_plot_and_time(driven) -> None:
         assert scatter.has_focus
 
 
+@pytest.mark.slow
 async def test_m_puts_items_of_a_grid_square_side_by_side(driven) -> None:
     async with driven(FakeEngine(1000), (120, 40)) as (app, pilot):
         await pilot.press("m", "h", "q")

@@ -53,6 +53,7 @@ def done(engine: FakeEngine) -> list[str]:
     return [call[0] for call in engine.calls if call[0] in ("pause", "change", "reload", "start")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_every_setting_is_reached_and_explained_at_every_size(driven, engine, size) -> None:
     async with driven(engine, size) as (app, pilot):
@@ -173,6 +174,7 @@ async def test_escape_leaves_a_value_as_it_was(driven, engine) -> None:
         assert form.fields.has_focus
 
 
+@pytest.mark.slow
 async def test_lists_are_edited_as_toml_and_choices_cycle(driven, engine) -> None:
     async with driven(engine) as (app, pilot):
         form = await opened(app, pilot)
@@ -219,6 +221,7 @@ async def test_a_broken_file_is_said_and_the_engines_settings_shown(driven, engi
         assert app.screen.draft.before(app.screen.draft.fields[0]) == "/data/k3/movies"
 
 
+@pytest.mark.slow
 async def test_a_file_that_is_not_there_is_hinted_at(driven, engine) -> None:
     async with driven(engine, (200, 60)) as (app, pilot):
         form = await opened(app, pilot)
@@ -229,6 +232,7 @@ async def test_a_file_that_is_not_there_is_hinted_at(driven, engine) -> None:
         await until(pilot, lambda: "is not there: nothing is processed" not in text_of(app))
 
 
+@pytest.mark.slow
 async def test_changes_are_kept_or_discarded_when_the_screen_is_left(driven, engine) -> None:
     async with driven(engine) as (app, pilot):
         form = await opened(app, pilot)
@@ -297,6 +301,7 @@ async def test_the_settings_of_an_item_are_adopted_as_changes(driven, engine, fr
         assert done(engine) == []
 
 
+@pytest.mark.slow
 async def test_presets_are_saved_loaded_and_only_shown(driven, engine, tmp_path: Path) -> None:
     async with driven(engine) as (app, pilot):
         form = await opened(app, pilot)

@@ -57,6 +57,7 @@ def test_screen(snap_compare, frozen, tmp_path: Path, name, size, keys, drawing)
     assert snap_compare(app, terminal_size=size, run_before=before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "size"), [("settings", (120, 40)), ("settings_60", (60, 20))])
 def test_settings(snap_compare, frozen, tmp_path: Path, name, size) -> None:
     engine = FakeEngine(1284, tmp_path)
@@ -104,12 +105,14 @@ def test_training(snap_compare, frozen, tmp_path: Path, name, size, step, keys, 
     assert snap_compare(app, terminal_size=size, run_before=looked_at)
 
 
+@pytest.mark.slow
 def test_plots_of_stages_to_come(snap_compare, frozen, tmp_path: Path) -> None:
     keys = ("m", "j", "l", "l", "q", "tab", "j")
     app, before = case(FakeEngine(1284, tmp_path, later=True), keys)
     assert snap_compare(app, terminal_size=(200, 60), run_before=before)
 
 
+@pytest.mark.slow
 def test_astigmatism(snap_compare, frozen, tmp_path: Path) -> None:
     engine = FakeEngine(1284, tmp_path)
     engine.change({"filters": {"astigmatism_max_sigma": 2.5}})
@@ -122,6 +125,7 @@ def test_engine_not_reachable(snap_compare, frozen) -> None:
     assert snap_compare(app, terminal_size=(80, 24), run_before=before)
 
 
+@pytest.mark.slow
 def test_no_colour(snap_compare, frozen, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     app, before = case(FakeEngine(1284, tmp_path), ("enter",), Drawing.BRAILLE)

@@ -99,6 +99,7 @@ async def test_a_theme_and_glyphs_are_remembered_for_the_user(
         assert app.theme == "okabe-ito"
 
 
+@pytest.mark.slow
 async def test_glyphs_chosen_in_a_good_terminal_leave_a_poor_one_alone(
     driven, own_preferences, monkeypatch
 ) -> None:
@@ -142,6 +143,7 @@ async def test_every_screen_is_drawn_in_every_theme(driven, own_preferences, the
         assert app.theme_variables["state-done"] == variables(theme)["state-done"]
 
 
+@pytest.mark.slow
 async def test_in_ascii_nothing_else_is_sent_to_the_terminal(driven) -> None:
     engine = FakeEngine(100)
     async with driven(engine, drawing=Drawing.ASCII) as (app, pilot):

@@ -99,6 +99,7 @@ async def test_no_examples_says_which_keys_make_some(driven) -> None:
         assert not asked(engine, "train")
 
 
+@pytest.mark.slow
 async def test_training_begins_after_a_question_and_is_followed_to_its_end(driven) -> None:
     engine = untrained()
     async with driven(engine) as (app, pilot):
@@ -132,6 +133,7 @@ async def test_training_begins_after_a_question_and_is_followed_to_its_end(drive
         assert "training of boxnet_3: done" in [n.title for n in app._notifications]
 
 
+@pytest.mark.slow
 async def test_settings_are_of_this_training_alone(driven, tmp_path: Path) -> None:
     engine = untrained()
     async with driven(engine) as (app, pilot):
@@ -153,6 +155,7 @@ async def test_settings_are_of_this_training_alone(driven, tmp_path: Path) -> No
         await until(pilot, lambda: not page.data.draft.n_changes)
 
 
+@pytest.mark.slow
 async def test_changes_stay_when_the_screen_is_left_and_can_be_undone(driven) -> None:
     engine = untrained()
     async with driven(engine) as (app, pilot):
@@ -194,6 +197,7 @@ async def test_a_training_is_stopped_with_or_without_what_it_has(driven, key, ke
         await until(pilot, lambda: "nothing is being trained" in messages(app))
 
 
+@pytest.mark.slow
 async def test_an_interrupted_training_goes_on(driven) -> None:
     engine = FakeEngine(1284)
     async with driven(engine) as (app, pilot):
@@ -210,6 +214,7 @@ async def test_an_interrupted_training_goes_on(driven) -> None:
         await until(pilot, lambda: asked(engine, "train") == [("train", request)])
 
 
+@pytest.mark.slow
 async def test_another_model_is_used_after_saying_what_that_costs(driven) -> None:
     engine = FakeEngine(1284)
     engine.preview = lambda changes: {
@@ -235,6 +240,7 @@ async def test_another_model_is_used_after_saying_what_that_costs(driven) -> Non
         await until(pilot, lambda: asked(engine, "use_model")[-1] == ("use_model", "boxnet"))
 
 
+@pytest.mark.slow
 async def test_a_model_is_discarded_after_a_question_but_not_the_used_or_bundled_one(
     driven,
 ) -> None:
@@ -258,6 +264,7 @@ async def test_a_model_is_discarded_after_a_question_but_not_the_used_or_bundled
         await until(pilot, lambda: "use another one first" in messages(app))
 
 
+@pytest.mark.slow
 async def test_enter_leads_to_the_item_and_escape_back(driven) -> None:
     engine = FakeEngine(1284)
     async with driven(engine) as (app, pilot):
@@ -273,6 +280,7 @@ async def test_enter_leads_to_the_item_and_escape_back(driven) -> None:
         await until(pilot, lambda: app.screen is page)
 
 
+@pytest.mark.slow
 async def test_an_example_that_a_filter_hides_is_opened_all_the_same(driven) -> None:
     engine = FakeEngine(1284)
     async with driven(engine) as (app, pilot):
@@ -302,6 +310,7 @@ async def test_examples_follow_the_marks_of_items(driven) -> None:
         await until(pilot, lambda: page.examples.n_rows == 2)
 
 
+@pytest.mark.slow
 async def test_an_example_is_marked_otherwise_where_it_is_listed(driven) -> None:
     engine = FakeEngine(1284)
     sent: list[tuple] = []
@@ -333,6 +342,7 @@ async def test_a_failure_is_told_in_words(driven) -> None:
         assert "training of boxnet_3: failed" in [n.title for n in app._notifications]
 
 
+@pytest.mark.slow
 async def test_without_an_engine_it_says_so_and_what_was_known_stays(driven) -> None:
     engine = FakeEngine(1284)
     engine.train(TrainingRequest())
@@ -365,6 +375,7 @@ async def test_an_engine_that_refuses_is_heard(driven) -> None:
         await until(pilot, lambda: "boxnet_9 is being trained: wait" in messages(app))
 
 
+@pytest.mark.slow
 async def test_the_measure_of_curves_and_table_is_chosen(driven) -> None:
     engine = FakeEngine(1284)
     async with driven(engine) as (app, pilot):
@@ -379,6 +390,7 @@ async def test_the_measure_of_curves_and_table_is_chosen(driven) -> None:
         assert page.query_one("#scores", Chart).has_focus is False
 
 
+@pytest.mark.slow
 async def test_both_pictures_look_at_the_same_place(driven) -> None:
     engine = FakeEngine(1284)
     async with driven(engine) as (_, pilot):
@@ -396,6 +408,7 @@ async def test_both_pictures_look_at_the_same_place(driven) -> None:
         assert before.zoom == 1
 
 
+@pytest.mark.slow
 async def test_the_mouse_chooses_models_and_examples(driven) -> None:
     engine = FakeEngine(1284)
     async with driven(engine) as (app, pilot):

@@ -49,6 +49,7 @@ def asked(engine: FakeEngine, *kinds: str) -> list[tuple]:
     return [call for call in engine.calls if call[0] in kinds]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_trial_stands_beside_what_is_stored_at_every_size(driven, engine, size) -> None:
     async with driven(engine, size) as (app, pilot):
@@ -81,6 +82,7 @@ async def test_a_trial_stands_beside_what_is_stored_at_every_size(driven, engine
         assert not asked(engine, "change", "pause", "drop", "reprocess")
 
 
+@pytest.mark.slow
 async def test_what_was_tried_is_adopted_for_all_after_its_cost_was_told(driven, engine) -> None:
     async with driven(engine) as (app, pilot):
         form = await opened(app, pilot)
@@ -107,6 +109,7 @@ async def test_what_was_tried_is_adopted_for_all_after_its_cost_was_told(driven,
         assert not app.workspace.trial
 
 
+@pytest.mark.slow
 async def test_settings_that_differ_from_the_trial_are_not_adopted(driven, engine) -> None:
     async with driven(engine) as (app, pilot):
         form = await opened(app, pilot)
@@ -121,6 +124,7 @@ async def test_settings_that_differ_from_the_trial_are_not_adopted(driven, engin
         assert not asked(engine, "change")
 
 
+@pytest.mark.slow
 async def test_what_was_typed_waits_for_the_next_item(driven, engine) -> None:
     async with driven(engine) as (app, pilot):
         form = await opened(app, pilot)
@@ -134,6 +138,7 @@ async def test_what_was_typed_waits_for_the_next_item(driven, engine) -> None:
         assert app.screen.draft.changes == {}
 
 
+@pytest.mark.slow
 async def test_a_wrong_value_is_told_and_not_tried(driven, engine) -> None:
     async with driven(engine) as (app, pilot):
         form = await opened(app, pilot)
@@ -163,6 +168,7 @@ async def test_a_trial_that_runs_is_said_and_can_be_stopped(driven, engine) -> N
         assert isinstance(app.screen, ItemScreen)
 
 
+@pytest.mark.slow
 async def test_why_there_can_be_no_trial_is_said(driven, engine) -> None:
     async with driven(engine) as (app, pilot):
         await opened(app, pilot)

@@ -55,6 +55,7 @@ def test_a_changed_rule_makes_nothing_outdated(engine: Engine) -> None:
     assert engine.end() == 0
 
 
+@pytest.mark.slow
 def test_the_engine_after_one_that_was_killed_says_so(engine: Engine) -> None:
     engine.start()
     assert engine.client.status().notices == ()

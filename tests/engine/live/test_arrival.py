@@ -27,6 +27,7 @@ def tiff_pages(folder: Path, n_frames: int) -> list[bytes]:
     return stages
 
 
+@pytest.mark.slow
 def test_a_growing_file_is_not_touched_before_it_is_whole(engine: Engine) -> None:
     engine.configure(settle=0.6)
     engine.start()
@@ -47,6 +48,7 @@ def test_a_growing_file_is_not_touched_before_it_is_whole(engine: Engine) -> Non
     assert engine.end() == 0
 
 
+@pytest.mark.slow
 def test_a_tiff_that_is_valid_at_every_moment_is_taken_when_it_has_all_frames(
     engine: Engine, tmp_path: Path
 ) -> None:
@@ -107,6 +109,7 @@ def test_sub_folders_are_looked_into_on_request(engine: Engine) -> None:
     assert engine.end() == 0
 
 
+@pytest.mark.slow
 def test_a_movie_that_moved_to_another_folder_keeps_its_results(engine: Engine) -> None:
     engine.add("a.mrc")
     engine.start()

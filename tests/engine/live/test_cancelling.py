@@ -8,6 +8,7 @@ from pretend_project import Engine, until
 from warptui.engine.model.item import State
 
 
+@pytest.mark.slow
 def test_a_running_job_stops_and_counts_as_failed_until_it_is_retried(engine: Engine) -> None:
     engine.add("a.mrc")
     engine.start(PRETEND_SECONDS="30")
@@ -50,6 +51,7 @@ def test_what_waits_is_taken_out_of_the_queue_and_the_rest_goes_on(engine: Engin
     assert engine.end() == 0
 
 
+@pytest.mark.slow
 def test_an_item_that_is_up_to_date_stays_done_when_another_run_is_cancelled(
     engine: Engine,
 ) -> None:

@@ -334,6 +334,7 @@ def test_what_changes_nothing_is_no_event(subject: Subject) -> None:
     engine.choose([second], Choice.AUTO)
 
 
+@pytest.mark.slow
 @verb("stop")
 @pytest.mark.parametrize("kind", KINDS)
 def test_events_end_when_the_engine_stops(kind: str) -> None:

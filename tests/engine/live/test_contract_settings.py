@@ -250,6 +250,7 @@ def test_models_are_listed_and_the_bundled_one_stays(subject: Subject) -> None:
     assert engine.models() == models
 
 
+@pytest.mark.slow
 @verb("training_examples")
 def test_examples_of_the_fake_are_of_the_type_of_the_real_ones() -> None:
     for example in FakeEngine(300).training_examples():

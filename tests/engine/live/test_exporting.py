@@ -14,6 +14,7 @@ from warptui.engine.model.item import Choice, State
 WITHOUT_CTF = ExportRequest(switches=("without_ctf",))
 
 
+@pytest.mark.slow
 def test_a_list_is_written_by_the_engine_and_known_after_a_restart(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -242,6 +242,7 @@ def test_an_engine_ends_within_five_seconds_of_a_signal_whatever_hangs() -> None
     assert workers.STOP_GRACE_S + server.GOODBYE_S < server.HARD_LIMIT_S
 
 
+@pytest.mark.slow
 def test_a_user_s_choice_during_a_run_is_kept(engine: Engine) -> None:
     engine.add("a.mrc")
     engine.start(PRETEND_SECONDS="1")
@@ -255,6 +256,7 @@ def test_a_user_s_choice_during_a_run_is_kept(engine: Engine) -> None:
     assert engine.end() == 0
 
 
+@pytest.mark.slow
 def test_what_is_up_to_date_is_never_processed_again(engine: Engine) -> None:
     engine.add("a.mrc")
     engine.start()

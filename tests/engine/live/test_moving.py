@@ -54,6 +54,7 @@ def test_a_project_with_its_movies_goes_on_elsewhere(
         assert engine.end() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("copied", [True, False])
 def test_movies_that_are_now_in_another_folder_keep_their_results(
     engine: Engine, processed: dict[str, float], copied: bool
@@ -72,6 +73,7 @@ def test_movies_that_are_now_in_another_folder_keep_their_results(
     assert engine.end() == 0
 
 
+@pytest.mark.slow
 def test_another_movie_of_the_same_name_takes_nothing_over(
     engine: Engine, processed: dict[str, float]
 ) -> None:

@@ -83,6 +83,7 @@ def test_a_killed_engine_is_told_from_one_that_stopped(engine: Engine) -> None:
         Client.connect(engine.project)
 
 
+@pytest.mark.slow
 def test_a_viewer_that_reads_nothing_makes_nobody_wait(engine: Engine) -> None:
     engine.start()
     assert engine.client
@@ -141,6 +142,7 @@ def test_the_socket_is_the_user_s_alone(engine: Engine) -> None:
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_a_second_engine_is_refused_and_says_who_is_there(
     engine: Engine, capfd: pytest.CaptureFixture[str]
 ) -> None:

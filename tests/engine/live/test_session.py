@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from pretend_project import Engine, until
 
 from warptui.engine.model.item import Choice, State
 
 
+@pytest.mark.slow
 def test_the_backlog_goes_in_order_but_what_arrives_now_goes_first(engine: Engine) -> None:
     for index in range(6):
         engine.add(f"old{index}.mrc")

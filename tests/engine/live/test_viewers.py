@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from pretend_project import Engine
 
 from warptui.app import WarptuiApp
@@ -32,6 +33,7 @@ async def reached(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 async def test_two_viewers_see_the_same(engine: Engine) -> None:
     engine.add("a.mrc")
     engine.add("b.mrc")

@@ -248,6 +248,7 @@ def test_events_outside_the_frame_are_not_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_the_reference_movie_has_the_dose_of_its_truth(shared_data):
     truth = json.loads((shared_data / "movies" / "short_truth.json").read_text())

@@ -136,6 +136,7 @@ def test_a_specimen_whose_spectrum_ripples_is_allowed_for_in_errors_of_the_phase
     assert float(torch.tensor(ratios).square().mean(0).sqrt().max()) < 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tilt", "axis"), [(30.0, 0.0), (-50.0, 60.0), (60.0, 130.0)])
 def test_tilted_planes_are_found(tilt: float, axis: float):
     steep = math.tan(math.radians(tilt))
@@ -178,6 +179,7 @@ def test_a_smooth_hill_in_the_spectrum_is_no_ctf():
     assert estimate(torch.fft.irfft2(spectrum * hill)).confidence < 0.5
 
 
+@pytest.mark.slow
 def test_rescaling_recovers_the_rings_of_a_tilted_plane():
     image = ringed(SHAPE, 7, signal=0.8, defocus=1.5e4, slope_xy=(1.2, 0.0), n_levels=40)
     local = estimate(image)
@@ -276,6 +278,7 @@ def test_a_gpu_finds_the_same():
     assert gpu.confidence == pytest.approx(cpu.confidence, abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_first_ring_that_other_rings_contradict_is_not_believed():
     shape, first_ring, others = (768, 768), 1.43e4, 1.19e4
     k = torch.hypot(torch.fft.fftfreq(768, PIXEL)[:, None], torch.fft.rfftfreq(768, PIXEL))

@@ -72,6 +72,7 @@ def fitted(seed: int, length: float = 15.0) -> tuple[Track, torch.Tensor, torch.
     return fit_track(compared(spectra), start, N_FRAMES), truth[0], spectra[0]
 
 
+@pytest.mark.slow
 def test_the_fit_beats_the_best_alignment_of_single_frames():
     ours, theirs = [], []
     for seed in range(4):

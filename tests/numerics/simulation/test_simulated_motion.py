@@ -45,6 +45,7 @@ def measured_shift(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return shift[::-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -105,6 +105,7 @@ def test_what_a_training_leaves_behind(marked: Project) -> None:
     assert [entry.seen_by for entry in listed] == ["next", "next", ""]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("seldom_measured")
 def test_without_held_out_nothing_is_promised(project: Project) -> None:
     project.add(0)

@@ -140,6 +140,7 @@ def tilted_rings(tilt: float, size: int = 1024) -> torch.Tensor:
     return image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", [False, True])
 @pytest.mark.parametrize("tilt", [0.0, 45.0])
 def test_smaller_patches_decide_about_a_tilt(tilt: float, told: bool):
@@ -251,6 +252,7 @@ def test_dirt_is_told(tmp_path: Path):
     assert not any("contamination" in note for note in clean.notes)
 
 
+@pytest.mark.slow
 def test_counts_alone_have_no_ctf(estimated: Estimate):
     result, _ = estimated(105, signal=0.0)
     assert result.confidence is not None and result.confidence < 0.5
@@ -287,6 +289,7 @@ def test_an_image_too_small_for_anything_is_refused(tmp_path: Path):
         of_frames(rings((100, 200)), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_range_beyond_nyquist_is_clipped_and_told(tmp_path: Path):
     result = of_frames(rings((512, 512)), tmp_path, CtfSettings(fit_max_resolution=1.5))
     assert result.fit_range_angstrom == pytest.approx((30.0, 2 * PIXEL / 0.95), abs=1e-3)

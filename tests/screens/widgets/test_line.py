@@ -80,6 +80,7 @@ async def test_the_background_follows_theme_and_style_sheet() -> None:
             assert first.style is not None and first.style.bgcolor == background
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["1", "enter", "5"])
 async def test_every_colour_has_24_bits_as_nothing_translates_it_later(driven, key) -> None:
     async with driven(FakeEngine(40)) as (app, pilot):

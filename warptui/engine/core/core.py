@@ -61,7 +61,7 @@ Answer = TypeVar("Answer")
 
 
 class ForecastInputs(NamedTuple):
-    """The items and settings of a moment."""
+    """What a cost forecast is made from: items, settings and times as they are at one moment."""
 
     config: Config
     entries: list[Entry]

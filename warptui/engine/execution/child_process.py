@@ -41,18 +41,21 @@ def compute_environment(threads: int) -> dict[str, str]:
 
 
 class LogFile:
-    """The file that a child process writes its log to, and where the present part begins."""
+    """The file that a child process writes its log to.
+
+    All processes of one kind append to the same file; `tail` reads what the present one wrote.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._start = 0
 
     def mark(self) -> None:
-        """The present part begins at the end of the file."""
+        """Remember the end of the file, before a new process appends to it."""
         self._start = self.path.stat().st_size if self.path.exists() else 0
 
     def tail(self) -> str:
-        """The last lines of the present part; empty if the file cannot be read."""
+        """The last lines since `mark`; empty if the file cannot be read."""
         try:
             with self.path.open("rb") as file:
                 end = file.seek(0, os.SEEK_END)

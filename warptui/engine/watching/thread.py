@@ -48,7 +48,7 @@ class WatchThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """End. A look that hangs in the file system is left behind."""
+        """Stop watching. A thread that hangs in a call of the file system is abandoned."""
         self._ended.set()
         self._wake.set()
         self._thread.join(1.0)

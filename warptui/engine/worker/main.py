@@ -40,7 +40,7 @@ def note(text: str) -> None:
 
 
 class Reporter:
-    """Writes answers; safe to use from the beating thread."""
+    """Writes answers; also used by the thread that sends heartbeats."""
 
     def __init__(self, output: BinaryIO) -> None:
         self._output = output

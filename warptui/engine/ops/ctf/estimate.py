@@ -81,7 +81,7 @@ class Fitted(NamedTuple):
     found: Found
     fit: Fit
     field: DefocusField
-    doubt: Tensor  # (3, 3) Å², what rivals add to the errors
+    doubt: Tensor  # (3, 3) Å², added to the covariance for other minima that fit nearly as well
     tilt_doubt: TiltDoubt
     whole: bool = True  # whether field and optical parameters were refined in turn
 

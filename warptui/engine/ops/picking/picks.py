@@ -99,7 +99,7 @@ def _discs(inside: np.ndarray) -> np.ndarray:
 
 
 def _centred_beyond(labels: np.ndarray) -> np.ndarray:
-    """Numbers of the discs of which the edge has cut away more than half.
+    """Labels of the discs whose centre lies outside of the image: the edge cuts off more than half.
 
     What is left then is wider along the edge than twice its depth.
     """

@@ -1,89 +1,185 @@
-"""The footer: keys that work here. The keys for help and for leaving are never cut off."""
+"""The last line: keys that work here. The keys for help and for leaving are never cut off."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import groupby
 
 from rich.cells import cell_len
+from rich.style import Style
 from textual import events
-from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import HorizontalGroup
-from textual.widget import Widget
-from textual.widgets import Footer
-from textual.widgets._footer import FooterKey, FooterLabel, KeyGroup
+from textual.screen import Screen
+from textual.strip import Strip
+
+from warptui.screens.widgets.line import LineWidget, Piece
 
 ALWAYS = ("help", "quit")  # actions
+KEY, LABEL, HOVERED = "key-bar--key", "key-bar--label", "key-bar--hovered"
 
 
-class KeyBar(Footer):
-    """Textual's footer, with the keys for help and for leaving at its right end.
+@dataclass(frozen=True)
+class ShownKey:
+    """A key in the bar, with the columns that react to the mouse."""
 
-    A key is left out where its label does not fit in full: half a label is of no use.
+    key: str
+    sign: str  # the key as it is shown
+    label: str  # empty: the label of the group follows its last key
+    description: str  # for the tooltip
+    enabled: bool
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class GroupLabel:
+    """The label that the keys to the left of it share."""
+
+    label: str
+    start: int
+
+
+class KeyBar(LineWidget):
+    """The keys of the screen, with those for help and for leaving at the right end.
+
+    One widget that draws one line: a widget for each key, as in Textual's footer, takes most of the
+    time of a screen that opens. A key is left out where its label does not fit in full: half a
+    label is of no use.
     """
 
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES = {KEY, LABEL, HOVERED}
     DEFAULT_CSS = """
-    KeyBar .always {
-        dock: right; width: auto; height: 1; padding-left: 1; background: $surface;
+    KeyBar {
+        dock: bottom; height: 1; color: $footer-foreground; background: $surface;
+        & > .key-bar--key { color: $footer-key-foreground; text-style: bold; }
+        & > .key-bar--label { color: $footer-description-foreground; }
+        & > .key-bar--hovered { background: $block-hover-background; }
     }
-    KeyBar.-compact KeyGroup.-compact { padding-left: 0; }
-    KeyBar.-compact FooterLabel { margin: 0 1 0 0; }
     """
 
     def __init__(self) -> None:
-        super().__init__(show_command_palette=False, compact=True)
-        self._made_for = 0  # width in columns
+        super().__init__()
+        self._hovered: str | None = None  # a key
+        self._ready = False  # before the first list of keys nothing is drawn
 
-    def compose(self) -> ComposeResult:
-        if not self._bindings_ready:
-            return
-        self._made_for = self.size.width or self.app.size.width
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._keys_changed)
+
+    def on_unmount(self) -> None:
+        self.screen.bindings_updated_signal.unsubscribe(self)
+
+    def _keys_changed(self, screen: Screen) -> None:
+        self._ready = True
+        if self.is_attached and screen is self.screen:
+            self.call_after_refresh(self.repaint)
+
+    def shown(self, width: int) -> list[ShownKey | GroupLabel]:
+        """The keys and labels that fit into ``width`` columns, from left to right."""
         first: dict[str, tuple[Binding, bool, str]] = {}  # only the first key of an action is shown
         for _, binding, enabled, tooltip in self.screen.active_bindings.values():
             if binding.show:
                 first.setdefault(binding.action, (binding, enabled, tooltip))
         always = [first.pop(action) for action in ALWAYS if action in first]
-        room = self._made_for - sum(self._length(binding) for binding, _, _ in always) - 1
+        needed = sum(self._length(binding) for binding, _, _ in always)
+        found: list[ShownKey | GroupLabel] = []
+        room, at = width - needed - 1, 0
         for group, members in groupby(first.values(), lambda entry: entry[0].group):
             entries = list(members)
-            together = group is not None and len(entries) > 1
-            for some in [entries] if together else [[entry] for entry in entries]:
-                label = group.description if together and group is not None else ""
-                lengths = [self._length(binding, alone=not together) for binding, _, _ in some]
-                room -= sum(lengths) + (len(label) + 2 if together else 0)
-                if room < -1:  # the last key needs no space after it
-                    break
-                yield from self._keys(some, label)
-            if room < -1:
-                break
-        if always:
-            yield HorizontalGroup(*(self._key(*entry) for entry in always), classes="always")
+            if group is not None and len(entries) > 1:
+                keys: list[ShownKey] = []
+                for entry in entries:
+                    keys.append(self._shown(*entry, keys[-1].end if keys else at, grouped=True))
+                label = GroupLabel(group.description, keys[-1].end + 1)
+                end = label.start + cell_len(label.label) + 1
+                if end > room + 1:  # the last label needs no space after it
+                    return [*found, *self._at_end(always, width)]
+                found += [*keys, label]
+                at = end
+                continue
+            for entry in entries:
+                key = self._shown(*entry, at)
+                if key.end > room:
+                    return [*found, *self._at_end(always, width)]
+                found.append(key)
+                at = key.end + 1
+        return [*found, *self._at_end(always, width)]
 
-    def on_resize(self, event: events.Resize) -> None:
-        if self._bindings_ready and event.size.width != self._made_for:
-            self.call_after_refresh(self.recompose)
+    def _at_end(self, entries: list[tuple[Binding, bool, str]], width: int) -> list[ShownKey]:
+        at = width - sum(self._length(binding) for binding, _, _ in entries)
+        found: list[ShownKey] = []
+        for entry in entries:
+            found.append(self._shown(*entry, at))
+            at = found[-1].end + 1
+        return found
 
-    def _length(self, binding: Binding, *, alone: bool = True) -> int:
+    def _length(self, binding: Binding) -> int:
         """Columns of a key, its label and the space after them."""
-        keys = cell_len(self.app.get_key_display(binding))
-        return keys + cell_len(binding.description) + 2 if alone else keys
+        return cell_len(self.app.get_key_display(binding)) + cell_len(binding.description) + 2
 
-    def _keys(self, entries: list[tuple[Binding, bool, str]], label: str) -> list[Widget]:
-        """A key with its label, or several keys with a label that they share."""
-        if not label:
-            return [self._key(*entry) for entry in entries]
-        keys = (self._key(*entry, grouped=True) for entry in entries)
-        return [KeyGroup(*keys, classes="-compact"), FooterLabel(label)]
+    def _shown(
+        self, binding: Binding, enabled: bool, tooltip: str, at: int, *, grouped: bool = False
+    ) -> ShownKey:
+        sign = self.app.get_key_display(binding)
+        label = "" if grouped else binding.description
+        length = cell_len(sign) + (cell_len(label) + 1 if label else 0)
+        described = tooltip or (binding.description if grouped else "")
+        return ShownKey(binding.key, sign, label, described, enabled, at, at + length)
 
-    def _key(
-        self, binding: Binding, enabled: bool, tooltip: str, *, grouped: bool = False
-    ) -> FooterKey:
-        return FooterKey(
-            binding.key,
-            self.app.get_key_display(binding),
-            "" if grouped else binding.description,
-            binding.action,
-            disabled=not enabled,
-            tooltip=tooltip or (binding.description if grouped else ""),
-            classes="-grouped" if grouped else "",
-        ).data_bind(compact=Footer.compact)
+    def paint(self, width: int, height: int) -> list[Strip]:
+        if not self._ready:
+            return []
+        pieces: list[Piece] = []
+        at = 0
+        styles = {name: self._partial(name) for name in (KEY, LABEL, HOVERED)}
+        for entry in self.shown(width):
+            pieces.append((" " * (entry.start - at), Style.null()))
+            if isinstance(entry, GroupLabel):
+                pieces.append((entry.label, styles[LABEL]))
+                at = entry.start + cell_len(entry.label)
+                continue
+            over = Style(dim=True) if not entry.enabled else Style.null()
+            if entry.key == self._hovered:
+                over += styles[HOVERED]
+            pieces.append((entry.sign, styles[KEY] + over))
+            if entry.label:
+                pieces.append((f" {entry.label}", styles[LABEL] + over))
+            at = entry.end
+        return [self.line(*pieces)]
+
+    def _partial(self, name: str) -> Style:
+        return self.get_component_rich_style(name, partial=True)
+
+    def _key_at(self, x: int) -> ShownKey | None:
+        """The key in column ``x``; None between keys."""
+        if not self._ready:
+            return None
+        for entry in self.shown(self.size.width):
+            if isinstance(entry, ShownKey) and entry.start <= x < entry.end:
+                return entry
+        return None
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        found = self._key_at(event.x)
+        self._hover(found)
+
+    def on_leave(self, event: events.Leave) -> None:
+        self._hover(None)
+
+    def _hover(self, found: ShownKey | None) -> None:
+        key = found.key if found else None
+        if key == self._hovered:
+            return
+        self._hovered = key
+        self.tooltip = (found.description or None) if found else None
+        self.styles.pointer = "pointer" if found else "default"
+        self.repaint()
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        found = self._key_at(event.x)
+        if found is None:
+            return
+        if found.enabled:
+            self.app.simulate_key(found.key)
+        else:
+            self.app.bell()
