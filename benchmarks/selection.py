@@ -150,7 +150,7 @@ def choices(engine: Engine, client: Client, project: Path, n: int) -> list[tuple
     with Client.connect(project) as other:
         for choice in (Choice.EXCLUDE, Choice.AUTO) * 2:
             began = time.perf_counter()
-            asking = threading.Thread(target=client.override, args=(names, choice))
+            asking = threading.Thread(target=client.choose, args=(names, choice))
             asking.start()
             while asking.is_alive():
                 asked = time.perf_counter()
