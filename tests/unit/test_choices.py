@@ -16,6 +16,7 @@ from warptui.engine.api.event_hub import EventHub
 from warptui.engine.config.settings import Config
 from warptui.engine.errors import ItemError
 from warptui.engine.formats.warp import xml
+from warptui.engine.items import choice_writer
 from warptui.engine.items.choice_writer import ChoiceWriter
 from warptui.engine.items.service import ItemService
 from warptui.engine.items.table import ItemTable
@@ -24,6 +25,7 @@ from warptui.engine.model.status import EngineStatus
 from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.plan import References, make_record
 from warptui.engine.planning.target import Target
+from warptui.engine.project.choices import ChoiceJournal
 from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store
 from warptui.engine.stages.registry import STAGES
@@ -286,6 +288,31 @@ def test_the_writer_brings_choices_into_the_files_and_empties_the_journal(
     writer.close()
     assert [in_file(project, f"m{number}") for number in range(20)] == [True] * 20
     assert project.choices.read_bytes() == b""
+
+
+def test_no_file_is_written_before_the_choices_rest(
+    project: ProjectPaths, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.save(item())
+    happened: list[float | str] = []
+    ages = iter([0.0, 0.1, choice_writer.QUIET_S])
+
+    def age_s(journal: ChoiceJournal) -> float:
+        happened.append(next(ages, choice_writer.QUIET_S))
+        return happened[-1]
+
+    def replaced(path: Path, data: bytes, backup: Path | None) -> None:
+        happened.append(path.name)
+        written.set()
+
+    written = threading.Event()
+    monkeypatch.setattr(ChoiceJournal, "age_s", age_s)
+    monkeypatch.setattr(Store, "_replace", staticmethod(replaced))
+    store.choose([item(choice=Choice.EXCLUDE)])
+    writer = ChoiceWriter(store)
+    assert written.wait(30)
+    writer.close()
+    assert happened[:4] == [0.0, 0.1, choice_writer.QUIET_S, "a.xml"]
 
 
 def test_the_writer_goes_on_after_a_file_that_cannot_be_written(

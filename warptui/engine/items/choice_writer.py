@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 5.0  # after a file that could not be written
 LOOK_S = 0.5  # between looks at whether the engine ends
+QUIET_S = 0.5  # after the last choice: viewers are answered first
 LAST_S = 2.0  # at the end; what is not written then, the next engine writes
 
 
@@ -48,6 +49,7 @@ class ChoiceWriter:
         """Write all choices; whether that succeeded."""
         complete = True
         for root_name in self._store.choices.items():
+            self._wait_for_quiet()
             if time.monotonic() > self._deadline:
                 return False
             try:
@@ -66,3 +68,9 @@ class ChoiceWriter:
             crash_point("choices.applied")
             self._store.choices.empty()
         return complete
+
+    def _wait_for_quiet(self) -> None:
+        """Leave the processor to the threads that answer and show what a person is choosing."""
+        while (left := QUIET_S - self._store.choices.age_s()) > 0:
+            if self._closing.wait(left):
+                return

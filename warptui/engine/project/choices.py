@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class ChoiceJournal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._pending = {root_name_of(item.name): item for item in _read(path)}
+        self._recorded_at = float("-inf")  # monotonic
         self._changed = threading.Condition()
 
     def __len__(self) -> int:
@@ -55,7 +57,12 @@ class ChoiceJournal:
                     os.truncate(self._path, before)
                     raise
             self._pending |= {root_name_of(item.name): item for item in items}
+            self._recorded_at = time.monotonic()
             self._changed.notify_all()
+
+    def age_s(self) -> float:
+        """Seconds since the last choice; infinite before the first one."""
+        return time.monotonic() - self._recorded_at
 
     def get(self, root_name: str) -> StoredItem | None:
         """The item as it was chosen; None where its metadata file has the choice."""
