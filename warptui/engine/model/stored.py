@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
@@ -143,10 +144,15 @@ class StoredItem:
         """
         known = _checked(cls, _with_fingerprints(values))
         known["choice"] = Choice(known.get("choice", "auto"))
-        known["records"] = {
-            str(stage): StageRecord(**_checked(StageRecord, _with_fingerprints(record)))
-            for stage, record in known.get("records", {}).items()
-        }
+        records = {}
+        for stage, record in known.get("records", {}).items():
+            own = _checked(StageRecord, _with_fingerprints(record))
+            # thousands of items are kept: what is equal is kept once
+            if own["fingerprints"] == known["fingerprints"]:
+                own["fingerprints"] = known["fingerprints"]
+            own["members"] = own.get("members") or _NO_MEMBERS
+            records[sys.intern(str(stage))] = StageRecord(**own)
+        known["records"] = records
         failure = known.get("failure")
         known["failure"] = None if failure is None else Failure(**_checked(Failure, failure))
         known["history"] = tuple(known.get("history", ()))
@@ -200,6 +206,8 @@ def short_values(result: dict[str, Any]) -> dict[str, Any]:
     """The values of a stage's result that are no long lists."""
     return {key: value for key, value in result.items() if _is_short(value)}
 
+
+_NO_MEMBERS: dict[str, dict[str, str]] = {}  # of all movies' records; never changed
 
 # What the rest of the program relies on without looking; the annotations are texts.
 _TYPES: dict[str, type | tuple[type, ...]] = {
