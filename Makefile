@@ -1,6 +1,6 @@
 # Everything here needs a Python from 3.11 on and nothing else: the first target that is asked
 # for makes .venv and installs the pinned packages into it. Say PYTHON=... to choose the Python,
-# JOBS=... for the number of test processes: many tests wait, so two for a core of a small machine.
+# JOBS=... for the number of test processes. Many tests wait: below eight cores there are two for each.
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -47,18 +47,18 @@ class ExportCalls:
 
     def preview_export(self, request: ExportRequest) -> dict[str, Any]:
         rows = self.asked_for(request)
-        told: dict[str, Any] = {
+        preview: dict[str, Any] = {
             "kinds": described(self._settings["export"]["optics_groups"]),
             "n": len(rows), "rows": [], "path": "", "exists": False, "problem": "", "groups": {},
         }  # fmt: skip
         try:
-            told["path"] = str(target_of(request, ProjectPaths(Path(self._fixed["project"]))))
+            preview["path"] = str(target_of(request, ProjectPaths(Path(self._fixed["project"]))))
         except ExportError as problem:
-            return told | {"problem": str(problem)}
+            return preview | {"problem": str(problem)}
         start = f"{self._fixed['project']}/" if request.absolute else ""
-        told["exists"] = Path(told["path"]).name == "micrographs.star"
-        told["groups"] = self.beam_groups if "beam_shift" in request.switches else {}
-        told["rows"] = (
+        preview["exists"] = Path(preview["path"]).name == "micrographs.star"
+        preview["groups"] = self.beam_groups if "beam_shift" in request.switches else {}
+        preview["rows"] = (
             [[row.name, "motion, average"] for row in rows[:5]]
             if kind_of(request).name == "report"
             else [
@@ -66,7 +66,7 @@ class ExportCalls:
                 for row in rows[:5]
             ]
         )
-        return told
+        return preview
 
     @property
     def beam_groups(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from warptui.screens.keys.help import help_text
 from warptui.screens.keys.names import key_name
 from warptui.screens.keys.tables.app import APP
 from warptui.screens.settings.screen import SettingsScreen
-from warptui.screens.widgets.bars.key_bar import KeyBar, ShownKey
+from warptui.screens.widgets.bars.key_bar import KeyBar
 
 
 def messages(app) -> str:
@@ -163,14 +163,16 @@ async def test_the_last_line_holds_whole_words_and_ends_with_help_and_leaving(
         await until(pilot, lambda: last_line(app).endswith("? help q detach"))
         await pilot.pause()
         bar = app.screen.query_one(KeyBar)
-        shown = [key for key in bar.shown(bar.size.width) if isinstance(key, ShownKey)]
-        assert [key.sign for key in shown[-2:]] == ["?", "q"]
+        entries = bar.shown(bar.size.width)
+        assert [entry.sign for entry in entries[-2:]] == ["?", "q"]
         room = bar.size.width - len(" ? help q detach")
-        assert shown[:-2] and all(key.end <= room for key in shown[:-2])
-        ends = [key.end for key in shown]
-        assert all(
-            end < key.start or not key.label for end, key in zip(ends, shown[1:], strict=False)
-        )
+        assert entries[:-2] and all(entry.end <= room for entry in entries[:-2])
+        line = last_line(app)
+        for entry in entries:  # what is drawn is what a click acts on
+            words = f"{entry.sign} {entry.label}".strip()
+            assert line[entry.start : entry.end] == words
+        starts = [entry.start for entry in entries[1:]]
+        assert all(entry.end <= start for entry, start in zip(entries, starts, strict=False))
 
 
 def last_line(app) -> str:

@@ -8,7 +8,7 @@ from tests.screens.conftest import until
 from tests.screens.fake_engine import FakeEngine
 from warptui.screens.item.screen import ItemScreen
 from warptui.screens.jobs.screen import Jobs
-from warptui.screens.widgets.bars.key_bar import KeyBar, ShownKey
+from warptui.screens.widgets.bars.key_bar import KeyBar
 from warptui.screens.widgets.bars.navigation_bar import NavigationBar
 from warptui.screens.widgets.bars.status_bar import StatusBar
 from warptui.screens.widgets.lists.item_table import ItemTable
@@ -74,13 +74,13 @@ async def test_a_click_on_a_key_presses_it_and_nothing_beside_it(driven) -> None
     async with driven(FakeEngine(50)) as (app, pilot):
         bar = app.screen.query_one(KeyBar)
         await until(pilot, lambda: bar.shown(bar.size.width))
-        shown = [key for key in bar.shown(bar.size.width) if isinstance(key, ShownKey)]
-        (plots,) = [key for key in shown if key.label == "plots"]
+        keys = {key.label: key for key in bar.shown(bar.size.width)}
+        plots, help_key = keys["plots"], keys["help"]
         await pilot.hover(KeyBar, offset=(plots.start, 0))
         await until(pilot, lambda: str(bar.styles.pointer) == "pointer")
         await pilot.hover(KeyBar, offset=(plots.end, 0))
         await until(pilot, lambda: str(bar.styles.pointer) == "default")
-        page, (help_key,) = app.screen, [key for key in shown if key.label == "help"]
+        page = app.screen
         await pilot.click(KeyBar, offset=(help_key.start - 1, 0))
         await pilot.pause()
         assert app.screen is page

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,28 +30,12 @@ from warptui.engine.project.store import Store
 from warptui.engine.stages.registry import STAGES
 from warptui.engine.watching.scanner import Complete
 
+pytestmark = pytest.mark.usefixtures("local_state")
+
 WARPS = (
     b'<Movie UnselectManual="null"><OptionsCTF><Param Name="Window" Value="512"/></OptionsCTF>'
     b"</Movie>"
 )
-
-
-@pytest.fixture(autouse=True)
-def local_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> ProjectPaths:
-    (tmp_path / "project").mkdir()
-    return ProjectPaths(tmp_path / "project")
-
-
-@pytest.fixture
-def store(project: ProjectPaths) -> Iterator[Store]:
-    opened = Store(project)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

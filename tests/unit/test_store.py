@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,8 @@ from warptui.engine.project.paths import ProjectPaths
 from warptui.engine.project.store import Store, fingerprint
 from warptui.engine.stages.registry import STAGES
 
+pytestmark = pytest.mark.usefixtures("local_state")
+
 N_FRAMES = 5
 MOTION: dict[str, Any] = {
     "early_motion": 0.612345678901234,
@@ -43,24 +44,6 @@ MOTION: dict[str, Any] = {
     "notes": ["dose unknown"],
 }
 AVERAGE: dict[str, Any] = {"mean_electrons": 31.5, "pixel_size": 1.2, "n_frames": 5, "dose": 5.5}
-
-
-@pytest.fixture(autouse=True)
-def local_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> ProjectPaths:
-    (tmp_path / "project").mkdir()
-    return ProjectPaths(tmp_path / "project")
-
-
-@pytest.fixture
-def store(project: ProjectPaths) -> Iterator[Store]:
-    opened = Store(project)
-    yield opened
-    opened.close()
 
 
 def item(name: str = "a.mrc", sequence: int = 1, **changes: Any) -> StoredItem:

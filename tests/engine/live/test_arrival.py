@@ -135,16 +135,11 @@ def test_a_missing_and_a_replaced_gain_reference_are_noticed(engine: Engine) -> 
     engine.start()
     engine.wait_for("a.mrc", State.DONE)
     gain.unlink()
-    deadline = time.monotonic() + 15
-    while "gain.mrc" not in engine.client.status().message:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: "gain.mrc" in engine.client.status().message)
     assert engine.client.status().state == "paused"
     assert engine.rows()["a.mrc"].state is State.DONE
     gain.write_bytes(b"another one")
-    while len(engine.client.item("a.mrc").history) < 4:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: len(engine.client.item("a.mrc").history) >= 4)
     assert engine.client.status().message == ""
     assert engine.end() == 0
 
@@ -167,18 +162,17 @@ def test_a_detached_engine_outlives_who_launched_it(
     engine.add("a.mrc")
     launch_engine(engine.project)
     with attach(engine.project) as client:
-        deadline = time.monotonic() + 15
-        while client.status().counts["done"] != 1:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: client.status().counts["done"] == 1)
         client.stop()
-    while True:
+
+    def ended() -> bool:
         try:
             Client.connect(engine.project).close()
         except EngineError:
-            break
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+            return True
+        return False
+
+    until(ended)
 
 
 def test_an_engine_that_cannot_start_says_why(

@@ -61,14 +61,14 @@ def test_the_settings_are_those_of_all_sections(subject: Subject) -> None:
 @verb("preview")
 def test_a_preview_counts_what_becomes_outdated(subject: Subject) -> None:
     engine = subject.engine
-    told = engine.preview({"motion": {"b_factor": -200.0}})
-    conforms(Preview, told)
+    answer = engine.preview({"motion": {"b_factor": -200.0}})
+    conforms(Preview, answer)
     n = engine.status().counts[State.DONE]
-    assert (told["problems"], told["n_items"], told["outdated"]["motion"]) == ({}, n, n)
-    assert told["seconds"] is not None and told["seconds"] >= 0
-    told = engine.preview({"optics": {"voltage": -3}})
-    conforms(Preview, told)
-    assert list(told["problems"]) == ["optics.voltage"] and told["outdated"] == {}
+    assert (answer["problems"], answer["n_items"], answer["outdated"]["motion"]) == ({}, n, n)
+    assert answer["seconds"] is not None and answer["seconds"] >= 0
+    answer = engine.preview({"optics": {"voltage": -3}})
+    conforms(Preview, answer)
+    assert list(answer["problems"]) == ["optics.voltage"] and answer["outdated"] == {}
     assert engine.preview({"filters": {"motion_max": 0.1}})["n_items"] == 0
 
 
@@ -106,14 +106,14 @@ def test_a_changed_setting_makes_items_outdated_and_says_which(subject: Subject)
 
 @verb("change")
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [({"optics": {"voltage": -3}}, r"optics\.voltage"), ({"nonsense": {"a": 1}}, "nonsense")],
 )
 def test_a_wrong_change_is_refused_and_changes_nothing(
-    subject: Subject, changes: dict[str, Any], said: str
+    subject: Subject, changes: dict[str, Any], message: str
 ) -> None:
     before = subject.engine.config()
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=message):
         subject.engine.change(changes)
     assert subject.engine.config() == before
 
@@ -159,23 +159,23 @@ def test_an_export_is_previewed(subject: Subject) -> None:
     wanted = ExportRequest(switches=("without_ctf",))
     # items may still be on their way after a test before this one
     until(lambda: engine.preview_export(wanted)["n"] == engine.status().choices["selected"])
-    told = engine.preview_export(wanted)
-    conforms(ExportPreview, told)
-    assert told["problem"] == ""
-    assert told["rows"] and told["path"].endswith("/micrographs.star")
-    assert told["path"].startswith(engine.status().project)
+    answer = engine.preview_export(wanted)
+    conforms(ExportPreview, answer)
+    assert answer["problem"] == ""
+    assert answer["rows"] and answer["path"].endswith("/micrographs.star")
+    assert answer["path"].startswith(engine.status().project)
     names = (subject.done[0], subject.failed)
     assert engine.preview_export(ExportRequest(items="named", names=names))["n"] == 2
     assert engine.preview_export(ExportRequest(items="all"))["n"] == len(engine.items())
     wanted = ExportRequest(items="done")
     until(lambda: engine.preview_export(wanted)["n"] == engine.status().counts[State.DONE])
-    for wrong, said in (
+    for wrong, message in (
         (ExportRequest(path="list.txt"), "must end with .star"),
         (ExportRequest(kind="poems"), "nothing can be exported as 'poems'"),
     ):
-        told = engine.preview_export(wrong)
-        conforms(ExportPreview, told)
-        assert said in told["problem"] and told["path"] == ""
+        answer = engine.preview_export(wrong)
+        conforms(ExportPreview, answer)
+        assert message in answer["problem"] and answer["path"] == ""
 
 
 @verb("export", "cancel_export")
@@ -195,7 +195,7 @@ def test_an_export_is_begun_and_told_by_the_status(subject: Subject) -> None:
 
 @verb("export")
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("request_", "message"),
     [
         (ExportRequest(path="list.txt"), r"must end with \.star"),
         (ExportRequest(kind="poems"), "nothing can be exported as 'poems'"),
@@ -203,10 +203,10 @@ def test_an_export_is_begun_and_told_by_the_status(subject: Subject) -> None:
     ],
 )
 def test_an_impossible_export_is_refused(
-    subject: Subject, request_: ExportRequest, said: str
+    subject: Subject, request_: ExportRequest, message: str
 ) -> None:
     before = subject.engine.status().exports
-    with pytest.raises(ExportError, match=said):
+    with pytest.raises(ExportError, match=message):
         subject.engine.export(request_)
     assert subject.engine.status().exports == before
 
@@ -223,9 +223,9 @@ def test_there_are_no_optics_groups_by_beam_shift_by_default(subject: Subject) -
 def test_nothing_is_trained_without_examples(subject: Subject) -> None:
     engine = subject.engine
     assert engine.training_examples() == []
-    told = engine.preview_training(TrainingRequest())
-    conforms(TrainingPreview, told)
-    assert told["problem"] and told["n_examples"] == 0 and told["start_from"] == "boxnet"
+    answer = engine.preview_training(TrainingRequest())
+    conforms(TrainingPreview, answer)
+    assert answer["problem"] and answer["n_examples"] == 0 and answer["start_from"] == "boxnet"
     with pytest.raises(TrainingError, match=r"example|marked"):
         engine.train(TrainingRequest())
     with pytest.raises(TrainingError, match="nothing is being trained"):

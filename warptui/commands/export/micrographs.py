@@ -77,7 +77,7 @@ def export(call: argparse.Namespace) -> int:
         say(f"nothing was written: of {len(rows)} items {len(selected)} are selected")
     for line in optics_groups.table(found.groups):
         say(line)
-    if message := found.groups.get("said"):
+    if message := found.groups.get("summary"):
         say(message)
     if n_outdated:
         say(f"{n_outdated} of them are outdated: processed with other settings than the present")

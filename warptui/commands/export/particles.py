@@ -87,7 +87,7 @@ def export(call: argparse.Namespace) -> int:
         say(line)
     if made.reason:
         say(made.reason)
-    about_groups = made.groups.get("said", "")  # about groups, which leave nothing out
+    about_groups = made.groups.get("summary", "")  # about groups, which leave nothing out
     return SOME_FAILED if made.reason != about_groups or not made.rows else DONE
 
 

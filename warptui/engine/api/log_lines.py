@@ -51,9 +51,9 @@ def earlier_lines(log: Path) -> list[LogLine]:
     found: list[LogLine] = []
     for written in text.splitlines():
         if match := _RECORD.match(written):
-            moment, level, said = match.groups()
+            moment, level, message = match.groups()
             at = time.mktime(time.strptime(moment, "%Y-%m-%d %H:%M:%S"))
-            found.append(LogLine(at, _LEVELS.get(level, "error"), said[:MAX_TEXT]))
+            found.append(LogLine(at, _LEVELS.get(level, "error"), message[:MAX_TEXT]))
         elif found:
             longer = f"{found[-1].text}\n{written}"[:MAX_TEXT]
             found[-1] = replace(found[-1], text=longer)

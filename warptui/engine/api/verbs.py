@@ -162,7 +162,7 @@ class EngineVerbs(Protocol):
         """The optics groups of the live list by beam shift; {} where they are not made so.
 
         ``groups``: number, n, x, y and unit of each; ``points``: x, y and number of images;
-        ``said``: a summary in words.
+        ``summary``: a sentence about them.
         """
         ...
 

@@ -51,6 +51,6 @@ def _groups(core: Core, request: ExportRequest, names: list[str]) -> dict[str, A
         gathering.take(name, path)
     groups = gathering.account(number_as_they_come(gathering.labels()))
     if len(some) < len(names):
-        account = groups["said"]
-        groups["said"] = f"of the first {len(some):,} items: {account}"
+        account = groups["summary"]
+        groups["summary"] = f"of the first {len(some):,} items: {account}"
     return groups

@@ -201,7 +201,7 @@ def _write_micrographs(
 ) -> Outcome:
     options = options_of(request, project)
     report = micrographs.export_micrographs(items, project, target, optics, options, progress)
-    words = "; ".join(filter(None, [report.groups.get("said", ""), summary(report)]))
+    words = "; ".join(filter(None, [report.groups.get("summary", ""), summary(report)]))
     if not report.exported:
         words = f"nothing was written: {words or 'no item was asked for'}"
     return Outcome(len(report.exported), words, report.groups)
@@ -284,7 +284,7 @@ def _write_particles(
         counted, project, target, optics, request, lambda path: shown(path, project),
         counted.look, grouping_of(request, project), start_extractor,
     )  # fmt: skip
-    words = "; ".join(filter(None, [made.groups.get("said", ""), made.left_out]))
+    words = "; ".join(filter(None, [made.groups.get("summary", ""), made.left_out]))
     return Outcome(made.rows, words if made.rows else f"nothing was written: {words}", made.groups)
 
 

@@ -265,7 +265,7 @@ class LiveListWriter:
                 )  # fmt: skip
                 if groups is not None and target == path:
                     self._picture = groups.account(made.of_items)
-                    words = "; ".join(filter(None, [self._picture["said"], words]))
+                    words = "; ".join(filter(None, [self._picture["summary"], words]))
                 records.append(
                     Export(
                         export_id(target),

@@ -92,5 +92,5 @@ def repick(project: ProjectPaths, name: str, root_name: str, record: StageRecord
         write_chosen(project, root_name, result["model"], chosen, result["pixel_size"], micrograph)
     except OSError as problem:
         raise ItemError(f"{name}: its picks cannot be written: {problem.strerror}") from problem
-    told = picking.describe(chosen, found, record.settings, result, edits)
-    return replace(record, result={**result, **told})
+    described = picking.describe(chosen, found, record.settings, result, edits)
+    return replace(record, result={**result, **described})

@@ -105,7 +105,7 @@ class SelectionCache:
         the items that the limits on its values judge.
         """
         n = len(self._stored)
-        out, told = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+        out, reworded = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
         broken: list[tuple[Limit, np.ndarray, np.ndarray]] = []
         for field, limit in now.items():
             values = self._values(field, spread)
@@ -113,13 +113,14 @@ class SelectionCache:
             out |= outside
             broken.append((limit, values, outside))
             if before.get(field) != limit:
-                told |= outside
+                reworded |= outside
         for field, limit in before.items():
             if now.get(field) != limit:
-                told |= _outside(limit, self._values(field, spread)) & self._is(kind_of[field[0]])
+                values = self._values(field, spread)
+                reworded |= _outside(limit, values) & self._is(kind_of[field[0]])
         verdicts = np.frombuffer(self._verdicts, np.uint8)
         was_out = verdicts == FILTERED
-        looked_at = ((verdicts == STAYS) & out) | (was_out & (told | ~out))
+        looked_at = ((verdicts == STAYS) & out) | (was_out & (reworded | ~out))
         now_is = np.where(looked_at, np.where(out, FILTERED, STAYS), verdicts)
         self._verdicts[:] = now_is.astype(np.uint8).tobytes()
         return _worded(np.flatnonzero(looked_at), broken)

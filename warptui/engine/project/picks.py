@@ -45,8 +45,9 @@ def read_candidates(
 ) -> Candidates | None:
     """What `write_candidates` kept, if it is there, whole and of this very ``key`` (None = any)."""
     try:
-        told = json.loads(project.product(CANDIDATES_KEY, root_name).read_text(encoding="utf-8"))
-        if key is not None and told != dict(key):
+        key_path = project.product(CANDIDATES_KEY, root_name)
+        stored_key = json.loads(key_path.read_text(encoding="utf-8"))
+        if key is not None and stored_key != dict(key):
             return None
         table = np.load(project.product(CANDIDATES, root_name), allow_pickle=False)
         mask = np.load(project.product(MASK_PREVIEW, root_name), allow_pickle=False)

@@ -48,10 +48,10 @@ def find_cuda() -> tuple[list[str], str]:
         )
     except subprocess.TimeoutExpired:
         return [], f"the GPUs did not answer within {PROBE_TIMEOUT_S:.0f} s"
-    said = done.stdout.strip().splitlines()
-    if done.returncode or not said:
+    lines = done.stdout.strip().splitlines()
+    if done.returncode or not lines:
         return [], (done.stderr.strip().splitlines() or ["the probe died"])[-1]
-    return json.loads(said[-1]), "; ".join(said[:-1])
+    return json.loads(lines[-1]), "; ".join(lines[:-1])
 
 
 def cpu_count() -> int:

@@ -277,7 +277,7 @@ class _Rows(LineWidget):
         head: list[Piece] = [(f" {answer['n']:,} items", BOLD), ("  the first rows:", muted)]
         groups: list[Piece] = [(" optics groups  ", muted)]
         if (answer.get("groups") or {}).get("groups"):
-            text = str(answer["groups"]["said"]).replace("optics groups by", "by", 1)
+            text = str(answer["groups"]["summary"]).replace("optics groups by", "by", 1)
             room = max(1, width - len(groups[0][0]))
             groups.append((words.shorten_right(text, room, self.glyphs.ellipsis), PLAIN))
         return [

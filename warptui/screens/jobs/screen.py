@@ -276,7 +276,7 @@ class Jobs(Page):
     def _show_list(self, export: Export, groups: dict[str, Any]) -> None:
         """Show an export in full, with its optics groups where they are made by beam shift."""
         if groups:
-            groups = {**groups, "said": f"{export.reason}\n{export.path}"}
+            groups = {**groups, "summary": f"{export.reason}\n{export.path}"}
             dialog = BeamDialog(export.name, groups, self.workspace.drawing)
         else:
             dialog = TextDialog(export.name, account(export))

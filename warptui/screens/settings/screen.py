@@ -186,7 +186,7 @@ class SettingsScreen(Page):
         self.query_one(Advice).show(self._about_field(form), self._outlook())
         if self._can_apply != (can_apply := bool(self.draft.n_changes or self.edited_by_hand)):
             self._can_apply = can_apply
-            self.refresh_bindings()  # updates the footer, which takes longer than all else here
+            self.refresh_bindings()  # which takes longer than all else here
 
     def _about_field(self, form: FormPane) -> list[list[Piece]]:
         entry, colours = form.current, self.query_one(Advice).colours

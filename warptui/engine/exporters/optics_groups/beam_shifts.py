@@ -100,7 +100,7 @@ def account(
 
     ``numbers`` are those that the items have in the list. ``groups`` has each one's number, n,
     x, y (None = at no position of its own) and unit; ``points`` a part of the images, as x, y
-    and number; `said` is a summary in words.
+    and number; `summary` is a sentence about them.
     """
     names = list(names)
     rows: dict[int, dict[str, Any]] = {}
@@ -120,7 +120,7 @@ def account(
     return {
         "groups": [rows[number] for number in sorted(rows)],
         "points": points,
-        "said": summary(list(rows.values()), unknown, problems),
+        "summary": summary(list(rows.values()), unknown, problems),
     }
 
 

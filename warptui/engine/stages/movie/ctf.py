@@ -354,9 +354,9 @@ def _fit(
         to = wanted._replace(level=level)
         return fit_ctf(patches.power, patches.grid, patches.places, optics, to, whole=whole)
 
-    told = wanted.tilt is not None and is_steep(math.degrees(wanted.tilt))
-    found = fit(spectra, whole=others is None or told)
-    wants = found.field.model == "constant" if told else found.needs_smaller_patches
+    given_steep = wanted.tilt is not None and is_steep(math.degrees(wanted.tilt))
+    found = fit(spectra, whole=others is None or given_steep)
+    wants = found.field.model == "constant" if given_steep else found.needs_smaller_patches
     if others is None or not wants:
         return spectra, found
     other = others()

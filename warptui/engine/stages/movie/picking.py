@@ -179,8 +179,8 @@ def run(item: Item, bench: PickingBench, settings: PickingSettings) -> PickingRe
     }
     chosen = pick(found, settings.model_dump(), facts, edits)
     path = bench.picks.save(settings.model, chosen, average.pixel_size, average.average_path)
-    told = describe(chosen, found, settings.model_dump(), facts, edits)
-    return PickingResult(**facts, **told, picks_path=path)
+    described = describe(chosen, found, settings.model_dump(), facts, edits)
+    return PickingResult(**facts, **described, picks_path=path)
 
 
 def pick(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -12,7 +13,9 @@ from textual.binding import Binding
 from textual.screen import Screen
 from textual.strip import Strip
 
-from warptui.screens.widgets.line import LineWidget, Piece
+from warptui.screens.widgets.line import PLAIN, LineWidget, Piece
+
+Active = tuple[Binding, bool, str]  # with whether it is enabled and its tooltip
 
 ALWAYS = ("help", "quit")  # actions
 KEY, LABEL, HOVERED = "key-bar--key", "key-bar--label", "key-bar--hovered"
@@ -20,31 +23,23 @@ KEY, LABEL, HOVERED = "key-bar--key", "key-bar--label", "key-bar--hovered"
 
 @dataclass(frozen=True)
 class ShownKey:
-    """A key in the bar, with the columns that react to the mouse."""
+    """A key with its label, or one of them alone, at its columns in the bar."""
 
-    key: str
-    sign: str  # the key as it is shown
-    label: str  # empty: the label of the group follows its last key
-    description: str  # for the tooltip
+    binding: Binding | None  # None: the label that the keys to the left of it share
+    sign: str  # the key as it is shown; empty for a shared label
+    label: str  # empty for a key of several that share a label
+    tooltip: str
     enabled: bool
     start: int
     end: int
 
 
-@dataclass(frozen=True)
-class GroupLabel:
-    """The label that the keys to the left of it share."""
-
-    label: str
-    start: int
-
-
 class KeyBar(LineWidget):
     """The keys of the screen, with those for help and for leaving at the right end.
 
-    One widget that draws one line: a widget for each key, as in Textual's footer, takes most of the
-    time of a screen that opens. A key is left out where its label does not fit in full: half a
-    label is of no use.
+    One widget that draws one line: of the widgets of a screen, two in three would be keys of
+    Textual's footer. A key is left out where its label does not fit in full: half a label is of no
+    use.
     """
 
     ALLOW_SELECT = False
@@ -60,7 +55,7 @@ class KeyBar(LineWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._hovered: str | None = None  # a key
+        self._hovered: Binding | None = None
         self._ready = False  # before the first list of keys nothing is drawn
 
     def on_mount(self) -> None:
@@ -74,112 +69,100 @@ class KeyBar(LineWidget):
         if self.is_attached and screen is self.screen:
             self.call_after_refresh(self.repaint)
 
-    def shown(self, width: int) -> list[ShownKey | GroupLabel]:
+    def shown(self, width: int) -> list[ShownKey]:
         """The keys and labels that fit into ``width`` columns, from left to right."""
-        first: dict[str, tuple[Binding, bool, str]] = {}  # only the first key of an action is shown
+        first: dict[str, Active] = {}  # only the first key of an action is shown
         for _, binding, enabled, tooltip in self.screen.active_bindings.values():
             if binding.show:
                 first.setdefault(binding.action, (binding, enabled, tooltip))
         always = [first.pop(action) for action in ALWAYS if action in first]
-        needed = sum(self._length(binding) for binding, _, _ in always)
-        found: list[ShownKey | GroupLabel] = []
-        room, at = width - needed - 1, 0
-        for group, members in groupby(first.values(), lambda entry: entry[0].group):
-            entries = list(members)
-            if group is not None and len(entries) > 1:
-                keys: list[ShownKey] = []
-                for entry in entries:
-                    keys.append(self._shown(*entry, keys[-1].end if keys else at, grouped=True))
-                label = GroupLabel(group.description, keys[-1].end + 1)
-                end = label.start + cell_len(label.label) + 1
-                if end > room + 1:  # the last label needs no space after it
-                    return [*found, *self._at_end(always, width)]
-                found += [*keys, label]
-                at = end
-                continue
-            for entry in entries:
-                key = self._shown(*entry, at)
-                if key.end > room:
-                    return [*found, *self._at_end(always, width)]
-                found.append(key)
-                at = key.end + 1
-        return [*found, *self._at_end(always, width)]
-
-    def _at_end(self, entries: list[tuple[Binding, bool, str]], width: int) -> list[ShownKey]:
-        at = width - sum(self._length(binding) for binding, _, _ in entries)
+        at_end = width - sum(self._placed(*entry, 0).end + 1 for entry in always)
         found: list[ShownKey] = []
-        for entry in entries:
-            found.append(self._shown(*entry, at))
-            at = found[-1].end + 1
+        for together in self._blocks(first.values()):
+            if together[-1].end >= at_end:
+                break
+            found += together
+        for entry in always:
+            found.append(self._placed(*entry, at_end))
+            at_end = found[-1].end + 1
         return found
 
-    def _length(self, binding: Binding) -> int:
-        """Columns of a key, its label and the space after them."""
-        return cell_len(self.app.get_key_display(binding)) + cell_len(binding.description) + 2
+    def _blocks(self, entries: Iterable[Active]) -> Iterator[list[ShownKey]]:
+        """A key, or the keys of a group with their label: what is shown or left out as a whole."""
+        at = 0
+        for group, members in groupby(entries, lambda entry: entry[0].group):
+            some = list(members)
+            if group is None or len(some) == 1:
+                for entry in some:
+                    key = self._placed(*entry, at)
+                    yield [key]
+                    at = key.end + 1
+                continue
+            keys: list[ShownKey] = []
+            for entry in some:
+                keys.append(self._placed(*entry, at, grouped=True))
+                at = keys[-1].end
+            end = at + 1 + cell_len(group.description)
+            yield [*keys, ShownKey(None, "", group.description, "", True, at + 1, end)]
+            at = end + 1
 
-    def _shown(
-        self, binding: Binding, enabled: bool, tooltip: str, at: int, *, grouped: bool = False
+    def _placed(
+        self, binding: Binding, enabled: bool, tooltip: str, start: int, *, grouped: bool = False
     ) -> ShownKey:
         sign = self.app.get_key_display(binding)
         label = "" if grouped else binding.description
-        length = cell_len(sign) + (cell_len(label) + 1 if label else 0)
-        described = tooltip or (binding.description if grouped else "")
-        return ShownKey(binding.key, sign, label, described, enabled, at, at + length)
+        tooltip = tooltip or (binding.description if grouped else "")
+        end = start + cell_len(f"{sign} {label}" if label else sign)
+        return ShownKey(binding, sign, label, tooltip, enabled, start, end)
 
     def paint(self, width: int, height: int) -> list[Strip]:
         if not self._ready:
             return []
+        key, label, hovered = (
+            self.get_component_rich_style(name, partial=True) for name in (KEY, LABEL, HOVERED)
+        )
         pieces: list[Piece] = []
         at = 0
-        styles = {name: self._partial(name) for name in (KEY, LABEL, HOVERED)}
         for entry in self.shown(width):
-            pieces.append((" " * (entry.start - at), Style.null()))
-            if isinstance(entry, GroupLabel):
-                pieces.append((entry.label, styles[LABEL]))
-                at = entry.start + cell_len(entry.label)
-                continue
-            over = Style(dim=True) if not entry.enabled else Style.null()
-            if entry.key == self._hovered:
-                over += styles[HOVERED]
-            pieces.append((entry.sign, styles[KEY] + over))
-            if entry.label:
-                pieces.append((f" {entry.label}", styles[LABEL] + over))
+            over = PLAIN if entry.enabled else Style(dim=True)
+            if entry.binding is not None and entry.binding == self._hovered:
+                over += hovered
+            space = " " if entry.sign and entry.label else ""
+            pieces += [
+                (" " * (entry.start - at), PLAIN),
+                (entry.sign, key + over),
+                (space + entry.label, label + over),
+            ]
             at = entry.end
         return [self.line(*pieces)]
 
-    def _partial(self, name: str) -> Style:
-        return self.get_component_rich_style(name, partial=True)
-
     def _key_at(self, x: int) -> ShownKey | None:
         """The key in column ``x``; None between keys."""
-        if not self._ready:
-            return None
-        for entry in self.shown(self.size.width):
-            if isinstance(entry, ShownKey) and entry.start <= x < entry.end:
+        for entry in self.shown(self.size.width) if self._ready else ():
+            if entry.binding is not None and entry.start <= x < entry.end:
                 return entry
         return None
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        found = self._key_at(event.x)
-        self._hover(found)
+        self._hover(self._key_at(event.x))
 
     def on_leave(self, event: events.Leave) -> None:
         self._hover(None)
 
     def _hover(self, found: ShownKey | None) -> None:
-        key = found.key if found else None
-        if key == self._hovered:
+        binding = found.binding if found else None
+        if binding == self._hovered:
             return
-        self._hovered = key
-        self.tooltip = (found.description or None) if found else None
+        self._hovered = binding
+        self.tooltip = (found.tooltip or None) if found else None
         self.styles.pointer = "pointer" if found else "default"
         self.repaint()
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         found = self._key_at(event.x)
-        if found is None:
+        if found is None or found.binding is None:
             return
         if found.enabled:
-            self.app.simulate_key(found.key)
+            self.app.simulate_key(found.binding.key)
         else:
             self.app.bell()

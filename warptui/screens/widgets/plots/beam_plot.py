@@ -48,7 +48,7 @@ class BeamPlot(LineWidget):
         if not answer.get("groups"):
             head = "no optics groups by beam shift: export.optics_groups is not beam_shift"
             return [self.line(*line) for line in self.wrapped(head, width)][:height]
-        head = [self.line(*line) for line in self.wrapped(str(answer["said"]), width)]
+        head = [self.line(*line) for line in self.wrapped(str(answer["summary"]), width)]
         head = head[: max(2, height // 4)]
         room = height - len(head) - 1
         n_groups = len(answer["groups"])
