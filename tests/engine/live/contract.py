@@ -22,7 +22,7 @@ from warptui.engine.model.item import State
 from warptui.engine.model.row import ItemRow
 
 KINDS = ("fake", "served fake", "real")
-NOBODY = "nobody.mrc"  # no item is called so
+UNKNOWN_NAME = "unknown.mrc"  # no item is called so
 CHECKED: set[str] = set()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from contract import (
     KINDS,
-    NOBODY,
+    UNKNOWN_NAME,
     Device,
     Run,
     Subject,
@@ -142,30 +142,30 @@ def test_a_detail_says_why_an_item_failed(subject: Subject) -> None:
 @pytest.mark.parametrize(
     ("call", "arguments"),
     [
-        ("item", (NOBODY,)),
-        ("choose", ([NOBODY], Choice.EXCLUDE)),
-        ("retry", ([NOBODY],)),
-        ("reprocess", ([NOBODY],)),
-        ("cancel", ([NOBODY],)),
-        ("edit", (NOBODY, Edits())),
-        ("try_settings", (NOBODY, {"motion": {}})),
-        ("drop_trial", (NOBODY,)),
-        ("export", (ExportRequest(items="named", names=(NOBODY,)),)),
-        ("preview_export", (ExportRequest(items="named", names=(NOBODY,)),)),
+        ("item", (UNKNOWN_NAME,)),
+        ("choose", ([UNKNOWN_NAME], Choice.EXCLUDE)),
+        ("retry", ([UNKNOWN_NAME],)),
+        ("reprocess", ([UNKNOWN_NAME],)),
+        ("cancel", ([UNKNOWN_NAME],)),
+        ("edit", (UNKNOWN_NAME, Edits())),
+        ("try_settings", (UNKNOWN_NAME, {"motion": {}})),
+        ("drop_trial", (UNKNOWN_NAME,)),
+        ("export", (ExportRequest(items="named", names=(UNKNOWN_NAME,)),)),
+        ("preview_export", (ExportRequest(items="named", names=(UNKNOWN_NAME,)),)),
     ],
 )
 def test_an_unknown_name_is_refused_and_named(
     subject: Subject, call: str, arguments: tuple[Any, ...]
 ) -> None:
-    with pytest.raises(KeyError, match=f"no item is called {NOBODY!r}"):
+    with pytest.raises(KeyError, match=f"no item is called {UNKNOWN_NAME!r}"):
         getattr(subject.engine, call)(*arguments)
 
 
 def test_one_unknown_name_among_others_changes_nothing(subject: Subject) -> None:
     before = subject.engine.items()
     for call, more in (("choose", (Choice.EXCLUDE,)), ("reprocess", ()), ("cancel", ())):
-        with pytest.raises(KeyError, match=NOBODY):
-            getattr(subject.engine, call)([subject.done[0], NOBODY], *more)
+        with pytest.raises(KeyError, match=UNKNOWN_NAME):
+            getattr(subject.engine, call)([subject.done[0], UNKNOWN_NAME], *more)
     assert subject.engine.items() == before
 
 

@@ -134,7 +134,7 @@ def test_named_items_take_the_place_of_marked_ones(project: Project) -> None:
     found = marked(project, items=["m1.mrc"], held_out=["m2.mrc"])
     assert [(one.name, one.role) for one in found] == [("m1.mrc", LEARN), ("m2.mrc", MEASURE)]
     with pytest.raises(TrainingError, match="nobody"):
-        marked(project, items=["nobody.mrc"])
+        marked(project, items=["unknown.mrc"])
 
 
 def test_star_files_take_the_place_of_picks(project: Project, tmp_path: Path) -> None:
