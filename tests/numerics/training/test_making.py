@@ -111,7 +111,7 @@ def test_what_cannot_be_used_says_why(project: Project) -> None:
         make_example(found["m0.mrc"], RULES, train_masks=True)
 
 
-def test_a_share_is_held_out_where_nobody_said_which(project: Project) -> None:
+def test_a_share_is_held_out_where_none_is_named(project: Project) -> None:
     for seed in range(5):
         project.add(seed)
     roles = [one.role for one in marked(project, 20.0)]
@@ -133,7 +133,7 @@ def test_named_items_take_the_place_of_marked_ones(project: Project) -> None:
     project.add(2, training="")
     found = marked(project, items=["m1.mrc"], held_out=["m2.mrc"])
     assert [(one.name, one.role) for one in found] == [("m1.mrc", LEARN), ("m2.mrc", MEASURE)]
-    with pytest.raises(TrainingError, match="nobody"):
+    with pytest.raises(TrainingError, match="no item is called unknown.mrc"):
         marked(project, items=["unknown.mrc"])
 
 
