@@ -133,7 +133,7 @@ def test_named_items_take_the_place_of_marked_ones(project: Project) -> None:
     project.add(2, training="")
     found = marked(project, items=["m1.mrc"], held_out=["m2.mrc"])
     assert [(one.name, one.role) for one in found] == [("m1.mrc", LEARN), ("m2.mrc", MEASURE)]
-    with pytest.raises(TrainingError, match="no item is called unknown.mrc"):
+    with pytest.raises(TrainingError, match=r"no item is called unknown\.mrc"):
         marked(project, items=["unknown.mrc"])
 
 

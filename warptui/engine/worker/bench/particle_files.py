@@ -14,6 +14,7 @@ from warptui.engine.formats.star.particles import (
     write_particles,
 )
 from warptui.engine.project.paths import ProjectPaths
+from warptui.engine.worker.fault_injection import crash_point
 
 HALVES = ("", "odd", "even")
 
@@ -34,7 +35,9 @@ class ParticleFiles:
 
     def open_stack(self, suffix: str, half: str, box_px: int, pixel_size: float) -> StackWriter:
         """A stack to add particles to; ``pixel_size`` in Å/px."""
-        return StackWriter(self._stack(suffix, half), (box_px, box_px), pixel_size)
+        stack = StackWriter(self._stack(suffix, half), (box_px, box_px), pixel_size)
+        crash_point("particles.opened")
+        return stack
 
     def stack_path(self, suffix: str) -> str:
         """The stack of all particles, relative to the project."""
