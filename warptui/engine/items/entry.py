@@ -12,7 +12,7 @@ from warptui.engine.model.stored import StoredItem
 from warptui.engine.planning.members import Member
 
 
-@dataclass
+@dataclass(slots=True)  # of 20,000 items, dictionaries would take 25 MB
 class Entry:
     """One item and all that the engine remembers about it."""
 

@@ -175,22 +175,27 @@ class ItemService:
         Raises KeyError or ItemError before anything is changed.
         """
         entries = list({entry.name: entry for entry in self.named(names)}.values())
-        chosen = [replace(entry.stored, choice=choice) for entry in entries]
+        chosen = [entry.stored.with_choice(choice) for entry in entries]
+        pairs = list(zip(entries, chosen, strict=True))
         crash_point("choices.unwritten")
         try:
             # one that shares its root name with another item has no metadata of its own
-            own = (entry for entry in entries if self.table.by_id(entry.id) is entry)
-            self.store.choose([replace(entry.stored, choice=choice) for entry in own])
+            self.store.choose(
+                [made for entry, made in pairs if self.table.by_id(entry.id) is entry]
+            )
         except OSError as problem:
             reason = problem.strerror or problem
             path = self.project.choices
             raise ItemError(f"{path} cannot be written, nothing was changed: {reason}") from problem
         crash_point("choices.written")
         judged = []
-        for entry, stored in zip(entries, chosen, strict=True):
+        for entry, stored in pairs:
             before = entry.stored.choice, entry.state, entry.reason, entry.selection
             entry.stored = stored
-            self._queue(entry)
+            if entry.name in self.schedule:
+                self._queue(entry)  # an excluded item comes last
+            else:
+                self.table.select(entry)  # a choice changes no plan
             if entry.running or not entry.shown:
                 self.show(entry)
             elif before != (choice, entry.state, entry.reason, entry.selection):

@@ -92,6 +92,12 @@ class StoredItem:
         """That of the frames; "" where it is unknown."""
         return self.fingerprints.get(FRAMES, "")
 
+    def with_choice(self, choice: Choice) -> StoredItem:
+        """The item with another choice: cheaper than `replace`, for thousands of them."""
+        made = object.__new__(type(self))
+        vars(made).update(vars(self), choice=choice)
+        return made
+
     def with_record(self, record: StageRecord) -> StoredItem:
         """The item after a stage succeeded: its record replaced, history kept, failure cleared."""
         run = {
@@ -151,11 +157,13 @@ class StoredItem:
             if own["fingerprints"] == known["fingerprints"]:
                 own["fingerprints"] = known["fingerprints"]
             own["members"] = own.get("members") or _NO_MEMBERS
+            own["result"] = _with_shared_keys(own["result"])
+            own["needs"] = _with_shared_keys(own.get("needs", {}))
             records[sys.intern(str(stage))] = StageRecord(**own)
         known["records"] = records
         failure = known.get("failure")
         known["failure"] = None if failure is None else Failure(**_checked(Failure, failure))
-        known["history"] = tuple(known.get("history", ()))
+        known["history"] = tuple(map(_with_shared_keys, known.get("history", ())))
         return cls(**known)
 
 
@@ -237,6 +245,13 @@ def _checked(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
             if not isinstance(value, expected):
                 raise TypeError(f"{key} is {value!r}, expected {type_name}")
     return known
+
+
+def _with_shared_keys(values: dict[str, Any]) -> dict[str, Any]:
+    """The same, with keys that all items share: a fifth of what thousands of items take."""
+    if not isinstance(values, dict):
+        raise TypeError(f"{values!r:.80}, expected dict")
+    return {sys.intern(key): value for key, value in values.items()}
 
 
 def _is_short(value: Any) -> bool:

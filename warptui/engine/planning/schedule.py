@@ -27,6 +27,9 @@ class Schedule:
     def __len__(self) -> int:
         return len(self._wanted)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._wanted or name in self._later
+
     @property
     def n_later(self) -> int:
         """Items that wait for their back-off to pass."""

@@ -246,9 +246,13 @@ class Store:
                 for batch, datas in zip(some, readers.map(self._read_batch, some), strict=True):
                     for name, data in zip(batch, datas, strict=True):
                         item = self._listed(Path(name).stem, data)
-                        rows.append((name, stamps[name], None if item is None else _packed(item)))
+                        values = None
+                        if item is not None:
+                            values = _packed(item)
+                            item = _with_shared_settings(item, values)
+                        rows.append((name, stamps[name], values))
+                        items.append(item)
                 self._index.write("metadata", rows)
-                items += [_unpacked(value) for _, _, value in rows]
         return items
 
     def _listed(self, root_name: str, data: bytes | None) -> StoredItem | None:
@@ -256,7 +260,7 @@ class Store:
         item = _scanned(data or b"", root_name) or self._decode(root_name, data)
         if item is None or item.name == root_name or root_name_of(item.name) != root_name:
             return None
-        return item
+        return item.abridged()
 
     def _read_batch(self, names: list[str]) -> list[bytes | None]:
         return [_read_bytes(self._project.root / name) for name in names]
@@ -366,6 +370,18 @@ def _unpacked(values: dict[str, Any] | None) -> StoredItem | None:
     for stage, record in item.records.items():
         vars(record)["key"] = values["records"][stage]["key"]
     return item
+
+
+def _with_shared_settings(item: StoredItem, packed: dict[str, Any]) -> StoredItem:
+    """The item as `_unpacked` makes it of ``packed``, which was made of it: in half the time."""
+    records = {}
+    for stage, record in item.records.items():
+        texts = packed["records"][stage]
+        records[stage] = shared = replace(
+            record, settings=_shared(texts["settings"]), sections=_shared(texts["sections"])
+        )
+        vars(shared)["key"] = texts["key"]
+    return replace(item, records=records)
 
 
 @functools.lru_cache(maxsize=1024)
