@@ -116,7 +116,9 @@ class Engine:
         try:
             until(lambda: self.client.status().counts[state] == count, timeout_s)
         except TimeoutError:
-            raise TimeoutError(f"{self.client.status()} {self.rows()}") from None
+            others = [f"{row.name}: {row.state} {row.reason}" for row in self.rows().values()
+                      if row.state is not state]  # fmt: skip
+            raise TimeoutError(f"{self.client.status()}; {others[:20]}") from None
 
     def leave(self) -> None:
         if self._client is not None:
