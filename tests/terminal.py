@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-WAIT_S = 40.0
+WAIT_S = 120.0
 # Of the caller's terminal, which must not reach into the one of the test.
 FOREIGN = (
     "TMUX", "TERM", "COLORTERM", "COLUMNS", "LINES", "LANG", "LC_", "NO_COLOR", "SSH_", "TEXTUAL",
@@ -107,7 +107,7 @@ class Terminal:
             ["tmux", *self._options, "-L", self._socket, *arguments],
             capture_output=True,
             env=environment(TERM="xterm-256color"),
-            timeout=20,
+            timeout=90,
             check=False,
         )
         return done.stdout.decode(errors="replace").rstrip("\n")

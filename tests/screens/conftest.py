@@ -16,7 +16,7 @@ from tests.screens.fake_engine import FakeEngine
 from tests.work import counted
 from warptui.screens.look.glyphs import Drawing
 
-WAIT_S = 60.0  # ends a test that hangs
+WAIT_S = 180.0  # ends a test that hangs
 SLOW_SIZES = ((80, 24), (200, 60))
 SLOW_DRAWING = (Drawing.HALF, Drawing.BRAILLE)
 

@@ -34,7 +34,7 @@ def engine(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
     yield folder, process
     process.send_signal(signal.SIGCONT)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(180) == 0
     process.stdout.close()
 
 

@@ -30,7 +30,7 @@ from warptui.engine.simulation.session import write_demo_session
 write_demo_session(Path(sys.argv[1]), n_movies=5, delay_s=1.0, shape_yx=(256, 256), n_frames=6)
 """
 N_DONE = 4  # the fifth movie is truncated
-TIMEOUT_S = 120.0  # where other tests take the processor
+TIMEOUT_S = 240.0  # where other tests take the processor
 
 
 class Project:

@@ -36,7 +36,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert process.stdout.readline().strip() == "ready"
     yield folder
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(180) == 0
     process.stdout.close()
 
 

@@ -293,7 +293,7 @@ def test_no_file_is_written_before_the_choices_rest(
     monkeypatch.setattr(Store, "_replace", staticmethod(replaced))
     store.choose([item(choice=Choice.EXCLUDE)])
     writer = ChoiceWriter(store)
-    assert written.wait(30)
+    assert written.wait(180)
     writer.close()
     assert happened[:4] == [0.0, 0.1, choice_writer.QUIET_S, "a.xml"]
 
@@ -314,7 +314,7 @@ def test_the_writer_goes_on_after_a_file_that_cannot_be_written(
     monkeypatch.setattr(Store, "_replace", staticmethod(broken))
     store.choose([item(name, choice=Choice.EXCLUDE) for name in ("a.mrc", "b.mrc")])
     writer = ChoiceWriter(store)
-    assert refused.wait(30)
+    assert refused.wait(180)
     writer.close()
     assert in_file(project, "b") is True and in_file(project) is None
     assert reopened(project)["a.mrc"].choice is Choice.EXCLUDE  # the next engine writes it

@@ -47,7 +47,7 @@ def test_of_two_that_make_the_same_both_get_one_whole_folder(tmp_path: Path) -> 
 
     def make(folder: Path) -> None:
         (folder / "one").touch()
-        both.wait(20)
+        both.wait(180)
         (folder / "two").touch()
 
     threads = [

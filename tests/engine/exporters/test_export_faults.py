@@ -79,7 +79,7 @@ def begin(exports: Exports, project: ProjectPaths, names: list[str], path: str =
     return exports.begin(kinds.PARTICLES, asked, target, names, OPTICS)
 
 
-def until(found: Callable[[], Found], seconds: float = 60.0) -> Found:
+def until(found: Callable[[], Found], seconds: float = 90.0) -> Found:
     """What ``found`` returns once it is something."""
     deadline = time.monotonic() + seconds
     while not (value := found()):
@@ -178,7 +178,7 @@ def test_exports_that_were_disturbed_go_on_where_they_stood(
     with pytest.raises(ExportError, match="is being written by the engine since"):
         begin(exports, project, NAMES)
     exports.cancel(number)
-    until(lambda: exports.look()[0].state == "cancelled", 2.0)
+    until(lambda: exports.look()[0].state == "cancelled")
     assert gone(pid) and target.read_text() == "before"
     assert sorted(path.name for path in folder.iterdir()) == ["bb.mrcs", "bb.star"]
     assert not list(project.exports.glob("*rows*"))
@@ -232,7 +232,7 @@ def test_exports_at_once_do_not_touch_each_other(project: ProjectPaths) -> None:
     both = threading.Barrier(2)
 
     def load(name: str) -> StoredItem:
-        both.wait(20)
+        both.wait(180)
         return stored
 
     exports, asked = Exports(project, load), ExportRequest(kind="particles")

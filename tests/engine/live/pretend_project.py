@@ -18,7 +18,7 @@ from warptui.engine.model.item import State
 from warptui.engine.model.row import ItemRow
 
 HERE = Path(__file__).parent
-PATIENCE_S = 90.0  # ends a test that hangs; a busy machine takes longer for all things
+PATIENCE_S = 180.0  # ends a test that hangs; a busy machine takes longer for all things
 CONFIG = """
 [input]
 folder = "raw"

@@ -15,7 +15,7 @@ from warptui.engine.model.item import State
 from warptui.engine.ops.ctf.transfer_function import Optics, calculate_ctf_image
 
 pytestmark = pytest.mark.slow
-TIMEOUT_S = 120.0
+TIMEOUT_S = 240.0
 PIXEL, SIDE, N_FRAMES = 1.5, 512, 6
 
 

@@ -43,7 +43,7 @@ class Run:
         self._inbox = inbox
         executor.start()
 
-    def until(self, condition: Callable[[], object], timeout_s: float = 60.0) -> None:
+    def until(self, condition: Callable[[], object], timeout_s: float = 180.0) -> None:
         """Take messages until ``condition`` holds."""
         deadline = time.monotonic() + timeout_s
         while not condition():
@@ -215,7 +215,7 @@ def test_messages_of_a_closed_pool_mean_nothing_to_its_successor(
     first.executor.close(0.0)
     second = start(roots)
     second.submit(one)
-    late = [first._inbox.get(timeout=20.0)]
+    late = [first._inbox.get(timeout=90.0)]
     while not first._inbox.empty():
         late.append(first._inbox.get())
     assert [event for message in late for event in second.executor.take(message)] == []

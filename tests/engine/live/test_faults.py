@@ -70,7 +70,7 @@ def test_an_engine_killed_between_two_steps_leaves_the_same_bytes_after_a_restar
     expected = undisturbed(engine)
     engine.start(WARPTUI_CRASH_AT=point)
     assert engine.process is not None
-    assert engine.process.wait(15) == -signal.SIGKILL
+    assert engine.process.wait(180) == -signal.SIGKILL
     engine.start()
     engine.wait_all(State.DONE, len(NAMES))
     assert engine.products() == expected
@@ -131,7 +131,7 @@ def test_an_engine_killed_while_it_stores_choices_keeps_all_of_them_or_none(
     with suppress(EngineError):  # it may be killed before it answers
         engine.client.choose(names, Choice.EXCLUDE)
     assert engine.process is not None
-    assert engine.process.wait(15) == -signal.SIGKILL
+    assert engine.process.wait(180) == -signal.SIGKILL
     engine.leave()
     engine.start()
     engine.wait_all(State.DONE, len(names))
@@ -382,7 +382,7 @@ def test_no_room_pauses_and_processing_resumes_by_itself(engine: Engine) -> None
         )
         assert not list(average.glob("*.mrc"))
         subprocess.run(["mount", "-o", "remount,size=4m", str(average)], check=True)
-        engine.wait_for("a.mrc", State.DONE, 30)
+        engine.wait_for("a.mrc", State.DONE)
         assert engine.client.status().message == ""
         assert engine.end() == 0
     finally:

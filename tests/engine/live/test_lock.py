@@ -111,7 +111,7 @@ def test_an_engine_whose_project_was_taken_over_learns_of_it(path: Path) -> None
     lost = threading.Event()
     held = ProjectLock(path, lambda reason: lost.set(), stall_s=0.4)
     write(path, replace(myself(), host="elsewhere"))
-    assert lost.wait(5)
+    assert lost.wait(180)
     held.release()
     holder = read_holder(path)
     assert holder is not None and holder.host == "elsewhere"  # not ours to remove
@@ -154,4 +154,4 @@ def test_the_holder_is_ended_on_its_own_host_alone(path: Path) -> None:
         assert other.poll() is None
         write(path, replace(myself(), pid=other.pid, started=started))
         end_holder(path)
-        assert other.wait(5) == -signal.SIGTERM
+        assert other.wait(180) == -signal.SIGTERM

@@ -14,7 +14,7 @@ from warptui.engine.model.item import State
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("real-stages")]
 NAMES = ("a.mrc", "b.mrc")
-TIMEOUT_S = 100.0
+TIMEOUT_S = 240.0
 
 
 def write_movie(path: Path, seed: int) -> None:

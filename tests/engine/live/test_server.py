@@ -64,7 +64,7 @@ def test_two_viewers_hear_the_same_and_their_choices_reach_each_other(engine: En
         for viewer in viewers:
             viewer.thread.join(5)
             assert not viewer.thread.is_alive() and viewer.problem is None
-    assert engine.process is not None and engine.process.wait(5) == 0
+    assert engine.process is not None and engine.process.wait(180) == 0
 
 
 def test_a_killed_engine_is_told_from_one_that_stopped(engine: Engine) -> None:
@@ -150,7 +150,7 @@ def test_a_second_engine_is_refused_and_says_who_is_there(
     pid = engine.client.status().pid
     first, engine.process = engine.process, None
     second = engine.start().process
-    assert second is not None and second.wait(20) != 0
+    assert second is not None and second.wait(180) != 0
     assert f"process {pid}" in capfd.readouterr().err
     engine.process = first
     assert engine.client.status().pid == pid
@@ -195,7 +195,7 @@ def test_an_engine_of_another_version_is_ended_by_its_process(
                 command(engine.project)
     assert stop(engine.project) == 0
     assert f"process {engine.process.pid}" in capsys.readouterr().err
-    assert engine.process.wait(5) == 0
+    assert engine.process.wait(180) == 0
     assert not ProjectPaths(engine.project).lock.exists()
 
 

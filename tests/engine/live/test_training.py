@@ -18,7 +18,7 @@ from training_project import Project, make_blobs, write_net
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 LONG = {"epochs": 100000, "batch": 1, "corpus_percent": 0}
-PATIENCE_S = 120.0  # for a process that imports torch on a busy machine
+PATIENCE_S = 240.0  # for a process that imports torch on a busy machine
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_processing_waits_for_a_training_and_goes_on_after_it(marked: Engine) ->
     assert states["tiny_1"] == "training" and states["tiny"] == "ready"
     client.cancel_training()
     wait_for_phase(marked, "cancelled")
-    marked.wait_for("late.mrc", State.DONE, 60)
+    marked.wait_for("late.mrc", State.DONE)
     assert client.status().message == ""
     client.discard_model("tiny_1")
     assert client.status().training is None

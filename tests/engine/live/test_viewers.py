@@ -27,7 +27,7 @@ def app_on(project: Path) -> WarptuiApp:
 
 
 async def reached(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20.0
+    deadline = time.monotonic() + 180.0
     while not condition():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)

@@ -330,6 +330,6 @@ def test_the_end_of_the_engine_interrupts_and_nothing_else(
     process = heard.trainer._process
     assert process is not None
     heard.trainer.close()
-    assert process.wait(60) == 1
+    assert process.wait(180) == 1
     after = Listener(marked).trainer.status
     assert after is not None and after.resumable and after.phase == "failed"
